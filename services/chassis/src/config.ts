@@ -1,0 +1,91 @@
+import { z } from 'zod';
+
+/** Names every wrong key of a configuration and never a value: it is printed. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/** The environment keys every service understands; a service's own schema spreads them in. */
+export const commonEnvironment = {
+  HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  ADMIN_PORT: z.coerce.number().int().min(0).max(65_535).default(9090),
+  /** The address both listeners bind; unset means every address, as a pod needs. */
+  BIND_ADDRESS: z.string().min(1).optional(),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** How long a pod still serves after it has said "not ready": load balancers need that to notice. */
+  SHUTDOWN_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(5_000),
+  /** How long requests under way may take to finish after that. */
+  DRAIN_MS: z.coerce.number().int().min(0).max(120_000).default(15_000),
+};
+
+type CommonEnvironment = z.output<z.ZodObject<typeof commonEnvironment>>;
+
+/** The nested shape of `commonEnvironment`. */
+export function commonConfig(env: CommonEnvironment) {
+  const { HTTP_PORT, ADMIN_PORT, BIND_ADDRESS: host, DRAIN_MS: drainMs } = env;
+  return {
+    http: { port: HTTP_PORT, host, drainMs },
+    admin: { port: ADMIN_PORT, host, drainMs },
+    log: { level: env.LOG_LEVEL },
+    shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
+  };
+}
+
+/** An http(s) URL that is nothing but an origin, e.g. `https://signin.example.com`; given without the final slash. */
+export const origin = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .refine((value) => new URL(value).origin === value.replace(/\/$/, ''), 'must be an origin: no path, query or user')
+  .transform((value) => new URL(value).origin);
+
+/** An http(s) URL with any path, without user, query and fragment; given without the final slash. */
+export const baseUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .refine((value) => {
+    const { username, password, search, hash } = new URL(value);
+    return !(username || password || search || hash);
+  }, 'must have no user, query or fragment')
+  .transform((value) => value.replace(/\/$/, ''));
+
+export const guid = z.guid('must be a GUID');
+
+/** `a,b c` → `['a', 'b', 'c']`; at least one. */
+export const words = z
+  .string()
+  .transform((value) => value.split(/[\s,]+/).filter(Boolean))
+  .refine((list) => list.length > 0, 'must name at least one');
+
+/** `true`, `1`, `yes`, `on` and their opposites, in any case. */
+export const flag = z.stringbool({ error: 'must be true or false' });
+
+/**
+ * Parses an environment (or a mounted file's content) by its schema. An empty string counts as absent.
+ * @throws ConfigError naming every fault at once, by key, never echoing a value.
+ */
+export function parseConfig<S extends z.ZodType>(schema: S, input: unknown, source = 'environment'): z.output<S> {
+  const result = schema.safeParse(source === 'environment' ? withoutEmpty(input as object) : input);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => `  ${issue.path.join('.') || source}: ${describe(issue)}`);
+  throw new ConfigError(`The ${source} is not usable:\n${[...new Set(faults)].join('\n')}`);
+}
+
+/** Reads a mounted JSON file's content by its schema. @throws ConfigError as `parseConfig`. */
+export function parseJsonConfig<S extends z.ZodType>(schema: S, text: string, source: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's message quotes the text; the file may hold a secret.
+    throw new ConfigError(`The ${source} is not usable:\n  ${source}: is not JSON`);
+  }
+  return parseConfig(schema, value, source);
+}
+
+function withoutEmpty(env: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '' && value !== undefined));
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type' && issue.input === undefined) return 'is required';
+  if (issue.code === 'unrecognized_keys') return `does not know ${issue.keys.join(', ')}`;
+  return issue.message;
+}

@@ -1,0 +1,35 @@
+import type { RequestListener } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/**
+ * The three Kubernetes probes of the admin port. `/startupz`: has started once. `/livez`: the event loop turns; it
+ * looks at nothing outside the process. `/readyz`: started and not draining; no dependency makes a pod unready,
+ * since all pods would leave at once.
+ */
+export function createHealth() {
+  let state: 'starting' | 'ready' | 'draining' = 'starting';
+  const probes: Record<string, () => boolean> = {
+    '/livez': () => true,
+    '/startupz': () => state !== 'starting',
+    '/readyz': () => state === 'ready',
+  };
+  const handler: RequestListener = (req, res) => {
+    const probe = Object.hasOwn(probes, req.url ?? '') ? probes[req.url ?? ''] : undefined;
+    const status = !probe ? 404 : probe() ? 200 : 503;
+    res.writeHead(status, { 'Content-Type': 'text/plain', 'Cache-Control': 'no-store' });
+    res.end(probe ? `${state}\n` : 'not found\n');
+  };
+  return {
+    handler,
+    /** From now on ready; disposing says "not ready" and keeps serving for `shutdownDelayMs`. */
+    ready(shutdownDelayMs: number): AsyncDisposable {
+      state = 'ready';
+      return {
+        async [Symbol.asyncDispose]() {
+          state = 'draining';
+          await delay(shutdownDelayMs);
+        },
+      };
+    },
+  };
+}

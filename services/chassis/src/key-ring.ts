@@ -1,0 +1,67 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError } from './config.ts';
+import type { Logger } from './logger.ts';
+
+/** Keys by id, 32 bytes each; `current` is the one that seals. `index`, where present, is the HMAC key of names. */
+export type KeyRing = { current: string; keys: ReadonlyMap<string, KeyObject>; index?: KeyObject };
+
+const reloadEveryMs = 5_000;
+const keyIdShape = /^[A-Za-z0-9_-]{1,32}$/;
+
+/**
+ * Reads a key ring from a directory, as a Secret is mounted: one file per key id holding 32 bytes in base64, `current`
+ * naming the active id, optionally `index`.
+ * @throws ConfigError naming the file that is wrong.
+ */
+export async function readKeyRing(directory: string): Promise<KeyRing> {
+  const names = await readdir(directory).catch(() => fail(directory, 'cannot be read'));
+  const read = async (name: string) => (await readFile(join(directory, name), 'utf8')).trim();
+  // A mounted Secret has entries of its own that begin with a dot.
+  const ids = names.filter((name) => !name.startsWith('.') && name !== 'current' && name !== 'index');
+  if (!names.includes('current')) fail(directory, 'has no file "current"');
+  const current = await read('current');
+  const keys = new Map<string, KeyObject>();
+  for (const id of ids) {
+    if (!keyIdShape.test(id)) fail(directory, 'has a key id that is not made of letters, digits, - and _');
+    keys.set(id, toKey(await read(id), join(directory, id)));
+  }
+  if (!keys.has(current)) fail(directory, 'names a current key that is not there');
+  const index = names.includes('index') ? { index: toKey(await read('index'), join(directory, 'index')) } : {};
+  return { current, keys, ...index };
+}
+
+/** A key ring that follows its directory: `get()` is the last good one; a broken change is logged and not taken. */
+export async function openKeyRing(directory: string, logger: Logger): Promise<Disposable & { get(): KeyRing }> {
+  let ring = await readKeyRing(directory);
+  let broken = false;
+  const reload = async () => {
+    try {
+      const next = await readKeyRing(directory);
+      if (!sameRing(ring, next)) logger.info({ event: 'keys.reloaded', current: next.current, keys: next.keys.size });
+      ring = next;
+      broken = false;
+    } catch (error) {
+      if (!broken)
+        logger.error({ event: 'keys.reload_failed', error }, 'the key ring is broken: keeping the last good one');
+      broken = true;
+    }
+  };
+  const timer = setInterval(reload, reloadEveryMs).unref();
+  return { get: () => ring, [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+function toKey(base64: string, path: string): KeyObject {
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.length !== 32) fail(path, 'does not hold 32 bytes in base64');
+  return createSecretKey(bytes);
+}
+
+function sameRing(a: KeyRing, b: KeyRing): boolean {
+  return a.current === b.current && a.keys.size === b.keys.size && [...a.keys.keys()].every((id) => b.keys.has(id));
+}
+
+function fail(path: string, what: string): never {
+  throw new ConfigError(`The key ring is not usable:\n  ${path}: ${what}`);
+}

@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { ConfigError } from './config.ts';
+import { describeError } from './logger.ts';
+
+/** Kubernetes sends SIGKILL after its grace; this leaves earlier, so that what hangs is at least in the log. */
+const lastResortMs = 40_000;
+
+/** Resolves when the signal is aborted. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}
+
+/**
+ * Runs a service's composition root: SIGTERM and SIGINT become one AbortSignal, `await using` closes what it opened,
+ * in reverse. A ConfigError ends it with its text, anything else with a described error; both with exit code 1.
+ */
+export async function run(main: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  const stop = () => {
+    controller.abort();
+    setTimeout(() => {
+      process.stderr.write('still busy after the drain: leaving\n');
+      process.exit(1);
+    }, lastResortMs).unref();
+  };
+  // The handlers stay: a second signal, as Ctrl-C sends through a launcher, must not cut the drain short.
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  process.on('SIGTERM', ignore).on('SIGINT', ignore);
+  try {
+    await main(controller.signal);
+  } catch (error) {
+    process.exitCode = 1;
+    const text = error instanceof ConfigError ? error.message : JSON.stringify({ fatal: describeError(error) });
+    process.stderr.write(`${text}\n`);
+  } finally {
+    process.off('SIGTERM', ignore).off('SIGINT', ignore);
+  }
+}
+
+function ignore(): void {}
