@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium } from 'playwright-core';
+
+const usualPlaces = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/snap/bin/chromium'];
+
+/** The Chromium of this machine: `CHROMIUM`, else where distributions put it. */
+export function findChromium(): string | undefined {
+  return [process.env.CHROMIUM, ...usualPlaces].find((path) => path && existsSync(path));
+}
+
+/** A fresh headless Chromium that talks to nobody by itself. @throws Error if this machine has none. */
+export async function launchChromium(): Promise<Browser & AsyncDisposable> {
+  const executablePath = findChromium();
+  if (!executablePath) throw new Error("There is no Chromium: install Debian's chromium or set CHROMIUM to one.");
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--headless',
+      // Containers, and CI as root, have no user namespaces for it.
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}

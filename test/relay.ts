@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+
+/** A TCP relay in front of a server, to take that server away from its clients and give it back. */
+export type Relay = AsyncDisposable & {
+  port: number;
+  /** From now on connections are reset and new ones refused with a reset, as by a server that went down. */
+  cut(): void;
+  /** From now on nothing passes, but connections stay open and are accepted, as by a server that hangs. */
+  freeze(): void;
+  /** Lets everything pass again; what was held by `freeze` arrives now. */
+  restore(): void;
+  /** How many connections were ever accepted. */
+  accepted(): number;
+};
+
+/** Opens a relay on a free loopback port to `target`. */
+export async function openRelay(target: { host: string; port: number }): Promise<Relay> {
+  let state: 'open' | 'cut' | 'frozen' = 'open';
+  let accepted = 0;
+  const sockets = new Set<Socket>();
+
+  const keep = (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    // The other end sees the close; there is nobody else to tell.
+    socket.on('error', () => {});
+    // Before any listener: a paused socket stays paused when one is added.
+    if (state === 'frozen') socket.pause();
+  };
+  const server = createServer((near) => {
+    accepted += 1;
+    keep(near);
+    if (state === 'cut') return near.resetAndDestroy();
+    const far = dial(target);
+    keep(far);
+    for (const [from, to] of [[near, far] as const, [far, near] as const]) {
+      from.on('data', (chunk) => to.write(chunk));
+      from.on('close', () => to.destroy());
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut() {
+      state = 'cut';
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+    freeze() {
+      state = 'frozen';
+      for (const socket of sockets) socket.pause();
+    },
+    restore() {
+      state = 'open';
+      for (const socket of sockets) socket.resume();
+    },
+    accepted: () => accepted,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+}
