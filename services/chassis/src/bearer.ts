@@ -1,6 +1,8 @@
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { bearerChallenge, insufficientClaims, insufficientScope, invalidToken } from './challenge.ts';
 import { Fault } from './fault.ts';
+import { Secret } from './secret.ts';
 
 export type BearerOptions = {
   /** Where the tokens come from, e.g. `https://login.microsoftonline.com`. */
@@ -24,6 +26,7 @@ const claimsSchema = z.object({
   oid: z.string().min(1),
   sub: z.string().min(1),
   exp: z.number(),
+  // An ID token has none.
   azp: z.string().min(1),
   scp: z.string().optional(),
   roles: z.array(z.string()).default([]),
@@ -33,54 +36,65 @@ const claimsSchema = z.object({
   preferred_username: z.string().optional(),
 });
 
-export type AccessTokenClaims = z.output<typeof claimsSchema> & { scopes: string[] };
+/** `token` is the token itself, for the on-behalf-of grant. */
+export type AccessTokenClaims = z.output<typeof claimsSchema> & { scopes: string[]; token: Secret };
+
+/** Gives the claims of a request's bearer token. */
+export type Bearer = (authorization: string | undefined) => Promise<AccessTokenClaims>;
 
 /** Clocks of nodes differ by seconds; more is a fault to see, not to hide. */
 const clockToleranceSeconds = 60;
 
 const bearerShape = /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
 
-/** Entra's keys: cached for a day, fetched again for an unknown `kid` at most once per `cooldownMs`. */
-export function remoteKeys(authorityHost: string, tenant: string, cooldownMs = 30_000): JWTVerifyGetKey {
-  const url = new URL(`${authorityHost}/${tenant}/discovery/v2.0/keys`);
-  return createRemoteJWKSet(url, { timeoutDuration: 3_000, cooldownDuration: cooldownMs, cacheMaxAge: 86_400_000 });
-}
-
 /**
  * Validates `Authorization: Bearer` as Entra's access token for this API: RS256 signature, `iss` exact for the token's
  * `tid`, `aud`, times, version, tenant and client. What it may do is the route's question: `requireScope`.
- * @throws Fault `invalid_token` (RFC 6750 section 3.1), `unavailable` while no key was ever loaded.
+ * @throws Fault `invalid_token` (RFC 6750 section 3.1), `unavailable` while the key cannot be fetched.
  */
-export function createBearer(options: BearerOptions) {
+export function createBearer(options: BearerOptions): Bearer {
   const { authorityHost, audience, tenants, allowedClients, keys, now = () => new Date() } = options;
-  return async (authorization: string | undefined): Promise<AccessTokenClaims> => {
+  return async (authorization) => {
     // RFC 6750 section 3.1: a request without credentials is told the scheme only.
-    if (authorization === undefined) throw refuse('A bearer token is needed.', undefined, 'Bearer');
-    const token = bearerShape.exec(authorization)?.[1];
-    if (!token) throw refuse('The Authorization header is not a bearer token.');
-    const payload = await verify(token, keys, { audience, currentDate: now() });
-    const parsed = claimsSchema.safeParse(payload);
-    if (!parsed.success) throw refuse('The token is not a v2.0 access token.', parsed.error);
-    const claims = parsed.data;
-    if (!tenants.includes(claims.tid)) throw refuse('The token is from a tenant that is not served.');
-    if (claims.iss !== `${authorityHost}/${claims.tid}/v2.0`) throw refuse('The issuer is not the one of its tenant.');
-    if (allowedClients.length > 0 && !allowedClients.includes(claims.azp)) {
-      throw refuse('The token was issued to a client that is not allowed here.');
+    if (authorization === undefined) {
+      throw new Fault('invalid_token', 'A bearer token is needed.', { challenge: bearerChallenge() });
     }
-    return { ...claims, scopes: claims.scp?.split(' ').filter(Boolean) ?? [] };
+    const token = bearerShape.exec(authorization)?.[1];
+    if (!token) throw invalidToken('The Authorization header is not a bearer token.');
+    const claims = await verify(token, keys, { audience, currentDate: now() });
+    if (!tenants.includes(claims.tid)) throw invalidToken('The token is from a tenant that is not served.');
+    if (claims.iss !== `${authorityHost}/${claims.tid}/v2.0`)
+      throw invalidToken('The issuer is not the one of its tenant.');
+    if (allowedClients.length > 0 && !allowedClients.includes(claims.azp)) {
+      throw invalidToken('The token was issued to a client that is not allowed here.');
+    }
+    return { ...claims, scopes: claims.scp?.split(' ').filter(Boolean) ?? [], token: new Secret(token) };
   };
 }
 
 /** Lets a user's token with this delegated scope pass. @throws Fault `insufficient_scope`. */
 export function requireScope(claims: AccessTokenClaims, scope: string): void {
-  if (claims.scp !== undefined && claims.idtyp !== 'app' && claims.scopes.includes(scope)) return;
-  throw forbid(`The token lacks the scope ${scope}.`, scope);
+  if (claims.idtyp !== 'app' && claims.scopes.includes(scope)) return;
+  throw insufficientScope(`The token lacks the scope ${scope}.`, scope);
 }
 
-/** Lets an app-only token with this app role pass. @throws Fault `insufficient_scope`. */
+/**
+ * Lets an app-only token with this app role pass. Of those alone `oid` is `sub`: a user's `sub` is pairwise. Learn:
+ * "Verify scopes and app roles protected web API". @throws Fault `insufficient_scope`.
+ */
 export function requireRole(claims: AccessTokenClaims, role: string): void {
-  if (claims.scp === undefined && claims.idtyp !== 'user' && claims.roles.includes(role)) return;
-  throw forbid(`The token is not an app's token with the role ${role}.`, role);
+  const isApp = claims.scp === undefined && claims.idtyp !== 'user' && claims.oid === claims.sub;
+  if (isApp && claims.roles.includes(role)) return;
+  throw insufficientScope(`The token is not an app's token with the role ${role}.`, role);
+}
+
+/**
+ * Lets a token pass that satisfied this authentication context, e.g. `c1`, else asks for it (step-up). Learn:
+ * "Developers' guide to Conditional Access authentication context". @throws Fault `insufficient_claims`.
+ */
+export function requireAuthContext(claims: AccessTokenClaims, context: string): void {
+  if (claims.acrs.includes(context)) return;
+  throw insufficientClaims(JSON.stringify({ access_token: { acrs: { essential: true, value: context } } }));
 }
 
 async function verify(token: string, keys: JWTVerifyGetKey, options: { audience: string; currentDate: Date }) {
@@ -92,32 +106,11 @@ async function verify(token: string, keys: JWTVerifyGetKey, options: { audience:
       clockTolerance: clockToleranceSeconds,
       requiredClaims: ['exp', 'nbf', 'iss', 'aud'],
     });
-    return payload satisfies JWTPayload;
+    return claimsSchema.parse(payload);
   } catch (error) {
-    if (error instanceof errors.JWTExpired) throw refuse('The token has expired.', error);
-    if (isOurTrouble(error)) {
-      throw new Fault('unavailable', 'The signing keys cannot be fetched.', { cause: error, retryAfterSeconds: 5 });
-    }
-    throw refuse('The token is not valid here.', error);
+    if (error instanceof errors.JWTExpired) throw invalidToken('The token has expired.', error);
+    if (error instanceof errors.JOSEError) throw invalidToken('The token is not valid here.', error);
+    if (error instanceof z.ZodError) throw invalidToken('The token is not a v2.0 access token.', error);
+    throw error;
   }
-}
-
-/** jose throws its own errors for bad tokens; a network error or a time-out means the keys could not be had. */
-function isOurTrouble(error: unknown): boolean {
-  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return true;
-  if (error instanceof errors.JOSEError) return error.code === 'ERR_JOSE_GENERIC';
-  return true;
-}
-
-function refuse(description: string, cause?: unknown, challenge?: string): Fault {
-  return new Fault('invalid_token', description, {
-    cause,
-    challenge: challenge ?? `Bearer error="invalid_token", error_description="${description}"`,
-  });
-}
-
-function forbid(description: string, scope: string): Fault {
-  return new Fault('insufficient_scope', description, {
-    challenge: `Bearer error="insufficient_scope", scope="${scope}"`,
-  });
 }

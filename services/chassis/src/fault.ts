@@ -54,6 +54,8 @@ type FaultOptions = FaultMembers & {
   allow?: string | undefined;
 };
 
+const ourSide = 'Something went wrong on our side.';
+
 /**
  * The one error of this project. `message` is shown to callers as `error_description`, so it says what to do and holds
  * nothing from outside; what happened inside is its `cause`, which only the log sees.
@@ -80,10 +82,11 @@ export class Fault extends Error {
     this.members = members;
   }
 
-  /** The answer's body: RFC 6749 section 5.2. A 5xx says nothing of the inside. */
+  /** The answer's body: RFC 6749 section 5.2. A 500 says nothing of the inside. */
   toBody(traceId?: string): Record<string, unknown> {
     const { error = this.code } = table[this.code] as { error?: string };
-    const body = { error, error_description: this.message, ...this.members, trace_id: traceId };
+    const error_description = this.code === 'server_error' ? ourSide : this.message;
+    const body = { error, error_description, ...this.members, trace_id: traceId };
     return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
   }
 
@@ -98,7 +101,7 @@ export class Fault extends Error {
   }
 }
 
-/** body-parser's and express' errors carry a status; these are the ones a client can cause. */
+/** What a client can cause in the HTTP stack, by the status that body-parser and express give their errors. */
 const byStatus: Record<number, [FaultCode, string]> = {
   400: ['invalid_request', 'The request could not be read.'],
   413: ['content_too_large', 'The request body is too large.'],
@@ -108,7 +111,13 @@ const byStatus: Record<number, [FaultCode, string]> = {
 /** Makes a Fault of whatever was thrown: itself, a client error of the HTTP stack, else `server_error`. */
 export function toFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
-  const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
-  const [code, description] = byStatus[status] ?? (['server_error', 'Something went wrong on our side.'] as const);
+  const [code, description] = (isClientError(error) && byStatus[error.status]) || (['server_error', ourSide] as const);
   return new Fault(code, description, { cause: error });
+}
+
+/** body-parser marks its errors as fit to show, express its URL decoding by URIError; other libraries' errors carry a
+ *  status too, but it is that of an answer *they* were given. */
+function isClientError(error: unknown): error is Error & { status: number } {
+  if (!(error instanceof Error) || !('status' in error)) return false;
+  return error instanceof URIError || ('expose' in error && error.expose === true);
 }

@@ -3,8 +3,9 @@ import { traceIdOf } from './correlation.ts';
 import { Fault, toFault } from './fault.ts';
 import type { Logger } from './logger.ts';
 
-/** Headers every answer carries; an HTML service overrides the policy per page. */
+/** Headers every answer carries, errors included; a service overrides the policy per page, caching per asset. */
 export const securityHeaders = {
+  'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',

@@ -1,0 +1,81 @@
+import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+import { serve } from './serve.ts';
+
+/** Claims, header and key of a token to forge; the key is one of the issuer's, or any other. */
+export type Forgery = { header?: Record<string, unknown>; key?: KeyObject };
+
+export type FakeIssuer = Awaited<ReturnType<typeof openIssuer>>;
+
+/**
+ * A stand-in for Entra in tests of token validation: an RSA key made now, served for every tenant, and tokens of any
+ * shape. Written without jose, so that it does not share the mistakes of what it tests.
+ */
+export async function openIssuer() {
+  const active = makeKey();
+  const published = new Map([[active.kid, active.publicKey]]);
+  const fetches: string[] = [];
+  let status = 200;
+  const server = await serve(
+    (req, res) => {
+      fetches.push(req.url ?? '');
+      const keys = [...published].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig' }));
+      res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify({ keys }));
+    },
+    { port: 0, host: '127.0.0.1', drainMs: 0 },
+  );
+  const origin = `http://127.0.0.1:${server.port}`;
+  const { tenant, audience, client } = { tenant: randomUUID(), audience: randomUUID(), client: randomUUID() };
+  const nowSeconds = Math.floor(Date.now() / 1_000);
+  const times = { iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 3_600 };
+  const common = { aud: audience, iss: `${origin}/${tenant}/v2.0`, ...times, tid: tenant, azp: client, ver: '2.0' };
+
+  return {
+    ...{ origin, tenant, audience, client, active, fetches, nowSeconds },
+    /** Makes the key address answer with this status. */
+    answer: (next: number) => {
+      status = next;
+    },
+    /** Serves one more key. */
+    publish: ({ kid, publicKey }: Key) => published.set(kid, publicKey),
+    /** A user's access token as Entra makes it, but for what is given. */
+    user: (claims: object = {}, forgery?: Forgery) => {
+      const [oid, sub] = [randomUUID(), randomBytes(32).toString('base64url')];
+      const person = { oid, sub, name: 'Alice', preferred_username: 'alice@contoso.test', scp: 'access_as_user' };
+      return forge({ ...common, ...person, ...claims }, active, forgery);
+    },
+    /** An app-only access token as Entra makes it, but for what is given. */
+    app: (claims: object = {}, forgery?: Forgery) => {
+      const oid = randomUUID();
+      return forge({ ...common, oid, sub: oid, roles: ['Reports.Read'], ...claims }, active, forgery);
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+type Key = ReturnType<typeof makeKey>;
+
+export function makeKey(modulusLength = 2_048) {
+  return { kid: randomBytes(9).toString('base64url'), ...generateKeyPairSync('rsa', { modulusLength }) };
+}
+
+/** Signs by the header's `alg`, whatever key is given. Members that are undefined are left out. */
+function forge(claims: object, active: Key, { header = {}, key = active.privateKey }: Forgery = {}): string {
+  const full = { typ: 'JWT', alg: 'RS256', kid: active.kid, ...header };
+  const input = `${encode(full)}.${encode(claims)}`;
+  return `${input}.${signatureOf(String(full.alg), input, key).toString('base64url')}`;
+}
+
+function signatureOf(alg: string, input: string, key: KeyObject): Buffer {
+  if (alg === 'none') return Buffer.alloc(0);
+  const hash = `sha${alg.slice(2)}`;
+  if (alg.startsWith('HS')) {
+    const secret = key.type === 'secret' ? key.export() : key.export({ type: 'spki', format: 'pem' });
+    return createHmac(hash, secret).update(input).digest();
+  }
+  const pss = alg.startsWith('PS') ? { padding: 6, saltLength: -1 } : {};
+  return sign(hash, Buffer.from(input), { key, dsaEncoding: 'ieee-p1363', ...pss });
+}
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}

@@ -1,0 +1,36 @@
+import { commonConfig, commonEnvironment, guid, origin, parseConfig, words } from '@onbehalf/chassis/config';
+import { z } from 'zod';
+
+/** Every environment key of this service; the chart's are compared with it. */
+export const environment = z.object({
+  ...commonEnvironment,
+  ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
+  /** This API's client id: what its tokens are made out to. */
+  ENTRA_AUDIENCE: guid,
+  /** The tenants whose tokens are taken. */
+  ENTRA_TENANTS: words.pipe(z.array(guid)),
+  /** The clients that may call; unset means every client of those tenants. */
+  ENTRA_ALLOWED_CLIENTS: words.pipe(z.array(guid)).default([]),
+  BROKER_URL: origin,
+  /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
+  BROKER_ASSERTION_FILE: z.string(),
+  GRAPH_BASE_URL: origin.default('https://graph.microsoft.com'),
+});
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** @throws ConfigError naming every fault at once. */
+export function readConfig(env: Record<string, string | undefined>) {
+  const parsed = parseConfig(environment, env);
+  return {
+    ...commonConfig(parsed),
+    entra: {
+      authorityHost: parsed.ENTRA_AUTHORITY_HOST,
+      audience: parsed.ENTRA_AUDIENCE,
+      tenants: parsed.ENTRA_TENANTS,
+      allowedClients: parsed.ENTRA_ALLOWED_CLIENTS,
+    },
+    broker: { url: parsed.BROKER_URL, assertionFile: parsed.BROKER_ASSERTION_FILE },
+    graph: { baseUrl: parsed.GRAPH_BASE_URL },
+  };
+}

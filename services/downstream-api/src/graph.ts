@@ -1,0 +1,39 @@
+import { claimsChallenge, insufficientClaims } from '@onbehalf/chassis/challenge';
+import { Fault } from '@onbehalf/chassis/fault';
+import type { Secret } from '@onbehalf/chassis/secret';
+import { z } from 'zod';
+import { call } from './call.ts';
+import type { OnBehalfOf } from './on-behalf-of.ts';
+
+/** As the broker's configuration allows it to this API. */
+const userRead = 'https://graph.microsoft.com/User.Read';
+const deadlineMs = 5_000;
+
+const profile = z.object({
+  displayName: z.string().nullable(),
+  userPrincipalName: z.string(),
+  mail: z.string().nullish(),
+});
+
+export type Graph = ReturnType<typeof createGraph>;
+
+/** Microsoft Graph, asked on behalf of the person whose token came in. */
+export function createGraph({ baseUrl, onBehalfOf }: { baseUrl: string; onBehalfOf: OnBehalfOf }) {
+  return {
+    /**
+     * The person's own profile. Learn: "Get a user".
+     * @throws Fault as `OnBehalfOf`, and `insufficient_claims` if Graph itself challenges the token (CAE).
+     */
+    async me(userToken: Secret, traceId: string) {
+      const token = await onBehalfOf(userToken, userRead, traceId);
+      const headers = { Authorization: `Bearer ${token.reveal()}` };
+      const { status, challenge, body } = await call(`${baseUrl}/v1.0/me`, { headers }, deadlineMs);
+      if (status === 200) return profile.parse(body);
+      const claims = claimsChallenge(challenge);
+      // The person's sign-in no longer satisfies Graph: only they can mend that.
+      if (claims) throw insufficientClaims(claims);
+      if (status === 403) throw new Fault('forbidden', 'Microsoft Graph refuses this person.');
+      throw new Fault('server_error', `Microsoft Graph answered ${status}.`);
+    },
+  };
+}
