@@ -1,0 +1,17 @@
+{{- define "downstream-api.spec" -}}
+{{- $tenant := .Values.global.entra.tenantId }}
+env:
+  ENTRA_AUTHORITY_HOST: {{ .Values.global.entra.authorityHost | toJson }}
+  ENTRA_AUDIENCE: {{ required "entra.audience is required: the client id of onbehalf-api" .Values.entra.audience | toJson }}
+  ENTRA_TENANTS: {{ .Values.entra.tenants | join " " | default $tenant | required "global.entra.tenantId or entra.tenants is required" | toJson }}
+  ENTRA_ALLOWED_CLIENTS: {{ .Values.entra.allowedClients | join " " | toJson }}
+  BROKER_URL: {{ include "common.brokerUrl" . | toJson }}
+  BROKER_ASSERTION_FILE: /var/run/secrets/onbehalf/broker/assertion
+  GRAPH_BASE_URL: {{ .Values.graph.baseUrl | toJson }}
+mounts:
+  - {{- include "common.brokerAssertion" . | nindent 4 }}
+ingress:
+  - {{ include "common.peer" "web-frontend" }}
+egress:
+  - {{- include "common.egressTo" "token-broker" | nindent 4 }}
+{{- end }}

@@ -1,0 +1,48 @@
+{{/* clients.json: the broker's words, with what the release already knows filled in. */}}
+{{- define "token-broker.clients" -}}
+{{- $clients := dict }}
+{{- range $name, $client := required "clients is required: at least one client of the broker" .Values.clients }}
+{{- $subjects := $client.subjects | default list }}
+{{- range $client.serviceAccounts }}
+{{- $subjects = append $subjects (printf "system:serviceaccount:%s:%s" $.Release.Namespace .) }}
+{{- end }}
+{{- $redirectUris := $client.redirectUris }}
+{{- if and (empty $redirectUris) (has "authorization_code" $client.grants) }}
+{{- $base := required "global.publicBaseUrl is required, e.g. https://signin.example.com" $.Values.global.publicBaseUrl }}
+{{- $redirectUris = list (printf "%s/auth/callback" $base) }}
+{{- end }}
+{{- $credentials := list }}
+{{- range $index, $credential := $client.credentials }}
+{{- $rendered := dict "type" $credential.type }}
+{{- with $credential.existingSecret }}
+{{- $_ := set $rendered "file" (printf "/var/run/secrets/onbehalf/credentials/%s/%d/%s" $name $index .key) }}
+{{- end }}
+{{- $credentials = append $credentials $rendered }}
+{{- end }}
+{{- $tenantId := $client.tenantId | default $.Values.global.entra.tenantId }}
+{{- $_ := set $clients $name (dict
+  "tenantId" (required (printf "clients.%s.tenantId or global.entra.tenantId is required" $name) $tenantId)
+  "clientId" (required (printf "clients.%s.clientId is required" $name) $client.clientId)
+  "subjects" $subjects
+  "credentials" $credentials
+  "grants" $client.grants
+  "scopes" ($client.scopes | default list)
+  "redirectUris" ($redirectUris | default list)
+  "permissions" ($client.permissions | default list)
+) }}
+{{- end }}
+{{- $clients | toJson }}
+{{- end }}
+
+{{/* The Secrets of certificates and client secrets, as sources of one projected volume. */}}
+{{- define "token-broker.credentials" -}}
+{{- range $name, $client := .Values.clients }}
+{{- range $index, $credential := $client.credentials }}
+{{- with $credential.existingSecret }}
+- secret:
+    name: {{ .name }}
+    items: [{key: {{ .key }}, path: {{ $name }}/{{ $index }}/{{ .key }}}]
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,128 @@
+{{- define "token-broker.spec" -}}
+{{- $redis := .Values.redis }}
+env:
+  BROKER_URL: {{ include "token-broker.url" . | toJson }}
+  ENTRA_AUTHORITY_HOST: {{ .Values.global.entra.authorityHost | toJson }}
+  CLIENTS_FILE: /etc/onbehalf/clients.json
+  CALLERS_ISSUER: {{ required "callers.issuer is required: the cluster's OIDC issuer URL" .Values.callers.issuer | toJson }}
+  CALLERS_JWKS_URI: {{ .Values.callers.jwksUri | toJson }}
+  CALLERS_AUDIENCE: {{ .Values.callers.audience | toJson }}
+  {{- with .Values.callers.caConfigMap }}
+  CALLERS_CA_FILE: {{ empty .name | ternary "" (printf "/etc/ssl/callers/%s" .key) | toJson }}
+  {{- end }}
+  SEALING_KEYS_DIR: /var/run/secrets/onbehalf/sealing
+  REDIS_URL: {{ required "redis.url is required, e.g. rediss://redis.example.com:6380" $redis.url | toJson }}
+  REDIS_MODE: {{ $redis.mode | toJson }}
+  REDIS_AUTH: {{ $redis.auth.type | toJson }}
+  {{- with $redis.auth }}
+  {{- if eq .type "password" }}
+  REDIS_USERNAME: {{ .username | default "" | toJson }}
+  REDIS_PASSWORD_FILE: /var/run/secrets/onbehalf/redis/{{ .existingSecret.key }}
+  {{- else if eq .type "entra" }}
+  REDIS_ENTRA_CLIENT_ID: {{ .clientId | toJson }}
+  {{- end }}
+  {{- end }}
+  {{- with $redis.caConfigMap }}
+  REDIS_CA_FILE: {{ empty .name | ternary "" (printf "/etc/ssl/redis/%s" .key) | toJson }}
+  {{- end }}
+  {{- if and (include "token-broker.federated" .) (not .Values.federation.webhook) }}
+  AZURE_FEDERATED_TOKEN_FILE: /var/run/secrets/azure/tokens/azure-identity-token
+  {{- end }}
+  {{- if .Values.tls.existingSecret.name }}
+  TLS_CERT_FILE: /var/run/secrets/onbehalf/tls/tls.crt
+  TLS_KEY_FILE: /var/run/secrets/onbehalf/tls/tls.key
+  {{- end }}
+  SESSION_IDLE_SECONDS: {{ .Values.session.idleSeconds | toJson }}
+  SESSION_ABSOLUTE_SECONDS: {{ .Values.session.absoluteSeconds | toJson }}
+  L1_MAX_BYTES: {{ .Values.l1.maxBytes | toJson }}
+  L1_MAX_UNVERIFIED_SECONDS: {{ .Values.l1.maxUnverifiedSeconds | toJson }}
+files:
+  clients.json: {{ include "token-broker.clients" . | toJson }}
+mounts: {{- include "token-broker.mounts" . | nindent 2 }}
+{{- if and (include "token-broker.federated" .) .Values.federation.webhook }}
+podLabels: {azure.workload.identity/use: "true"}
+serviceAccountAnnotations: {azure.workload.identity/client-id: {{ include "token-broker.federated" . }}}
+{{- end }}
+ingress:
+  - {{ include "common.peer" "web-frontend" }}
+  - {{ include "common.peer" "downstream-api" }}
+egress: {{- include "token-broker.redisRules" . | nindent 2 }}
+{{- end }}
+
+{{- define "token-broker.url" -}}
+{{- $scheme := empty .Values.tls.existingSecret.name | ternary "http" "https" }}
+{{- .Values.broker.url | default (printf "%s://%s.%s.svc:8080" $scheme (include "common.fullname" .) .Release.Namespace) }}
+{{- end }}
+
+{{/* The first client id that signs in to Entra by federation, Redis' included; nothing if none does. */}}
+{{- define "token-broker.federated" -}}
+{{- $ids := list }}
+{{- range $client := .Values.clients }}
+{{- range $client.credentials }}
+{{- if eq .type "federated" }}{{ $ids = append $ids $client.clientId }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if eq .Values.redis.auth.type "entra" }}{{ $ids = append $ids .Values.redis.auth.clientId }}{{ end }}
+{{- with $ids }}{{ first . }}{{ end }}
+{{- end }}
+
+{{- define "token-broker.mounts" -}}
+{{- $sealing := "" }}
+{{- if not .Values.keyVault.enabled }}
+{{- $sealing = required "sealing.existingSecret.name is required: the Secret with the key ring that seals what Redis holds" .Values.sealing.existingSecret.name }}
+{{- end }}
+- {{- include "common.keyRing" (dict "root" . "name" "sealing" "secret" $sealing) | nindent 2 }}
+{{- if and (include "token-broker.federated" .) (not .Values.federation.webhook) }}
+- {{- include "common.projectedToken" (dict "name" "azure-token" "path" "/var/run/secrets/azure/tokens" "audience" "api://AzureADTokenExchange" "seconds" 3600 "file" "azure-identity-token") | nindent 2 }}
+{{- end }}
+{{- with include "token-broker.credentials" . }}
+- name: credentials
+  path: /var/run/secrets/onbehalf/credentials
+  source:
+    projected:
+      defaultMode: 0440
+      sources: {{- . | nindent 8 }}
+{{- end }}
+{{- if eq .Values.redis.auth.type "password" }}
+- name: redis
+  path: /var/run/secrets/onbehalf/redis
+  source:
+    secret:
+      secretName: {{ .Values.redis.auth.existingSecret.name }}
+      defaultMode: 0440
+      items: [{key: {{ .Values.redis.auth.existingSecret.key }}, path: {{ .Values.redis.auth.existingSecret.key }}}]
+{{- end }}
+{{- with .Values.tls.existingSecret.name }}
+- name: tls
+  path: /var/run/secrets/onbehalf/tls
+  source: {secret: {secretName: {{ . }}, defaultMode: 0440}}
+{{- end }}
+{{- range $what, $configMap := dict "callers" .Values.callers.caConfigMap "redis" .Values.redis.caConfigMap }}
+{{- if $configMap.name }}
+- name: {{ $what }}-ca
+  path: /etc/ssl/{{ $what }}
+  source: {configMap: {name: {{ $configMap.name }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Managed Redis with the OSS clustering policy also answers on a port per node. */}}
+{{- define "token-broker.redisRules" -}}
+{{- $redis := .Values.redis }}
+{{- $ports := list (dict "port" (include "common.port" $redis.url | int) "protocol" "TCP") }}
+{{- if and (eq $redis.mode "cluster") (not $redis.podSelector) }}
+{{- $ports = append $ports (dict "port" 8500 "endPort" 8599 "protocol" "TCP") }}
+{{- end }}
+{{- if $redis.podSelector }}
+- to: [{podSelector: {matchLabels: {{ toJson $redis.podSelector }}}}]
+  ports: {{- toYaml $ports | nindent 4 }}
+{{- else if $redis.egressCidrs }}
+- to:
+    {{- range $redis.egressCidrs }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+  ports: {{- toYaml $ports | nindent 4 }}
+{{- else }}
+{{ include "common.internetRule" (dict "root" . "ports" $ports) }}
+{{- end }}
+{{- end }}

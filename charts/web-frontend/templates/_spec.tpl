@@ -1,0 +1,41 @@
+{{- define "web-frontend.spec" -}}
+env:
+  PUBLIC_BASE_URL: {{ required "global.publicBaseUrl is required, e.g. https://signin.example.com" .Values.global.publicBaseUrl | toJson }}
+  ENTRA_AUTHORITY_HOST: {{ .Values.global.entra.authorityHost | toJson }}
+  ENTRA_TENANT_ID: {{ required "global.entra.tenantId is required: the tenant's GUID" .Values.global.entra.tenantId | toJson }}
+  ENTRA_CLIENT_ID: {{ required "entra.clientId is required: the client id of onbehalf-web" .Values.entra.clientId | toJson }}
+  BROKER_URL: {{ include "common.brokerUrl" . | toJson }}
+  BROKER_ASSERTION_FILE: /var/run/secrets/onbehalf/broker/assertion
+  SESSION_KEYS_DIR: /var/run/secrets/onbehalf/session
+  APIS_FILE: /etc/onbehalf/apis.json
+  COOKIE_SAME_SITE: {{ .Values.cookie.sameSite | toJson }}
+  RESPONSE_MODE: {{ .Values.responseMode | toJson }}
+  TRUSTED_PROXIES: {{ .Values.trustedProxies | toJson }}
+  PUBLIC_RATE_PER_SECOND: {{ .Values.publicRate.perSecond | toJson }}
+  PUBLIC_RATE_BURST: {{ .Values.publicRate.burst | toJson }}
+files:
+  apis.json: {{ include "web-frontend.apis" . | toJson }}
+mounts:
+  - {{- include "common.brokerAssertion" . | nindent 4 }}
+  - {{- include "common.keyRing" (dict "root" . "name" "session" "secret" (include "web-frontend.sessionSecret" .)) | nindent 4 }}
+ingress:
+  {{- toYaml .Values.networkPolicy.from | nindent 2 }}
+egress:
+  - {{- include "common.egressTo" "token-broker" | nindent 4 }}
+  - {{- include "common.egressTo" "downstream-api" | nindent 4 }}
+{{- end }}
+
+{{- define "web-frontend.sessionSecret" -}}
+{{- if not .Values.keyVault.enabled }}
+{{- required "session.existingSecret.name is required: the Secret with the cookies' key ring" .Values.session.existingSecret.name }}
+{{- end }}
+{{- end }}
+
+{{- define "web-frontend.apis" -}}
+{{- $apis := dict }}
+{{- range $name, $api := .Values.apis }}
+{{- $url := $api.url | default (include "common.siblingUrl" (dict "root" $ "name" $name)) }}
+{{- $_ := set $apis $name (merge (dict "url" $url) $api) }}
+{{- end }}
+{{- $apis | toJson }}
+{{- end }}
