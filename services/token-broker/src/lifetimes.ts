@@ -1,0 +1,67 @@
+/** Every duration of the broker, with its reason. Seconds unless the name says otherwise. */
+
+/** MSAL's own renewal margin: a token with less left is not a hit (msal-node `RENEWAL_OFFSET`). */
+export const hitMarginSeconds = 300;
+
+/** What a stored token must have left to be served while Entra cannot give a new one. */
+export const staleMarginSeconds = 60;
+
+/** Where Entra gives no `refresh_in`, a token in use is refreshed at this part of its life, jittered. */
+export const refreshPoint = 0.8;
+export const refreshJitter = 0.1;
+
+/** A lease dies with its holder, not with a slow Entra: it is renewed three times in its life. */
+export const leaseMs = 3_000;
+export const leaseRenewMs = 1_000;
+
+/** How long a flight waits for another pod's call; as long as that call may take. */
+export const waitMs = 8_000;
+
+/** One deadline over a call to Entra, its retry and the retry with another credential. */
+export const entraDeadlineMs = 8_000;
+export const entraConnectMs = 2_000;
+
+/** Entra's authorization codes live 10 minutes; the ledger of spent ones as long. */
+export const codeLedgerMs = 600_000;
+
+/** The longest life of an access token (CAE: 28 h, Learn "Configurable token lifetimes"), so of an OBO assertion. */
+export const assertionLifeMs = 28 * 3_600_000;
+
+/** Pub/sub is at-most-once: a session verdict is read again after this, whatever the channel says. */
+export const sessionRecheckMs = 10_000;
+
+/** `last seen` is written at most once per this part of the idle limit. */
+export const touchPart = 0.1;
+
+/** Answers to remember, by class (reliability-and-security.md, section 3). */
+export const throttleDefaultSeconds = 60;
+export const loopBackOffSeconds = { first: 60, longest: 300 };
+export const transientBackOffSeconds = { first: 5, longest: 60 };
+export const refusalSeconds = { interaction: 30, consent: 30, scope: 60, sign_in: 3_600 } as const;
+/** After our own credential was refused, Entra is asked again this often. */
+export const credentialProbeSeconds = 30;
+
+/** Discovery documents hardly ever change. */
+export const discoveryMs = 3_600_000;
+
+/** A certificate assertion is valid for 10 minutes (RFC 7523 advises short) and reused for 8. */
+export const certificateAssertionSeconds = 600;
+export const certificateReuseMs = 480_000;
+
+/** Redis: one command, one connection attempt, one silent connection. */
+export const redisCommandMs = 250;
+export const redisConnectMs = 500;
+export const redisSilenceMs = 600;
+export const redisPingMs = 200;
+/** What a caller is told to wait while Redis is away. */
+export const redisRetryAfterSeconds = 2;
+
+/** A mounted `clients.json` is looked at this often. */
+export const clientsReloadMs = 5_000;
+
+/** Each pod hears its own heartbeat on the channel, or knows that it is deaf; then it subscribes anew. */
+export const heartbeatMs = 1_000;
+export const channelReopenMs = 5_000;
+
+/** After Entra gave no token for Redis, it is asked again this often. */
+export const redisTokenRetryMs = 1_000;

@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
+import type { Secret } from '@onbehalf/chassis/secret';
+import { createClient, createCluster, RESP_TYPES, type RedisClientOptions } from 'redis';
+import { createEvents } from './events.ts';
+import {
+  channelReopenMs,
+  heartbeatMs,
+  redisCommandMs,
+  redisConnectMs,
+  redisPingMs,
+  redisRetryAfterSeconds,
+  redisSilenceMs,
+} from './lifetimes.ts';
+import type { Events } from './store.ts';
+
+export type RedisOptions = {
+  /** `redis://host:port[/db]`, or `rediss://` for TLS. Holds no credentials. */
+  url: string;
+  mode: 'standalone' | 'cluster';
+  username?: string | undefined;
+  password?: Secret | undefined;
+  /** In place of a password: Entra ID authentication. */
+  credentialsProvider?: RedisClientOptions['credentialsProvider'];
+  /** The CA bundle's text, where the server's certificate is from a private one. */
+  ca?: string | undefined;
+};
+
+export type Redis = AsyncDisposable & {
+  /** Runs one command on the node that holds `key`. Bulk replies are Buffers. @throws Fault `unavailable`. */
+  command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown>;
+  readonly events: Events;
+};
+
+type Client = {
+  isReady: boolean;
+  send(key: string | undefined, args: (string | Buffer)[]): Promise<unknown>;
+  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  destroy(): void;
+};
+
+/**
+ * Connects in the background and heals for ever: nobody waits for Redis to come up. A command has one deadline, and
+ * after a silent one the rest are refused at once until the server answers again. The channel counts as up only while
+ * our own heartbeat comes back through it, whatever broke it.
+ */
+export function connectRedis(options: RedisOptions, channel: string, logger: Logger): Redis {
+  const closing = new AbortController();
+  const hub = createEvents();
+  let frozenUntilMs = 0;
+  let reachable = true;
+
+  const report = (up: boolean, error?: unknown) => {
+    if (up === reachable) return;
+    reachable = up;
+    if (up) logger.info({ event: 'redis.up' }, 'Redis answers again');
+    else logger.error({ event: 'redis.down', error }, 'Redis does not answer');
+  };
+  const open = (onDown: () => void) => (options.mode === 'cluster' ? openCluster : openStandalone)(options, onDown);
+
+  const commands = open(() => {});
+
+  async function command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
+    if (!commands.isReady || Date.now() < frozenUntilMs) throw away();
+    try {
+      const reply = await within(redisCommandMs, commands.send(key, args));
+      report(true);
+      return reply;
+    } catch (error) {
+      if (error instanceof Timeout) {
+        // One probe at a time may find out whether the server is back; in a cluster the other nodes may be fine.
+        if (options.mode === 'standalone') frozenUntilMs = Date.now() + redisCommandMs * 2;
+      } else if (isReply(error)) throw error;
+      report(false, error);
+      throw away(error);
+    }
+  }
+
+  const me = randomUUID();
+  const onMessage = (message: string) => {
+    const kind = message.slice(0, 2);
+    const rest = message.slice(2);
+    if (kind === 'i:') hub.invalidate(rest);
+    else if (kind === 'w:') hub.wake(rest);
+    else if (kind === 'h:' && rest === me) {
+      heardMs = Date.now();
+      hub.up();
+    }
+  };
+  let heardMs = Date.now();
+  let subscriber = openSubscriber();
+
+  function openSubscriber(): Client {
+    const client = open(() => hub.down());
+    client.subscribe(channel, onMessage).catch(() => hub.down());
+    return client;
+  }
+
+  async function beat(): Promise<void> {
+    while (!closing.signal.aborted) {
+      const silentMs = Date.now() - heardMs;
+      if (silentMs > 2 * heartbeatMs) hub.down();
+      if (silentMs > channelReopenMs) {
+        heardMs = Date.now();
+        subscriber.destroy();
+        subscriber = openSubscriber();
+      }
+      await command(undefined, ['PUBLISH', channel, `h:${me}`]).catch(() => {});
+      await delay(hub.events.downSinceMs === undefined ? heartbeatMs : heartbeatMs / 5, undefined, {
+        signal: closing.signal,
+      }).catch(() => {});
+    }
+  }
+  const beating = beat();
+
+  return {
+    command,
+    events: hub.events,
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await beating;
+      subscriber.destroy();
+      commands.destroy();
+    },
+  };
+}
+
+class Timeout extends Error {}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Timeout('no answer in time')), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Redis refused this command (a script to load, memory full): the connection is fine. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && /^(NOSCRIPT|OOM|WRONGTYPE|ERR) /.test(error.message);
+}
+
+function away(cause?: unknown): Fault {
+  return new Fault('unavailable', 'The session store does not answer; try again.', {
+    cause,
+    retryAfterSeconds: redisRetryAfterSeconds,
+  });
+}
+
+const commandOptions = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+
+function connection({ url, username, password, credentialsProvider, ca }: RedisOptions) {
+  return {
+    socket: {
+      connectTimeout: redisConnectMs,
+      socketTimeout: redisSilenceMs,
+      reconnectStrategy: (retries: number) =>
+        Math.min(50 * 2 ** Math.min(retries, 5), 1_000) * (0.8 + Math.random() * 0.4),
+      ...(url.startsWith('rediss:') && { tls: true, ...(ca !== undefined && { ca }) }),
+    } as NonNullable<RedisClientOptions['socket']>,
+    pingInterval: redisPingMs,
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled',
+    commandOptions,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password: password.reveal() }),
+    ...(credentialsProvider !== undefined && { credentialsProvider }),
+  } satisfies RedisClientOptions;
+}
+
+function openStandalone(options: RedisOptions, onDown: () => void): Client {
+  const client = createClient({ ...connection(options), url: options.url });
+  client.on('error', onDown).on('reconnecting', onDown).on('end', onDown);
+  const connected = client.connect();
+  connected.catch(onDown);
+  return {
+    get isReady() {
+      return client.isReady;
+    },
+    send: (_key, args) => client.sendCommand(args),
+    subscribe: (channel, listener) => connected.then(() => client.subscribe(channel, listener)),
+    destroy: () => client.destroy(),
+  };
+}
+
+function openCluster(options: RedisOptions, onDown: () => void): Client {
+  const defaults = connection(options) as object;
+  const cluster = createCluster({ rootNodes: [{ ...defaults, url: options.url }], defaults, commandOptions });
+  cluster.on('error', onDown).on('node-error', onDown);
+  const connected = keepTrying(() => cluster.connect());
+  return {
+    get isReady() {
+      return cluster.isOpen;
+    },
+    send: (key, args) => cluster.sendCommand(key, false, args),
+    subscribe: (channel, listener) => connected.then(() => cluster.subscribe(channel, listener)),
+    destroy: () => cluster.destroy(),
+  };
+}
+
+/** A cluster client gives up when no root node answers at once; it is asked again until one does. */
+async function keepTrying(connect: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await connect();
+      return;
+    } catch {
+      await delay(1_000, undefined, { ref: false });
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { hash } from 'node:crypto';
+
+/**
+ * The atomic steps of the store, in Lua. Each touches one key. Time is Redis' own, so that pods' clocks do not matter.
+ * A partition's fields: `v` = life:counter, `msal`, `s:<session hash>` = expires|created, `t:<token>` = fence|expires|sealed.
+ */
+function script(lua: string) {
+  return { lua, sha: hash('sha1', lua) };
+}
+
+export type Script = ReturnType<typeof script>;
+
+/** Drops expired sessions and token records; gives the latest end of each kind, 0 if there is none. */
+const prune = `
+local now = tonumber(redis.call('TIME')[1])
+local function prune(key)
+  local lastSession, lastToken = 0, 0
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local kind = string.sub(all[i], 1, 2)
+    if kind == 's:' or kind == 't:' then
+      local ends = tonumber(string.match(all[i + 1], kind == 's:' and '^(%d+)|' or '^%d+|(%d+)|')) or 0
+      if ends <= now then redis.call('HDEL', key, all[i])
+      elseif kind == 's:' then lastSession = math.max(lastSession, ends)
+      else lastToken = math.max(lastToken, ends) end
+    end
+  end
+  return lastSession, lastToken
+end
+local function sessions(key)
+  local all, open = redis.call('HGETALL', key), {}
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 's:' then
+      open[#open + 1] = string.sub(all[i], 3)
+      open[#open + 1] = all[i + 1]
+    end
+  end
+  return open
+end
+`;
+
+/** ARGV: a fresh version, blob, session hash, `expires|created`. */
+export const openSession = script(`${prune}
+local v = redis.call('HGET', KEYS[1], 'v')
+if v then
+  local life, n = string.match(v, '^(.*):(%d+)$')
+  v = life .. ':' .. (tonumber(n) + 1)
+else
+  v = ARGV[1]
+end
+redis.call('HSET', KEYS[1], 'v', v, 'msal', ARGV[2], 's:' .. ARGV[3], ARGV[4])
+local last = prune(KEYS[1])
+redis.call('EXPIREAT', KEYS[1], last)
+return sessions(KEYS[1])`);
+
+/** ARGV: session hash, \`expires|created\`. */
+export const touchSession = script(`${prune}
+if redis.call('HEXISTS', KEYS[1], 's:' .. ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 's:' .. ARGV[1], ARGV[2])
+local last = prune(KEYS[1])
+redis.call('EXPIREAT', KEYS[1], last)
+return 1`);
+
+/** ARGV: session hash. */
+export const closeSession = script(`${prune}
+redis.call('HDEL', KEYS[1], 's:' .. ARGV[1])
+local last = prune(KEYS[1])
+if last > 0 then
+  redis.call('EXPIREAT', KEYS[1], last)
+  return 0
+end
+redis.call('DEL', KEYS[1])
+return 1`);
+
+export const closePartition = script(`${prune}
+local open = sessions(KEYS[1])
+redis.call('DEL', KEYS[1])
+return open`);
+
+/** ARGV: version read ('' = none), a fresh version, field, fence, expires, sealed record, blob ('' = none), lives with tokens. */
+export const writeToken = script(`${prune}
+local v = redis.call('HGET', KEYS[1], 'v')
+if not v then
+  if ARGV[1] ~= '' then return 'gone' end
+  if ARGV[8] ~= '1' then return 'gone' end
+  v = ARGV[2]
+elseif ARGV[1] ~= '' and string.match(v, '^(.*):') ~= string.match(ARGV[1], '^(.*):') then
+  return 'gone'
+end
+local old = redis.call('HGET', KEYS[1], ARGV[3])
+if old and (tonumber(string.match(old, '^(%d+)|')) or 0) > tonumber(ARGV[4]) then return 'fenced' end
+if ARGV[7] ~= '' and v == ARGV[1] then
+  local life, n = string.match(v, '^(.*):(%d+)$')
+  v = life .. ':' .. (tonumber(n) + 1)
+  redis.call('HSET', KEYS[1], 'msal', ARGV[7])
+end
+redis.call('HSET', KEYS[1], 'v', v, ARGV[3], ARGV[4] .. '|' .. ARGV[5] .. '|' .. ARGV[6])
+local _, last = prune(KEYS[1])
+if ARGV[8] == '1' then redis.call('EXPIREAT', KEYS[1], math.max(last, now + 1)) end
+return 'written'`);
+
+/** ARGV: member, TTL in ms. */
+export const addMember = script(`
+redis.call('SADD', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1`);
+
+/** ARGV: owner, TTL in ms. The fence is Redis' clock in microseconds: it only grows. */
+export const takeLease = script(`
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  local time = redis.call('TIME')
+  return {1, time[1] * 1000000 + time[2]}
+end
+return {0, redis.call('PTTL', KEYS[1])}`);
+
+/** ARGV: owner, TTL in ms. */
+export const renewLease = script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`);
+
+/** ARGV: owner, channel. */
+export const releaseLease = script(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+redis.call('PUBLISH', ARGV[2], 'w:' .. KEYS[1])
+return 1`);

@@ -1,0 +1,154 @@
+import { randomBytes } from 'node:crypto';
+import { createEvents } from './events.ts';
+import type { OpenSession, Store } from './store.ts';
+
+type TokenField = { fence: number; expiresAtSeconds: number; record: Buffer };
+type Hash = { version: string; msal?: Buffer; sessions: Map<string, OpenSession>; tokens: Map<string, TokenField> };
+type Entry = { value: Buffer | Hash | Set<string> | string; endsMs: number };
+
+/** The store in memory, for tests: the same contract, one process, a clock that can be moved. `main.ts` never wires it. */
+export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): Map<string, number> } {
+  const entries = new Map<string, Entry>();
+  const hub = createEvents(nowMs);
+  hub.up();
+  let fence = 0;
+
+  function live<T>(key: string): T | undefined {
+    const entry = entries.get(key);
+    if (entry && entry.endsMs <= nowMs()) entries.delete(key);
+    return entries.get(key)?.value as T | undefined;
+  }
+  const put = (key: string, value: Entry['value'], ttlMs: number) =>
+    void entries.set(key, { value, endsMs: nowMs() + ttlMs });
+  const expireAt = (key: string, seconds: number) => {
+    const entry = entries.get(key);
+    if (entry) entry.endsMs = seconds * 1_000;
+  };
+  const fresh = (): string => `${randomBytes(8).toString('hex')}:1`;
+  const bump = (version: string) => version.replace(/\d+$/, (n) => String(Number(n) + 1));
+  const lifeOf = (version: string) => version.split(':')[0];
+
+  /** Drops what has expired; gives the latest end of sessions and of tokens. */
+  function prune(hash: Hash): { sessions: number; tokens: number } {
+    const now = nowMs() / 1_000;
+    const ends = { sessions: 0, tokens: 0 };
+    for (const kind of ['sessions', 'tokens'] as const) {
+      for (const [name, { expiresAtSeconds }] of hash[kind]) {
+        if (expiresAtSeconds <= now) hash[kind].delete(name);
+        else ends[kind] = Math.max(ends[kind], expiresAtSeconds);
+      }
+    }
+    return ends;
+  }
+
+  return {
+    events: hub.events,
+    ttls: () => new Map([...entries].map(([key, { endsMs }]) => [key, endsMs - nowMs()])),
+    get: async (key) => live<Buffer>(key),
+    set: async (key, value, ttlMs) => put(key, value, ttlMs),
+    async setIfAbsent(key, value, ttlMs) {
+      if (live(key) !== undefined) return false;
+      put(key, value, ttlMs);
+      return true;
+    },
+    async replace(key, value, ttlMs) {
+      if (live(key) === undefined) return false;
+      put(key, value, ttlMs);
+      return true;
+    },
+    async take(key) {
+      const value = live<Buffer>(key);
+      entries.delete(key);
+      return value;
+    },
+    delete: async (key) => void entries.delete(key),
+
+    async addMember(setKey, member, ttlMs) {
+      const members = live<Set<string>>(setKey) ?? new Set();
+      const endsMs = Math.max(entries.get(setKey)?.endsMs ?? 0, nowMs() + ttlMs);
+      entries.set(setKey, { value: members.add(member), endsMs });
+    },
+    members: async (setKey) => [...(live<Set<string>>(setKey) ?? [])],
+    async removeMember(setKey, member) {
+      const members = live<Set<string>>(setKey);
+      members?.delete(member);
+      if (members?.size === 0) entries.delete(setKey);
+    },
+
+    async readPartition(key, fields) {
+      const hash = live<Hash>(key);
+      return {
+        version: hash?.version,
+        msal: hash?.msal,
+        records: fields.map((field) => hash?.tokens.get(field)?.record),
+      };
+    },
+    readRecord: async (key, field) => live<Hash>(key)?.tokens.get(field)?.record,
+    async openSession(key, { session, msal }) {
+      const old = live<Hash>(key);
+      const hash: Hash = old ?? { version: fresh(), sessions: new Map(), tokens: new Map() };
+      if (old) hash.version = bump(hash.version);
+      hash.msal = msal;
+      hash.sessions.set(session.sessionHash, session);
+      entries.set(key, { value: hash, endsMs: 0 });
+      expireAt(key, prune(hash).sessions);
+      return [...hash.sessions.values()];
+    },
+    async touchSession(key, session) {
+      const hash = live<Hash>(key);
+      if (!hash?.sessions.has(session.sessionHash)) return false;
+      hash.sessions.set(session.sessionHash, session);
+      expireAt(key, prune(hash).sessions);
+      return true;
+    },
+    async closeSession(key, sessionHash) {
+      const hash = live<Hash>(key);
+      hash?.sessions.delete(sessionHash);
+      const last = hash ? prune(hash).sessions : 0;
+      if (last > 0) expireAt(key, last);
+      else entries.delete(key);
+      return last === 0;
+    },
+    async closePartition(key) {
+      const hash = live<Hash>(key);
+      entries.delete(key);
+      return [...(hash?.sessions.values() ?? [])];
+    },
+    async writeToken(key, { version, fence: mine, field, record, expiresAtSeconds, msal, expiresWithTokens }) {
+      let hash = live<Hash>(key);
+      if (!hash) {
+        if (version !== undefined || !expiresWithTokens) return 'gone';
+        hash = { version: fresh(), sessions: new Map(), tokens: new Map() };
+        entries.set(key, { value: hash, endsMs: 0 });
+      } else if (version !== undefined && lifeOf(hash.version) !== lifeOf(version)) return 'gone';
+      if ((hash.tokens.get(field)?.fence ?? 0) > mine) return 'fenced';
+      if (msal && hash.version === version) {
+        hash.version = bump(hash.version);
+        hash.msal = msal;
+      }
+      hash.tokens.set(field, { fence: mine, expiresAtSeconds, record });
+      const last = prune(hash).tokens;
+      if (expiresWithTokens) expireAt(key, Math.max(last, nowMs() / 1_000 + 1));
+      return 'written';
+    },
+
+    async takeLease(key, owner, ttlMs) {
+      if (live(key) !== undefined) return { heldForMs: Math.max(0, (entries.get(key)?.endsMs ?? 0) - nowMs()) };
+      put(key, owner, ttlMs);
+      fence += 1;
+      return { fence };
+    },
+    async renewLease(key, owner, ttlMs) {
+      if (live(key) !== owner) return false;
+      put(key, owner, ttlMs);
+      return true;
+    },
+    async releaseLease(key, owner) {
+      if (live(key) === owner) entries.delete(key);
+      hub.wake(key);
+    },
+    async invalidate(keys) {
+      for (const key of keys) hub.invalidate(key);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import type { Redis } from './redis.ts';
+import * as scripts from './scripts.ts';
+import type { OpenSession, Store } from './store.ts';
+
+/** A version that no partition ever had: a late writer of a former life never matches it. */
+export function freshVersion(): string {
+  return `${randomBytes(8).toString('hex')}:1`;
+}
+
+/** The store on Redis, standalone or Cluster. `channel` is where pods tell each other. */
+export function redisStore(redis: Redis, channel: string): Store {
+  const { command } = redis;
+
+  async function run({ lua, sha }: scripts.Script, key: string, ...args: (string | Buffer)[]): Promise<unknown> {
+    try {
+      return await command(key, ['EVALSHA', sha, '1', key, ...args]);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return await command(key, ['EVAL', lua, '1', key, ...args]);
+    }
+  }
+
+  return {
+    events: redis.events,
+    get: async (key) => buffer(await command(key, ['GET', key])),
+    set: async (key, value, ttlMs) => void (await command(key, ['SET', key, value, 'PX', ms(ttlMs)])),
+    setIfAbsent: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'NX', 'PX', ms(ttlMs)])) !== null,
+    replace: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'XX', 'PX', ms(ttlMs)])) !== null,
+    take: async (key) => buffer(await command(key, ['GETDEL', key])),
+    delete: async (key) => void (await command(key, ['DEL', key])),
+
+    addMember: async (setKey, member, ttlMs) => void (await run(scripts.addMember, setKey, member, ms(ttlMs))),
+    members: async (setKey) => Array.from((await command(setKey, ['SMEMBERS', setKey])) as Iterable<unknown>, String),
+    removeMember: async (setKey, member) => void (await command(setKey, ['SREM', setKey, member])),
+
+    async readPartition(key, fields) {
+      const [version, msal, ...records] = (await command(key, ['HMGET', key, 'v', 'msal', ...fields])) as unknown[];
+      return { version: buffer(version)?.toString(), msal: buffer(msal), records: records.map(sealedPart) };
+    },
+    readRecord: async (key, field) => sealedPart(await command(key, ['HGET', key, field])),
+    async openSession(key, { session, msal }) {
+      return parseSessions(
+        await run(scripts.openSession, key, freshVersion(), msal, session.sessionHash, sessionValue(session)),
+      );
+    },
+    touchSession: async (key, session) =>
+      (await run(scripts.touchSession, key, session.sessionHash, sessionValue(session))) === 1,
+    closeSession: async (key, sessionHash) => (await run(scripts.closeSession, key, sessionHash)) === 1,
+    closePartition: async (key) => parseSessions(await run(scripts.closePartition, key)),
+    async writeToken(key, { version = '', fence, field, record, expiresAtSeconds, msal = '', expiresWithTokens }) {
+      const lives = expiresWithTokens ? '1' : '0';
+      const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives];
+      return String(await run(scripts.writeToken, key, ...args)) as 'written' | 'fenced' | 'gone';
+    },
+
+    async takeLease(key, owner, ttlMs) {
+      const [granted, value] = (await run(scripts.takeLease, key, owner, ms(ttlMs))) as [number, number];
+      return granted === 1 ? { fence: value } : { heldForMs: Math.max(value, 0) };
+    },
+    renewLease: async (key, owner, ttlMs) => (await run(scripts.renewLease, key, owner, ms(ttlMs))) === 1,
+    releaseLease: async (key, owner) => void (await run(scripts.releaseLease, key, owner, channel)),
+
+    invalidate: async (keys) =>
+      void (await Promise.all(keys.map((key) => command(undefined, ['PUBLISH', channel, `i:${key}`])))),
+  };
+}
+
+function ms(ttlMs: number): string {
+  return String(Math.max(1, Math.floor(ttlMs)));
+}
+
+function buffer(reply: unknown): Buffer | undefined {
+  return Buffer.isBuffer(reply) ? reply : undefined;
+}
+
+/** A token record without the fence and the end that the scripts read in front of it. */
+function sealedPart(reply: unknown): Buffer | undefined {
+  if (!Buffer.isBuffer(reply)) return undefined;
+  return reply.subarray(reply.indexOf('|', reply.indexOf('|') + 1) + 1);
+}
+
+function sessionValue({ expiresAtSeconds, createdAtSeconds }: OpenSession): string {
+  return `${expiresAtSeconds}|${createdAtSeconds}`;
+}
+
+function parseSessions(reply: unknown): OpenSession[] {
+  const flat = Array.from(reply as Iterable<unknown>, String);
+  return flat.flatMap((sessionHash, i) => {
+    if (i % 2 === 1) return [];
+    const [expires, created] = (flat[i + 1] ?? '').split('|');
+    return [{ sessionHash, expiresAtSeconds: Number(expires), createdAtSeconds: Number(created) }];
+  });
+}

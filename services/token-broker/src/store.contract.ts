@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import type { Store } from './store.ts';
+
+const bytes = (text: string) => Buffer.from(text);
+const nowSeconds = () => Math.floor(Date.now() / 1_000);
+
+/** What every store must do. `open` gives a store and its way to see the TTLs of all keys, in ms; -1 is immortal. */
+export function storeContract(
+  name: string,
+  open: () => Promise<{ store: Store; ttlMs(key: string): Promise<number> }>,
+) {
+  describe(`${name} keeps the store's contract:`, () => {
+    const key = (kind: string) => `contract:${kind}:{${randomUUID()}}`;
+    const session = (sessionHash: string, lives = 60) => ({
+      sessionHash,
+      expiresAtSeconds: nowSeconds() + lives,
+      createdAtSeconds: nowSeconds(),
+    });
+    const token = (more: object = {}) => ({
+      version: undefined,
+      fence: 1,
+      field: 't:a',
+      record: bytes('one'),
+      expiresAtSeconds: nowSeconds() + 60,
+      expiresWithTokens: true,
+      ...more,
+    });
+
+    it('writes once, replaces only what is there, and gives a value away once', async () => {
+      const { store } = await open();
+      const k = key('value');
+      assert.equal(await store.replace(k, bytes('x'), 1_000), false);
+      assert.equal(await store.setIfAbsent(k, bytes('a\0\xff'), 1_000), true);
+      assert.equal(await store.setIfAbsent(k, bytes('b'), 1_000), false);
+      assert.deepEqual(await store.get(k), bytes('a\0\xff'));
+      assert.equal(await store.replace(k, bytes('c'), 1_000), true);
+      assert.deepEqual(await store.take(k), bytes('c'));
+      assert.equal(await store.take(k), undefined);
+    });
+
+    it('keeps a set as long as its longest member', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('set');
+      await store.addMember(k, 'a', 60_000);
+      await store.addMember(k, 'b', 1_000);
+      assert.ok((await ttlMs(k)) > 50_000);
+      assert.deepEqual((await store.members(k)).sort(), ['a', 'b']);
+      await store.removeMember(k, 'a');
+      assert.deepEqual(await store.members(k), ['b']);
+    });
+
+    it('gives a lease to one owner at a time, with a growing fence', async () => {
+      const { store } = await open();
+      const k = key('lease');
+      const first = await store.takeLease(k, 'a', 5_000);
+      assert.ok('fence' in first);
+      const held = await store.takeLease(k, 'b', 5_000);
+      assert.ok('heldForMs' in held && held.heldForMs > 4_000);
+      assert.equal(await store.renewLease(k, 'b', 5_000), false);
+      assert.equal(await store.renewLease(k, 'a', 5_000), true);
+      await store.releaseLease(k, 'b');
+      assert.ok('heldForMs' in (await store.takeLease(k, 'b', 5_000)), "another's release changes nothing");
+      await store.releaseLease(k, 'a');
+      const second = await store.takeLease(k, 'b', 5_000);
+      assert.ok('fence' in second && second.fence > first.fence);
+    });
+
+    it('wakes a waiter when the lease is given back', async () => {
+      const { store } = await open();
+      const k = key('lease');
+      await store.takeLease(k, 'a', 30_000);
+      const woken = store.events.woken(k, 30_000);
+      await store.releaseLease(k, 'a');
+      await woken;
+    });
+
+    it('tells everyone what to forget', async () => {
+      const { store } = await open();
+      const k = key('gone');
+      const told = new Promise<void>((resolve) => store.events.onInvalidate((name) => name === k && resolve()));
+      await store.invalidate([k]);
+      await told;
+    });
+
+    it('loses no token when scopes of one partition are written at once', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s'), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      const fields = Array.from({ length: 10 }, (_, i) => `t:${i}`);
+      const writes = fields.map((field, i) =>
+        store.writeToken(k, { ...token(), version, field, msal: bytes(`rt${i}`), expiresWithTokens: false }),
+      );
+      assert.deepEqual(new Set(await Promise.all(writes)), new Set(['written']));
+      const after = await store.readPartition(k, fields);
+      assert.ok(after.records.every((record) => record?.equals(bytes('one'))));
+      assert.notEqual(after.version, version);
+      assert.match(String(after.msal), /^rt\d$/, 'exactly one of them replaced the cache');
+      assert.ok((await ttlMs(k)) > 0);
+    });
+
+    it('refuses the write of a holder that was overtaken', async () => {
+      const { store } = await open();
+      const k = key('app');
+      assert.equal(await store.writeToken(k, token({ fence: 7, record: bytes('newer') })), 'written');
+      assert.equal(await store.writeToken(k, token({ fence: 6, record: bytes('late') })), 'fenced');
+      assert.deepEqual(await store.readRecord(k, 't:a'), bytes('newer'));
+    });
+
+    it('refuses the write into a partition that ended, also when it lives again', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s1'), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      const late = { ...token(), version, expiresWithTokens: false };
+      assert.equal(await store.closeSession(k, 's1'), true);
+      assert.equal(await store.writeToken(k, late), 'gone');
+      await store.openSession(k, { session: session('s2'), msal: bytes('rt2') });
+      assert.equal(await store.writeToken(k, late), 'gone');
+      assert.equal(await store.readRecord(k, 't:a'), undefined);
+    });
+
+    it('never makes an account partition by a token write', async () => {
+      const { store } = await open();
+      assert.equal(await store.writeToken(key('account'), token({ expiresWithTokens: false })), 'gone');
+    });
+
+    it('keeps a partition as long as its longest session, and drops it with the last', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('long', 300), msal: bytes('rt') });
+      await store.openSession(k, { session: session('short', 30), msal: bytes('rt') });
+      assert.ok((await ttlMs(k)) > 250_000);
+      assert.equal(await store.closeSession(k, 'long'), false);
+      assert.ok((await ttlMs(k)) <= 30_000);
+      assert.equal(await store.touchSession(k, session('short', 600)), true);
+      assert.ok((await ttlMs(k)) > 500_000);
+      assert.equal(await store.touchSession(k, session('long', 600)), false);
+      assert.deepEqual(
+        (await store.closePartition(k)).map((one) => one.sessionHash),
+        ['short'],
+      );
+      assert.equal((await store.readPartition(k, [])).version, undefined);
+    });
+
+    it('prunes expired tokens and sessions when it writes', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('dead', -1), msal: bytes('rt') }).catch(() => {});
+      await store.openSession(k, { session: session('s'), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      const account = { version, expiresWithTokens: false };
+      await store.writeToken(k, { ...token(account), field: 't:old', expiresAtSeconds: nowSeconds() - 1 });
+      await store.writeToken(k, { ...token(account), field: 't:new' });
+      assert.equal(await store.readRecord(k, 't:old'), undefined);
+      assert.deepEqual(
+        (await store.closePartition(k)).map((one) => one.sessionHash),
+        ['s'],
+      );
+    });
+
+    it('lets a token partition live as long as its longest token', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('obo');
+      await store.writeToken(k, token({ expiresAtSeconds: nowSeconds() + 600 }));
+      await store.writeToken(k, token({ field: 't:b' }));
+      assert.ok((await ttlMs(k)) > 500_000);
+    });
+  });
+}

@@ -1,0 +1,76 @@
+/**
+ * What the broker asks of its shared store. Values are opaque bytes. Every operation touches one key (or keys of one
+ * hash tag), is atomic, and leaves no key without a TTL.
+ * @throws Fault `unavailable` from every operation when the store cannot answer in time.
+ */
+export interface Store {
+  get(key: string): Promise<Buffer | undefined>;
+  set(key: string, value: Buffer, ttlMs: number): Promise<void>;
+  /** False if the key exists. */
+  setIfAbsent(key: string, value: Buffer, ttlMs: number): Promise<boolean>;
+  /** False if the key is gone: a late write brings nothing back. */
+  replace(key: string, value: Buffer, ttlMs: number): Promise<boolean>;
+  /** Reads and deletes. */
+  take(key: string): Promise<Buffer | undefined>;
+  delete(key: string): Promise<void>;
+
+  /** Adds to a set whose TTL is the longest of its members'. */
+  addMember(setKey: string, member: string, ttlMs: number): Promise<void>;
+  members(setKey: string): Promise<string[]>;
+  removeMember(setKey: string, member: string): Promise<void>;
+
+  /** Reads a partition's fields; `version` is undefined when there is no such partition. */
+  readPartition(key: string, fields: string[]): Promise<PartitionRead>;
+  /** Reads one token record: the cheapest read there is. */
+  readRecord(key: string, field: string): Promise<Buffer | undefined>;
+  /** Puts a sign-in into an account partition, making it if needed; every open session of it comes back. */
+  openSession(key: string, write: SessionWrite): Promise<OpenSession[]>;
+  /** Prolongs a session inside its account partition. False if it is not there. */
+  touchSession(key: string, session: OpenSession): Promise<boolean>;
+  /** Takes a session out; with the last one the partition goes. True if it is gone. */
+  closeSession(key: string, sessionHash: string): Promise<boolean>;
+  /** Deletes an account partition; its sessions come back. */
+  closePartition(key: string): Promise<OpenSession[]>;
+  /** Writes an acquired token, and the MSAL cache if nobody wrote it since `version` was read. */
+  writeToken(key: string, write: TokenWrite): Promise<'written' | 'fenced' | 'gone'>;
+
+  /** Takes a lease; `fence` grows with every grant. If another holds it, says how long at most. */
+  takeLease(key: string, owner: string, ttlMs: number): Promise<{ fence: number } | { heldForMs: number }>;
+  renewLease(key: string, owner: string, ttlMs: number): Promise<boolean>;
+  /** Gives the lease back, if it is still ours, and wakes who waits for it. */
+  releaseLease(key: string, owner: string): Promise<void>;
+
+  /** Tells every pod, this one included, to forget what it holds under these keys. */
+  invalidate(keys: string[]): Promise<void>;
+  readonly events: Events;
+}
+
+export type PartitionRead = { version: string | undefined; msal: Buffer | undefined; records: (Buffer | undefined)[] };
+
+export type OpenSession = { sessionHash: string; expiresAtSeconds: number; createdAtSeconds: number };
+
+export type SessionWrite = { session: OpenSession; msal: Buffer };
+
+export type TokenWrite = {
+  /** As read before the token was acquired; undefined when there was no partition. */
+  version: string | undefined;
+  /** The lease's fence: a record written under a later one stays. */
+  fence: number;
+  field: string;
+  record: Buffer;
+  expiresAtSeconds: number;
+  msal?: Buffer | undefined;
+  /** Partitions that live as long as their tokens; an account partition lives as long as its sessions. */
+  expiresWithTokens: boolean;
+};
+
+/** The channel between pods. While it is down, nobody can be told that something ended. */
+export interface Events {
+  /** Counts the channel's lives: what was learnt in an earlier life may have missed a message. */
+  readonly epoch: number;
+  /** When the channel went down; undefined while it is up. */
+  readonly downSinceMs: number | undefined;
+  onInvalidate(listener: (key: string) => void): void;
+  /** Resolves when the lease is given back, or after `timeoutMs`. */
+  woken(leaseKey: string, timeoutMs: number): Promise<void>;
+}
