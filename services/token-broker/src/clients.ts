@@ -1,0 +1,71 @@
+import { guid, parseJsonConfig } from '@onbehalf/chassis/config';
+import { z } from 'zod';
+
+export const grantTypes = {
+  authorization_code: 'authorization_code',
+  token_exchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  jwt_bearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+  client_credentials: 'client_credentials',
+} as const;
+
+export type GrantType = (typeof grantTypes)[keyof typeof grantTypes];
+
+const path = z.string().min(1);
+
+/** How a client proves itself to Entra. Files are mounted, re-read when they change. */
+const credential = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('federated'), file: path.optional() }),
+  z.strictObject({ type: z.literal('certificate'), file: path }),
+  z.strictObject({ type: z.literal('secret'), file: path }),
+]);
+
+const client = z
+  .strictObject({
+    tenantId: z.union([guid, z.literal('organizations')]),
+    clientId: guid,
+    /** ServiceAccounts that may use this client: `system:serviceaccount:<namespace>:<name>`. */
+    subjects: z
+      .array(
+        z
+          .string()
+          .regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/, 'must be system:serviceaccount:<namespace>:<name>'),
+      )
+      .min(1),
+    /** Tried in this order. */
+    credentials: z.array(credential).min(1),
+    grants: z.array(z.enum(grantTypes)).min(1),
+    /** Every scope it may ask for, exactly as it asks. */
+    scopes: z.array(z.string().min(1).regex(/^\S+$/, 'must be one scope')).default([]),
+    redirectUris: z.array(z.url({ protocol: /^https?$/ })).default([]),
+    permissions: z.array(z.enum(['operator'])).default([]),
+  })
+  .refine((c) => !c.grants.includes(grantTypes.authorization_code) || c.redirectUris.length > 0, {
+    path: ['redirectUris'],
+    message: 'are required for authorization_code',
+  })
+  .refine((c) => !c.grants.includes(grantTypes.client_credentials) || c.tenantId !== 'organizations', {
+    path: ['tenantId'],
+    message: 'must be one tenant for client_credentials',
+  });
+
+/** `clients.json`: who may ask for what, and which app registration they stand for. */
+export const clientsSchema = z
+  .record(z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be a name of a-z, 0-9 and -'), client)
+  .refine((all) => Object.keys(all).length > 0, 'must name at least one client');
+
+export type Credential = z.output<typeof credential>;
+export type Client = z.output<typeof client> & { name: string };
+
+/** The configured clients, by name and by the ServiceAccount that may use them. */
+export type Clients = { byName: ReadonlyMap<string, Client>; bySubject: ReadonlyMap<string, Client[]> };
+
+/** Parses a `clients.json`. @throws ConfigError naming every fault. */
+export function parseClients(text: string): Clients {
+  const parsed = Object.entries(parseJsonConfig(clientsSchema, text, 'CLIENTS_FILE'));
+  const clients = parsed.map(([name, fields]): Client => ({ name, ...fields }));
+  const bySubject = new Map<string, Client[]>();
+  for (const one of clients) {
+    for (const subject of one.subjects) bySubject.set(subject, [...(bySubject.get(subject) ?? []), one]);
+  }
+  return { byName: new Map(clients.map((one) => [one.name, one])), bySubject };
+}

@@ -1,0 +1,171 @@
+import { Fault, type FaultCode, type FaultMembers } from '@onbehalf/chassis/fault';
+import { z } from 'zod';
+import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } from './lifetimes.ts';
+
+/** The grants as Entra's token endpoint sees them; a token exchange is a refresh there. */
+export type EntraGrant = 'authorization_code' | 'refresh_token' | 'on_behalf_of' | 'client_credentials';
+
+/** What an answer of Entra means for us: reliability-and-security.md, section 3. */
+export type EntraClass = keyof typeof classes;
+
+const classes = {
+  throttled: { code: 'throttled', says: 'Entra ID asks to wait.' },
+  transient: { code: 'unavailable', says: 'Entra ID cannot answer now; try again.' },
+  interaction: { code: 'interaction_required', says: 'Entra ID wants the person to do something.' },
+  consent: { code: 'consent_required', says: 'Consent to these scopes is missing.' },
+  sign_in: { code: 'login_required', says: 'The person has to sign in again.' },
+  revoked: { code: 'invalid_grant', says: 'The account was revoked or disabled.' },
+  assertion: { code: 'invalid_grant', says: 'Entra ID does not take this assertion.' },
+  code: { code: 'invalid_grant', says: 'The authorization code cannot be used.' },
+  credential: { code: 'server_error', says: 'Something went wrong on our side.' },
+  scope: { code: 'invalid_scope', says: 'Entra ID does not know these scopes, or not together.' },
+  configuration: { code: 'server_error', says: 'Something went wrong on our side.' },
+} as const satisfies Record<string, { code: FaultCode; says: string }>;
+
+/** Only numbers whose `error` and `suberror` mislead; Microsoft says the numbers are no API, so all else has a default. */
+const numbers: [EntraClass, number[]][] = [
+  ['throttled', [50196, 90055]],
+  ['transient', [50033, 70012, 90006, 90012, 90024, 90033, 90090]],
+  ['revoked', [50034, 50057, 50133, 50173]],
+  ['assertion', [50013, 500131, 500133, 7000114]],
+  ['code', [54005, 501481]],
+  ['consent', [65001, 65004, 90008, 90094, 90095]],
+  ['scope', [28000, 28003]],
+  ['interaction', [50055, 50072, 50074, 50076, 50078, 50079, 50097, 50105, 50129, 50131, 50158]],
+  ['interaction', [53000, 53001, 53002, 53003, 53004, 530032, 700020]],
+  ['sign_in', [50089, 70008, 70043, 700082]],
+];
+const classOfNumber = new Map(numbers.flatMap(([name, list]) => list.map((number) => [number, name] as const)));
+
+const classOfWord: Record<string, EntraClass> = {
+  // suberror
+  basic_action: 'interaction',
+  additional_action: 'interaction',
+  message_only: 'interaction',
+  user_password_expired: 'interaction',
+  consent_required: 'consent',
+  bad_token: 'sign_in',
+  token_expired: 'sign_in',
+  // error
+  interaction_required: 'interaction',
+  login_required: 'sign_in',
+  temporarily_unavailable: 'transient',
+  server_error: 'transient',
+  invalid_client: 'credential',
+  invalid_scope: 'scope',
+  invalid_resource: 'scope',
+};
+
+/** What an `invalid_grant` that nothing above explains means: it depends on what was granted. */
+const classOfGrant: Record<EntraGrant, EntraClass> = {
+  authorization_code: 'code',
+  refresh_token: 'sign_in',
+  on_behalf_of: 'assertion',
+  client_credentials: 'configuration',
+};
+
+/** An error answer of Entra's token endpoint; all but `error` may be missing or odd. */
+const errorSchema = z.object({
+  error: z.string().min(1),
+  suberror: z.string().optional().catch(undefined),
+  claims: z.string().optional().catch(undefined),
+  error_codes: z.array(z.coerce.number().int()).default([]).catch([]),
+  correlation_id: z.string().max(64).optional().catch(undefined),
+});
+
+export const tokenSchema = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().int().positive(),
+  refresh_in: z.coerce.number().int().positive().optional().catch(undefined),
+  scope: z.string().optional(),
+});
+
+export type HttpAnswer = {
+  status: number;
+  headers: Record<string, string>;
+  body: unknown;
+  requestId: string | undefined;
+};
+
+export type Refusal = {
+  class: EntraClass;
+  /** False when no rule named this answer and the default was taken. */
+  known: boolean;
+  members: FaultMembers;
+  retryAfterSeconds: number | undefined;
+};
+
+/** Judges a token answer by status and body before anyone believes it. Undefined: it is a token. */
+export function refusalOf(answer: HttpAnswer, grant: EntraGrant, nowMs: number): Refusal | undefined {
+  const { status, headers, body } = answer;
+  if (status >= 200 && status < 300 && tokenSchema.safeParse(body).success) return undefined;
+  const error = errorSchema.safeParse(body).data;
+  const codes = error?.error_codes ?? [];
+  const retryAfterSeconds = parseRetryAfter(headers['retry-after'], nowMs);
+  const found = classOf(status, error, codes, grant);
+  return {
+    class: found ?? (error?.error === 'invalid_grant' ? classOfGrant[grant] : 'configuration'),
+    known: found !== undefined,
+    retryAfterSeconds,
+    members: {
+      ...(error?.suberror && { suberror: error.suberror }),
+      ...(error?.claims && { claims: error.claims }),
+      ...(codes.length > 0 && { error_codes: codes }),
+      ...(error?.correlation_id && { correlation_id: error.correlation_id }),
+    },
+  };
+}
+
+/** No answer at all: refused, reset, or not in time. */
+export function noAnswer(): Refusal {
+  return { class: 'transient', known: true, members: {}, retryAfterSeconds: undefined };
+}
+
+/** How long an answer stands, in seconds; `times` counts the answers of this kind in a row, from 1. */
+export function backOffSeconds(refusal: Refusal, times: number): number {
+  const loop = refusal.members.error_codes?.includes(50196);
+  if (refusal.retryAfterSeconds !== undefined) return refusal.retryAfterSeconds;
+  if (refusal.class === 'throttled' && !loop) return throttleDefaultSeconds;
+  const { first, longest } = loop ? loopBackOffSeconds : transientBackOffSeconds;
+  return Math.min(first * 2 ** (times - 1), longest);
+}
+
+/** The answer our own caller gets. */
+export function faultOf(refusal: Refusal, scope?: string, retryAfterSeconds?: number): Fault {
+  const { code, says } = classes[refusal.class];
+  const internal = code === 'server_error';
+  return new Fault(code, says, {
+    cause: `entra class ${refusal.class}, codes ${refusal.members.error_codes?.join(' ') ?? 'none'}`,
+    ...(internal ? { correlation_id: refusal.members.correlation_id } : refusal.members),
+    ...(refusal.class === 'consent' && { scope }),
+    retryAfterSeconds: retryAfterSeconds ?? refusal.retryAfterSeconds,
+  });
+}
+
+function classOf(
+  status: number,
+  error: z.output<typeof errorSchema> | undefined,
+  codes: number[],
+  grant: EntraGrant,
+): EntraClass | undefined {
+  if (status === 429) return 'throttled';
+  if (status >= 500 || error === undefined) return 'transient';
+  if (error.error === 'invalid_client') return 'credential';
+  // On a code grant 70008 speaks of the code, not of a refresh token.
+  const ofNumber = codes.map((code) =>
+    code === 70008 && grant === 'authorization_code' ? 'code' : classOfNumber.get(code),
+  );
+  return (
+    ofNumber.find((name) => name !== undefined) ??
+    (error.claims ? 'interaction' : undefined) ??
+    (error.suberror ? classOfWord[error.suberror] : undefined) ??
+    classOfWord[error.error]
+  );
+}
+
+/** RFC 9110 section 10.2.3: seconds or a date. */
+function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
+  if (value === undefined) return undefined;
+  const seconds = /^\d{1,6}$/.test(value.trim()) ? Number(value) : (Date.parse(value) - nowMs) / 1_000;
+  return Number.isFinite(seconds) ? Math.min(Math.max(1, Math.ceil(seconds)), 3_600) : undefined;
+}

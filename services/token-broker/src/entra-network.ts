@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
+import { Agent, type Dispatcher, request } from 'undici';
+import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-answer.ts';
+import { discoveryMs, entraConnectMs } from './lifetimes.ts';
+
+/** What one operation learnt on the wire: MSAL drops most of it. */
+export type Wire = {
+  refusal?: Refusal;
+  requestId?: string | undefined;
+  /** When the token answer's request left: lifetimes count from here, however long the answer or we slept. */
+  sentAtMs?: number;
+  token?: unknown;
+};
+
+/** Thrown through MSAL to end an operation; what happened is in the Wire. */
+class Refused extends Error {}
+
+const largestAnswerBytes = 1_048_576;
+/** Failures before any byte was sent: only these are tried again. */
+const connectErrors = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/**
+ * The HTTP client under MSAL Node: pooled connections, one deadline over everything, one retry and only of a
+ * connection that never stood, answers judged before MSAL sees them, discovery documents remembered.
+ */
+export function createEntraNetwork(nowMs: () => number = Date.now) {
+  const agent = new Agent({
+    connect: { timeout: entraConnectMs },
+    connections: 128,
+    maxResponseSize: largestAnswerBytes,
+  });
+  const documents = new Map<string, { readAtMs: number; answer: HttpAnswer }>();
+
+  async function send(url: string, options: Parameters<typeof request>[1]): Promise<HttpAnswer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await read(await request(url, { ...options, dispatcher: agent }));
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? '';
+        if (attempt > 1 || !connectErrors.has(code)) throw error;
+        await delay(50 + Math.random() * 100);
+      }
+    }
+  }
+
+  return {
+    /** A network module for exactly one operation of one MSAL client; `wire` tells what happened. */
+    operation(grant: EntraGrant, deadline: AbortSignal): { module: INetworkModule; wire: Wire } {
+      const wire: Wire = {};
+      const refuse = (refusal: Refusal): never => {
+        wire.refusal = refusal;
+        throw new Refused('refused');
+      };
+      const module = {
+        async sendGetRequestAsync(url: string, { headers }: NetworkRequestOptions = {}) {
+          const known = documents.get(url);
+          if (known && nowMs() - known.readAtMs < discoveryMs) return known.answer;
+          const answer = await send(url, { headers: headers ?? {}, signal: deadline }).catch(() => refuse(noAnswer()));
+          if (answer.status !== 200)
+            return refuse({ ...noAnswer(), class: answer.status < 500 ? 'configuration' : 'transient' });
+          documents.set(url, { readAtMs: nowMs(), answer });
+          return answer;
+        },
+        async sendPostRequestAsync(url: string, { headers, body }: NetworkRequestOptions = {}) {
+          const sentAtMs = nowMs();
+          const answer = await send(url, {
+            method: 'POST',
+            headers: headers ?? {},
+            body: body ?? null,
+            signal: deadline,
+          }).catch(() => refuse(noAnswer()));
+          wire.requestId = answer.requestId;
+          const refusal = refusalOf(answer, grant, nowMs());
+          if (refusal) return refuse(refusal);
+          wire.sentAtMs = sentAtMs;
+          wire.token = answer.body;
+          return answer;
+        },
+      };
+      return { module: module as INetworkModule, wire };
+    },
+    [Symbol.asyncDispose]: () => agent.close(),
+  };
+}
+
+export type EntraNetwork = ReturnType<typeof createEntraNetwork>;
+
+async function read({ statusCode, headers, body }: Dispatcher.ResponseData<unknown>): Promise<HttpAnswer> {
+  const text = await body.text();
+  const flat = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+  return { status: statusCode, headers: flat, body: parse(text), requestId: flat['x-ms-request-id'] };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

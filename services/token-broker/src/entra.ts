@@ -1,0 +1,225 @@
+import {
+  type AuthenticationResult,
+  ConfidentialClientApplication,
+  type Configuration,
+  type ICachePlugin,
+  LogLevel,
+} from '@azure/msal-node';
+import { toGuid } from '@onbehalf/chassis/correlation';
+import { describeError, type Logger } from '@onbehalf/chassis/logger';
+import { z } from 'zod';
+import type { Client } from './clients.ts';
+import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
+import { type EntraGrant, type Refusal, tokenSchema } from './entra-answer.ts';
+import type { EntraNetwork, Wire } from './entra-network.ts';
+import { credentialProbeSeconds, entraDeadlineMs } from './lifetimes.ts';
+
+/** A person at a client, as MSAL finds them again in its cache. */
+export type Account = { homeAccountId: string; environment: string; tenantId: string; localAccountId: string };
+
+export type Acquired = {
+  kind: 'token';
+  accessToken: string;
+  /** As Entra answered it, or as asked where it says nothing. */
+  scope: string;
+  issuedAtSeconds: number;
+  expiresInSeconds: number;
+  refreshInSeconds: number | undefined;
+  /** MSAL's cache without tokens that expire: account, refresh token, app metadata. */
+  msal: string;
+  account: Account | undefined;
+};
+
+export type SignIn = Acquired & { idToken: string; account: Account; sub: string; sid: string | undefined };
+
+export type Refused = { kind: 'refused'; refusal: Refusal };
+
+type Asked = { scopes: string[]; claims?: string | undefined; traceId: string };
+
+/** MSAL writes into its request: each operation gets its own. */
+type Request = { scopes: string[]; claims?: string; correlationId: string };
+
+function requestOf({ scopes, claims, traceId }: Asked): Request {
+  return { scopes: [...scopes], correlationId: toGuid(traceId), ...(claims !== undefined && { claims }) };
+}
+
+/** The only door to Entra. No method throws for what Entra answers: a refusal is a value. */
+export interface Entra {
+  redeemCode(
+    client: Client,
+    asked: Asked & { code: string; redirectUri: string; codeVerifier: string; nonce: string | undefined },
+  ): Promise<SignIn | Refused>;
+  refresh(client: Client, asked: Asked & { account: Account; msal: string }): Promise<Acquired | Refused>;
+  onBehalfOf(client: Client, asked: Asked & { assertion: string; tenantId: string }): Promise<Acquired | Refused>;
+  appToken(client: Client, asked: Asked): Promise<Acquired | Refused>;
+}
+
+type EntraOptions = {
+  authorityHost: string;
+  federatedFile: string | undefined;
+  network: EntraNetwork;
+  logger: Logger;
+  nowMs?: () => number;
+};
+
+/** Clouds whose metadata MSAL knows by heart; any other host has to be declared known. */
+const microsoftHosts = new Set([
+  'login.microsoftonline.com',
+  'login.microsoftonline.us',
+  'login.partner.microsoftonline.cn',
+  'login.chinacloudapi.cn',
+]);
+
+const idTokenSchema = z.object({ sub: z.string().min(1), sid: z.string().optional() });
+
+/** MSAL's words for "there is nothing in this cache to refresh with". */
+const nothingToRefresh = new Set([
+  'no_tokens_found',
+  'no_account_found',
+  'no_account_in_silent_request',
+  'refresh_token_expired',
+]);
+
+/** Entra through MSAL Node: a fresh ConfidentialClientApplication for every operation, filled from one partition. */
+export function createEntra({ authorityHost, federatedFile, network, logger, nowMs = Date.now }: EntraOptions): Entra {
+  const sources = new WeakMap<Client, CredentialSource[]>();
+  const brokenUntilMs = new WeakMap<Client, number>();
+  const { host } = new URL(authorityHost);
+
+  function sourcesOf(client: Client): CredentialSource[] {
+    const known = sources.get(client);
+    if (known) return known;
+    const made = client.credentials.map((one) => createCredential(one, federatedFile, nowMs));
+    sources.set(client, made);
+    return made;
+  }
+
+  type Operation = { client: Client; tenantId: string; grant: EntraGrant; asked: Asked; msal?: string };
+
+  async function operate(
+    { client, tenantId, grant, asked, msal }: Operation,
+    work: (cca: ConfidentialClientApplication, request: Request) => Promise<AuthenticationResult | null>,
+  ): Promise<(Acquired & { result: AuthenticationResult }) | Refused> {
+    if ((brokenUntilMs.get(client) ?? 0) > nowMs()) return refused('credential');
+    const deadline = AbortSignal.timeout(entraDeadlineMs);
+    const authority = `${authorityHost}/${tenantId}`;
+    for (const source of sourcesOf(client)) {
+      for (const attempt of ['first', 'renewed']) {
+        let proof: Proof;
+        try {
+          proof = await source.proof(client.clientId, `${authority}/oauth2/v2.0/token`);
+        } catch (error) {
+          logger.error({ event: 'credential.unusable', client: client.name, credential: source.type, error });
+          break;
+        }
+        const { module, wire } = network.operation(grant, deadline);
+        const cache = memoryCache(msal);
+        const cca = new ConfidentialClientApplication({
+          auth: {
+            clientId: client.clientId,
+            authority,
+            ...proof,
+            clientCapabilities: ['CP1'],
+            ...(!microsoftHosts.has(host) && { knownAuthorities: [host] }),
+          },
+          cache: { cachePlugin: cache.plugin },
+          system: { networkClient: module, loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false } },
+        } satisfies Configuration);
+        try {
+          const result = await work(cca, requestOf(asked));
+          return acquired(result, wire, cache.content(), asked);
+        } catch (error) {
+          const refusal = wire.refusal ?? refusalOfMsal(error, grant, client);
+          if (refusal.class !== 'credential') return { kind: 'refused', refusal };
+          const { error_codes, correlation_id } = refusal.members;
+          const facts = { client: client.name, credential: source.type, aadsts: error_codes, correlation_id, attempt };
+          logger.error({ event: 'credential.refused', ...facts }, 'Entra ID refuses our credential');
+          source.renew();
+        }
+      }
+    }
+    brokenUntilMs.set(client, nowMs() + credentialProbeSeconds * 1_000);
+    return refused('credential');
+  }
+
+  /** MSAL itself refused, before or after the call. Its messages may quote tokens, so only its code is looked at. */
+  function refusalOfMsal(error: unknown, grant: EntraGrant, client: Client): Refusal {
+    const code = (error as { errorCode?: unknown }).errorCode;
+    if (nothingToRefresh.has(String(code))) return refused('sign_in').refusal;
+    logger.error({ event: 'entra.unexpected', client: client.name, msal: String(code), error: describeError(error) });
+    return refused(grant === 'authorization_code' ? 'code' : 'configuration').refusal;
+  }
+
+  return {
+    async redeemCode(client, { code, redirectUri, codeVerifier, nonce, ...asked }) {
+      const { tenantId } = client;
+      const answer = await operate({ client, tenantId, grant: 'authorization_code', asked }, (cca, request) =>
+        cca.acquireTokenByCode({ ...request, code, redirectUri, codeVerifier, ...(nonce !== undefined && { nonce }) }),
+      );
+      if (answer.kind === 'refused') return answer;
+      const { result, account, ...rest } = answer;
+      const claims = idTokenSchema.safeParse(result.idTokenClaims).data;
+      if (!account || !claims) return refused('code');
+      return { ...rest, account, idToken: result.idToken, sub: claims.sub, sid: claims.sid };
+    },
+    refresh: (client, { account, msal, ...asked }) =>
+      operate({ client, tenantId: account.tenantId, grant: 'refresh_token', asked, msal }, (cca, request) =>
+        cca.acquireTokenSilent({ ...request, account: { ...account, username: '' }, forceRefresh: true }),
+      ),
+    onBehalfOf: (client, { assertion, tenantId, ...asked }) =>
+      operate({ client, tenantId, grant: 'on_behalf_of', asked }, (cca, request) =>
+        cca.acquireTokenOnBehalfOf({ ...request, oboAssertion: assertion, skipCache: true }),
+      ),
+    appToken: (client, asked) =>
+      operate({ client, tenantId: client.tenantId, grant: 'client_credentials', asked }, (cca, request) =>
+        cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
+      ),
+  };
+}
+
+function refused(name: Refusal['class']): Refused {
+  return { kind: 'refused', refusal: { class: name, known: true, members: {}, retryAfterSeconds: undefined } };
+}
+
+function acquired(result: AuthenticationResult | null, wire: Wire, msal: string, asked: Asked) {
+  if (!result || wire.sentAtMs === undefined) throw new Error('MSAL answered without a call');
+  const answer = tokenSchema.parse(wire.token);
+  const { account } = result;
+  return {
+    kind: 'token' as const,
+    result,
+    accessToken: answer.access_token,
+    scope: answer.scope ?? asked.scopes.join(' '),
+    issuedAtSeconds: Math.floor(wire.sentAtMs / 1_000),
+    expiresInSeconds: answer.expires_in,
+    refreshInSeconds: answer.refresh_in,
+    msal,
+    account: account
+      ? {
+          homeAccountId: account.homeAccountId,
+          environment: account.environment,
+          tenantId: account.tenantId,
+          localAccountId: account.localAccountId,
+        }
+      : undefined,
+  };
+}
+
+/**
+ * The cache plugin of one operation. It never waits: the blob was read before and is written after, under the lease.
+ * Access and ID tokens are dropped from it: they are kept as records of their own, and would only grow it.
+ */
+function memoryCache(blob: string | undefined): { plugin: ICachePlugin; content(): string } {
+  let content = blob ?? '';
+  const plugin: ICachePlugin = {
+    async beforeCacheAccess({ tokenCache }) {
+      if (content !== '') tokenCache.deserialize(content);
+    },
+    async afterCacheAccess({ tokenCache, cacheHasChanged }) {
+      if (!cacheHasChanged) return;
+      const { Account, RefreshToken, AppMetadata } = JSON.parse(tokenCache.serialize());
+      content = JSON.stringify({ Account, IdToken: {}, AccessToken: {}, RefreshToken, AppMetadata });
+    },
+  };
+  return { plugin, content: () => content };
+}
