@@ -1,0 +1,59 @@
+import { createHmac, hash, type KeyObject } from 'node:crypto';
+import { ConfigError } from '@onbehalf/chassis/config';
+import type { KeyRing } from '@onbehalf/chassis/key-ring';
+
+/**
+ * The names of everything in Redis. A name is an HMAC or a hash, never an identifier. All keys of one partition share
+ * the hash tag in braces, so Redis Cluster keeps them on one node.
+ */
+export function createNames(index: KeyObject, prefix: string) {
+  // JSON keeps the parts apart: no two different lists give the same text.
+  const id = (...parts: string[]) =>
+    createHmac('sha256', index).update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
+  return {
+    /** One MSAL cache: a client's view of a person. */
+    account: (client: string, homeAccountId: string) => `${prefix}account:{${id('account', client, homeAccountId)}}`,
+    /** One incoming assertion at one client. */
+    obo: (client: string, assertion: string) => `${prefix}obo:{${id('obo', client, sha256(assertion))}}`,
+    /** A client's own tokens. */
+    app: (client: string, tenantId: string) => `${prefix}app:{${id('app', client, tenantId)}}`,
+    session: (sessionHash: string) => `${prefix}session:{${sessionHash}}`,
+    /** The sessions that one Entra session carries at one client. */
+    sid: (client: string, sid: string) => `${prefix}sid:{${id('sid', client, sid)}}`,
+    /** A person's partitions over all clients. */
+    user: (homeAccountId: string) => `${prefix}user:{${id('user', homeAccountId)}}`,
+    /** When a person's last session ended. */
+    ended: (homeAccountId: string) => `${prefix}ended:{${id('user', homeAccountId)}}`,
+    /** A spent authorization code. */
+    code: (client: string, code: string) => `${prefix}code:{${id('code', client, sha256(code))}}`,
+    lease: (partition: string, field: string) => `${prefix}lease:${tagOf(partition)}:${field}`,
+    /** What Entra last refused, and until when: of one partition and token. */
+    throttle: (partition: string, field: string) => `${prefix}throttle:${tagOf(partition)}:${field}`,
+    /** The party Entra throttles in an OBO call: a person at a client, whatever the assertion. */
+    oboParty: (client: string, tenantId: string, objectId: string) => `{${id('party', client, tenantId, objectId)}}`,
+    /** The channel of invalidations and wake-ups. */
+    events: `${prefix}events`,
+  };
+}
+
+export type Names = ReturnType<typeof createNames>;
+
+/** The HMAC key of the names. @throws ConfigError if the ring has none. */
+export function indexKeyOf({ index }: KeyRing): KeyObject {
+  if (!index) throw new ConfigError('SEALING_KEYS_DIR is not usable:\n  index: is required, 32 bytes in base64');
+  return index;
+}
+
+/** SHA-256, base64url: how tokens, codes and assertions are named. */
+export function sha256(text: string): string {
+  return hash('sha256', text, 'base64url');
+}
+
+/** The short form of a name for audit lines: it tells entries apart and nothing else. */
+export function shortName(key: string): string {
+  return hash('sha256', tagOf(key), 'hex').slice(0, 12);
+}
+
+function tagOf(key: string): string {
+  return key.slice(key.indexOf('{'), key.indexOf('}') + 1);
+}
