@@ -1,0 +1,72 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { traceIdOf } from '@onbehalf/chassis/correlation';
+import { toFault } from '@onbehalf/chassis/fault';
+import { createApp, logFault, onlyMethods, securityHeaders } from '@onbehalf/chassis/http';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { Router } from 'express';
+import type { Callers } from './callers.ts';
+import type { Client } from './clients.ts';
+import type { Answer, Endpoint } from './endpoints.ts';
+import { readForm } from './form.ts';
+import type { Limit } from './limits.ts';
+import { metadata, openapi } from './metadata.ts';
+
+type Deps = {
+  /** Our own URL, the issuer of the metadata. */
+  issuer: string;
+  endpoints: Record<string, Endpoint>;
+  callers: Callers;
+  perCaller: Limit;
+  logger: Logger;
+};
+
+/**
+ * The broker's HTTP side. The OAuth endpoints are served ahead of Express: its middleware stack would cost more than
+ * a token from memory does. All the rest is an ordinary Express app.
+ */
+export function createHandler({ issuer, endpoints, callers, perCaller, logger }: Deps): RequestListener {
+  const routes = Router();
+  routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(metadata(issuer)));
+  routes.get('/openapi.json', (_req, res) => void res.json(openapi(issuer)));
+  routes.all(['/.well-known/oauth-authorization-server', '/openapi.json'], onlyMethods('GET', 'HEAD'));
+  routes.all(Object.keys(endpoints), onlyMethods('POST'));
+  const app = createApp({ logger, routes });
+
+  async function serve(path: string, endpoint: Endpoint, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const traceId = traceIdOf(req.headers);
+    let client: Client | undefined;
+    try {
+      const form = await readForm(req);
+      client = await callers.authenticate(form, req.headers.authorization);
+      perCaller.take(client.name);
+      send(res, 200, await endpoint(client, form, traceId));
+    } catch (error) {
+      const fault = toFault(error);
+      logFault(logger, fault, `POST ${path}`, traceId);
+      if (res.headersSent) return void res.destroy();
+      // What is left of the body is not worth reading.
+      if (!req.complete) res.setHeader('Connection', 'close');
+      for (const [name, value] of Object.entries(fault.toHeaders())) res.setHeader(name, value);
+      send(res, fault.status, fault.toBody(traceId));
+    }
+  }
+
+  return (req, res) => {
+    const path = req.url ?? '';
+    const endpoint = req.method === 'POST' && Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
+    if (endpoint) void serve(path, endpoint, req, res);
+    else app(req, res);
+  };
+}
+
+function send(res: ServerResponse, status: number, body: Answer): void {
+  const json = JSON.stringify(body);
+  res.writeHead(status, {
+    ...securityHeaders,
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(json),
+    'Cache-Control': 'no-store',
+    Pragma: 'no-cache',
+  });
+  res.end(json);
+}

@@ -1,0 +1,54 @@
+import type { Logger } from '@onbehalf/chassis/logger';
+import { createHandler } from './app.ts';
+import { createBroker } from './broker.ts';
+import { clusterKeys, createCallers } from './callers.ts';
+import type { Clients } from './clients.ts';
+import type { Config } from './config.ts';
+import { createEndpoints } from './endpoints.ts';
+import type { Entra } from './entra.ts';
+import { createL1 } from './l1.ts';
+import { createLimit } from './limits.ts';
+import type { Names } from './names.ts';
+import { createRefusals } from './refusals.ts';
+import type { Sealing } from './sealing.ts';
+import { createSessions, type Session } from './sessions.ts';
+import type { Store } from './store.ts';
+import { createTokens, type TokenRecord } from './tokens.ts';
+
+type Parts = {
+  store: Store;
+  entra: Entra;
+  names: Names;
+  sealing: Sealing;
+  clients: () => Clients;
+  callersCa?: string | undefined;
+  logger: Logger;
+};
+
+/** Sessions are small beside tokens; this is their share of L1. */
+const sessionShare = 0.25;
+
+/** Puts the broker together from its ports. Opens nothing. */
+export function assemble(config: Config, { store, entra, names, sealing, clients, callersCa, logger }: Parts) {
+  const nowMs = Date.now;
+  const { maxBytes, maxUnverifiedSeconds } = config.l1;
+  const bound = { maxUnverifiedMs: maxUnverifiedSeconds * 1_000, events: store.events, nowMs };
+  const tokenL1 = createL1<TokenRecord>(
+    { ...bound, maxBytes: maxBytes * (1 - sessionShare) },
+    ({ accessToken, scope }) => accessToken.length + scope.length,
+  );
+  const sessionL1 = createL1<Session>({ ...bound, maxBytes: maxBytes * sessionShare }, () => 600);
+  const refusals = createRefusals(store, names, sealing, nowMs);
+  const sessions = createSessions({ ...config.session, store, l1: sessionL1, names, sealing, nowMs });
+  const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
+  const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
+  const broker = createBroker({ entra, store, sessions, tokens, names, perSession, logger, nowMs });
+  const { issuer, audience, jwksUri } = config.callers;
+  return createHandler({
+    issuer: config.brokerUrl,
+    endpoints: createEndpoints(broker, config.entra.authorityHost),
+    callers: createCallers({ issuer, audience, clients, keys: clusterKeys({ issuer, jwksUri, ca: callersCa }) }),
+    perCaller: createLimit({ perSecond: config.callers.rate, burst: config.callers.rate }),
+    logger,
+  });
+}

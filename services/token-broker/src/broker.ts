@@ -1,0 +1,212 @@
+import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { z } from 'zod';
+import { unverifiedClaims } from './callers.ts';
+import type { Client } from './clients.ts';
+import type { Acquired, Entra } from './entra.ts';
+import { faultOf, type Refusal } from './entra-answer.ts';
+import { codeLedgerMs } from './lifetimes.ts';
+import type { Limit } from './limits.ts';
+import { type Names, shortName } from './names.ts';
+import type { Session, Sessions } from './sessions.ts';
+import type { Store } from './store.ts';
+import type { Partition, Token, Tokens } from './tokens.ts';
+
+type Deps = {
+  entra: Entra;
+  store: Store;
+  sessions: Sessions;
+  tokens: Tokens;
+  names: Names;
+  perSession: Limit;
+  logger: Logger;
+  nowMs: () => number;
+};
+
+export type Redeem = {
+  code: string;
+  redirectUri: string;
+  codeVerifier: string;
+  nonce?: string | undefined;
+  traceId: string;
+};
+export type Wanted = { scope: string; claims?: string | undefined; traceId: string };
+
+/** What an access token must say for it to be exchanged on behalf of its user; Entra checks the signature. */
+const assertionSchema = z.object({
+  aud: z.string(),
+  exp: z.number(),
+  iat: z.number(),
+  tid: z.guid(),
+  oid: z.string().min(1),
+  scp: z.string().min(1),
+  idtyp: z.literal('user').optional(),
+});
+
+/** What the broker does, one method a grant; the wire is the business of its endpoints. */
+export function createBroker({ entra, store, sessions, tokens, names, perSession, logger, nowMs }: Deps) {
+  const audit = (event: string, client: string, accountKey: string, more: object = {}) =>
+    logger.info({ event: `audit.${event}`, client, account: shortName(accountKey), ...more });
+
+  /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code is unspent) or Entra's class. */
+  async function redeem(client: Client, { traceId, ...asked }: Redeem) {
+    if (!client.redirectUris.includes(asked.redirectUri)) {
+      throw new Fault('unauthorized_client', 'The client is not configured for this redirect_uri.');
+    }
+    // The ledger is also the proof that the store answers: a code is not spent on a sign-in that cannot be kept.
+    if (!(await store.setIfAbsent(names.code(client.name, asked.code), Buffer.from('1'), codeLedgerMs))) {
+      throw new Fault('invalid_grant', 'The authorization code was used before.');
+    }
+    const signIn = await entra.redeemCode(client, {
+      ...asked,
+      nonce: asked.nonce,
+      scopes: ['openid', 'profile', 'offline_access'],
+      traceId,
+    });
+    if (signIn.kind === 'refused') throw faultOf(signIn.refusal);
+    if (signIn.sid === undefined) logger.warn({ event: 'flow.sid_missing', client: client.name });
+    const { token, session } = await sessions.start(client.name, signIn);
+    audit('session_started', client.name, session.accountKey, { trace_id: traceId });
+    return { token, idToken: signIn.idToken, expiresInSeconds: sessions.endOf(session) - session.createdAtSeconds };
+  }
+
+  /** An access token for a session's person. @throws Fault `invalid_grant`, `invalid_scope` or Entra's class. */
+  async function exchange(client: Client, sessionToken: string, wanted: Wanted): Promise<Token> {
+    const session = await sessions.find(sessionToken);
+    if (!session || session.client !== client.name) throw new Fault('invalid_grant', 'The session has ended.');
+    perSession.take(session.hash);
+    const { scope, scopes } = allowed(client, wanted.scope);
+    const { account, accountKey } = session;
+    return await tokens.get({
+      client: client.name,
+      partition: { key: accountKey, kind: 'account', party: accountKey },
+      tenantId: account.tenantId,
+      scope,
+      claims: wanted.claims,
+      acquire: async (msal = '') =>
+        await entra.refresh(client, { account, msal, scopes, claims: wanted.claims, traceId: wanted.traceId }),
+      onRefused: (refusal) => endRevoked(client, session, refusal),
+    });
+  }
+
+  /** Only the account's home tenant may say that the account itself is gone. */
+  async function endRevoked(client: Client, { account, accountKey }: Session, refusal: Refusal): Promise<void> {
+    if (refusal.class !== 'revoked' || !account.homeAccountId.endsWith(`.${account.tenantId}`)) return;
+    const ended = await sessions.endAccount(client.name, account.homeAccountId);
+    audit('sessions_revoked', client.name, accountKey, { ended, aadsts: refusal.members.error_codes });
+  }
+
+  /** An access token for the next API, on behalf of the assertion's user. @throws Fault as `exchange`. */
+  async function onBehalfOf(client: Client, assertion: string, wanted: Wanted): Promise<Token> {
+    const claims = assertionSchema.safeParse(unverifiedClaims(assertion)).data;
+    if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
+    if (claims.aud !== client.clientId) throw new Fault('invalid_grant', 'The assertion is for another audience.');
+    if (claims.exp * 1_000 <= nowMs()) throw new Fault('invalid_grant', 'The assertion has expired.');
+    if (client.tenantId !== 'organizations' && claims.tid !== client.tenantId) {
+      throw new Fault('invalid_grant', 'The assertion is from another tenant.');
+    }
+    const { scope, scopes } = allowed(client, wanted.scope);
+    const key = names.obo(client.name, assertion);
+    const party = names.oboParty(client.name, claims.tid, claims.oid);
+    const personOf = (acquired: Acquired) => acquired.account?.homeAccountId ?? `${claims.oid}.${claims.tid}`;
+    const asked = { assertion, tenantId: claims.tid, scopes, claims: wanted.claims, traceId: wanted.traceId };
+    return await tokens.get({
+      client: client.name,
+      partition: { key, kind: 'obo', party },
+      tenantId: claims.tid,
+      scope,
+      claims: wanted.claims,
+      acquire: () => entra.onBehalfOf(client, asked),
+      beforeWrite: (acquired) =>
+        store.addMember(names.user(personOf(acquired)), key, acquired.expiresInSeconds * 1_000),
+      afterWrite: async (acquired) => {
+        const ended = await sessions.endedAtSeconds(personOf(acquired));
+        if (ended === undefined || claims.iat > ended) return;
+        await store.delete(key);
+        throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
+      },
+      onRefused: async (refusal) => {
+        if (refusal.class === 'assertion' || refusal.class === 'revoked') await store.delete(key);
+      },
+    });
+  }
+
+  /** A token for the app itself. @throws Fault as `exchange`. */
+  async function appToken(client: Client, wanted: Wanted): Promise<Token> {
+    const { scope, scopes } = allowed(client, wanted.scope);
+    if (scopes.length !== 1 || !scope.endsWith('/.default')) {
+      throw new Fault('invalid_scope', 'client_credentials takes exactly one scope: <resource>/.default.');
+    }
+    const key = names.app(client.name, client.tenantId);
+    const partition: Partition = { key, kind: 'app', party: key };
+    const asked = { scopes, claims: wanted.claims, traceId: wanted.traceId };
+    const request = { client: client.name, partition, tenantId: client.tenantId, scope, claims: wanted.claims };
+    return await tokens.get({ ...request, acquire: () => entra.appToken(client, asked) });
+  }
+
+  /** The live session of a token at its own client, else undefined. RFC 7662 section 2.2. @throws Fault `unavailable`. */
+  async function introspect(client: Client, token: string): Promise<Session | undefined> {
+    const session = await sessions.find(token);
+    return session?.client === client.name ? session : undefined;
+  }
+
+  /** Ends the session of a token; an unknown token is fine. RFC 7009 section 2.2. @throws Fault `unavailable`. */
+  async function revoke(client: Client, token: string): Promise<void> {
+    const session = await introspect(client, token);
+    if (!session) return;
+    await sessions.end(session.hash);
+    audit('session_ended', client.name, session.accountKey, { reason: 'sign_out' });
+  }
+
+  /** Ends every session of the session's account at this client. Gives their number. */
+  async function endAccountOf(client: Client, token: string): Promise<number> {
+    const session = await introspect(client, token);
+    if (!session) return 0;
+    const ended = await sessions.endAccount(client.name, session.account.homeAccountId);
+    audit('sessions_ended', client.name, session.accountKey, { reason: 'sign_out', ended });
+    return ended;
+  }
+
+  /** Ends what one Entra session carries at this client: OIDC Front-Channel Logout. */
+  async function endBySid(client: Client, sid: string): Promise<number> {
+    const ended = await sessions.endBySid(client.name, sid);
+    audit('sessions_ended', client.name, names.sid(client.name, sid), { reason: 'front_channel', ended });
+    return ended;
+  }
+
+  /** Ends every session of a person over all clients. @throws Fault `unauthorized_client` without the permission. */
+  async function endPerson(client: Client, tenantId: string, objectId: string): Promise<number> {
+    if (!client.permissions.includes('operator')) {
+      throw new Fault('unauthorized_client', 'The client lacks the permission operator.');
+    }
+    const homeAccountId = `${objectId}.${tenantId}`;
+    const ended = await sessions.endPerson(homeAccountId);
+    audit('sessions_ended', client.name, names.user(homeAccountId), { reason: 'operator', ended });
+    return ended;
+  }
+
+  return {
+    redeem,
+    exchange,
+    onBehalfOf,
+    appToken,
+    introspect,
+    revoke,
+    endAccountOf,
+    endBySid,
+    endPerson,
+    endOf: sessions.endOf,
+  };
+}
+
+export type Broker = ReturnType<typeof createBroker>;
+
+/** The asked scopes, sorted and each once, if the client may ask for all of them. @throws Fault `invalid_scope`. */
+function allowed(client: Client, asked: string): { scope: string; scopes: string[] } {
+  const scopes = [...new Set(asked.split(' ').filter(Boolean))].sort();
+  if (scopes.length === 0) throw new Fault('invalid_scope', 'The parameter scope names nothing.');
+  if (!scopes.every((one) => client.scopes.includes(one))) {
+    throw new Fault('invalid_scope', 'The client is not configured for all of these scopes.');
+  }
+  return { scope: scopes.join(' '), scopes };
+}

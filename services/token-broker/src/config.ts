@@ -1,0 +1,122 @@
+import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig } from '@onbehalf/chassis/config';
+import { z } from 'zod';
+
+const path = z.string().min(1);
+const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+
+/** Every environment key of the broker. */
+export const environment = z
+  .object({
+    ...commonEnvironment,
+    BROKER_URL: baseUrl,
+    ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
+    CLIENTS_FILE: path,
+    /** The cluster's OIDC issuer, to the character. */
+    CALLERS_ISSUER: z.url({ protocol: /^https?$/ }),
+    CALLERS_JWKS_URI: z.url({ protocol: /^https?$/ }).optional(),
+    CALLERS_AUDIENCE: z.string().min(1).default('token-broker'),
+    CALLERS_CA_FILE: path.optional(),
+    /** Requests per second one client may send to one pod. */
+    CALLERS_RATE: z.coerce.number().min(1).max(1_000_000).default(5_000),
+    SEALING_KEYS_DIR: path,
+    REDIS_URL: z.url({ protocol: /^rediss?$/ }).refine((value) => {
+      const { username, password } = new URL(value);
+      return username === '' && password === '';
+    }, 'must hold no user and no password'),
+    REDIS_MODE: z.enum(['standalone', 'cluster']).default('standalone'),
+    REDIS_AUTH: z.enum(['none', 'password', 'entra']).default('none'),
+    REDIS_USERNAME: z.string().min(1).optional(),
+    REDIS_PASSWORD_FILE: path.optional(),
+    REDIS_ENTRA_CLIENT_ID: guid.optional(),
+    REDIS_ENTRA_TENANT_ID: guid.optional(),
+    REDIS_CA_FILE: path.optional(),
+    REDIS_KEY_PREFIX: z
+      .string()
+      .regex(/^[a-z0-9:_-]{1,40}$/, 'must be made of a-z, 0-9, :, _ and -')
+      .default('ob:v1:'),
+    AZURE_FEDERATED_TOKEN_FILE: path.optional(),
+    SESSION_IDLE_SECONDS: seconds(60, 604_800).default(3_600),
+    SESSION_ABSOLUTE_SECONDS: seconds(60, 2_592_000).default(43_200),
+    SESSIONS_PER_ACCOUNT: z.coerce.number().int().min(1).max(1_000).default(20),
+    /** Token requests per second one session may make at one pod. */
+    SESSION_RATE: z.coerce.number().min(1).max(1_000_000).default(50),
+    L1_MAX_BYTES: z.coerce.number().int().min(1_048_576).default(67_108_864),
+    L1_MAX_UNVERIFIED_SECONDS: seconds(0, 600).default(60),
+    TLS_CERT_FILE: path.optional(),
+    TLS_KEY_FILE: path.optional(),
+  })
+  .superRefine((env, context) => {
+    const demand = (met: boolean, key: string, message: string) => {
+      if (!met) context.addIssue({ code: 'custom', path: [key], message });
+    };
+    demand(
+      env.REDIS_AUTH !== 'password' || env.REDIS_PASSWORD_FILE !== undefined,
+      'REDIS_PASSWORD_FILE',
+      'is required by REDIS_AUTH=password',
+    );
+    demand(
+      env.REDIS_AUTH !== 'entra' || env.REDIS_ENTRA_CLIENT_ID !== undefined,
+      'REDIS_ENTRA_CLIENT_ID',
+      'is required by REDIS_AUTH=entra',
+    );
+    demand(
+      env.REDIS_AUTH !== 'entra' || env.REDIS_ENTRA_TENANT_ID !== undefined,
+      'REDIS_ENTRA_TENANT_ID',
+      'is required by REDIS_AUTH=entra',
+    );
+    demand(
+      env.REDIS_AUTH !== 'entra' || env.AZURE_FEDERATED_TOKEN_FILE !== undefined,
+      'AZURE_FEDERATED_TOKEN_FILE',
+      'is required by REDIS_AUTH=entra',
+    );
+    demand(
+      (env.TLS_CERT_FILE === undefined) === (env.TLS_KEY_FILE === undefined),
+      'TLS_KEY_FILE',
+      'goes with TLS_CERT_FILE',
+    );
+    demand(
+      env.SESSION_IDLE_SECONDS <= env.SESSION_ABSOLUTE_SECONDS,
+      'SESSION_IDLE_SECONDS',
+      'must not exceed SESSION_ABSOLUTE_SECONDS',
+    );
+  });
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** @throws ConfigError naming every wrong key at once. */
+export function readConfig(env: NodeJS.ProcessEnv) {
+  const e = parseConfig(environment, env);
+  return {
+    ...commonConfig(e),
+    brokerUrl: e.BROKER_URL,
+    entra: { authorityHost: e.ENTRA_AUTHORITY_HOST, federatedTokenFile: e.AZURE_FEDERATED_TOKEN_FILE },
+    clientsFile: e.CLIENTS_FILE,
+    callers: {
+      issuer: e.CALLERS_ISSUER,
+      jwksUri: e.CALLERS_JWKS_URI,
+      audience: e.CALLERS_AUDIENCE,
+      caFile: e.CALLERS_CA_FILE,
+      rate: e.CALLERS_RATE,
+    },
+    sealingKeysDir: e.SEALING_KEYS_DIR,
+    redis: {
+      url: e.REDIS_URL,
+      mode: e.REDIS_MODE,
+      auth: e.REDIS_AUTH,
+      username: e.REDIS_USERNAME,
+      passwordFile: e.REDIS_PASSWORD_FILE,
+      entraClientId: e.REDIS_ENTRA_CLIENT_ID,
+      entraTenantId: e.REDIS_ENTRA_TENANT_ID,
+      caFile: e.REDIS_CA_FILE,
+      keyPrefix: e.REDIS_KEY_PREFIX,
+    },
+    session: {
+      idleSeconds: e.SESSION_IDLE_SECONDS,
+      absoluteSeconds: e.SESSION_ABSOLUTE_SECONDS,
+      perAccount: e.SESSIONS_PER_ACCOUNT,
+      rate: e.SESSION_RATE,
+    },
+    l1: { maxBytes: e.L1_MAX_BYTES, maxUnverifiedSeconds: e.L1_MAX_UNVERIFIED_SECONDS },
+    tls: { certFile: e.TLS_CERT_FILE, keyFile: e.TLS_KEY_FILE },
+  };
+}

@@ -1,0 +1,158 @@
+import { Fault } from '@onbehalf/chassis/fault';
+import { z } from 'zod';
+import type { Broker } from './broker.ts';
+import { type Client, type GrantType, grantTypes } from './clients.ts';
+import { type Form, parameters } from './form.ts';
+import type { Token } from './tokens.ts';
+
+/** What an endpoint answers with status 200. */
+export type Answer = Record<string, unknown>;
+export type Endpoint = (client: Client, form: Form, traceId: string) => Promise<Answer>;
+
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
+
+const text = z.string().max(16_384);
+const scope = z.string().max(4_096);
+/** OIDC Core section 5.5: a JSON object, as a claims challenge carries it. */
+const claims = z.string().max(8_192).refine(isJsonObject, 'is not a JSON object').optional();
+
+/** The parameters of each grant, as their RFCs name them. */
+export const grantSchemas = {
+  [grantTypes.authorization_code]: z.object({
+    code: text,
+    redirect_uri: z.string().max(2_048),
+    code_verifier: z.string().regex(/^[A-Za-z0-9\-._~]{43,128}$/, 'is not a PKCE verifier (RFC 7636 section 4.1)'),
+    nonce: z.string().max(512).optional(),
+  }),
+  [grantTypes.token_exchange]: z.object({
+    subject_token: text,
+    subject_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`),
+    requested_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`).optional(),
+    scope,
+    claims,
+    actor_token: z.undefined('is not supported'),
+    resource: z.undefined('is not supported; use scope'),
+    audience: z.undefined('is not supported; use scope'),
+  }),
+  [grantTypes.jwt_bearer]: z.object({
+    assertion: text,
+    requested_token_use: z.literal('on_behalf_of', 'must be on_behalf_of'),
+    scope,
+    claims,
+  }),
+  [grantTypes.client_credentials]: z.object({ scope, claims }),
+} satisfies Record<GrantType, z.ZodType>;
+
+export const tokenParameter = z.object({ token: text, token_type_hint: z.string().max(64).optional() });
+
+export const endParameters = z
+  .object({
+    sid: z.string().max(512).optional(),
+    iss: z.string().max(512).optional(),
+    subject_token: text.optional(),
+    tid: z.guid('is not a GUID').optional(),
+    oid: z.guid('is not a GUID').optional(),
+  })
+  .refine(
+    ({ sid, subject_token, tid, oid }) =>
+      [sid, subject_token, tid ?? oid].filter((one) => one !== undefined).length === 1 &&
+      (tid === undefined) === (oid === undefined),
+    { path: ['sid'], message: 'send exactly one of sid, subject_token, or tid with oid' },
+  );
+
+const grantType = z.object({ grant_type: z.string() });
+
+/** The endpoints of an OAuth authorization server, over the broker. `authorityHost` is whose `sid`s they are. */
+export function createEndpoints(broker: Broker, authorityHost: string): Record<string, Endpoint> {
+  const grants: Record<GrantType, Endpoint> = {
+    [grantTypes.authorization_code]: async (client, form, traceId) => {
+      const asked = parameters(grantSchemas[grantTypes.authorization_code], form);
+      const { token, idToken, expiresInSeconds } = await broker.redeem(client, {
+        code: asked.code,
+        redirectUri: asked.redirect_uri,
+        codeVerifier: asked.code_verifier,
+        nonce: asked.nonce,
+        traceId,
+      });
+      return { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, id_token: idToken };
+    },
+    [grantTypes.token_exchange]: async (client, form, traceId) => {
+      const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
+      const token = await broker.exchange(client, asked.subject_token, {
+        scope: asked.scope,
+        claims: asked.claims,
+        traceId,
+      });
+      return { ...tokenAnswer(token), issued_token_type: accessTokenType };
+    },
+    [grantTypes.jwt_bearer]: async (client, form, traceId) => {
+      const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
+      return tokenAnswer(
+        await broker.onBehalfOf(client, asked.assertion, { scope: asked.scope, claims: asked.claims, traceId }),
+      );
+    },
+    [grantTypes.client_credentials]: async (client, form, traceId) => {
+      const asked = parameters(grantSchemas[grantTypes.client_credentials], form);
+      return tokenAnswer(await broker.appToken(client, { ...asked, traceId }));
+    },
+  };
+
+  return {
+    '/oauth2/token': async (client, form, traceId) => {
+      const { grant_type } = parameters(grantType, form);
+      if (!Object.hasOwn(grants, grant_type)) throw new Fault('unsupported_grant_type', 'This grant is not supported.');
+      const grant = grant_type as GrantType;
+      if (!client.grants.includes(grant))
+        throw new Fault('unauthorized_client', 'The client is not configured for this grant.');
+      return await grants[grant](client, form, traceId);
+    },
+    '/oauth2/introspect': async (client, form) => {
+      const session = await broker.introspect(client, parameters(tokenParameter, form).token);
+      if (!session) return { active: false };
+      return {
+        active: true,
+        sub: session.sub,
+        sid: session.sid,
+        client_id: client.name,
+        iat: session.createdAtSeconds,
+        exp: broker.endOf(session),
+        idle_exp: session.idleEndSeconds,
+        absolute_exp: session.absoluteEndSeconds,
+      };
+    },
+    '/oauth2/revoke': async (client, form) => {
+      await broker.revoke(client, parameters(tokenParameter, form).token);
+      return {};
+    },
+    '/sessions/end': async (client, form) => {
+      const { sid, iss, subject_token, tid, oid } = parameters(endParameters, form);
+      if (iss !== undefined && new URL(authorityHost).origin !== originOf(iss)) return { ended: 0 };
+      if (sid !== undefined) return { ended: await broker.endBySid(client, sid) };
+      if (subject_token !== undefined) return { ended: await broker.endAccountOf(client, subject_token) };
+      return { ended: await broker.endPerson(client, String(tid), String(oid)) };
+    },
+  };
+}
+
+/** RFC 6749 section 5.1. `expires_in` is what is truly left. */
+function tokenAnswer({ record }: Token): Answer {
+  return {
+    access_token: record.accessToken,
+    token_type: 'Bearer',
+    expires_in: Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000)),
+    scope: record.scope,
+  };
+}
+
+function isJsonObject(value: string): boolean {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+  } catch {
+    return false;
+  }
+}
+
+function originOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).origin : undefined;
+}

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http';
+import { Fault } from '@onbehalf/chassis/fault';
+import type { z } from 'zod';
+
+const largestBodyBytes = 65_536;
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+export type Form = ReadonlyMap<string, string>;
+
+/**
+ * Reads an `application/x-www-form-urlencoded` body. RFC 6749 section 3.2: a parameter without a value counts as
+ * absent, one that comes twice is an error.
+ * @throws Fault `unsupported_media_type`, `content_too_large`, `invalid_request`.
+ */
+export async function readForm(req: IncomingMessage): Promise<Form> {
+  const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';');
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='));
+  const plain = type.trim() === 'application/x-www-form-urlencoded' && (charset ?? 'charset=utf-8').includes('utf-8');
+  if (!plain || req.headers['content-encoding'] !== undefined) {
+    throw new Fault('unsupported_media_type', 'Send the parameters as application/x-www-form-urlencoded.');
+  }
+  return parseForm(await readBody(req));
+}
+
+async function readBody(req: IncomingMessage): Promise<Buffer> {
+  const tooLarge = () => new Fault('content_too_large', `The body may hold ${largestBodyBytes} bytes.`);
+  if (Number(req.headers['content-length'] ?? 0) > largestBodyBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > largestBodyBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}
+
+/** Exported for its fuzz test. @throws Fault `invalid_request`. */
+export function parseForm(body: Buffer): Form {
+  const form = new Map<string, string>();
+  for (const pair of body.toString('latin1').split('&')) {
+    if (pair === '') continue;
+    const split = pair.indexOf('=');
+    const name = decode(split < 0 ? pair : pair.slice(0, split));
+    const value = split < 0 ? '' : decode(pair.slice(split + 1));
+    if (value === '') continue;
+    if (form.has(name)) throw new Fault('invalid_request', 'A parameter was sent more than once.');
+    form.set(name, value);
+  }
+  return form;
+}
+
+/** Percent-decoding that refuses broken escapes, broken UTF-8 and NUL, where URLSearchParams would guess. */
+function decode(text: string): string {
+  try {
+    // Raw bytes above ASCII arrive as latin1 and are UTF-8 as well.
+    const raw = /[\x80-\xff]/.test(text) ? decoder.decode(Buffer.from(text, 'latin1')) : text;
+    const value = raw.includes('%') || raw.includes('+') ? decodeURIComponent(raw.replaceAll('+', ' ')) : raw;
+    if (!value.includes('\0')) return value;
+  } catch {
+    // The decoder's message quotes the input.
+  }
+  throw new Fault('invalid_request', 'A parameter is not percent-encoded UTF-8.');
+}
+
+/** Parses a form's parameters by a schema of strings. Unknown ones are ignored: RFC 6749 section 3.2. @throws Fault `invalid_request` naming the parameter. */
+export function parameters<S extends z.ZodType>(schema: S, form: Form): z.output<S> {
+  const result = schema.safeParse(Object.fromEntries(form));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const name = issue?.path.join('.') || 'the parameters';
+  const missing = issue?.code === 'invalid_type' && issue.input === undefined;
+  throw new Fault(
+    'invalid_request',
+    missing ? `The parameter ${name} is missing.` : `${name}: ${issue?.message ?? 'is not valid'}.`,
+  );
+}

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import { createHealth } from '@onbehalf/chassis/health';
+import { openKeyRing } from '@onbehalf/chassis/key-ring';
+import { createLogger } from '@onbehalf/chassis/logger';
+import { aborted, run } from '@onbehalf/chassis/run';
+import { Secret } from '@onbehalf/chassis/secret';
+import { serve } from '@onbehalf/chassis/serve';
+import { assemble } from './assemble.ts';
+import { openClients } from './clients-file.ts';
+import { readConfig } from './config.ts';
+import { createEntra } from './entra.ts';
+import { createEntraNetwork } from './entra-network.ts';
+import { createNames, indexKeyOf } from './names.ts';
+import { connectRedis } from './redis.ts';
+import { entraCredentials } from './redis-credentials.ts';
+import { createSealing } from './sealing.ts';
+import { redisStore } from './store-redis.ts';
+
+await run(async (signal) => {
+  const config = readConfig(process.env);
+  const { redis } = config;
+  const logger = createLogger({ ...config.log, service: 'token-broker' });
+  logger.info({ event: 'started', config }, 'token-broker starts');
+
+  const health = createHealth();
+  await using _admin = await serve(health.handler, config.admin);
+  using keys = await openKeyRing(config.sealingKeysDir, logger);
+  using clients = await openClients(config.clientsFile, logger);
+  const names = createNames(indexKeyOf(keys.get()), redis.keyPrefix);
+  await using network = createEntraNetwork();
+  const entra = createEntra({ ...config.entra, federatedFile: config.entra.federatedTokenFile, network, logger });
+  const read = async (path: string | undefined) => path && (await readFile(path, 'utf8')).trim();
+  const password = await read(redis.passwordFile);
+  const identity = redis.auth === 'entra' && { clientId: `${redis.entraClientId}`, tenantId: `${redis.entraTenantId}` };
+  await using connection = connectRedis(
+    {
+      url: redis.url,
+      mode: redis.mode,
+      username: redis.username,
+      password: password ? new Secret(password) : undefined,
+      credentialsProvider: identity ? entraCredentials(entra, identity, logger) : undefined,
+      ca: await read(redis.caFile),
+    },
+    names.events,
+    logger,
+  );
+  const handler = assemble(config, {
+    store: redisStore(connection, names.events),
+    entra,
+    names,
+    sealing: createSealing(keys.get),
+    clients: clients.get,
+    callersCa: await read(config.callers.caFile),
+    logger,
+  });
+  const [cert, key] = [await read(config.tls.certFile), await read(config.tls.keyFile)];
+  await using _server = await serve(handler, { ...config.http, tls: cert && key ? { cert, key } : undefined });
+  await using _ready = health.ready(config.shutdownDelayMs);
+  logger.info({ event: 'listening', port: _server.port }, 'token-broker listens');
+  await aborted(signal);
+});

@@ -1,0 +1,251 @@
+import { randomBytes } from 'node:crypto';
+import { Fault } from '@onbehalf/chassis/fault';
+import { z } from 'zod';
+import type { SignIn } from './entra.ts';
+import type { L1 } from './l1.ts';
+import { assertionLifeMs, sessionRecheckMs, touchPart } from './lifetimes.ts';
+import { type Names, sha256 } from './names.ts';
+import type { Sealing } from './sealing.ts';
+import type { OpenSession, Store } from './store.ts';
+
+const recordSchema = z.object({
+  client: z.string(),
+  account: z.object({
+    homeAccountId: z.string(),
+    environment: z.string(),
+    tenantId: z.string(),
+    localAccountId: z.string(),
+  }),
+  sub: z.string(),
+  sid: z.string().optional(),
+  createdAtSeconds: z.number(),
+  lastSeenSeconds: z.number(),
+});
+
+/** What the broker knows of a sign-in. */
+export type Session = z.output<typeof recordSchema> & {
+  hash: string;
+  /** The key of its account partition. */
+  accountKey: string;
+  idleEndSeconds: number;
+  absoluteEndSeconds: number;
+};
+
+type Deps = {
+  store: Store;
+  l1: L1<Session>;
+  names: Names;
+  sealing: Sealing;
+  idleSeconds: number;
+  absoluteSeconds: number;
+  /** One account may hold so many sessions; the oldest goes. */
+  perAccount: number;
+  nowMs: () => number;
+};
+
+/**
+ * Sessions: an opaque token the caller holds, a sealed record the store holds under the token's hash. Ending one is an
+ * ordered, idempotent sequence: the session first, so that from then on no exchange succeeds, then with the last one
+ * the account's tokens, then the indexes, then the message to all pods. What a crash leaves is unreachable and expires.
+ */
+export function createSessions(deps: Deps) {
+  const { store, l1, names, sealing, idleSeconds, absoluteSeconds, perAccount, nowMs } = deps;
+  const nowSeconds = () => Math.floor(nowMs() / 1_000);
+
+  const complete = (hash: string, record: z.output<typeof recordSchema>): Session => ({
+    ...record,
+    hash,
+    accountKey: names.account(record.client, record.account.homeAccountId),
+    idleEndSeconds: record.lastSeenSeconds + idleSeconds,
+    absoluteEndSeconds: record.createdAtSeconds + absoluteSeconds,
+  });
+  const endOf = (session: Session) => Math.min(session.idleEndSeconds, session.absoluteEndSeconds);
+  const openSessionOf = (session: Session): OpenSession => ({
+    sessionHash: session.hash,
+    expiresAtSeconds: endOf(session),
+    createdAtSeconds: session.createdAtSeconds,
+  });
+  const seal = (session: Session, key: string) => sealing.seal(JSON.stringify(recordSchema.parse(session)), key);
+  const open = (hash: string, sealed: Buffer | undefined) => {
+    const opened = sealed && sealing.open(sealed, names.session(hash));
+    return (
+      opened && {
+        session: complete(hash, recordSchema.parse(JSON.parse(opened.plaintext.toString()))),
+        old: opened.old,
+      }
+    );
+  };
+
+  /** Keeps a fresh sign-in; the MSAL cache of the account becomes this sign-in's. Gives the session token. */
+  async function start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
+    const token = randomBytes(32).toString('base64url');
+    const hash = sha256(token);
+    const { account, sub, sid } = signIn;
+    const created = nowSeconds();
+    const record = {
+      client,
+      account,
+      sub,
+      ...(sid !== undefined && { sid }),
+      createdAtSeconds: created,
+      lastSeenSeconds: created,
+    };
+    const session = complete(hash, record);
+    const key = names.session(hash);
+    const absoluteMs = absoluteSeconds * 1_000;
+    // Indexes first: what they name and is not there yet does no harm, the reverse would not be found at sign-out.
+    await Promise.all([
+      store.addMember(names.user(account.homeAccountId), session.accountKey, absoluteMs),
+      sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, absoluteMs),
+    ]);
+    const others = await store.openSession(session.accountKey, {
+      session: openSessionOf(session),
+      msal: sealing.seal(signIn.msal, `${session.accountKey} msal`),
+    });
+    await store.set(key, seal(session, key), (endOf(session) - created) * 1_000);
+    await store.delete(names.ended(account.homeAccountId));
+    const oldest = others
+      .sort((a, b) => a.createdAtSeconds - b.createdAtSeconds)
+      .slice(0, Math.max(0, others.length - perAccount));
+    for (const one of oldest) if (one.sessionHash !== hash) await end(one.sessionHash);
+    return { token, session };
+  }
+
+  /** The live session of a token, or undefined. Counts as activity. @throws Fault `unavailable`. */
+  async function find(token: string): Promise<Session | undefined> {
+    const hash = sha256(token);
+    const key = names.session(hash);
+    const held = l1.get(key, '');
+    const fresh = held !== undefined && held.ageMs < sessionRecheckMs;
+    const session = fresh ? held.value : await read(hash, held?.value);
+    if (!session || endOf(session) <= nowSeconds()) return undefined;
+    if (nowSeconds() - session.lastSeenSeconds >= idleSeconds * touchPart) touch(session);
+    return session;
+  }
+
+  async function read(hash: string, held: Session | undefined): Promise<Session | undefined> {
+    const key = names.session(hash);
+    const mark = l1.mark();
+    let sealed: Buffer | undefined;
+    try {
+      sealed = await store.get(key);
+    } catch (error) {
+      // L1 gives nothing it does not trust, so what it gave carries the session through an outage.
+      if (held && error instanceof Fault && error.code === 'unavailable') return held;
+      throw error;
+    }
+    const opened = open(hash, sealed);
+    if (!opened) {
+      l1.withdraw(key);
+      return undefined;
+    }
+    l1.put(key, '', opened.session, mark);
+    if (opened.old) touch(opened.session);
+    return opened.session;
+  }
+
+  /** Writes `last seen`, off the caller's path; a session that ended meanwhile stays ended. */
+  function touch(session: Session): void {
+    const key = names.session(session.hash);
+    const seen = complete(session.hash, { ...session, lastSeenSeconds: nowSeconds() });
+    const mark = l1.mark();
+    l1.put(key, '', seen, mark);
+    const write = async () => {
+      if (!(await store.touchSession(seen.accountKey, openSessionOf(seen)))) return;
+      await store.replace(key, seal(seen, key), (endOf(seen) - nowSeconds()) * 1_000);
+    };
+    write().catch(() => {
+      // The next use tries again: L1 is read anew before the idle limit is near.
+    });
+  }
+
+  /** Ends one session. True if there was one. @throws Fault `unavailable` if the store cannot confirm. */
+  async function end(hash: string): Promise<boolean> {
+    const key = names.session(hash);
+    const session = open(hash, await store.take(key))?.session;
+    l1.withdraw(key);
+    if (!session) {
+      await store.invalidate([key]);
+      return false;
+    }
+    const last = await store.closeSession(session.accountKey, hash);
+    if (last) await forget(session.client, session.account.homeAccountId);
+    if (session.sid !== undefined) await store.removeMember(names.sid(session.client, session.sid), hash);
+    await store.invalidate([key]);
+    return true;
+  }
+
+  /** Ends every session of a person at one client. Gives their number. */
+  async function endAccount(client: string, homeAccountId: string): Promise<number> {
+    return await endPartition(names.account(client, homeAccountId), homeAccountId);
+  }
+
+  /** Ends every session of a person at all clients. */
+  async function endPerson(homeAccountId: string): Promise<number> {
+    const partitions = (await store.members(names.user(homeAccountId))).filter(isAccount);
+    let ended = 0;
+    for (const key of partitions) ended += await endPartition(key, homeAccountId);
+    if (partitions.length === 0) await forgetPartitions(homeAccountId, undefined);
+    return ended;
+  }
+
+  async function endPartition(accountKey: string, homeAccountId: string): Promise<number> {
+    const sessions = await store.closePartition(accountKey);
+    const keys = sessions.map(({ sessionHash }) => names.session(sessionHash));
+    for (const [i, key] of keys.entries()) {
+      const session = open(sessions[i]?.sessionHash ?? '', await store.take(key))?.session;
+      l1.withdraw(key);
+      if (session?.sid !== undefined) await store.removeMember(names.sid(session.client, session.sid), session.hash);
+    }
+    await forgetPartitions(homeAccountId, accountKey);
+    await store.invalidate(keys);
+    return sessions.length;
+  }
+
+  /** Ends the sessions that one Entra session carries at a client: front-channel logout. */
+  async function endBySid(client: string, sid: string): Promise<number> {
+    const index = names.sid(client, sid);
+    let ended = 0;
+    for (const hash of await store.members(index)) if (await end(hash)) ended += 1;
+    await store.delete(index);
+    return ended;
+  }
+
+  const forget = (client: string, homeAccountId: string) =>
+    forgetPartitions(homeAccountId, names.account(client, homeAccountId));
+
+  /**
+   * A person's tokens go with their last session: those of the account that ended, and what other clients hold on
+   * their behalf. The tombstone comes before the look at the index: an on-behalf-of call in flight indexes its
+   * partition, writes it and then looks for the tombstone, so one of the two sees the other.
+   */
+  async function forgetPartitions(homeAccountId: string, accountKey: string | undefined): Promise<void> {
+    const index = names.user(homeAccountId);
+    const others = (await store.members(index)).filter((key) => isAccount(key) && key !== accountKey);
+    const alive = await Promise.all(
+      others.map(async (key) => (await store.readPartition(key, [])).version !== undefined),
+    );
+    if (!alive.includes(true)) {
+      await store.set(names.ended(homeAccountId), Buffer.from(String(nowSeconds())), assertionLifeMs);
+    }
+    const onBehalfOf = (await store.members(index)).filter((key) => !isAccount(key));
+    for (const key of onBehalfOf) {
+      await store.delete(key);
+      await store.removeMember(index, key);
+    }
+    // The account's own name stays in the index: a sign-in under way may have put it there just now.
+    await store.invalidate(accountKey === undefined ? onBehalfOf : [accountKey, ...onBehalfOf]);
+  }
+
+  /** When this person's last session ended, if that is remembered. */
+  async function endedAtSeconds(homeAccountId: string): Promise<number | undefined> {
+    const value = await store.get(names.ended(homeAccountId));
+    return value && Number(value.toString());
+  }
+
+  return { start, find, end, endAccount, endPerson, endBySid, endedAtSeconds, endOf };
+}
+
+export type Sessions = ReturnType<typeof createSessions>;
+
+const isAccount = (key: string) => key.includes('account:{');
