@@ -17,6 +17,8 @@ type ChildOptions = {
   ready: () => Promise<boolean>;
   /** How long it may take to become ready. */
   withinMs?: number;
+  /** Ends the wait for readiness. */
+  signal?: AbortSignal;
   /** Called once when it ends without having been asked to. */
   onDeath?: (sentence: string) => void;
 };
@@ -62,6 +64,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   try {
     const outcome = await Promise.race([
       gone,
+      ...(options.signal ? [abortOf(options.signal)] : []),
       untilReady(ready, withinMs, patience.signal).then((yes) => (yes ? undefined : `was not ready in ${withinMs} ms`)),
     ]);
     if (outcome !== undefined) throw new Error(sentence(outcome));
@@ -82,6 +85,11 @@ async function untilReady(ready: () => Promise<boolean>, withinMs: number, signa
     await delay(askEveryMs);
   }
   return false;
+}
+
+async function abortOf(signal: AbortSignal): Promise<string> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return 'was stopped before it was ready';
 }
 
 /** The last line a program wrote: configuration errors and crashes say there what is wrong. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 
-/** A TCP relay in front of a server, to take that server away from its clients and give it back. */
+/** A TCP relay in front of servers, to take them away from their clients and give them back. */
 export type Relay = AsyncDisposable & {
   port: number;
   /** From now on connections are reset and new ones refused with a reset, as by a server that went down. */
@@ -14,8 +14,11 @@ export type Relay = AsyncDisposable & {
   accepted(): number;
 };
 
-/** Opens a relay on a free loopback port to `target`. */
-export async function openRelay(target: { host: string; port: number }): Promise<Relay> {
+/**
+ * Opens a relay on a free loopback port. Several targets take turns, connection by connection, as behind a Kubernetes
+ * Service.
+ */
+export async function openRelay(...targets: { host: string; port: number }[]): Promise<Relay> {
   let state: 'open' | 'cut' | 'frozen' = 'open';
   let accepted = 0;
   const sockets = new Set<Socket>();
@@ -29,9 +32,9 @@ export async function openRelay(target: { host: string; port: number }): Promise
     if (state === 'frozen') socket.pause();
   };
   const server = createServer((near) => {
-    accepted += 1;
+    const target = targets[accepted++ % targets.length];
     keep(near);
-    if (state === 'cut') return near.resetAndDestroy();
+    if (state === 'cut' || !target) return near.resetAndDestroy();
     const far = dial(target);
     keep(far);
     for (const [from, to] of [[near, far] as const, [far, near] as const]) {

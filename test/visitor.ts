@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { CookieJar } from 'tough-cookie';
-import { type Form, formsOf, linksOf, textOf } from './forms.ts';
+import { type Form, formsOf, framesOf, linksOf, refreshOf, textOf } from './html.ts';
 
 /** One answer, as it came over the wire. */
 export type Answer = { method: string; url: URL; status: number; headers: IncomingHttpHeaders; body: string };
@@ -122,16 +122,33 @@ export class Visitor implements Disposable {
         site !== 'cross-site' ? 'strict' : post ? 'none' : 'lax',
       );
       const location = answer.headers.location;
-      if (answer.status < 300 || answer.status >= 400 || !location) {
-        this.#page = answer;
-        return answer;
+      if (answer.status >= 300 && answer.status < 400 && location) {
+        const next = new URL(location, url);
+        site = worse(site, siteOf(url, next));
+        url = next;
+        if (answer.status !== 307 && answer.status !== 308) sending = { method: 'GET' };
+        continue;
       }
-      const next = new URL(location, url);
-      site = worse(site, siteOf(url, next));
+      this.#page = answer;
+      await this.#loadFrames(answer);
+      const refresh = refreshOf(answer.body);
+      if (refresh === undefined) return answer;
+      const next = new URL(refresh, url);
+      site = siteOf(url, next);
       url = next;
-      if (answer.status !== 307 && answer.status !== 308) sending = { method: 'GET' };
+      sending = { method: 'GET' };
     }
     throw new Error(`More than ${redirectLimit} redirects, the last to ${url.origin}${url.pathname}`);
+  }
+
+  /** Loads what a page frames, as front-channel logout has it; a frame of another site gets no Lax cookies. */
+  async #loadFrames({ url, body }: Answer): Promise<void> {
+    for (const src of framesOf(body)) {
+      const frame = new URL(src, url);
+      const site = siteOf(url, frame);
+      const headers = { 'sec-fetch-site': site, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' };
+      await this.#send(frame, { headers }, site === 'cross-site' ? 'none' : 'strict');
+    }
   }
 
   async #send(url: URL, sending: Sending, sameSiteContext: 'strict' | 'lax' | 'none'): Promise<Answer> {

@@ -1,3 +1,5 @@
+// What the visitor reads of a page: enough HTML for our own and the emulator's, which are the only ones it visits.
+
 /** A form of a page as a browser would send it. */
 export type Form = {
   /** Where it goes, as written in the page. */
@@ -9,7 +11,8 @@ export type Form = {
 
 const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
 
-function decode(text: string): string {
+/** Text with its character references resolved. */
+export function decode(text: string): string {
   return text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex, decimal, name) => {
     if (hex) return String.fromCodePoint(Number.parseInt(hex, 16));
     return decimal ? String.fromCodePoint(Number(decimal)) : (named[name] ?? whole);
@@ -27,7 +30,7 @@ export function textOf(html: string): string {
   return decode(visible).replace(/\s+/g, ' ').trim();
 }
 
-/** The forms of a page: enough HTML for our own pages, which are what it reads. */
+/** The forms of a page. */
 export function formsOf(html: string): Form[] {
   return [...html.matchAll(/(<form\b[^>]*>)([\s\S]*?)<\/form>/gi)].map(([, tag = '', inside = '']) => {
     const inputs = [...inside.matchAll(/<input\b[^>]*>/gi)].map(([input]) => input);
@@ -53,4 +56,15 @@ export function linksOf(html: string): { text: string; href: string }[] {
     text: textOf(inside),
     href: attribute(tag, 'href') ?? '',
   }));
+}
+
+/** Where the frames of a page are, as written. */
+export function framesOf(html: string): string[] {
+  return [...html.matchAll(/<iframe\b[^>]*>/gi)].map(([tag]) => attribute(tag, 'src') ?? '').filter(Boolean);
+}
+
+/** Where a page goes on by itself (`<meta http-equiv="refresh">`), as written. */
+export function refreshOf(html: string): string | undefined {
+  const tag = /<meta\b[^>]*http-equiv="?refresh[^>]*>/i.exec(html)?.[0];
+  return tag && /^\s*[\d.]+\s*[;,]\s*url=(.*)$/i.exec(attribute(tag, 'content') ?? '')?.[1]?.trim();
 }

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { decode } from './html.ts';
+import type { Answer, Visitor } from './visitor.ts';
+import type { World } from './world.ts';
+
+/** A first name of the emulator's seed: alice, bob, carol, dan, fay. */
+export type Person = string;
+
+/**
+ * Goes to the start page, follows "Sign in", picks the person in the emulator and accepts what is asked, if anything.
+ * Ends on web-frontend, signed in.
+ */
+export async function signIn(visitor: Visitor, world: World, person: Person): Promise<void> {
+  await visitor.open(world.web);
+  await visitor.follow('Sign in');
+  await pick(visitor, world, person);
+  await accept(visitor, world);
+  assert.equal(visitor.page.url.origin, world.web, `signing in ended elsewhere: ${visitor.words.slice(0, 300)}`);
+  assert.match(visitor.words, /You are signed in as/);
+}
+
+/** Chooses an account on the emulator's page. */
+export async function pick(visitor: Visitor, world: World, person: Person): Promise<void> {
+  assert.equal(visitor.page.url.origin, world.entra.browserOrigin, `not at Entra: ${visitor.words.slice(0, 300)}`);
+  await visitor.press(`${person}@`);
+  await postForm(visitor);
+}
+
+/** Accepts the permissions if the emulator asks for them. Gives whether it did. */
+export async function accept(visitor: Visitor, world: World): Promise<boolean> {
+  if (visitor.page.url.origin !== world.entra.browserOrigin) return false;
+  await visitor.press('Accept');
+  await postForm(visitor);
+  return true;
+}
+
+/** An answer by form_post is a page whose script sends its form. */
+async function postForm(visitor: Visitor): Promise<void> {
+  if (/name="code"/.test(visitor.page.body)) await visitor.submit();
+}
+
+/** Calls the API by its card on the start page; its answer as the page shows it. */
+export async function callApi(visitor: Visitor, world: World, card = 'Who am I?'): Promise<Record<string, unknown>> {
+  await visitor.open(world.web);
+  await visitor.follow(card);
+  return answerOn(visitor.page);
+}
+
+/** The API's answer that a page shows. */
+export function answerOn({ body, url }: Answer): Record<string, unknown> {
+  const shown = /<pre[^>]*>([\s\S]*?)<\/pre>/.exec(body)?.[1];
+  assert.ok(shown, `no answer of an API on ${url.pathname}`);
+  return JSON.parse(decode(shown));
+}
+
+/** Signs out at web-frontend and, through it, at Entra; ends back on the start page. */
+export async function signOut(visitor: Visitor, world: World): Promise<void> {
+  await visitor.open(world.web);
+  await visitor.press('Sign out');
+  assert.equal(visitor.page.url.origin, world.web, `signing out ended elsewhere: ${visitor.words.slice(0, 300)}`);
+}
+
+/** What `/session` says, as a script of the page would ask. */
+export async function session(visitor: Visitor): Promise<{ status: number; body: Record<string, unknown> }> {
+  const { status, body } = await visitor.fetch('/session', { headers: { 'x-csrf': '1' } });
+  return { status, body: JSON.parse(body) };
+}
