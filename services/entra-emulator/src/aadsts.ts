@@ -1,0 +1,74 @@
+import rows from './aadsts.json' with { type: 'json' };
+
+/** A code of the AADSTS table (`aadsts.json`): what Entra answers, and how well that is known. */
+export type Aadsts = keyof typeof rows;
+
+type Row = {
+  error: string;
+  text: string;
+  /** 400 unless said. */
+  status?: number;
+  suberror?: string;
+  /** Entra leaves `error_uri` out of these. */
+  noErrorUri?: boolean;
+  /** C: `error` and status seen in a public capture; L: the meaning is Microsoft Learn's; U: neither. */
+  mark: string;
+  /** The documentation page that names the code, or `unverified`. */
+  source: string;
+};
+
+export const table: Readonly<Record<string, Row>> = rows;
+
+/** What an answer says differently from its row; `null` leaves a member out. */
+export type RefusalMembers = {
+  error?: string | undefined;
+  status?: number | undefined;
+  suberror?: string | null | undefined;
+  claims?: string | undefined;
+  retryAfterSeconds?: number | undefined;
+};
+
+/** How Entra says no: thrown by the protocol, shown as JSON, redirect or page by the endpoint. */
+export class Refusal extends Error {
+  override name = 'Refusal';
+  readonly code: number;
+  readonly status: number;
+  readonly error: string;
+  readonly members: RefusalMembers;
+
+  /** @param values fill the `{names}` of the row's text. */
+  constructor(code: Aadsts | number, values: Record<string, string> = {}, members: RefusalMembers = {}) {
+    const row = table[String(code)];
+    const text = row?.text ?? 'An error the emulator was told to give.';
+    super(`AADSTS${code}: ${text.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '')}`);
+    this.code = Number(code);
+    this.status = members.status ?? row?.status ?? 400;
+    this.error = members.error ?? row?.error ?? 'invalid_grant';
+    const suberror = members.suberror === undefined ? row?.suberror : members.suberror;
+    this.members = { ...members, suberror };
+  }
+
+  /** `error_description` as Entra words it. */
+  describe(ids: CallIds): string {
+    return `${this.message} Trace ID: ${ids.traceId} Correlation ID: ${ids.correlationId} Timestamp: ${ids.timestamp}`;
+  }
+
+  /** The JSON envelope of the token endpoint. */
+  toBody(ids: CallIds, origin: string): Record<string, unknown> {
+    const { suberror, claims } = this.members;
+    return {
+      error: this.error,
+      error_description: this.describe(ids),
+      error_codes: [this.code],
+      timestamp: ids.timestamp,
+      trace_id: ids.traceId,
+      correlation_id: ids.correlationId,
+      ...(!table[String(this.code)]?.noErrorUri && { error_uri: `${origin}/error?code=${this.code}` }),
+      ...(suberror && { suberror }),
+      ...(claims && { claims }),
+    };
+  }
+}
+
+/** How one request is named in answers. `timestamp` is `yyyy-mm-dd hh:mm:ssZ`. */
+export type CallIds = { traceId: string; correlationId: string; timestamp: string };

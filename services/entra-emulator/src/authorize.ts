@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto';
+import { type CallIds, Refusal } from './aadsts.ts';
+import { type Answer, type Call, parametersOf } from './call.ts';
+import { type ClaimsRequest, parseClaims } from './claims-request.ts';
+import type { Permission } from './consent.ts';
+import type { Realm } from './directory.ts';
+import { clientInfo, required } from './grants.ts';
+import { opaque } from './keys.ts';
+import * as pages from './pages.ts';
+import { needsStepUp, policyChallenge } from './policy.ts';
+import { isRedirectUri, type Reply, reply } from './reply.ts';
+import { type Asked, parseScope } from './scopes.ts';
+import type { App, User } from './seed.ts';
+import type { Session } from './state.ts';
+import { loginHint } from './tokens.ts';
+import type { World } from './world.ts';
+
+/** One sign-in under way: the request, and what the person has answered so far. */
+type Transaction = {
+  id: string;
+  browser: string;
+  realm: Realm;
+  client: App;
+  reply: Reply;
+  asked: Asked;
+  claims: ClaimsRequest;
+  nonce: string | undefined;
+  challenge: { value: string; method: string } | undefined;
+  prompt: string | undefined;
+  loginHint: string | undefined;
+  domainHint: string | undefined;
+  maxAge: number | undefined;
+  wantsClientInfo: boolean;
+  session: Session | undefined;
+  accepted: boolean;
+  expires: number;
+};
+
+/** How long a page may stay open. */
+const openSeconds = 3_600;
+const silentPrompt = 'none';
+
+/** The authorization endpoint and its pages, as a walk: who, step-up, consent, then a code. */
+export type Authorize = ReturnType<typeof createAuthorize>;
+
+export function createAuthorize(world: World) {
+  const { directory, consents, state, now, lifetimes } = world;
+  const open = new Map<string, Transaction>();
+
+  const usersOf = ({ realm, client, domainHint }: Transaction): User[] => {
+    const here = directory.users.filter(
+      ({ tid }) => directory.isIn(client, tid) && (!realm.tenant || realm.tenant.tid === tid),
+    );
+    const hinted = here.filter(({ upn }) => domainHint && upn.endsWith(`@${domainHint.toLowerCase()}`));
+    return hinted.length > 0 ? hinted : here;
+  };
+  const isHinted = (tx: Transaction, user: User) =>
+    tx.loginHint?.toLowerCase() === user.upn.toLowerCase() || tx.loginHint === loginHint(user);
+
+  /** The session that may go on without a question: the hinted one, or the only one. */
+  const silentSession = (tx: Transaction): Session | undefined => {
+    if (tx.prompt === 'login' || tx.prompt === 'select_account') return undefined;
+    const users = usersOf(tx);
+    const oldest = Math.max(tx.maxAge === undefined ? 0 : now() - tx.maxAge, tx.claims.notBefore ?? 0);
+    const sessions = state
+      .sessions(tx.browser)
+      .filter(({ user, authTime }) => users.includes(user) && authTime >= oldest);
+    if (tx.loginHint) return sessions.find(({ user }) => isHinted(tx, user));
+    return sessions.length === 1 ? sessions[0] : undefined;
+  };
+
+  const signIn = (tx: Transaction, user: User): Session => {
+    const others = state.sessions(tx.browser).filter((session) => session.user !== user);
+    const former = state.sessions(tx.browser).find((session) => session.user === user);
+    const session: Session = {
+      ...(former ?? { sid: randomUUID(), acrs: new Set<string>(), mfa: false, clients: new Set<App>() }),
+      ...{ user, authTime: now(), expires: now() + lifetimes.sso, generation: state.generationOf(user) },
+    };
+    state.setSessions(tx.browser, [...others, session]);
+    return session;
+  };
+
+  const stepUp = ({ claims }: Transaction, session: Session) => {
+    session.mfa = true;
+    for (const acr of claims.acrs) session.acrs.add(acr);
+  };
+
+  const missing = (tx: Transaction, { user }: Session): Permission[] => {
+    const wanted = consents.asked(tx.client, tx.asked);
+    if (tx.accepted) return [];
+    return tx.prompt === 'consent' ? wanted : wanted.filter((permission) => !consents.has(user, permission));
+  };
+
+  const issueCode = (tx: Transaction, session: Session): Answer => {
+    const { client, asked, nonce, challenge, claims, maxAge } = tx;
+    session.clients.add(client);
+    const { user, sid, authTime, mfa, generation } = session;
+    const code = state.addCode({
+      ...{ client, user, tid: user.tid, sid, authTime, acrs: [...session.acrs], mfa, generation, family: randomUUID() },
+      ...{ redirectUri: tx.reply.redirectUri, challenge, asked, nonce, wantsAuthTime: maxAge !== undefined, claims },
+      ...{ expires: now() + lifetimes.code, used: false },
+    });
+    const info = tx.wantsClientInfo ? { client_info: clientInfo(session) } : {};
+    return { ...reply(tx.reply, { code, ...info, session_state: sid }), outcome: 'ok' };
+  };
+
+  /** Goes as far as it can without the person; `auto` interaction answers for them. */
+  const proceed = (tx: Transaction, ids: CallIds, problem?: Refusal): Answer => {
+    const { realm, client } = tx;
+    const auto = world.interaction.mode === 'auto' && tx.prompt !== silentPrompt ? world.interaction : undefined;
+    const page = {
+      tx: tx.id,
+      action: `/${realm.segment}/oauth2/v2.0/authorize/step`,
+      client,
+      redirectUri: tx.reply.redirectUri,
+    };
+    tx.session ??= silentSession(tx);
+    if (!tx.session && auto) {
+      const user = usersOf(tx).find((it) => (tx.loginHint ? isHinted(tx, it) : it.upn === auto.user));
+      if (user) tx.session = signIn(tx, user);
+    }
+    if (!tx.session) {
+      if (tx.prompt === silentPrompt) throw new Refusal(50058);
+      const users = usersOf(tx);
+      return pages.pickAccount({
+        ...page,
+        users,
+        hinted: users.find((user) => isHinted(tx, user)),
+        problem: problem?.message,
+      });
+    }
+    const { session } = tx;
+    if (session.user.disabled) return pages.problem(new Refusal(50057), ids);
+    const resources = [...tx.asked.resources.keys()];
+    if (resources.some(({ policy }) => policy === 'block')) return pages.problem(new Refusal(53003), ids);
+    if (needsStepUp(session, resources, tx.claims)) {
+      if (tx.prompt === silentPrompt) {
+        const claims = tx.claims.text ?? policyChallenge;
+        throw new Refusal(50076, { resource: client.appId }, { error: 'interaction_required', claims });
+      }
+      if (!auto) return pages.approve({ ...page, user: session.user, acrs: tx.claims.acrs });
+      stepUp(tx, session);
+    }
+    const permissions = missing(tx, session);
+    if (permissions.length > 0) {
+      if (tx.prompt === silentPrompt) {
+        const name = { client: client.appId, name: client.displayName };
+        throw new Refusal(65001, name, { error: 'interaction_required', suberror: null });
+      }
+      if (!auto) return pages.permissions({ ...page, user: session.user, permissions });
+      for (const permission of permissions) consents.grant(session.user, permission);
+    }
+    open.delete(tx.id);
+    return issueCode(tx, session);
+  };
+
+  /** A refusal that the application hears of, at its redirect URI. */
+  const redirecting = (to: Reply, ids: CallIds, work: () => Answer): Answer => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const { claims, suberror } = error.members;
+      const extras = { ...(suberror && { suberror }), ...(claims && { claims }) };
+      return {
+        ...reply(to, { error: error.error, error_description: error.describe(ids), ...extras }),
+        outcome: String(error.code),
+      };
+    }
+  };
+
+  return {
+    /** The authorization request. @throws Refusal where there is nobody to redirect to: the person sees a page. */
+    begin(segment: string, browser: string, call: Call): Answer {
+      const { ids } = call;
+      const form = parametersOf(call);
+      const get = (name: string) => form.get(name) || undefined;
+      const realm = directory.realm(segment);
+      const client = directory.client(required(form, 'client_id'), realm);
+      const redirectUri = required(form, 'redirect_uri');
+      if (!isRedirectUri(client, redirectUri)) throw new Refusal(50011, { redirectUri, client: client.appId });
+      const to: Reply = { redirectUri, mode: get('response_mode') ?? 'query', state: get('state') };
+      return redirecting(to, ids, () => {
+        const responseType = required(form, 'response_type');
+        if (responseType !== 'code') throw new Refusal(700054, { responseType });
+        const challenge = get('code_challenge');
+        if (client.requirePkce && !challenge) throw new Refusal(900144, { parameter: 'code_challenge' });
+        const maxAge = get('max_age');
+        const tx: Transaction = {
+          ...{ id: opaque(), browser, realm, client, reply: to, session: undefined, accepted: false },
+          asked: parseScope(directory, required(form, 'scope'), realm.tenant?.tid),
+          claims: parseClaims(get('claims')),
+          challenge: challenge ? { value: challenge, method: get('code_challenge_method') ?? 'plain' } : undefined,
+          ...{
+            nonce: get('nonce'),
+            prompt: get('prompt'),
+            loginHint: get('login_hint'),
+            domainHint: get('domain_hint'),
+          },
+          maxAge: maxAge === undefined ? undefined : Number(maxAge),
+          wantsClientInfo: get('client_info') === '1',
+          expires: now() + openSeconds,
+        };
+        open.set(tx.id, tx);
+        return proceed(tx, ids);
+      });
+    },
+    /** A page's form. @throws Refusal 50089 if its sign-in is not open in this browser. */
+    step(browser: string | undefined, { form, ids }: Call): Answer {
+      const tx = open.get(form.get('tx') ?? '');
+      if (!tx || tx.browser !== browser || tx.expires <= now()) throw new Refusal(50089);
+      return redirecting(tx.reply, ids, () => {
+        const username = form.get('username');
+        const { session } = tx;
+        if (username !== null) {
+          const user = usersOf(tx).find(({ upn }) => upn.toLowerCase() === username.trim().toLowerCase());
+          if (!user) return proceed(tx, ids, new Refusal(50034, { tenant: tx.realm.segment }));
+          tx.session = signIn(tx, user);
+        } else if (session && form.get('stepup') === 'approve') {
+          stepUp(tx, session);
+        } else if (session && form.get('stepup') === 'deny') {
+          throw new Refusal(500121);
+        } else if (session && form.get('consent') === 'accept') {
+          for (const permission of missing(tx, session)) consents.grant(session.user, permission);
+          tx.accepted = true;
+        } else if (session && form.get('consent') === 'cancel') {
+          throw new Refusal(65004);
+        }
+        return proceed(tx, ids);
+      });
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Refusal } from './aadsts.ts';
+import { parseClaims } from './claims-request.ts';
+import type { ClientAuthentication } from './client-auth.ts';
+import type { Realm } from './directory.ts';
+import { refreshIn } from './lifetimes.ts';
+import { requirePolicy } from './policy.ts';
+import { type Asked, isGraph, oneResource, parseScope } from './scopes.ts';
+import type { App } from './seed.ts';
+import type { Code, Grant } from './state.ts';
+import { readAio } from './tokens.ts';
+import type { World } from './world.ts';
+
+export type TokenRequest = {
+  realm: Realm;
+  form: URLSearchParams;
+  client: App;
+  authentication: ClientAuthentication;
+};
+
+export type TokenAnswer = Record<string, unknown>;
+
+type GrantType = (world: World, request: TokenRequest) => TokenAnswer;
+
+/** The grants of the token endpoint, by `grant_type`. Learn: "OAuth 2.0 … flow" pages of the identity platform. */
+export const grants: Readonly<Record<string, GrantType>> = {
+  authorization_code: redeemCode,
+  refresh_token: refresh,
+  client_credentials: clientCredentials,
+  'urn:ietf:params:oauth:grant-type:jwt-bearer': onBehalfOf,
+};
+
+function redeemCode(world: World, request: TokenRequest): TokenAnswer {
+  const { state, directory, now } = world;
+  const { form, client, realm } = request;
+  const code = state.code(required(form, 'code'));
+  if (code.client !== client) throw new Refusal(70000);
+  if (code.used) {
+    if (state.switches.replayRevokesFamily) state.revokeFamily(code.family);
+    throw new Refusal(54005);
+  }
+  if (realm.tenant && realm.tenant.tid !== code.tid) throw new Refusal(700005);
+  if (code.expires <= now()) throw new Refusal(70008);
+  const redirectUri = required(form, 'redirect_uri');
+  if (redirectUri !== code.redirectUri) throw new Refusal(50011, { redirectUri, client: client.appId });
+  checkVerifier(code, form.get('code_verifier'));
+  requireUsable(world, code);
+  const scope = form.get('scope');
+  if (!scope && code.asked.resources.size > 1) throw new Refusal(28003);
+  const asked = scope ? parseScope(directory, scope, code.tid) : code.asked;
+  const answer = userAnswer(world, request, code, asked, code);
+  code.used = true;
+  return answer;
+}
+
+function refresh(world: World, request: TokenRequest): TokenAnswer {
+  const { state, directory, now } = world;
+  const { form, client, realm } = request;
+  const token = state.refreshToken(required(form, 'refresh_token'));
+  if (token.client !== client || (realm.tenant && realm.tenant.tid !== token.tid)) throw new Refusal(70000);
+  if (state.switches.strictRotation && token.used) {
+    state.revokeFamily(token.family);
+    throw new Refusal(70000);
+  }
+  const issued = new Date(token.issued * 1000).toISOString();
+  if (token.expires <= now()) {
+    throw new Refusal(700082, { issued, seconds: String(Math.floor(now() - token.issued)) });
+  }
+  requireUsable(world, token);
+  const scope = form.get('scope');
+  const answer = userAnswer(world, request, token, scope ? parseScope(directory, scope, token.tid) : token.asked);
+  token.used = true;
+  return answer;
+}
+
+function clientCredentials(world: World, { form, client, realm, authentication }: TokenRequest): TokenAnswer {
+  if (!realm.tenant) throw new Refusal(9001023);
+  const scope = required(form, 'scope');
+  const asked = parseAppScope(world, scope, realm.tenant.tid);
+  const { token, expiresIn } = world.tokens.appToken(client, asked, realm.tenant.tid, authentication);
+  return { token_type: 'Bearer', expires_in: expiresIn, ext_expires_in: expiresIn, access_token: token };
+}
+
+function onBehalfOf(world: World, request: TokenRequest): TokenAnswer {
+  const { keys, directory, now } = world;
+  const { form, client, realm } = request;
+  const assertion = required(form, 'assertion');
+  if (required(form, 'requested_token_use') !== 'on_behalf_of') throw new Refusal(9002313);
+  const claims = keys.verify(assertion);
+  const { tid, aud } = claims ?? {};
+  if (!claims || claims.iss !== `${world.origin}/${tid}/v2.0`) throw new Refusal(50013);
+  if (realm.tenant && realm.tenant.tid !== tid) throw new Refusal(50013);
+  if (Number(claims.exp) <= now()) throw new Refusal(500133);
+  if (aud !== client.appId) throw new Refusal(500131, { audience: String(aud), client: client.appId });
+  const user = directory.user(String(claims.oid));
+  if (!user || typeof claims.scp !== 'string') throw new Refusal(7000114, { client: client.appId });
+  const { generation, mfa } = readAio(claims);
+  const grant: Grant = {
+    ...{ client, user, tid: String(tid), sid: String(claims.sid), authTime: Number(claims.iat) },
+    ...{ acrs: [claims.acrs].flat().filter((acr) => typeof acr === 'string'), mfa, generation, family: randomUUID() },
+  };
+  if (user.disabled) throw new Refusal(50057);
+  return userAnswer(world, request, grant, parseScope(directory, required(form, 'scope'), grant.tid));
+}
+
+/** The tokens of a user's grant for the one resource that is asked. */
+function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: Asked, code?: Code): TokenAnswer {
+  const { directory, consents, state, tokens, lifetimes, now } = world;
+  const { client, user } = grant;
+  const { resource, names } = oneResource(directory, asked);
+  const claims = parseClaims(request.form.get('claims') ?? code?.claims.text);
+  requirePolicy(grant, resource, claims);
+  const consented = consents.scp(user, client, resource, names);
+  if (!consented) throw new Refusal(65001, { client: client.appId, name: client.displayName });
+  // Graph's tokens also say which OpenID scopes were asked; userinfo lives there.
+  const openid = isGraph(resource) ? asked.oidc.filter((name) => name !== 'offline_access') : [];
+  const scp = [...new Set([...consented, ...openid])];
+  const { authentication } = request;
+  const { token, expiresIn } = tokens.userToken({ grant, resource, scp, authentication, cp1: claims.cp1 });
+  const refreshToken = () =>
+    state.addRefreshToken({ ...bare(grant), asked, issued: now(), expires: now() + lifetimes.refresh, used: false });
+  const life = refreshIn(lifetimes, expiresIn);
+  return {
+    token_type: 'Bearer',
+    scope: asked.text,
+    expires_in: expiresIn,
+    ext_expires_in: expiresIn,
+    ...(life !== undefined && { refresh_in: life }),
+    access_token: token,
+    ...(asked.oidc.includes('offline_access') && { refresh_token: refreshToken() }),
+    ...(asked.oidc.includes('openid') && {
+      id_token: tokens.idToken(grant, {
+        scopes: asked.oidc,
+        nonce: code?.nonce,
+        wantsAuthTime: code?.wantsAuthTime ?? false,
+      }),
+    }),
+    ...(request.form.get('client_info') === '1' && { client_info: clientInfo(grant) }),
+  };
+}
+
+/** Who that is, in MSAL's words. */
+export function clientInfo({ user }: Pick<Grant, 'user'>): string {
+  return Buffer.from(JSON.stringify({ uid: user.oid, utid: user.tid })).toString('base64url');
+}
+
+/** @throws Refusal 50173 for what was revoked, 50057 for a disabled user. */
+function requireUsable({ state }: World, grant: Grant): void {
+  if (grant.generation !== state.generationOf(grant.user)) throw new Refusal(50173);
+  if (grant.user.disabled) throw new Refusal(50057);
+}
+
+/** RFC 7636; @throws Refusal 50148 without a verifier, 501481 with a wrong one. */
+function checkVerifier({ challenge }: Code, verifier: string | null): void {
+  if (!challenge) return;
+  if (!verifier) throw new Refusal(50148);
+  const shown = challenge.method === 'S256' ? createHash('sha256').update(verifier).digest('base64url') : verifier;
+  if (shown !== challenge.value) throw new Refusal(501481);
+}
+
+/** Exactly one `<resource>/.default`. @throws Refusal 1002012. */
+function parseAppScope({ directory }: World, scope: string, tid: string): App {
+  const words = scope.split(' ').filter(Boolean);
+  if (words.length !== 1 || !scope.trim().endsWith('/.default')) throw new Refusal(1002012, { scope });
+  return oneResource(directory, parseScope(directory, scope, tid)).resource;
+}
+
+function bare({ client, user, tid, sid, authTime, acrs, mfa, generation, family }: Grant): Grant {
+  return { client, user, tid, sid, authTime, acrs, mfa, generation, family };
+}
+
+/** @throws Refusal 900144 if the parameter is missing or empty. */
+export function required(form: URLSearchParams, parameter: string): string {
+  const value = form.get(parameter);
+  if (!value) throw new Refusal(900144, { parameter });
+  return value;
+}

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Logger } from '@onbehalf/chassis/logger';
+import type { Answer, Call } from './call.ts';
+
+const maxBodyBytes = 100_000;
+const guidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * What a request goes through: read, answered, written. `undefined` from `answer` cuts the connection.
+ * Every answer is uncacheable and names itself; a body over the limit is 413.
+ */
+export function createListener(
+  answer: (call: Call, res: ServerResponse) => Promise<Answer | undefined>,
+  { secure, now, logger }: { secure: boolean; now: () => number; logger: Logger },
+): RequestListener {
+  const respond = async (req: IncomingMessage, res: ServerResponse) => {
+    const body = await readBody(req);
+    if (body === undefined) return write(res, { status: 413, headers: { Connection: 'close' } });
+    const call = readCall(req, body, secure, now());
+    const result = await answer(call, res);
+    if (!result) return res.destroy();
+    res.setHeader('x-ms-request-id', call.ids.traceId);
+    res.setHeader('client-request-id', call.ids.correlationId);
+    write(res, result);
+  };
+  return (req, res) => {
+    respond(req, res).catch((error: unknown) => {
+      logger.error({ event: 'request.failed', error });
+      if (res.headersSent) res.destroy();
+      else write(res, { status: 500 });
+    });
+  };
+}
+
+function write(res: ServerResponse, { status, headers = {}, body = '' }: Answer): void {
+  res.setHeader('Cache-Control', 'no-store');
+  res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) });
+  res.end(body);
+}
+
+/** The body as text; undefined if it is over the limit. */
+async function readBody(req: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req) {
+    size += chunk.length;
+    if (size > maxBodyBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function readCall(req: IncomingMessage, body: string, secure: boolean, nowSeconds: number): Call {
+  const [path = '/', search = ''] = (req.url ?? '/').split('?', 2);
+  const isForm = req.headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
+  const query = new URLSearchParams(search);
+  const form = new URLSearchParams(isForm ? body : '');
+  const given = req.headers['client-request-id'] ?? query.get('client-request-id') ?? form.get('client-request-id');
+  return {
+    ...{ method: req.method ?? 'GET', path: decodePath(path), query, form, body, headers: req.headers, secure },
+    ids: {
+      traceId: randomUUID(),
+      correlationId: typeof given === 'string' && guidShape.test(given) ? given : randomUUID(),
+      timestamp: new Date(nowSeconds * 1000).toISOString().replace('T', ' ').replace(/\.\d+/, ''),
+    },
+  };
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}

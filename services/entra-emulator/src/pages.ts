@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import type { CallIds, Refusal } from './aadsts.ts';
+import type { Answer } from './call.ts';
+import type { Permission } from './consent.ts';
+import type { App, User } from './seed.ts';
+import { style } from './style.ts';
+
+/** What every form of a sign-in needs. */
+type Form = { tx: string; action: string; client: App; redirectUri: string };
+
+/** More people than this are not listed: one types a name. */
+const listed = 12;
+
+export function pickAccount(
+  form: Form & { users: User[]; hinted: User | undefined; problem: string | undefined },
+): Answer {
+  const { users, hinted, problem: text, client } = form;
+  const shown = users.length > listed ? users.slice(0, listed) : users;
+  const button = (user: User) =>
+    `<button class="account" name="username" value="${html(user.upn)}"${user === hinted ? ' autofocus' : ''}>
+      <strong>${html(user.name)}</strong><span>${html(user.upn)}</span></button>`;
+  return page(
+    'Pick an account',
+    `<p>to continue to <strong>${html(client.displayName)}</strong></p>
+    ${text ? `<p class="problem" role="alert">${html(text)}</p>` : ''}
+    ${stepForm(form, shown.map(button).join('\n'))}
+    ${stepForm(
+      form,
+      `<label for="username">Another account</label>
+      <input id="username" name="username" autocomplete="off" spellcheck="false" required value="${html(text ? '' : (hinted?.upn ?? ''))}">
+      <button>Next</button>`,
+    )}`,
+    form,
+  );
+}
+
+export function approve(form: Form & { user: User; acrs: string[] }): Answer {
+  const { user, acrs, client } = form;
+  return page(
+    'Approve sign-in',
+    `<p>${html(user.name)}, <strong>${html(client.displayName)}</strong> needs a stronger proof that this is you.</p>
+    ${acrs.length > 0 ? `<p class="fine">Authentication context: ${html(acrs.join(', '))}</p>` : ''}
+    ${stepForm(
+      form,
+      `<button class="main" name="stepup" value="approve">Approve</button>
+      <button name="stepup" value="deny">Deny</button>`,
+    )}`,
+    form,
+  );
+}
+
+export function permissions(form: Form & { user: User; permissions: Permission[] }): Answer {
+  const { user, permissions: asked, client } = form;
+  const words = ({ client: asking, resource, name }: Permission) => {
+    const { description } = resource.scopes.find(({ value }) => value === name) ?? { description: name };
+    const who = asking === client ? '' : ` <span class="fine">(${html(asking.displayName)})</span>`;
+    return `<li>${html(description)}${who}</li>`;
+  };
+  return page(
+    'Permissions requested',
+    `<p>${html(user.name)}, <strong>${html(client.displayName)}</strong> would like to:</p>
+    <ul>${asked.map(words).join('\n')}</ul>
+    ${stepForm(
+      form,
+      `<button class="main" name="consent" value="accept">Accept</button>
+      <button name="consent" value="cancel">Cancel</button>`,
+    )}`,
+    form,
+  );
+}
+
+/** An error nobody can be redirected with. */
+export function problem(refusal: Refusal, ids: CallIds): Answer {
+  const body = `<p class="problem" role="alert">${html(refusal.message)}</p>
+    <dl class="fine"><dt>Correlation ID</dt><dd>${html(ids.correlationId)}</dd>
+    <dt>Trace ID</dt><dd>${html(ids.traceId)}</dd><dt>Timestamp</dt><dd>${html(ids.timestamp)}</dd></dl>`;
+  return { ...page('Sign-in error', body), status: refusal.status, outcome: String(refusal.code) };
+}
+
+/** A response that posts itself; without script a button does it. */
+export function formPost(redirectUri: string, members: Record<string, string>): Answer {
+  const inputs = Object.entries(members).map(([name, value]) => hidden(name, value));
+  const body = `<form method="post" action="${html(redirectUri)}">${inputs.join('')}
+    <button class="main">Continue</button></form>`;
+  return page('Signing you in', body, { redirectUri, script: 'document.forms[0].submit()' });
+}
+
+/** Tells every application by a hidden frame, then goes on. */
+export function signedOut(frames: string[], next: string | undefined): Answer {
+  const iframes = frames.map(
+    (url) => `<iframe src="${html(url)}" title="Signing out of an application" hidden></iframe>`,
+  );
+  const onward = next ? `<p><a href="${html(next)}">Continue</a></p>` : '';
+  const body = `<p>You have signed out of your account.</p>${onward}${iframes.join('\n')}`;
+  const head = next ? `<meta http-equiv="refresh" content="1;url=${html(next)}">` : '';
+  return page('Signed out', body, { frames, head });
+}
+
+type PageOptions = { redirectUri?: string; script?: string; frames?: string[]; head?: string };
+
+function page(title: string, body: string, { redirectUri, script, frames = [], head = '' }: PageOptions = {}): Answer {
+  const nonce = randomBytes(16).toString('base64');
+  const origins = (urls: string[]) => [...new Set(urls.map((url) => new URL(url).origin))].join(' ');
+  const policy = [
+    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    `style-src 'nonce-${nonce}'`,
+    `script-src ${script ? `'nonce-${nonce}'` : "'none'"}`,
+    // The answer to a form is a redirect to the application; browsers hold that against form-action too.
+    `form-action 'self' ${redirectUri ? origins([redirectUri]) : ''}`.trim(),
+    `frame-src ${frames.length > 0 ? origins(frames) : "'none'"}`,
+  ];
+  return {
+    status: 200,
+    headers: {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Security-Policy': policy.join('; '),
+      'Referrer-Policy': 'no-referrer',
+      'X-Content-Type-Options': 'nosniff',
+    },
+    outcome: 'page',
+    body: `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>${html(title)}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">${head}
+<style nonce="${nonce}">${style}</style></head>
+<body><main><p class="brand">Emulator, not Microsoft</p>
+<h1>${html(title)}</h1>
+${body}</main>
+${script ? `<script nonce="${nonce}">${script}</script>` : ''}</body>
+</html>
+`,
+  };
+}
+
+function stepForm({ tx, action }: Form, inside: string): string {
+  return `<form method="post" action="${html(action)}">${hidden('tx', tx)}${inside}</form>`;
+}
+
+function hidden(name: string, value: string): string {
+  return `<input type="hidden" name="${html(name)}" value="${html(value)}">`;
+}
+
+function html(text: string): string {
+  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+}

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { type Call, parametersOf } from './call.ts';
+import { decode } from './keys.ts';
+import { readCredentials } from './token.ts';
+import type { World } from './world.ts';
+
+/** Whom a call is about, as far as it can be seen before it is answered: for faults, counters, the request log. */
+export type Subject = {
+  grant: string | undefined;
+  /** The client's short name, or whatever it called itself. */
+  client: string | undefined;
+  clientIds: string[];
+  /** `secret`, `assertion` or `none`. */
+  auth: string;
+  /** The UPN and object id. */
+  user: { upn: string; oid: string } | undefined;
+  scopes: string[];
+  claims: string | undefined;
+  /** SHA-256 of each token in the request, by parameter. */
+  tokens: Record<string, string>;
+};
+
+const tokenParameters = ['code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
+const grantNames: Record<string, string> = { 'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of' };
+
+export function createSubjects({ directory, state }: World) {
+  const userOf = (form: URLSearchParams) => {
+    const assertion = decode(form.get('assertion')?.split('.')[1] ?? '');
+    return (
+      state.ownerOf(form.get('refresh_token') ?? form.get('code') ?? '') ??
+      directory.user(String(assertion?.oid)) ??
+      directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '')
+    );
+  };
+  return (call: Call): Subject => {
+    const form = parametersOf(call);
+    const type = form.get('grant_type') ?? '';
+    const { clientId, assertion, secret } = attempt(() => readCredentials(call, type)) ?? {};
+    const app = clientId ? directory.findApp(clientId) : undefined;
+    const user = userOf(form);
+    const present = tokenParameters.flatMap((name) => {
+      const value = form.get(name);
+      return value ? [[name, createHash('sha256').update(value).digest('hex')]] : [];
+    });
+    return {
+      grant: type ? (grantNames[type] ?? type) : undefined,
+      client: app?.name ?? clientId,
+      clientIds: app ? [app.name, app.appId] : [],
+      auth: assertion ? 'assertion' : secret ? 'secret' : 'none',
+      user: user && { upn: user.upn, oid: user.oid },
+      scopes: (form.get('scope') ?? '').split(' ').filter(Boolean),
+      claims: form.get('claims') ?? undefined,
+      tokens: Object.fromEntries(present),
+    };
+  };
+}
+
+/** What cannot be read here is refused by the protocol, in its own words. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import { Refusal } from './aadsts.ts';
+import { type Answer, type Call, json, parametersOf } from './call.ts';
+import type { Credentials } from './client-auth.ts';
+import { grants, required } from './grants.ts';
+import type { World } from './world.ts';
+
+/** The token endpoint: who asks, may they, and then the grant. @throws Refusal. */
+export async function token(world: World, segment: string, call: Call): Promise<Answer> {
+  const { form } = call;
+  const realm = world.directory.realm(segment);
+  const type = required(form, 'grant_type');
+  const { clientId, ...credentials } = readCredentials(call, type);
+  if (!clientId) throw new Refusal(900144, { parameter: 'client_id' });
+  const client = world.directory.client(clientId, realm);
+  const grant = Object.hasOwn(grants, type) ? grants[type] : undefined;
+  if (!grant) throw new Refusal(70003, { grant: type });
+  const authentication = await world.authenticate(client, realm, credentials);
+  const answer = grant(world, { realm, form, client, authentication });
+  return { ...json(200, answer), outcome: 'ok' };
+}
+
+/** RFC 6749 section 2.3.1: the body, or HTTP Basic with both halves percent-encoded. */
+export function readCredentials(
+  { form, headers }: Call,
+  grant: string,
+): Credentials & { clientId: string | undefined } {
+  const form = parametersOf(call);
+  const [scheme, value = ''] = (call.headers.authorization ?? '').split(' ');
+  const [id, secret] = scheme?.toLowerCase() === 'basic' ? decodeBasic(value) : [];
+  return {
+    clientId: form.get('client_id') ?? id,
+    secret: form.get('client_secret') ?? secret,
+    assertion: form.get('client_assertion') ?? undefined,
+    assertionType: form.get('client_assertion_type') ?? undefined,
+    grant,
+  };
+}
+
+function decodeBasic(value: string): string[] {
+  const pair = Buffer.from(value, 'base64').toString();
+  const colon = pair.indexOf(':');
+  try {
+    return [pair.slice(0, colon), pair.slice(colon + 1)].map((half) => decodeURIComponent(half.replaceAll('+', ' ')));
+  } catch {
+    throw new Refusal(9002313, {}, { error: 'invalid_request' });
+  }
+}

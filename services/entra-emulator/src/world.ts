@@ -1,0 +1,29 @@
+import type { Authenticate } from './client-auth.ts';
+import type { Consents } from './consent.ts';
+import type { Directory } from './directory.ts';
+import type { Keys } from './keys.ts';
+import type { Lifetimes } from './lifetimes.ts';
+import type { State } from './state.ts';
+import type { Tokens } from './tokens.ts';
+
+/** Whether a person answers the pages, or the emulator does it at once. */
+export type Interaction = { mode: 'page' } | { mode: 'auto'; user: string };
+
+/** All that the protocol stands on; a reset makes a new one. */
+export type World = {
+  /** Issuer, token endpoint, keys and Graph: https. */
+  origin: string;
+  /** Where browsers are sent; http unless the profile is `https`. */
+  browserOrigin: string;
+  /** Epoch seconds, by the emulator's own movable clock. */
+  now: () => number;
+  clock: { offsetSeconds: number };
+  lifetimes: Lifetimes;
+  interaction: Interaction;
+  keys: Keys;
+  directory: Directory;
+  consents: Consents;
+  state: State;
+  tokens: Tokens;
+  authenticate: Authenticate;
+};
