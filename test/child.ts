@@ -92,11 +92,13 @@ async function abortOf(signal: AbortSignal): Promise<string> {
   return 'was stopped before it was ready';
 }
 
-/** The last line a program wrote: configuration errors and crashes say there what is wrong. */
+/** What a program said last, without a stack: configuration errors and crashes say there what is wrong. */
 function lastWords(logFile: string): string {
-  const lines = readFileSync(logFile, 'utf8').trim().split('\n').slice(-4);
-  const words = lines.map((line) => line.trim()).join(' ');
-  return words ? `, saying: ${words.slice(0, 400)}` : '';
+  const lines = readFileSync(logFile, 'utf8').split('\n');
+  const words = lines
+    .map((line) => line.trim())
+    .filter((line) => line && !/^(at |\{"level":"info"|Node\.js v|\^)/.test(line));
+  return words.length > 0 ? `, saying: ${words.slice(-4).join(' ').slice(-400)}` : '';
 }
 
 /** Whether an address answers 200. */

@@ -19,7 +19,6 @@ export type Environment = Record<string, string>;
 
 const namespace = 'onbehalf';
 const federationAudience = 'api://AzureADTokenExchange';
-const seededWeb = 'http://localhost:3000';
 
 /** The app registrations the services stand for. */
 const app = (name: string) => {
@@ -48,9 +47,8 @@ const common: Environment = {
   DRAIN_MS: '1000',
 };
 
-/** The emulator: its seed with the redirect URIs of our ports, trusting the cluster's issuer. */
-export async function entraEnvironment(places: Places, cluster: Cluster): Promise<Environment> {
-  const seed = JSON.stringify(builtInSeed).replaceAll(seededWeb, webOrigin(places));
+/** The emulator: web-frontend's redirect URIs at our port, trusting the cluster's issuer. */
+export function entraEnvironment(places: Places, cluster: Cluster): Environment {
   return {
     ...common,
     HTTPS_PORT: String(places.entra.port),
@@ -58,7 +56,7 @@ export async function entraEnvironment(places: Places, cluster: Cluster): Promis
     ADMIN_PORT: String(places.entra.adminPort),
     BROWSER_ORIGIN: entraOrigins(places).browserOrigin,
     STATE_DIR: join(places.stateDir, 'entra-emulator'),
-    SEED_FILE: await mountJson(places.stateDir, 'seed.json', JSON.parse(seed)),
+    FRONTEND_ORIGIN: webOrigin(places),
     FEDERATED_ISSUERS: JSON.stringify([{ issuer: cluster.issuer }]),
   };
 }

@@ -26,12 +26,13 @@ export async function pick(visitor: Visitor, world: World, person: Person): Prom
   await postForm(visitor);
 }
 
-/** Accepts the permissions if the emulator asks for them. Gives whether it did. */
-export async function accept(visitor: Visitor, world: World): Promise<boolean> {
-  if (visitor.page.url.origin !== world.entra.browserOrigin) return false;
+/** Accepts the permissions if the emulator asks for them. Gives what was asked, in its words. */
+export async function accept(visitor: Visitor, world: World): Promise<string | undefined> {
+  if (visitor.page.url.origin !== world.entra.browserOrigin) return undefined;
+  const asked = visitor.words;
   await visitor.press('Accept');
   await postForm(visitor);
-  return true;
+  return asked;
 }
 
 /** An answer by form_post is a page whose script sends its form. */
@@ -39,10 +40,11 @@ async function postForm(visitor: Visitor): Promise<void> {
   if (/name="code"/.test(visitor.page.body)) await visitor.submit();
 }
 
-/** Calls the API by its card on the start page; its answer as the page shows it. */
+/** Calls the API by its card on the start page, consenting where that is asked; its answer as the page shows it. */
 export async function callApi(visitor: Visitor, world: World, card = 'Who am I?'): Promise<Record<string, unknown>> {
   await visitor.open(world.web);
   await visitor.follow(card);
+  await accept(visitor, world);
   return answerOn(visitor.page);
 }
 

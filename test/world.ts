@@ -120,7 +120,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   };
   const entraReady = `${entra.browserOrigin}/readyz`;
   await together(failing, [
-    startService('entra-emulator', await entraEnvironment(places, cluster), entraReady).then((ms) =>
+    startService('entra-emulator', entraEnvironment(places, cluster), entraReady).then((ms) =>
       progress('entra-emulator', ms, `${entra.origin}, its pages on ${entra.browserOrigin}`),
     ),
     startViewer(),
