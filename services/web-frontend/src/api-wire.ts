@@ -1,0 +1,45 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+
+/** What of a browser's request reaches an API. Never `Cookie`, and no header that names a hop, a user or a token. */
+const requestNames = [
+  ...['accept', 'accept-encoding', 'accept-language', 'content-encoding', 'content-language', 'content-length'],
+  ...['content-type', 'idempotency-key', 'if-match', 'if-modified-since', 'if-none-match', 'if-range'],
+  ...['if-unmodified-since', 'prefer', 'range'],
+];
+
+/** What of an API's answer reaches a browser. Never `Set-Cookie`, CORS or authentication. */
+const responseNames = [
+  ...['accept-ranges', 'allow', 'cache-control', 'content-disposition', 'content-encoding', 'content-language'],
+  ...['content-length', 'content-range', 'content-type', 'etag', 'last-modified', 'location', 'preference-applied'],
+  ...['retry-after', 'vary'],
+];
+
+/**
+ * Which API and path a request line `/api/<name>/<path>?<query>` means, or undefined unless it is written plainly: no
+ * absolute form, empty or dot segment, backslash, nor an encoded slash, dot, backslash, `%` or control character, all of
+ * which servers read differently.
+ */
+export function apiTarget(requestTarget: string): { name: string; path: string; query: string } | undefined {
+  const match = /^\/api\/([a-z0-9-]+)(\/[\w\-.~!$&'()*+,;=:@%/]*)(\?[\x21-\x7e]*)?$/.exec(requestTarget);
+  if (!match) return undefined;
+  const [, name = '', path = '', query = ''] = match;
+  const odd = /\/\/|\/\.{1,2}(\/|$)|%(?![0-9a-f]{2})|%(2e|2f|5c|25|[01][0-9a-f]|7f)/i.test(path);
+  return odd ? undefined : { name, path, query };
+}
+
+export function requestHeaders({ headers }: IncomingMessage): OutgoingHttpHeaders {
+  return pick(headers, requestNames);
+}
+
+/** An API's page must not run as one of ours: whatever its type, it gets no rights here. */
+export function responseHeaders({ headers }: IncomingMessage): OutgoingHttpHeaders {
+  return {
+    'cache-control': 'no-store',
+    ...pick(headers, responseNames),
+    'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
+  };
+}
+
+function pick(headers: IncomingMessage['headers'], names: readonly string[]): OutgoingHttpHeaders {
+  return Object.fromEntries(names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
+}

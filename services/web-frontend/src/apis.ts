@@ -1,0 +1,61 @@
+import { baseUrl } from '@onbehalf/chassis/config';
+import { z } from 'zod';
+
+const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope of RFC 6749');
+
+const route = z.strictObject({
+  methods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])).min(1),
+  /** Exact, or every path below it when it ends in `/*`. */
+  path: z.string().regex(/^\/([A-Za-z0-9\-._~/]*)(?<=\/|[^/])\*?$/, 'must be a path that may end in /*'),
+  /** What this route needs instead of the API's scopes. */
+  scopes: z.array(scope).min(1).optional(),
+});
+
+/** `APIS_FILE`: the APIs that may be called for a person, by the name they have under `/api/`. Nothing else is reached. */
+export const apisSchema = z
+  .record(
+    z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a lower-case name'),
+    z.strictObject({
+      url: baseUrl,
+      scopes: z.array(scope).min(1, 'must name at least one scope'),
+      /** Which methods and paths pass `/api/<name>`; reading everything unless said. */
+      routes: z.array(route).default([{ methods: ['GET', 'HEAD'], path: '/*' }]),
+    }),
+  )
+  .refine((apis) => Object.keys(apis).length > 0, 'must name at least one API')
+  .refine(
+    (apis) => Object.values(apis).every(({ scopes }) => new Set(scopes.map(resourceOf)).size === 1),
+    'must keep to one resource per API: a token is for one',
+  );
+
+export type Apis = z.output<typeof apisSchema>;
+export type Api = Apis[string];
+
+/** The resource a scope belongs to: `api://orders/Orders.Read` → `api://orders`; a bare scope is Microsoft Graph's. */
+function resourceOf(name: string): string {
+  return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : 'https://graph.microsoft.com';
+}
+
+/** The scopes the API's route for this request needs, or undefined if no route lets it pass. */
+export function scopesFor(api: Api, method: string, path: string): string[] | undefined {
+  const fits = (pattern: string) => (pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern);
+  const found = api.routes.find((entry) => entry.methods.some((m) => m === method) && fits(entry.path));
+  return found && (found.scopes ?? api.scopes);
+}
+
+/**
+ * Full names for what a caller or an API calls a scope: a configured one, its short name, or `/.default` of a
+ * configured resource. Undefined if any of them is none of ours.
+ */
+export function knownScopes(apis: Apis, asked: string): string[] | undefined {
+  const configured = Object.values(apis).flatMap((api) => [
+    ...api.scopes,
+    ...api.routes.flatMap((entry) => entry.scopes ?? []),
+  ]);
+  const known = new Set([...configured, ...configured.map((name) => `${resourceOf(name)}/.default`)]);
+  const full = asked
+    .split(' ')
+    .filter(Boolean)
+    .map((name) => (known.has(name) ? name : configured.find((candidate) => candidate.endsWith(`/${name}`))));
+  return full.every((name) => name !== undefined) ? full : undefined;
+}

@@ -1,0 +1,84 @@
+import { newTraceId } from '@onbehalf/chassis/correlation';
+import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http';
+import type { KeyRing } from '@onbehalf/chassis/key-ring';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { type Express, Router } from 'express';
+import { createApiRoutes } from './api-routes.ts';
+import type { Apis } from './apis.ts';
+import type { Broker } from './broker.ts';
+import type { Config } from './config.ts';
+import { createDemands } from './demands.ts';
+import { createEndings } from './endings.ts';
+import type { Entra } from './entra.ts';
+import { formBody } from './form.ts';
+import { createLogins } from './logins.ts';
+import { calls } from './pages.ts';
+import { createPerson } from './person.ts';
+import { rateLimit } from './rate.ts';
+import { renderFault } from './render-fault.ts';
+import { sameOriginOnly } from './same-origin.ts';
+import { createSeal } from './seal.ts';
+import { createSessions } from './session.ts';
+import { createSignIn } from './sign-in.ts';
+import { createSignOut } from './sign-out.ts';
+
+export type AppDeps = {
+  config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'trustedProxies'> & {
+    entra: Pick<Config['entra'], 'responseMode'>;
+    session: Pick<Config['session'], 'sameSite'>;
+  };
+  apis: Apis;
+  broker: Broker;
+  entra: Entra;
+  keys: () => KeyRing;
+  logger: Logger;
+  nowMs?: () => number;
+  /** Waits before a revocation is tried again. */
+  pause?: (ms: number) => Promise<void>;
+};
+
+/** The whole of web-frontend as an express app. Opens nothing. */
+export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: AppDeps): Express {
+  const { publicBaseUrl, publicRate } = config;
+  const { sameSite } = config.session;
+  const { responseMode } = config.entra;
+  const nowSeconds = () => Math.floor(nowMs() / 1_000);
+  const seal = createSeal(keys);
+  const sessions = createSessions({ seal, sameSite });
+  const logins = createLogins({ seal, responseMode, nowSeconds });
+  const demands = createDemands({ seal, nowSeconds });
+  const endings = createEndings({ ...deps, nowMs, ...(pause && { pause }) });
+  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, logins, demands, endings, nowSeconds };
+  const signIn = createSignIn(rooms);
+  const signOut = createSignOut(rooms);
+  const person = createPerson(rooms);
+  const api = createApiRoutes(rooms);
+
+  const ours = sameOriginOnly(publicBaseUrl);
+  const limited = rateLimit(publicRate, nowMs);
+  const readOnly = onlyMethods('GET', 'HEAD');
+  const routes = Router({ caseSensitive: true, strict: true });
+
+  // Pages: a navigation from anywhere may open them; they change nothing.
+  routes.route('/').get(person.home).all(readOnly);
+  routes.route('/profile').get(person.profile).all(readOnly);
+  for (const call of calls) routes.route(call.path).get(api.page(call)).all(readOnly);
+  routes.route('/sign-in').get(limited, signIn.signIn).all(readOnly);
+
+  // Data and changes: from our own pages and scripts only.
+  routes.route('/session').get(ours, person.session).all(readOnly);
+  routes.route('/sign-out').post(ours, formBody, signOut.signOut).all(onlyMethods('POST'));
+  routes.route('/api/*path').all(ours, api.proxy);
+
+  // From Entra's pages, hence cross-site: `state` with its cookie guards the one, acting by `sid` alone the other.
+  const callback = routes.route('/auth/callback');
+  if (responseMode === 'query') callback.get(limited, signIn.callbackByQuery).all(readOnly);
+  else callback.post(limited, formBody, signIn.callbackByForm).all(onlyMethods('POST'));
+  routes.route('/auth/front-channel-logout').get(limited, signOut.frontChannel).all(readOnly);
+
+  // An edge believes no trace context from outside: each request begins its own, a callback resumes its sign-in's.
+  const app = createChassisApp({ logger: deps.logger, routes, renderFault, traceIdOf: newTraceId });
+  app.set('trust proxy', config.trustedProxies);
+  app.locals.formTargets = deps.entra.origins;
+  return app;
+}

@@ -1,0 +1,66 @@
+import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig } from '@onbehalf/chassis/config';
+import { z } from 'zod';
+
+const proxy = z.union(
+  [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])],
+  'must be addresses, CIDR ranges, loopback, linklocal or uniquelocal',
+);
+
+/** The environment of web-frontend, by key. Cookies with the prefix `__Host-` exist on https and loopback only. */
+export const environment = z
+  .object({
+    ...commonEnvironment,
+    /** Where browsers reach us; redirect URIs and same-origin checks rest on it, never on `Host`. */
+    PUBLIC_BASE_URL: origin,
+    ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
+    ENTRA_TENANT_ID: guid,
+    ENTRA_CLIENT_ID: guid,
+    BROKER_URL: baseUrl,
+    /** The ServiceAccount token that authenticates us to the broker (RFC 7523); re-read. */
+    BROKER_ASSERTION_FILE: z.string().min(1),
+    SESSION_KEYS_DIR: z.string().min(1),
+    APIS_FILE: z.string().min(1),
+    COOKIE_SAME_SITE: z.enum(['lax', 'strict'], 'must be lax or strict').default('lax'),
+    RESPONSE_MODE: z.enum(['query', 'form_post'], 'must be query or form_post').default('query'),
+    /** Hops whose `X-Forwarded-For` is believed, separated by commas; none unless said. */
+    TRUSTED_PROXIES: z
+      .string()
+      .transform((value) => value.split(/[\s,]+/).filter(Boolean))
+      .pipe(z.array(proxy))
+      .default([]),
+    /** Requests a second, and at once, that one client address may send to the public sign-in routes. */
+    PUBLIC_RATE_PER_SECOND: z.coerce.number().positive().max(100_000).default(10),
+    PUBLIC_RATE_BURST: z.coerce.number().int().positive().max(100_000).default(100),
+  })
+  .superRefine(({ PUBLIC_BASE_URL }, context) => {
+    if (isSecureContext(new URL(PUBLIC_BASE_URL))) return;
+    const message = 'must be https: browsers keep Secure cookies on https and loopback only';
+    context.addIssue({ code: 'custom', path: ['PUBLIC_BASE_URL'], message });
+  });
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** @throws ConfigError naming every fault at once, never a value. */
+export function readConfig(env: NodeJS.ProcessEnv) {
+  const flat = parseConfig(environment, env);
+  return {
+    ...commonConfig(flat),
+    publicBaseUrl: flat.PUBLIC_BASE_URL,
+    trustedProxies: flat.TRUSTED_PROXIES,
+    entra: {
+      authorityHost: flat.ENTRA_AUTHORITY_HOST,
+      tenantId: flat.ENTRA_TENANT_ID,
+      clientId: flat.ENTRA_CLIENT_ID,
+      responseMode: flat.RESPONSE_MODE,
+    },
+    broker: { url: flat.BROKER_URL, assertionFile: flat.BROKER_ASSERTION_FILE },
+    session: { keysDirectory: flat.SESSION_KEYS_DIR, sameSite: flat.COOKIE_SAME_SITE },
+    apisFile: flat.APIS_FILE,
+    publicRate: { perSecond: flat.PUBLIC_RATE_PER_SECOND, burst: flat.PUBLIC_RATE_BURST },
+  };
+}
+
+/** W3C Secure Contexts section 3.1, as far as a cookie's `Secure` follows it. */
+function isSecureContext({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}

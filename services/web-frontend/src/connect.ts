@@ -1,0 +1,31 @@
+import { createBroker } from './broker.ts';
+import type { Config } from './config.ts';
+import { createEntra } from './entra.ts';
+import { createUpstream, type Fetch } from './upstream.ts';
+
+type ConnectOptions = {
+  config: Pick<Config, 'publicBaseUrl' | 'entra' | 'broker'>;
+  assertion: () => Promise<string>;
+  fetch?: Fetch;
+  nowMs?: () => number;
+};
+
+/**
+ * The two parties that the service speaks to. Nothing is opened; a first look at Entra's metadata is begun, so that the
+ * first person does not wait for it, and left to heal by itself if it fails.
+ */
+export function connect({ config, assertion, fetch = globalThis.fetch, nowMs = Date.now }: ConnectOptions) {
+  const upstream = createUpstream({ fetch, nowMs });
+  const broker = createBroker({ url: config.broker.url, upstream, assertion });
+  const entra = createEntra({
+    ...config.entra,
+    redirectUri: `${config.publicBaseUrl}/auth/callback`,
+    brokerUrl: config.broker.url,
+    upstream,
+    fetch,
+    assertion,
+    nowMs,
+  });
+  entra.configured.get().catch(() => undefined);
+  return { broker, entra };
+}

@@ -1,0 +1,93 @@
+import { Fault } from '@onbehalf/chassis/fault';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import type { Demand } from './broker.ts';
+import { challengeSeconds } from './lifetimes.ts';
+import { type LoginStart, startSchema } from './logins.ts';
+import { sendPage } from './page.ts';
+import { stillNeeded } from './pages.ts';
+import { redirect } from './redirect.ts';
+import type { Seal } from './seal.ts';
+import { type Session, wasResumed } from './session.ts';
+
+const challengeSchema = startSchema
+  .pick({ scopes: true, claims: true, loginHint: true, account: true, resumed: true })
+  .extend({ expiresAtSeconds: z.number() });
+
+/** Targets whose demands a session remembers. */
+const maxResumed = 4;
+
+/** The `error` word that scripts get for a demand. */
+const errorWords = {
+  claims: 'interaction_required',
+  consent: 'consent_required',
+  sign_in: 'login_required',
+} as const satisfies Record<Demand['kind'], string>;
+
+type Demanded = {
+  session: Session;
+  target: string;
+  demand: Demand;
+  /** What the call was made with: Entra judges the same resource again. */
+  scopes: string[];
+};
+
+/**
+ * Turns a demand into a way through `/sign-in` and back. The link holds the demand sealed, so nobody else can make one.
+ * The same demand for the same target within minutes of its sign-in gets a page, not another redirect.
+ */
+export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: () => number }) {
+  async function link({ session, target, demand, scopes }: Demanded, returnTo?: string): Promise<string> {
+    const { kind, claims } = demand;
+    const others = session.resumed.filter((entry) => entry.target !== target || entry.kind !== kind);
+    const sealed = await seal.seal('challenge', {
+      scopes: demand.scopes ?? scopes,
+      claims,
+      loginHint: session.loginHint ?? session.username,
+      account: { oid: session.oid, tid: session.tid },
+      resumed: [{ target, kind, claims, atSeconds: nowSeconds() }, ...others].slice(0, maxResumed),
+      expiresAtSeconds: nowSeconds() + challengeSeconds,
+    } satisfies z.input<typeof challengeSchema>);
+    return `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims: sealed })}`;
+  }
+
+  const stuck = ({ session, target, demand }: Demanded) =>
+    demand.adminOnly === true || wasResumed(session, { target, kind: demand.kind }, nowSeconds());
+
+  return {
+    /** Sends a page's reader to sign in for it and back. */
+    async answerPage(req: Request, res: Response, demanded: Demanded): Promise<void> {
+      const url = await link(demanded, req.path);
+      if (!stuck(demanded)) return redirect(res, url);
+      res.status(403);
+      const main = stillNeeded(url, demanded.demand.adminOnly === true);
+      sendPage(res, { title: 'More is needed to show this', main, signedIn: true });
+    },
+
+    /** Tells a script what is needed and where to send the person; `return_to` is the script's to add. */
+    async answerScript(res: Response, demanded: Demanded): Promise<void> {
+      const repeated = stuck(demanded);
+      res.status(401).set('Cache-Control', 'no-store');
+      res.json({
+        error: errorWords[demanded.demand.kind],
+        ...(repeated ? { repeated } : { sign_in: await link(demanded) }),
+        trace_id: res.locals.traceId,
+      });
+    },
+
+    /** What a link made here asks for. @throws Fault `invalid_request` for one that was not, or is too old. */
+    async open(sealed: string): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
+      const opened = await seal.open('challenge', sealed, challengeSchema);
+      if (!opened || opened.value.expiresAtSeconds < nowSeconds()) {
+        throw new Fault(
+          'invalid_request',
+          'This link is no longer good. Go back to the page you wanted and try again.',
+        );
+      }
+      const { expiresAtSeconds: _, ...start } = opened.value;
+      return start;
+    },
+  };
+}
+
+export type Demands = ReturnType<typeof createDemands>;

@@ -1,0 +1,217 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { newTraceId, toGuid, traceparentOf } from '@onbehalf/chassis/correlation';
+import { Fault } from '@onbehalf/chassis/fault';
+import * as openid from 'openid-client';
+import { z } from 'zod';
+import { clientAssertion } from './broker.ts';
+import { brokerDeadlineMs, discovery } from './lifetimes.ts';
+import { type Fetch, laterFault, type Upstream, unavailable } from './upstream.ts';
+
+type EntraOptions = {
+  authorityHost: string;
+  tenantId: string;
+  clientId: string;
+  redirectUri: string;
+  responseMode: 'query' | 'form_post';
+  brokerUrl: string;
+  /** Calls to the broker, and calls to Entra itself. */
+  upstream: Upstream;
+  fetch: Fetch;
+  assertion: () => Promise<string>;
+  nowMs: () => number;
+};
+
+/** What sign-in rests on in Entra's ID token. Learn: "ID token claims reference". */
+const idTokenSchema = z.object({
+  oid: z.string().min(1),
+  tid: z.string().min(1),
+  sid: z.string().optional(),
+  name: z.string().optional(),
+  preferred_username: z.string().optional(),
+  login_hint: z.string().optional(),
+});
+
+/** The secrets of one sign-in attempt: RFC 6749 state, OIDC nonce, RFC 7636 verifier. */
+export type Proofs = { state: string; nonce: string; verifier: string };
+
+type AuthorizeRequest = Proofs & {
+  scope: string;
+  traceId: string;
+  prompt?: string | undefined;
+  loginHint?: string | undefined;
+  domainHint?: string | undefined;
+  claims?: string | undefined;
+};
+
+/** What Entra's answer came to. `code_unusable`: starting over once may help; `refused`: Entra's own error word. */
+export type Redeemed =
+  | { kind: 'signed_in'; sessionToken: string; person: z.output<typeof idTokenSchema> }
+  | { kind: 'refused'; error: string }
+  | { kind: 'code_unusable' }
+  | { kind: 'not_ours'; cause: unknown };
+
+/**
+ * Entra as an OpenID provider whose token endpoint is the broker: openid-client checks state, `iss`, nonce, PKCE and the
+ * ID token with its signature. Discovery happens when first needed and heals by itself.
+ */
+export function createEntra(options: EntraOptions) {
+  const { authorityHost, tenantId, clientId, brokerUrl, redirectUri } = options;
+  const tokenEndpoint = `${brokerUrl}/oauth2/token`;
+  const issuer = `${authorityHost}/${tenantId}/v2.0`;
+  /** openid-client hands its fetch no word of the request it works for. */
+  const flow = new AsyncLocalStorage<string>();
+
+  const clientAuth: openid.ClientAuth = async (_as, _client, body) => {
+    for (const [name, value] of Object.entries(await clientAssertion(options.assertion))) body.set(name, value);
+  };
+
+  const fetchFor: openid.CustomFetch = async (url, { headers, ...init }) => {
+    if (url !== tokenEndpoint) return fromEntra(url, { ...(init as RequestInit), headers });
+    const traced = { ...headers, traceparent: traceparentOf(flow.getStore() ?? newTraceId()) };
+    // A code is good for one attempt.
+    const limits = { deadlineMs: brokerDeadlineMs.token, once: true };
+    const response = await options.upstream(url, { ...(init as RequestInit), headers: traced }, limits);
+    const later = laterFault(response);
+    if (later) throw later;
+    return response;
+  };
+
+  async function fromEntra(url: string, init: RequestInit): Promise<Response> {
+    const response = await options.fetch(url, init).catch((error) => {
+      throw unavailable(error, 5);
+    });
+    if (response.status >= 500 || response.status === 429) throw unavailable(undefined, 5);
+    return response;
+  }
+
+  async function discover(): Promise<openid.Configuration> {
+    // Plain http: the broker inside its cluster, and the emulator's pages.
+    const insecure = [brokerUrl, authorityHost, redirectUri].some((url) => url.startsWith('http:'));
+    const extensions = insecure ? [openid.allowInsecureRequests] : [];
+    const found = await openid.discovery(new URL(issuer), clientId, undefined, undefined, {
+      execute: extensions,
+      timeout: discovery.deadlineMs / 1_000,
+      [openid.customFetch]: fetchFor,
+    });
+    const server: openid.ServerMetadata = Object.assign(found.serverMetadata(), { token_endpoint: tokenEndpoint });
+    const client = { id_token_signed_response_alg: 'RS256' };
+    const configuration = new openid.Configuration(server, clientId, client, clientAuth);
+    for (const extend of [...extensions, openid.enableNonRepudiationChecks]) extend(configuration);
+    configuration[openid.customFetch] = fetchFor;
+    configuration.timeout = brokerDeadlineMs.token / 1_000;
+    return configuration;
+  }
+
+  const configured = healing(discover, options.nowMs);
+
+  return {
+    issuer,
+    configured,
+
+    /** Where to send the browser. @throws Fault `unavailable` while Entra was never reached. */
+    async authorizeUrl(request: AuthorizeRequest): Promise<URL> {
+      const parameters = {
+        redirect_uri: redirectUri,
+        response_mode: options.responseMode,
+        scope: request.scope,
+        state: request.state,
+        nonce: request.nonce,
+        code_challenge: await openid.calculatePKCECodeChallenge(request.verifier),
+        code_challenge_method: 'S256',
+        'client-request-id': toGuid(request.traceId),
+        prompt: request.prompt,
+        login_hint: request.loginHint,
+        domain_hint: request.domainHint,
+        claims: request.claims,
+      };
+      const present = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined);
+      return openid.buildAuthorizationUrl(await configured.get(), Object.fromEntries(present));
+    },
+
+    /** Checks an authorization response and redeems its code at the broker. @throws Fault while that is impossible. */
+    async redeem(response: URLSearchParams, proofs: Proofs, traceId: string): Promise<Redeemed> {
+      const configuration = await configured.get();
+      const checks = { expectedState: proofs.state, expectedNonce: proofs.nonce, pkceCodeVerifier: proofs.verifier };
+      try {
+        const tokens = await flow.run(traceId, () =>
+          openid.authorizationCodeGrant(configuration, new URL(`${redirectUri}?${response}`), checks, {
+            nonce: proofs.nonce,
+          }),
+        );
+        const person = idTokenSchema.parse(tokens.claims());
+        return { kind: 'signed_in', sessionToken: tokens.access_token, person };
+      } catch (error) {
+        return outcomeOf(error);
+      }
+    },
+
+    /** Where a browser ends its session at Entra. OpenID Connect RP-Initiated Logout 1.0. */
+    endSessionUrl(parameters: Record<string, string>): URL {
+      const url = new URL(configured.last()?.serverMetadata().end_session_endpoint ?? fallbackLogout());
+      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+      return url;
+    },
+
+    /** The origins of Entra's pages: forms of ours may end there, and they may frame the logout route. */
+    origins(): string[] {
+      const endSession = configured.last()?.serverMetadata().end_session_endpoint ?? fallbackLogout();
+      return [...new Set([authorityHost, new URL(endSession).origin])];
+    },
+  };
+
+  /** Entra's fixed address, so that signing out never waits for discovery. */
+  function fallbackLogout(): string {
+    return `${authorityHost}/${tenantId}/oauth2/v2.0/logout`;
+  }
+}
+
+export type Entra = ReturnType<typeof createEntra>;
+
+function outcomeOf(error: unknown): Redeemed {
+  const causes = [error, (error as Error).cause];
+  const fault = causes.find((cause) => cause instanceof Fault);
+  if (fault) throw fault;
+  if (error instanceof openid.AuthorizationResponseError) return { kind: 'refused', error: error.error };
+  if (!(error instanceof openid.ResponseBodyError)) return { kind: 'not_ours', cause: error };
+  if (error.error === 'invalid_grant') return { kind: 'code_unusable' };
+  const ours = ['invalid_client', 'unauthorized_client', 'invalid_scope', 'invalid_request', 'unsupported_grant_type'];
+  if (!ours.includes(error.error)) return { kind: 'refused', error: error.error };
+  const cause = Object.assign(new Error('refused by the broker'), { code: error.error });
+  throw new Fault('server_error', 'Something went wrong on our side.', { cause });
+}
+
+/** A value fetched when first needed, once for all who wait, kept while refetching fails. */
+function healing<T>(load: () => Promise<T>, nowMs: () => number) {
+  let last: T | undefined;
+  let nextAtMs = Number.NEGATIVE_INFINITY;
+  let loading: Promise<T> | undefined;
+  const reload = () => {
+    loading ??= load()
+      .then((value) => {
+        nextAtMs = nowMs() + discovery.freshMs;
+        last = value;
+        return value;
+      })
+      .catch((error) => {
+        nextAtMs = nowMs() + discovery.retryMs;
+        throw error instanceof Fault ? error : unavailable(error);
+      })
+      .finally(() => {
+        loading = undefined;
+      });
+    return loading;
+  };
+  return {
+    last: () => last,
+    async get(): Promise<T> {
+      const due = nowMs() >= nextAtMs;
+      if (last !== undefined) {
+        // The old one serves; a failure is tried again by a later caller.
+        if (due) reload().catch(() => undefined);
+        return last;
+      }
+      if (!due && !loading) throw unavailable();
+      return reload();
+    },
+  };
+}

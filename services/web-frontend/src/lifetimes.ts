@@ -1,0 +1,29 @@
+/** How long a person may take at Entra, second factor and password reset included. */
+export const loginSeconds = 15 * 60;
+
+/** Login attempts a browser may have open at once; the oldest goes. Keeps the Cookie header far below 8 KB. */
+export const maxLogins = 5;
+
+/** A sealed challenge travels in a link that a person may leave open as long as a sign-in. */
+export const challengeSeconds = loginSeconds;
+
+/** The same demand for the same target again within this time is a loop, not news: a page, no redirect. */
+export const sameAnswerSeconds = 5 * 60;
+
+/** Shown once on the page after sign-out; Entra's own sign-out page takes some seconds. */
+export const noticeSeconds = 5 * 60;
+
+/** Sessions are answered by the broker from memory or Redis (250 ms a command), tokens by Entra (8 s in all). */
+export const brokerDeadlineMs = { session: 2_000, token: 10_000 };
+
+/** After three calls in a row that got no answer, the broker is asked once a second; others are refused at once. */
+export const breaker = { failures: 3, openMs: 1_000 };
+
+/** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
+export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
+
+/** An API has this long to begin its answer, and this long between two pieces of it. */
+export const apiDeadlineMs = { headers: 30_000, idle: 60_000 };
+
+/** A revocation that the broker could not confirm is tried again for this long, this often. */
+export const revokeAgain = { forMs: 60_000, everyMs: 2_000 };

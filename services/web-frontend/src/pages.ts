@@ -1,0 +1,118 @@
+import type { Fault } from '@onbehalf/chassis/fault';
+import { type Html, html } from './html.ts';
+import type { Session } from './session.ts';
+
+export type Lifetime = { createdAt: number; idleEndsAt: number; endsAt: number };
+
+/** The sample's calls of its API, each a page: what it shows of the scenario, in a sentence. */
+export const calls = [
+  { path: '/whoami', title: 'Who am I?', says: 'The API tells whom the call was made on behalf of.' },
+  { path: '/graph/me', title: 'Microsoft Graph', says: 'The API in turn calls Graph on your behalf.' },
+  { path: '/payroll', title: 'Payroll', says: 'The API asks for a stronger sign-in first.' },
+] as const;
+
+export const notices = {
+  'signed-out': 'You are signed out.',
+  everywhere: 'You are signed out on all your devices.',
+  unconfirmed:
+    'You are signed out in this browser. The end of your session on the server is not confirmed yet: we keep trying for a minute.',
+} as const;
+
+export type Notice = keyof typeof notices;
+
+export function welcome(notice: Notice | undefined): Html {
+  return html`${notice && html`<p role="status">${notices[notice]}</p>`}
+<p class="lead">Sign in with Microsoft Entra ID, and this app calls web APIs on your behalf. Your tokens never reach the browser.</p>
+<p class="row"><a class="button" href="/sign-in">Sign in</a></p>`;
+}
+
+export function home(session: Session, lifetime: Lifetime): Html {
+  return html`<p class="lead">You are signed in as <strong>${session.username ?? 'a person without a name'}</strong>,
+${ends(lifetime)}.</p>
+<h2>Call an API on your behalf</h2>
+<ul class="cards">${calls.map(
+    ({ path, title, says }) =>
+      html`<li class="card"><h2><a href="${path}">${title}</a></h2><p class="soft">${says}</p></li>`,
+  )}</ul>
+${signOutForm()}`;
+}
+
+export function profile(session: Session, lifetime: Lifetime): Html {
+  const rows = {
+    Name: session.name,
+    Username: session.username,
+    'Object id': session.oid,
+    Tenant: session.tid,
+    'Signed in': instant(lifetime.createdAt),
+    'Ends when idle until': instant(lifetime.idleEndsAt),
+    'Ends at the latest': instant(lifetime.endsAt),
+  };
+  return html`<dl>${Object.entries(rows).map(([name, value]) => value && html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+${signOutForm()}`;
+}
+
+/** An API's answer as it came: its status and its text. */
+export function answer({ status, text, path }: { status: number; text: string; path: string }): Html {
+  const good = status < 400;
+  return html`<p class="${good ? 'good' : 'bad'}">${good ? 'The API answered' : 'The API refused'} with status ${status}.</p>
+<pre tabindex="0" aria-label="The answer">${text}</pre>
+<p class="row"><a class="button" href="${path}">Call again</a><a href="/">Back to the start</a></p>`;
+}
+
+/** The same demand came back after the person had satisfied it: they decide whether to try again. */
+export function stillNeeded(signInUrl: string, adminOnly: boolean): Html {
+  return adminOnly
+    ? html`<p>Your organisation lets only an administrator allow this. Ask yours, and give them the reference below.</p>`
+    : html`<p>You have just been sent to sign in for this, and it is asked for again. Trying once more may help; if not,
+your organisation's rules may stand against it. Tell your administrator the reference below.</p>
+<p class="row"><a class="button" href="${signInUrl}">Try again</a><a href="/">Back to the start</a></p>`;
+}
+
+export function forwarding(path: string): Html {
+  return html`<p role="status">One moment. <a href="${path}">Continue</a></p>`;
+}
+
+export function trouble(fault: Fault): Html {
+  const { retryAfterSeconds } = fault;
+  return html`<p class="lead">${fault.message}</p>
+${retryAfterSeconds !== undefined && html`<p>Nothing is lost and you stay signed in. Try again in ${wait(retryAfterSeconds)}.</p>`}
+<p class="soft">If it goes on, report the reference at the foot of this page.</p>
+<p class="row"><a class="button" href="/">Go to the start</a><a href="/sign-in">Sign in again</a></p>`;
+}
+
+/** What went wrong in a few words, by HTTP status. */
+export function troubleTitle(status: number): string {
+  const titles: Record<number, string> = {
+    403: 'This is not allowed',
+    404: 'There is nothing here',
+    405: 'This cannot be done here',
+    429: 'Too many requests',
+    500: 'Something went wrong on our side',
+    503: 'Sign-in service is unavailable, try again',
+  };
+  return titles[status] ?? 'This request cannot be used';
+}
+
+function signOutForm(): Html {
+  return html`<form class="row" method="post" action="/sign-out">
+<button class="button" name="where" value="here">Sign out</button>
+<button class="button quiet" name="where" value="everywhere">Sign out everywhere</button>
+</form>`;
+}
+
+function ends({ idleEndsAt, endsAt }: Lifetime): Html {
+  return html`until <time datetime="${iso(endsAt)}">${instant(endsAt)}</time> at the latest, or after being idle until
+<time datetime="${iso(idleEndsAt)}">${instant(idleEndsAt)}</time>`;
+}
+
+function iso(epochSeconds: number): string {
+  return new Date(epochSeconds * 1_000).toISOString();
+}
+
+function instant(epochSeconds: number): string {
+  return `${iso(epochSeconds).slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+function wait(seconds: number): string {
+  return seconds < 90 ? `${Math.ceil(seconds)} seconds` : `${Math.ceil(seconds / 60)} minutes`;
+}

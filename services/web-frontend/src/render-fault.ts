@@ -1,0 +1,24 @@
+import type { RenderFault } from '@onbehalf/chassis/http';
+import type { Request } from 'express';
+import { sendPage } from './page.ts';
+import { trouble, troubleTitle } from './pages.ts';
+
+/** Paths that scripts read, whatever they say they accept. */
+const dataPaths = /^\/(api\/|session$)/;
+
+/** A page for people, JSON for scripts; both name the reference. The session cookie is never touched. */
+export const renderFault: RenderFault = (fault, req, res, traceId) => {
+  if (isForScript(req)) {
+    const { retryAfterSeconds: seconds } = fault;
+    return void res.json({
+      ...fault.toBody(traceId),
+      ...(seconds !== undefined && { retry_after: Math.ceil(seconds) }),
+    });
+  }
+  sendPage(res, { title: troubleTitle(fault.status), main: trouble(fault) });
+};
+
+function isForScript(req: Request): boolean {
+  if (dataPaths.test(req.path) || req.headers['x-csrf'] !== undefined) return true;
+  return req.accepts(['json', 'html']) !== 'html';
+}

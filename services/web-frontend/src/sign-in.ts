@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { type Apis, knownScopes } from './apis.ts';
+import type { Demands } from './demands.ts';
+import type { Endings } from './endings.ts';
+import type { Entra, Redeemed } from './entra.ts';
+import { parseParameters } from './form.ts';
+import type { Login, LoginStart, Logins } from './logins.ts';
+import { sendPage } from './page.ts';
+import { forwarding } from './pages.ts';
+import { redirect } from './redirect.ts';
+import { returnPath } from './return-path.ts';
+import type { Sessions } from './session.ts';
+
+/** OpenID Connect Core section 3.1.2.1 and 11: who it is, and a grant that outlives the hour. */
+const openidScopes = ['openid', 'profile', 'offline_access'];
+
+const signInSchema = z.object({
+  return_to: z.string().optional(),
+  scope: z.string().max(2_048).optional(),
+  claims: z.string().max(8_192).optional(),
+  prompt: z.enum(['login', 'select_account', 'consent', 'none']).optional(),
+  login_hint: z.string().max(320).optional(),
+  domain_hint: z.string().max(255).optional(),
+});
+
+/** RFC 6749 section 4.1.2; what Entra adds is passed on to the checks. */
+const callbackSchema = z.record(z.string(), z.string().max(8_192)).and(z.object({ state: z.string().min(1).max(256) }));
+
+type SignInDeps = {
+  apis: Apis;
+  demands: Demands;
+  endings: Endings;
+  entra: Entra;
+  logger: Logger;
+  logins: Logins;
+  nowSeconds: () => number;
+  publicBaseUrl: string;
+  sameSite: 'lax' | 'strict';
+  sessions: Sessions;
+};
+
+/** `/sign-in` and `/auth/callback`: to Entra and back. */
+export function createSignIn(deps: SignInDeps) {
+  const { apis, demands, endings, entra, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
+
+  /** Plain sign-in asks for the first API, so that most people consent once; what else a page needs is asked for then. */
+  const firstScopes = Object.values(apis)[0]?.scopes ?? [];
+
+  async function begin(req: Request, res: Response, start: LoginStart, replaces?: string): Promise<void> {
+    const proofs = { state: logins.newState(), nonce: random(), verifier: random() };
+    const traceId = String(res.locals.traceId);
+    const wanted = start.scopes.length > 0 ? start.scopes : firstScopes;
+    const scope = [...new Set([...openidScopes, ...wanted])].join(' ');
+    const url = await entra.authorizeUrl({ ...start, ...proofs, scope, traceId });
+    await logins.write(req, res, { ...start, ...proofs, traceId, startedAtSeconds: nowSeconds(), replaces });
+    redirect(res, url.href);
+  }
+
+  async function complete(req: Request, res: Response, login: Login, redeemed: Redeemed & { kind: 'signed_in' }) {
+    const { sessionToken: token, person } = redeemed;
+    if (person.sid === undefined) {
+      logger.warn({ event: 'sign_in.sid_missing' }, 'the ID token has no sid: add the optional claim for sign-out');
+    }
+    const previous = await sessions.read(req, res);
+    const { oid, tid, name, preferred_username: username, login_hint: loginHint } = person;
+    const { account = { oid, tid } } = login;
+    const resumes = account.oid === oid && account.tid === tid;
+    // The time that counts against a loop is the return, not the departure.
+    const resumed = login.resumed.map((entry, index) => (index === 0 ? { ...entry, atSeconds: nowSeconds() } : entry));
+    logins.clear(res, login.state);
+    await sessions.write(res, { token, oid, tid, name, username, loginHint, resumed: resumes ? resumed : [] });
+    // A session token that was there before signing in must not outlive it.
+    const replaced = new Set([previous?.token, login.replaces]);
+    for (const old of replaced) if (old !== undefined && old !== token) await endings.end('here', old, login.traceId);
+    logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
+    land(res, resumes ? login.returnTo : '/');
+  }
+
+  function land(res: Response, path: string): void {
+    if (deps.sameSite === 'lax') redirect(res, path);
+    // A redirect chain that began at Entra carries no Strict cookie; a navigation from a page of ours does.
+    else sendPage(res, { title: 'You are signed in', main: forwarding(path), forward: path, signedIn: true });
+  }
+
+  async function callback(req: Request, res: Response, input: unknown): Promise<void> {
+    const parameters = parseParameters(callbackSchema, input);
+    const login = await logins.read(req, parameters.state);
+    if (!login) {
+      throw new Fault(
+        'invalid_request',
+        'This sign-in was completed already, took too long or began in another browser.',
+      );
+    }
+    res.locals.traceId = login.traceId;
+    // A Fault leaves the attempt in place: the very same answer may be sent again once the outage is over.
+    const redeemed = await entra.redeem(new URLSearchParams(parameters), login, login.traceId);
+    if (redeemed.kind === 'signed_in') return complete(req, res, login, redeemed);
+    logins.clear(res, login.state);
+    if (redeemed.kind === 'code_unusable' && !login.again) {
+      const { state: _s, nonce: _n, verifier: _v, traceId: _t, startedAtSeconds: _a, replaces, ...start } = login;
+      return begin(req, res, { ...start, again: true }, replaces);
+    }
+    throw refusal(redeemed, logger);
+  }
+
+  return {
+    signIn: async (req: Request, res: Response): Promise<void> => {
+      const query = parseParameters(signInSchema, req.query);
+      const scopes = knownScopes(apis, query.scope ?? '');
+      if (!scopes) throw new Fault('invalid_scope', 'A scope that this app does not use was asked for.');
+      const demanded = query.claims === undefined ? { scopes, resumed: [] } : await demands.open(query.claims);
+      const start = {
+        returnTo: returnPath(query.return_to, publicBaseUrl),
+        prompt: query.prompt,
+        loginHint: query.login_hint,
+        domainHint: query.domain_hint,
+        again: false,
+        ...demanded,
+      };
+      await begin(req, res, start, (await sessions.read(req, res))?.token);
+    },
+    callbackByQuery: (req: Request, res: Response) => callback(req, res, req.query),
+    callbackByForm: (req: Request, res: Response) => callback(req, res, req.body),
+  };
+}
+
+/** What the person is told when Entra or our checks said no. Nothing that came from outside is repeated. */
+function refusal(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Logger): Fault {
+  if (redeemed.kind === 'code_unusable') return new Fault('invalid_grant', 'The sign-in could not be completed.');
+  if (redeemed.kind === 'not_ours') {
+    logger.warn({ event: 'sign_in.not_verified', error: redeemed.cause }, 'an answer did not pass the checks');
+    return new Fault('invalid_request', 'The answer of the sign-in service could not be verified.');
+  }
+  switch (redeemed.error) {
+    case 'access_denied':
+    case 'consent_required':
+      return new Fault('access_denied', 'The permission was not given, so nothing was changed.');
+    case 'interaction_required':
+    case 'login_required':
+      return new Fault('login_required', 'You have to sign in for this.');
+    case 'temporarily_unavailable':
+    case 'server_error':
+      return new Fault('unavailable', 'The sign-in service is unavailable, try again.', { retryAfterSeconds: 5 });
+    default:
+      return new Fault('invalid_request', 'The sign-in service did not accept the request.');
+  }
+}
+
+function random(): string {
+  return randomBytes(32).toString('base64url');
+}

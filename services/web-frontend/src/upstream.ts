@@ -1,0 +1,62 @@
+import { Fault } from '@onbehalf/chassis/fault';
+import { breaker } from './lifetimes.ts';
+
+export type Fetch = typeof globalThis.fetch;
+
+type Breaker = { failures: number; openUntilMs: number };
+
+/** Nothing was sent, or the connection went away before an answer: asking again can do no harm where asking twice may. */
+const connectErrors = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
+
+/**
+ * A fetch towards one service of ours. No answer within the deadline is Fault `unavailable`; a connect error is tried
+ * once more unless `once`. While the breaker is open calls are refused at once, one a second excepted, so that a
+ * service that hangs does not make everybody wait.
+ */
+export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => number }) {
+  const state: Breaker = { failures: 0, openUntilMs: 0 };
+  return async (
+    url: string,
+    init: RequestInit,
+    { deadlineMs, once = false }: { deadlineMs: number; once?: boolean },
+  ) => {
+    if (nowMs() < state.openUntilMs) throw unavailable();
+    // Whoever comes first after the pause is the probe; the others are refused until it has its answer.
+    if (state.failures >= breaker.failures) state.openUntilMs = nowMs() + breaker.openMs;
+    const attempt = () => fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(deadlineMs) });
+    try {
+      const response = await attempt().catch((error) => {
+        if (once || !connectErrors.has(codeOf(error))) throw error;
+        return attempt();
+      });
+      state.failures = 0;
+      state.openUntilMs = 0;
+      return response;
+    } catch (error) {
+      state.failures += 1;
+      if (state.failures >= breaker.failures) state.openUntilMs = nowMs() + breaker.openMs;
+      throw unavailable(error);
+    }
+  };
+}
+
+export type Upstream = ReturnType<typeof createUpstream>;
+
+/** The Fault of an answer that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
+export function laterFault(response: Response): Fault | undefined {
+  const retryAfterSeconds = Math.min(Number.parseInt(response.headers.get('retry-after') ?? '', 10) || 2, 3_600);
+  if (response.status === 429) {
+    return new Fault('throttled', 'There are too many sign-in requests right now.', { retryAfterSeconds });
+  }
+  if (response.status === 500) return new Fault('server_error', 'Something went wrong on our side.');
+  return response.status > 500 ? unavailable(undefined, retryAfterSeconds) : undefined;
+}
+
+export function unavailable(cause?: unknown, retryAfterSeconds = 2): Fault {
+  return new Fault('unavailable', 'The sign-in service is unavailable, try again.', { cause, retryAfterSeconds });
+}
+
+function codeOf(error: unknown): string {
+  const { cause } = error as { cause?: { code?: string } };
+  return cause?.code ?? '';
+}
