@@ -20,10 +20,7 @@ export async function token(world: World, segment: string, call: Call): Promise<
 }
 
 /** RFC 6749 section 2.3.1: the body, or HTTP Basic with both halves percent-encoded. */
-export function readCredentials(
-  { form, headers }: Call,
-  grant: string,
-): Credentials & { clientId: string | undefined } {
+export function readCredentials(call: Call, grant: string): Credentials & { clientId: string | undefined } {
   const form = parametersOf(call);
   const [scheme, value = ''] = (call.headers.authorization ?? '').split(' ');
   const [id, secret] = scheme?.toLowerCase() === 'basic' ? decodeBasic(value) : [];
