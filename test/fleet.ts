@@ -1,0 +1,231 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createEmulator, type Emulator } from '../services/entra-emulator/src/emulator.ts';
+import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { answers, type Child, startChild } from './child.ts';
+import { type Cluster, openCluster, subjectOf } from './cluster.ts';
+import { mountFiles, mountJson, mountKeyRing } from './mounts.ts';
+import { freePort } from './ports.ts';
+import { openRedis, type Redis } from './redis.ts';
+import { openRelay, type Relay } from './relay.ts';
+
+export const apiScope = 'api://onbehalf-api/access_as_user';
+export const graphScope = 'https://graph.microsoft.com/User.Read';
+export const appScope = 'api://onbehalf-api/.default';
+const namespace = 'onbehalf';
+const grant = (name: string) => `urn:ietf:params:oauth:grant-type:${name}`;
+export const grants = { exchange: grant('token-exchange'), jwtBearer: grant('jwt-bearer') };
+const redirectUri = 'http://localhost:3000/auth/callback';
+
+type FleetOptions = {
+  name: string;
+  brokers?: number;
+  /** How many people `load1`, `load2` … there are. */
+  people?: number;
+  env?: Record<string, string>;
+  /** In place of an own Redis: what the brokers are told of another one, e.g. a Redis Cluster. */
+  redisEnv?: (stateDir: string) => Promise<Record<string, string>>;
+  /** Scopes beyond the usual that the client `web` may ask for. */
+  scopes?: string[];
+};
+
+export type Answer = { status: number; headers: Headers; body: Record<string, unknown>; ms: number };
+
+/** Several broker processes over one Redis and one emulator, and what a caller needs to use them. */
+export type Fleet = AsyncDisposable & {
+  brokers: { url: string; child: Child; admin: string }[];
+  emulator: Emulator;
+  redis: Redis | undefined;
+  relay: Relay | undefined;
+  prefix: string;
+  stateDir: string;
+  cluster: Cluster;
+  /** Sends a form to one broker as one of the clients. */
+  post(broker: number, path: string, fields: Record<string, string>, as?: string): Promise<Answer>;
+  /** Signs a person in by the code grant; gives the session token. */
+  signIn(user: string, broker?: number): Promise<string>;
+  exchange(broker: number, session: string, scope?: string, more?: Record<string, string>): Promise<Answer>;
+  /** A method of the emulator's admin API. */
+  admin(method: string, path: string, body?: unknown): Promise<unknown>;
+  /** Token POSTs the emulator saw since the last `DELETE /counters`, by its name of the grant. */
+  calls(grantName?: string): Promise<number>;
+  startBroker(): Promise<{ url: string; child: Child; admin: string }>;
+};
+
+/** Opens a fleet; disposing ends every process of it. */
+export async function openFleet(options: FleetOptions): Promise<Fleet> {
+  const { name, brokers = 3, people = 0, env = {} } = options;
+  await using opened = new AsyncDisposableStack();
+  const logDir = join('out', name);
+  const stateDir = await mkdtemp(join(tmpdir(), 'onbehalf-'));
+  opened.defer(() => rm(stateDir, { recursive: true, force: true }));
+  const cluster = opened.use(await openCluster(join(stateDir, 'accounts')));
+  const emulator = await createEmulator({
+    stateDir: join(stateDir, 'emulator'),
+    signing: 'load',
+    federatedIssuers: [{ issuer: cluster.issuer }],
+    seed: people > 0 ? withPeople(people) : undefined,
+  });
+  opened.use(emulator);
+  const prefix = `t:${randomBytes(6).toString('hex')}:`;
+  const redis = options.redisEnv ? undefined : opened.use(await openRedis({ cacheDir: '.cache', logDir }));
+  const relay = redis && opened.use(await openRelay(redis));
+  const mounted = await mountFiles(join(stateDir, 'redis'), { password: redis?.password ?? '' });
+  const jobSecret = join(await mountFiles(join(stateDir, 'job'), { secret: 'job-secret' }), 'secret');
+  const environment = {
+    PATH: process.env.PATH ?? '',
+    NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem'),
+    BIND_ADDRESS: '127.0.0.1',
+    SHUTDOWN_DELAY_MS: '0',
+    DRAIN_MS: '2000',
+    LOG_LEVEL: 'debug',
+    ENTRA_AUTHORITY_HOST: emulator.origin,
+    CLIENTS_FILE: await mountJson(stateDir, 'clients.json', clients(emulator, jobSecret, options.scopes ?? [])),
+    CALLERS_ISSUER: cluster.issuer,
+    SEALING_KEYS_DIR: await mountKeyRing(join(stateDir, 'sealing')),
+    AZURE_FEDERATED_TOKEN_FILE: await cluster.mountToken({
+      namespace,
+      name: 'token-broker',
+      audience: 'api://AzureADTokenExchange',
+    }),
+    REDIS_KEY_PREFIX: prefix,
+    ...(redis && { REDIS_URL: `redis://127.0.0.1:${relay?.port}` }),
+    ...(redis?.password && { REDIS_AUTH: 'password', REDIS_PASSWORD_FILE: join(mounted, 'password') }),
+    ...(redis?.username && { REDIS_USERNAME: redis.username }),
+    ...(await options.redisEnv?.(stateDir)),
+    ...env,
+  };
+
+  const startBroker = async () => {
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const url = `http://127.0.0.1:${port}`;
+    const admin = `http://127.0.0.1:${adminPort}`;
+    const child = await startChild({
+      name: `token-broker-${port}`,
+      command: process.execPath,
+      args: ['services/token-broker/src/main.ts'],
+      env: { ...environment, BROKER_URL: url, HTTP_PORT: String(port), ADMIN_PORT: String(adminPort) },
+      logFile: join(logDir, `token-broker-${port}.log`),
+      ready: () => answers(`${admin}/readyz`),
+    });
+    opened.use(child);
+    return { url, child, admin };
+  };
+  const started = await Promise.all(Array.from({ length: brokers }, startBroker));
+  const assertions = new Map<string, Promise<string>>();
+  const owned = { use: opened };
+
+  const fleet: Omit<Fleet, typeof Symbol.asyncDispose> = {
+    ...{ brokers: started, emulator, redis, relay, prefix, stateDir, cluster, startBroker },
+    async post(broker, path, fields, as = 'web') {
+      const url = started[broker]?.url ?? '';
+      const assertion = assertions.get(as) ?? cluster.mint({ namespace, name: as, audience: 'token-broker' });
+      assertions.set(as, assertion);
+      const startedMs = performance.now();
+      const response = await fetch(`${url}${path}`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await assertion,
+          ...fields,
+        }),
+        signal: AbortSignal.timeout(30_000),
+      });
+      const body = (await response.json()) as Record<string, unknown>;
+      return { status: response.status, headers: response.headers, body, ms: performance.now() - startedMs };
+    },
+    async signIn(user, broker = 0) {
+      const verifier = randomBytes(32).toString('base64url');
+      const code = await authorize(emulator, user, verifier);
+      const answer = await fleet.post(broker, '/oauth2/token', {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: redirectUri,
+        code_verifier: verifier,
+      });
+      if (answer.status !== 200) throw new Error(`sign-in failed: ${JSON.stringify(answer.body)}`);
+      return String(answer.body.access_token);
+    },
+    exchange: (broker, session, scope = apiScope, more = {}) =>
+      fleet.post(broker, '/oauth2/token', {
+        grant_type: grants.exchange,
+        subject_token: session,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        scope,
+        ...more,
+      }),
+    async admin(method, path, body) {
+      const response = await fetch(`${emulator.admin}${path}`, {
+        method,
+        ...(body !== undefined && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+        signal: AbortSignal.timeout(10_000),
+      });
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+      return response.status === 204 ? undefined : await response.json();
+    },
+    async calls(grantName) {
+      const { counts } = (await fleet.admin('GET', '/counters')) as {
+        counts: { endpoint: string; grant: string; count: number }[];
+      };
+      const token = counts.filter((one) => one.endpoint === 'token' && (!grantName || one.grant === grantName));
+      return token.reduce((sum, one) => sum + one.count, 0);
+    },
+  };
+  const everything = owned.use.move();
+  return { ...fleet, [Symbol.asyncDispose]: () => everything.disposeAsync() };
+}
+
+/** Walks the authorize endpoint as a browser whose person says yes to everything; gives the code. */
+async function authorize(emulator: Emulator, user: string, verifier: string): Promise<string> {
+  const { contoso } = emulator.ids.tenants;
+  await fetch(`${emulator.admin}/interaction`, {
+    method: 'PUT',
+    body: JSON.stringify({ mode: 'auto', user: user.includes('@') ? user : `${user}@contoso.test` }),
+  });
+  const url = new URL(`${emulator.browserOrigin}/${contoso}/oauth2/v2.0/authorize`);
+  url.search = new URLSearchParams({
+    client_id: emulator.ids.apps.web,
+    response_type: 'code',
+    redirect_uri: redirectUri,
+    scope: `openid profile offline_access ${apiScope}`,
+    state: randomUUID(),
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  }).toString();
+  const response = await fetch(url, { redirect: 'manual' });
+  const code = new URL(response.headers.get('location') ?? 'x:', url).searchParams.get('code');
+  if (!code) throw new Error(`the emulator gave no code: ${response.status} ${(await response.text()).slice(0, 500)}`);
+  return code;
+}
+
+function withPeople(n: number) {
+  return { ...builtInSeed, generate: [{ prefix: 'load', n, tid: 'contoso.test' }] };
+}
+
+function clients(emulator: Emulator, jobSecret: string, scopes: string[]) {
+  const { web, api, job } = emulator.ids.apps;
+  const client = (clientId: string, account: string) => ({
+    tenantId: emulator.ids.tenants.contoso,
+    clientId,
+    subjects: [subjectOf({ namespace, name: account })],
+    credentials: [{ type: 'federated' }],
+  });
+  return {
+    web: {
+      ...client(web, 'web'),
+      grants: ['authorization_code', grants.exchange],
+      scopes: [apiScope, graphScope, ...scopes],
+      redirectUris: [redirectUri],
+    },
+    api: { ...client(api, 'api'), grants: [grants.jwtBearer], scopes: [graphScope] },
+    job: {
+      ...client(job, 'job'),
+      credentials: [{ type: 'secret', file: jobSecret }],
+      grants: ['client_credentials'],
+      scopes: [appScope],
+    },
+    operator: { ...client(job, 'operator'), grants: ['client_credentials'], permissions: ['operator'] },
+  };
+}
