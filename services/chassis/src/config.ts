@@ -31,22 +31,23 @@ export function commonConfig(env: CommonEnvironment) {
   };
 }
 
+/** Aborts, since what comes after it reads the URL. */
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL', abort: true })
+  .transform((value) => new URL(value));
+
 /** An http(s) URL that is nothing but an origin, e.g. `https://signin.example.com`; given without the final slash. */
-export const origin = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .refine((value) => new URL(value).origin === value.replace(/\/$/, ''), 'must be an origin: no path, query or user')
-  .transform((value) => new URL(value).origin);
+export const origin = httpUrl
+  .refine(({ href, origin }) => href === `${origin}/`, 'must be an origin: no path, query or user')
+  .transform((url) => url.origin);
 
 /** An http(s) URL with any path, without user, query and fragment; given without the final slash. */
-export const baseUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .refine((value) => {
-    const { username, password, search, hash } = new URL(value);
-    return !(username || password || search || hash);
-  }, 'must have no user, query or fragment')
-  .transform((value) => value.replace(/\/$/, ''));
+export const baseUrl = httpUrl
+  .refine((url) => url.href === url.origin + url.pathname, 'must have no user, query or fragment')
+  .transform((url) => url.href.replace(/\/$/, ''));
 
-export const guid = z.guid('must be a GUID');
+/** In lower case, as Entra writes them in tokens. */
+export const guid = z.guid('must be a GUID').toLowerCase();
 
 /** `a,b c` → `['a', 'b', 'c']`; at least one. */
 export const words = z
@@ -58,11 +59,13 @@ export const words = z
 export const flag = z.stringbool({ error: 'must be true or false' });
 
 /**
- * Parses an environment (or a mounted file's content) by its schema. An empty string counts as absent.
+ * Parses an environment (or a mounted file's content) by its schema. An empty or blank string counts as absent.
  * @throws ConfigError naming every fault at once, by key, never echoing a value.
  */
 export function parseConfig<S extends z.ZodType>(schema: S, input: unknown, source = 'environment'): z.output<S> {
-  const result = schema.safeParse(source === 'environment' ? withoutEmpty(input as object) : input);
+  // The inputs tell what is absent from what is wrong; they are not shown.
+  const value = source === 'environment' ? withoutEmpty(input as object) : input;
+  const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => `  ${issue.path.join('.') || source}: ${describe(issue)}`);
   throw new ConfigError(`The ${source} is not usable:\n${[...new Set(faults)].join('\n')}`);
@@ -81,7 +84,7 @@ export function parseJsonConfig<S extends z.ZodType>(schema: S, text: string, so
 }
 
 function withoutEmpty(env: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '' && value !== undefined));
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => String(value ?? '').trim() !== ''));
 }
 
 function describe(issue: z.core.$ZodIssue): string {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
-const traceparentShape = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** Ids of zeros only are invalid. */
+const traceparentShape = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The trace id (32 hex digits) that an internal caller sent in `traceparent` (W3C Trace Context), else a fresh one. */
 export function traceIdOf(headers: IncomingHttpHeaders): string {

@@ -62,14 +62,20 @@ export function logFault(logger: Logger, fault: Fault, route: string, traceId: s
 }
 
 function createFaultHandler(logger: Logger, renderFault: RenderFault): ErrorRequestHandler {
-  return (error: unknown, req, res, next) => {
+  // Nothing is left to express' own last handler: it would print the error, and show it.
+  return (error: unknown, req, res, _next) => {
     const fault = toFault(error);
     const traceId = String(res.locals.traceId);
     logFault(logger, fault, `${req.method} ${req.route?.path ?? 'unmatched'}`, traceId);
-    // Half an answer cannot become an error; express cuts the connection.
-    if (res.headersSent) return next(error);
+    // Half an answer cannot become an error: it ends without its end, so that nobody takes it for whole.
+    if (res.headersSent) return void res.destroy();
     res.status(fault.status).set(fault.toHeaders());
-    renderFault(fault, req, res, traceId);
+    try {
+      renderFault(fault, req, res, traceId);
+    } catch (cause) {
+      logFault(logger, toFault(cause), 'fault page', traceId);
+      if (!res.headersSent) renderJson(fault, req, res, traceId);
+    }
   };
 }
 

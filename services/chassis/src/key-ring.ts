@@ -17,7 +17,10 @@ const keyIdShape = /^[A-Za-z0-9_-]{1,32}$/;
  */
 export async function readKeyRing(directory: string): Promise<KeyRing> {
   const names = await readdir(directory).catch(() => fail(directory, 'cannot be read'));
-  const read = async (name: string) => (await readFile(join(directory, name), 'utf8')).trim();
+  const read = async (name: string) => {
+    const path = join(directory, name);
+    return (await readFile(path, 'utf8').catch(() => fail(path, 'cannot be read'))).trim();
+  };
   // A mounted Secret has entries of its own that begin with a dot.
   const ids = names.filter((name) => !name.startsWith('.') && name !== 'current' && name !== 'index');
   if (!names.includes('current')) fail(directory, 'has no file "current"');
@@ -59,7 +62,10 @@ function toKey(base64: string, path: string): KeyObject {
 }
 
 function sameRing(a: KeyRing, b: KeyRing): boolean {
-  return a.current === b.current && a.keys.size === b.keys.size && [...a.keys.keys()].every((id) => b.keys.has(id));
+  const same = (one: KeyObject | undefined, other: KeyObject | undefined) =>
+    one === other || (one !== undefined && other !== undefined && one.equals(other));
+  const sameKeys = a.keys.size === b.keys.size && [...a.keys].every(([id, key]) => same(key, b.keys.get(id)));
+  return a.current === b.current && sameKeys && same(a.index, b.index);
 }
 
 function fail(path: string, what: string): never {

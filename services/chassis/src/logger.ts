@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { ConfigError } from './config.ts';
 import { Fault } from './fault.ts';
 
 export type { Logger };
@@ -9,30 +10,41 @@ const secretNames = [
   ...['refresh_token', 'id_token', 'subject_token', 'authorization', 'cookie', 'set-cookie'],
 ];
 
-/** Errors the JavaScript engine itself words: their messages name our code, never an input. */
-const engineErrors = new Set(['TypeError', 'RangeError', 'ReferenceError', 'AssertionError']);
+/** What must not stand in a line whatever it is called: JWTs and JWEs, e-mail addresses. Bounded, so that it is quick. */
+const secretShapes = /eyJ[\w-]{8,}(?:\.[\w-]*)*|[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+/g;
 
-/** What a log line may say of an error: foreign messages can quote tokens and addresses, so they stay out. */
-export function describeError(error: unknown): Record<string, unknown> | string {
+/** What the JavaScript engine says of our code. Its other messages quote values: `Cannot use 'in' operator … in eyJ…`. */
+const engineMessage =
+  /^(?:Cannot (?:read|set) properties of (?:undefined|null)(?: \((?:reading|setting) '\w{1,30}'\))?|[\w$.()]{1,60} is not (?:defined|iterable|a function|a constructor)|Assignment to constant variable\.|Maximum call stack size exceeded|Invalid URL|fetch failed|terminated)$/;
+
+const errorName = /^[A-Z]\w{0,60}$/;
+/** `ECONNREFUSED`, `ERR_JWT_EXPIRED`, `invalid_grant`. */
+const errorCode = /^(?:[A-Z][A-Z0-9_]{1,60}|[a-z_]{2,60})$/;
+const stackFrame = /^ {4}at .+:\d+:\d+\)?$/;
+const deepest = 5;
+
+/**
+ * What a log line may say of an error: type, code, frames, causes. The message only where its words are ours or the
+ * system's: foreign ones can quote tokens and addresses.
+ */
+export function describeError(error: unknown, depth = 0): Record<string, unknown> | string {
   if (!(error instanceof Error)) return typeof error;
+  if (depth === deepest) return '…';
   const { code, syscall } = error as NodeJS.ErrnoException;
-  const ours = error instanceof Fault || engineErrors.has(error.name) || syscall !== undefined;
+  const ours = error instanceof Fault || error instanceof ConfigError || typeof syscall === 'string';
   return {
-    type: error.name,
-    ...(code !== undefined && { code }),
-    ...(ours && { message: error.message }),
-    stack: error.stack
-      ?.split('\n')
-      .filter((line) => /^\s+at /.test(line))
-      .map((line) => line.trim())
-      .slice(0, 8),
-    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+    type: errorName.test(error.name) ? error.name : 'Error',
+    ...((typeof code === 'number' || errorCode.test(code ?? '')) && { code }),
+    ...((ours || engineMessage.test(error.message)) && { message: error.message }),
+    stack: framesOf(error),
+    ...(error.cause !== undefined && { cause: describeError(error.cause, depth + 1) }),
+    ...(error instanceof AggregateError && { errors: error.errors.map((one) => describeError(one, depth + 1)) }),
   };
 }
 
 /**
  * Structured logs on stdout, one JSON object a line: `time level service event msg …`. Everything under a name on the
- * redaction list is censored even when a caller is careless.
+ * redaction list, and everything shaped like a token or an e-mail address, is censored even when a caller is careless.
  */
 export function createLogger(
   { level, service }: { level: string; service: string },
@@ -49,7 +61,29 @@ export function createLogger(
       redact: { paths: ['code', ...redacted], censor: '[secret]' },
       serializers: { error: describeError, err: describeError },
       errorKey: 'error',
+      hooks: {
+        logMethod(args, method) {
+          // Where no message is given, pino would take the error's.
+          if (args.length === 1 && errorIn(args[0])) method.apply(this, [args[0], 'failed']);
+          else method.apply(this, args);
+        },
+        streamWrite: (line) => line.replace(secretShapes, '[secret]'),
+      },
     },
     destination,
   );
+}
+
+function errorIn(first: unknown): boolean {
+  return first instanceof Error || (first as { error?: unknown } | null)?.error instanceof Error;
+}
+
+/** The message stands before the frames and may look like one. */
+function framesOf({ stack = '', message }: Error): string[] {
+  const from = stack.indexOf(message) + message.length;
+  const frames = stack
+    .slice(from)
+    .split('\n')
+    .filter((line) => stackFrame.test(line));
+  return frames.map((line) => line.trim()).slice(0, 8);
 }

@@ -12,29 +12,35 @@ export async function aborted(signal: AbortSignal): Promise<void> {
 
 /**
  * Runs a service's composition root: SIGTERM and SIGINT become one AbortSignal, `await using` closes what it opened,
- * in reverse. A ConfigError ends it with its text, anything else with a described error; both with exit code 1.
+ * in reverse. A ConfigError ends it with its text, anything else with a described error; both with exit code 1. So
+ * does an error that nobody caught, after the same drain.
  */
 export async function run(main: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
+  // Stays while we drain: a second signal, as Ctrl-C sends through a launcher, must not cut that short.
   const stop = () => {
+    if (controller.signal.aborted) return;
     controller.abort();
     setTimeout(() => {
       process.stderr.write('still busy after the drain: leaving\n');
       process.exit(1);
     }, lastResortMs).unref();
   };
-  // The handlers stay: a second signal, as Ctrl-C sends through a launcher, must not cut the drain short.
-  process.once('SIGTERM', stop).once('SIGINT', stop);
-  process.on('SIGTERM', ignore).on('SIGINT', ignore);
-  try {
-    await main(controller.signal);
-  } catch (error) {
+  const fail = (error: unknown) => {
     process.exitCode = 1;
     const text = error instanceof ConfigError ? error.message : JSON.stringify({ fatal: describeError(error) });
     process.stderr.write(`${text}\n`);
+  };
+  const failAndStop = (error: unknown) => {
+    fail(error);
+    stop();
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('uncaughtException', failAndStop);
+  try {
+    await main(controller.signal);
+  } catch (error) {
+    fail(error);
   } finally {
-    process.off('SIGTERM', ignore).off('SIGINT', ignore);
+    process.off('SIGTERM', stop).off('SIGINT', stop).off('uncaughtException', failAndStop);
   }
 }
-
-function ignore(): void {}

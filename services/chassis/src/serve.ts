@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 type ServeOptions = {
   /** 0 takes a free port. */
@@ -15,17 +16,33 @@ type ServeOptions = {
 /** A listening server; disposing it stops accepting, lets requests finish for `drainMs`, then cuts what is left. */
 export type Serving = AsyncDisposable & { port: number; server: Server };
 
+const limits = {
+  // Longer than any ingress keeps an idle connection, so that it is never we who close one a request is entering.
+  keepAliveTimeout: 75_000,
+  headersTimeout: 20_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 5_000,
+  // Two Entra tokens with many groups and the cookies beside them.
+  maxHeaderSize: 32_768,
+};
+
 /** Opens a listener. @throws Error of the system (`EADDRINUSE`) if it cannot bind. */
 export async function serve(handler: RequestListener, { port, host, drainMs, tls }: ServeOptions): Promise<Serving> {
-  // Longer than any ingress keeps an idle connection, so that it is never we who close one a request is entering.
-  const options = { keepAliveTimeout: 75_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32_768 };
-  const server = tls ? createTlsServer({ ...options, ...tls }, handler) : createServer(options, handler);
+  const server = tls ? createTlsServer({ ...limits, ...tls }) : createServer(limits);
+  let closing = false;
+  server.on('request', (req, res) => {
+    // A kept connection would hold the drain up once its last answer is out.
+    res.once('close', () => closing && setImmediate(() => server.closeIdleConnections()));
+    handler(req, res);
+  });
+  server.on('clientError', answerUnreadable);
   server.listen(port, host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     server,
     async [Symbol.asyncDispose]() {
+      closing = true;
       const closed = once(server, 'close');
       server.close();
       const cut = setTimeout(() => server.closeAllConnections(), drainMs);
@@ -33,4 +50,18 @@ export async function serve(handler: RequestListener, { port, host, drainMs, tls
       clearTimeout(cut);
     },
   };
+}
+
+const unreadable: Record<string, [status: string, description: string]> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The request headers are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not come in time.'],
+};
+
+/** What could not be parsed never becomes a request: Node's own answer would have no body and could be stored. */
+function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Duplex): void {
+  if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const [status, error_description] = unreadable[code ?? ''] ?? ['400 Bad Request', 'The request could not be read.'];
+  const body = JSON.stringify({ error: 'invalid_request', error_description });
+  const headers = ['Content-Type: application/json', `Content-Length: ${body.length}`, 'Cache-Control: no-store'];
+  socket.end(`HTTP/1.1 ${status}\r\n${headers.join('\r\n')}\r\nConnection: close\r\n\r\n${body}`);
 }

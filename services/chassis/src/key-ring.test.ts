@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { ConfigError } from './config.ts';
+import { openKeyRing, readKeyRing } from './key-ring.ts';
+import { createLogger } from './logger.ts';
+
+describe('a key ring', () => {
+  let directory: string;
+  const put = (name: string, content: string | Buffer) => writeFile(join(directory, name), content);
+  const key = () => `${randomBytes(32).toString('base64')}\n`;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'key-ring-'));
+    await put('one', key());
+    await put('current', 'one\n');
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  it('holds every key, the current id and the index key', async () => {
+    await put('two', key());
+    await put('index', key());
+    const ring = await readKeyRing(directory);
+    assert.equal(ring.current, 'one');
+    assert.deepEqual([...ring.keys.keys()].sort(), ['one', 'two']);
+    assert.equal(ring.index?.symmetricKeySize, 32);
+  });
+
+  it('passes over what a mounted Secret adds', async () => {
+    await mkdir(join(directory, '..2026_11_22'));
+    assert.equal((await readKeyRing(directory)).keys.size, 1);
+  });
+
+  const faults: [what: string, spoil: () => Promise<unknown>][] = [
+    [
+      'no directory',
+      () =>
+        rm(directory, { recursive: true })
+          .then(() => mkdir(`${directory}/x/y`, { recursive: true }))
+          .then(() => rm(join(directory, 'x'), { recursive: true })),
+    ],
+    ['no current', () => rm(join(directory, 'current'))],
+    ['a current key that is not there', () => put('current', 'canary')],
+    ['a short key', () => put('one', randomBytes(16).toString('base64'))],
+    ['a key that is not base64', () => put('one', `${randomBytes(32).toString('base64').slice(0, -1)}!canary`)],
+    ['a key id with other characters', () => put('my key', key())],
+    ['a directory in place of a key', () => mkdir(join(directory, 'dir'))],
+  ];
+  for (const [what, spoil] of faults) {
+    it(`refuses ${what} and quotes no content`, async () => {
+      await spoil();
+      await assert.rejects(readKeyRing(directory), (error) => {
+        assert.ok(error instanceof ConfigError, String(error));
+        return !error.message.includes('canary');
+      });
+    });
+  }
+
+  it('follows its directory and keeps the last good ring', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const events = new Map<string, () => void>();
+    const seen = (event: string) => new Promise<void>((resolve) => events.set(event, resolve));
+    const logger = createLogger(
+      { level: 'info', service: 'test' },
+      { write: (line) => events.get(JSON.parse(line).event)?.() },
+    );
+    using ring = await openKeyRing(directory, logger);
+
+    const failed = seen('keys.reload_failed');
+    await put('current', 'two');
+    t.mock.timers.tick(5_000);
+    await failed;
+    assert.equal(ring.get().current, 'one');
+
+    const reloaded = seen('keys.reloaded');
+    await put('two', key());
+    t.mock.timers.tick(5_000);
+    await reloaded;
+    assert.equal(ring.get().current, 'two');
+
+    const changed = seen('keys.reloaded');
+    const before = ring.get().keys.get('one');
+    await put('one', key());
+    t.mock.timers.tick(5_000);
+    await changed;
+    assert.ok(!before?.equals(ring.get().keys.get('one') ?? before));
+  });
+});
