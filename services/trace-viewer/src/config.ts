@@ -1,0 +1,20 @@
+import { ConfigError } from '@onbehalf/chassis/config';
+
+export type Config = { port: number; host: string; allowedHosts: string[] };
+
+/**
+ * `HTTP_PORT` (4318, OTLP's own), `BIND_ADDRESS` (127.0.0.1: what it shows is nobody else's business) and
+ * `ALLOWED_HOSTS` (names beside localhost that a `Host` header may carry, separated by commas).
+ * @throws ConfigError naming what is wrong.
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const port = Number(env.HTTP_PORT || 4318);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new ConfigError('The environment is not usable:\n  HTTP_PORT: must be a port');
+  }
+  return {
+    port,
+    host: env.BIND_ADDRESS || '127.0.0.1',
+    allowedHosts: (env.ALLOWED_HOSTS ?? '').split(/[\s,]+/).filter(Boolean),
+  };
+}

@@ -1,0 +1,48 @@
+import type { Span } from './span.ts';
+
+/** One line of the list: what a person did, how it ended, how long it took. Times in ms; `ownMs` is without waiting. */
+export type Flow = {
+  traceId: string;
+  action: string;
+  outcome: string;
+  error: boolean;
+  startMs: number;
+  durationMs: number;
+  ownMs: number;
+  spans: number;
+  services: string[];
+  /** The traces that this one's spans link to. */
+  links: string[];
+};
+
+/** The span that covers the person's time at Entra ID: nobody's work. */
+const waiting = 'auth.user_at_idp';
+
+/** Sums a trace up. `spans` are in order of their start and not empty. */
+export function toFlow(spans: Span[]): Flow {
+  const ids = new Set(spans.map((span) => span.spanId));
+  const root = spans.find((span) => !span.parentId || !ids.has(span.parentId)) ?? (spans[0] as Span);
+  const startMs = Math.min(...spans.map((span) => span.startMs));
+  const durationMs = Math.max(...spans.map((span) => span.endMs)) - startMs;
+  const waitedMs = spans
+    .filter((span) => span.name === waiting)
+    .reduce((sum, span) => sum + span.endMs - span.startMs, 0);
+  const kind = last(spans, 'onbehalf.flow.kind');
+  return {
+    traceId: root.traceId,
+    action: kind ? kind.replaceAll('_', ' ') : root.name,
+    outcome: last(spans, 'onbehalf.flow.outcome') || last([root], 'http.response.status_code'),
+    error: spans.some((span) => span.error),
+    startMs,
+    durationMs,
+    ownMs: Math.max(0, durationMs - waitedMs),
+    spans: spans.length,
+    services: [...new Set(spans.map((span) => span.service))],
+    links: [...new Set(spans.flatMap((span) => span.links.map((link) => link.traceId)))],
+  };
+}
+
+/** The latest value of an attribute: the callback knows more than the request that began the flow. */
+function last(spans: Span[], attribute: string): string {
+  return String(spans.findLast((span) => attribute in span.attributes)?.attributes[attribute] ?? '');
+}

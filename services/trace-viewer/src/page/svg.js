@@ -1,0 +1,68 @@
+// @ts-check
+
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/**
+ * Text as it may stand in markup, in an element or a quoted attribute. Control characters go: XML has none.
+ * @param {unknown} value
+ */
+export function escapeText(value) {
+  return (
+    String(value)
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '')
+      .replace(/[&<>"']/g, (character) => entities[/** @type {keyof typeof entities} */ (character)])
+  );
+}
+
+/**
+ * A duration for people: `0.42 ms`, `38 ms`, `1.24 s`, `2 min 5 s`.
+ * @param {number} ms
+ */
+export function formatMs(ms) {
+  if (ms < 9.95) return `${Number(ms.toFixed(ms < 0.995 ? 2 : 1))} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${Number((ms / 1000).toFixed(ms < 9_950 ? 2 : 1))} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/**
+ * A time since the beginning, to the millisecond once it is long.
+ * @param {number} ms
+ */
+export function formatClock(ms) {
+  return `+${ms < 999.5 ? formatMs(ms) : `${(ms / 1000).toFixed(3)} s`}`;
+}
+
+/**
+ * Text cut to what fits, at the width of an average letter.
+ * @param {string} value @param {number} width pixels @param {number} [letter] pixels
+ */
+export function fit(value, width, letter = 6.3) {
+  const room = Math.max(3, Math.floor(width / letter));
+  return value.length <= room ? value : `${value.slice(0, room - 1)}…`;
+}
+
+/**
+ * @param {number} x @param {number} y @param {string} value @param {string} name class
+ * @param {'start' | 'middle' | 'end'} [anchor]
+ */
+export function textAt(x, y, value, name, anchor = 'start') {
+  return `<text x="${round(x)}" y="${round(y)}" class="${name}" text-anchor="${anchor}">${escapeText(value)}</text>`;
+}
+
+/**
+ * The beginning of a line that can be chosen; `</g>` ends it.
+ * @param {import('../span.ts').Span} span @param {string} part tells the lines of one span apart
+ * @param {string} names classes @param {string} title @param {[top: number, height: number, width: number]} box
+ */
+export function openRow({ spanId }, part, names, title, [top, height, width]) {
+  const id = escapeText(spanId);
+  return `<g class="row ${names}" role="option" id="${part}-${id}" data-span="${id}"><title>${escapeText(title)}</title><rect class="hit" x="0" y="${top}" width="${width}" height="${height}"/>`;
+}
+
+/** @param {number} value */
+export function round(value) {
+  return Math.round(value * 10) / 10;
+}
