@@ -67,6 +67,8 @@ function ownFault(result: Result): boolean {
 function describe(result: Result): string {
   const { error } = result.details as { error?: Error };
   const cause = error?.cause ?? error;
+  // An AssertionError's own fields only repeat its message.
+  if (cause instanceof Error && cause.name === 'AssertionError') return cause.stack ?? cause.message;
   return cause instanceof Error ? inspect(cause) : String(cause);
 }
 

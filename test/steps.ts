@@ -26,11 +26,11 @@ export async function pick(visitor: Visitor, world: World, person: Person): Prom
   await postForm(visitor);
 }
 
-/** Accepts the permissions if the emulator asks for them. Gives what was asked, in its words. */
-export async function accept(visitor: Visitor, world: World): Promise<string | undefined> {
+/** Says yes if the emulator asks something; to permissions unless said. Gives what was asked, in its words. */
+export async function accept(visitor: Visitor, world: World, answer = 'Accept'): Promise<string | undefined> {
   if (visitor.page.url.origin !== world.entra.browserOrigin) return undefined;
   const asked = visitor.words;
-  await visitor.press('Accept');
+  await visitor.press(answer);
   await postForm(visitor);
   return asked;
 }
