@@ -15,8 +15,8 @@ import { redirect } from './redirect.ts';
 import { returnPath } from './return-path.ts';
 import type { Sessions } from './session.ts';
 
-/** OpenID Connect Core section 3.1.2.1 and 11: who it is, and a grant that outlives the hour. */
-const openidScopes = ['openid', 'profile', 'offline_access'];
+/** What signing in asks for; an API's scopes are asked for when a page needs them. */
+const signInScopes = ['openid', 'profile', 'offline_access'];
 
 const signInSchema = z.object({
   return_to: z.string().optional(),
@@ -47,14 +47,10 @@ type SignInDeps = {
 export function createSignIn(deps: SignInDeps) {
   const { apis, demands, endings, entra, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
 
-  /** Plain sign-in asks for the first API, so that most people consent once; what else a page needs is asked for then. */
-  const firstScopes = Object.values(apis)[0]?.scopes ?? [];
-
   async function begin(req: Request, res: Response, start: LoginStart, replaces?: string): Promise<void> {
     const proofs = { state: logins.newState(), nonce: random(), verifier: random() };
     const traceId = String(res.locals.traceId);
-    const wanted = start.scopes.length > 0 ? start.scopes : firstScopes;
-    const scope = [...new Set([...openidScopes, ...wanted])].join(' ');
+    const scope = [...new Set([...signInScopes, ...start.scopes])].join(' ');
     const url = await entra.authorizeUrl({ ...start, ...proofs, scope, traceId });
     await logins.write(req, res, { ...start, ...proofs, traceId, startedAtSeconds: nowSeconds(), replaces });
     redirect(res, url.href);
