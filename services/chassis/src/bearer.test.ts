@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type AccessTokenClaims, createBearer, requireAuthContext, requireRole, requireScope } from './bearer.ts';
+import { claimsChallenge } from './challenge.ts';
+import { Fault } from './fault.ts';
+import { type FakeIssuer, openIssuer } from './issuer.fake.ts';
+import { remoteKeys } from './signing-keys.ts';
+
+const faultOf = (decide: () => void): Fault | undefined => {
+  try {
+    decide();
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof Fault);
+    return error;
+  }
+};
+
+describe('a bearer token', () => {
+  let issuer: FakeIssuer;
+  let read: (token: string) => Promise<AccessTokenClaims>;
+  let now = new Date();
+
+  before(async () => {
+    issuer = await openIssuer();
+    const { origin: authorityHost, audience, tenant } = issuer;
+    const keys = remoteKeys(authorityHost, [tenant]);
+    const options = { authorityHost, audience, tenants: [tenant], keys, allowedClients: [], now: () => now };
+    const bearer = createBearer(options);
+    read = (token) => bearer(`Bearer ${token}`);
+  });
+  after(() => issuer[Symbol.asyncDispose]());
+
+  it('gives its claims, its scopes as a list and itself as a Secret', async () => {
+    const token = issuer.user({ scp: 'a  b', unknown: 1 });
+    const claims = await read(token);
+    assert.deepEqual([claims.scopes, claims.roles, claims.acrs, claims.name], [['a', 'b'], [], [], 'Alice']);
+    assert.equal(claims.token.reveal(), token);
+    assert.ok(!JSON.stringify(claims).includes(token));
+    assert.ok(!('unknown' in claims));
+  });
+
+  it('takes a scheme in any case, as RFC 9110 section 11.1 says', async () => {
+    const { origin: authorityHost, audience, tenant } = issuer;
+    const keys = remoteKeys(authorityHost, [tenant]);
+    const bearer = createBearer({ authorityHost, audience, tenants: [tenant], keys, allowedClients: [] });
+    for (const scheme of ['bearer', 'BEARER', 'Bearer ']) assert.ok(await bearer(`${scheme} ${issuer.user()}`));
+  });
+
+  it('may be a minute early or late, and no more', async () => {
+    const token = issuer.user();
+    const at = (seconds: number) => {
+      now = new Date((issuer.nowSeconds + seconds) * 1_000);
+      return read(token).then(
+        () => 'good',
+        (fault: Fault) => fault.code,
+      );
+    };
+    const verdicts = [await at(-61), await at(-60), await at(3_659), await at(3_660)];
+    now = new Date();
+    assert.deepEqual(verdicts, ['invalid_token', 'good', 'good', 'invalid_token']);
+  });
+
+  it('passes a scope only as a user, a role only as an app', async () => {
+    const user = await read(issuer.user({ roles: ['Reports.Read'] }));
+    const app = await read(issuer.app({ roles: ['Reports.Read', 'access_as_user'] }));
+    assert.equal(
+      faultOf(() => requireScope(user, 'access_as_user')),
+      undefined,
+    );
+    assert.equal(
+      faultOf(() => requireRole(app, 'Reports.Read')),
+      undefined,
+    );
+    assert.equal(faultOf(() => requireScope(app, 'access_as_user'))?.status, 403);
+    assert.equal(faultOf(() => requireRole(user, 'Reports.Read'))?.status, 403);
+    assert.equal(faultOf(() => requireScope(user, 'access_as'))?.code, 'insufficient_scope');
+  });
+
+  it('is asked for the authentication context that it lacks', async () => {
+    const fault = faultOf(() => requireAuthContext({ acrs: ['c2'] } as AccessTokenClaims, 'c1'));
+    const claims = claimsChallenge(fault?.challenge);
+    assert.equal(claims, '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}');
+    assert.equal(
+      faultOf(() => requireAuthContext({ acrs: ['c1', 'c2'] } as AccessTokenClaims, 'c1')),
+      undefined,
+    );
+  });
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createBearer } from './bearer.ts';
+import { Fault } from './fault.ts';
+import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
+import { remoteKeys } from './signing-keys.ts';
+
+const day = 86_400_000;
+const cooldownMs = 30_000;
+
+describe('signing keys', () => {
+  let issuer: FakeIssuer;
+  let nowMs: number;
+  let verdict: (token: string) => Promise<string>;
+
+  beforeEach(async () => {
+    issuer = await openIssuer();
+    nowMs = 0;
+    const { origin: authorityHost, audience, tenant } = issuer;
+    const tenants = [tenant, randomUUID()];
+    const keys = remoteKeys(authorityHost, tenants, { cooldownMs, nowMs: () => nowMs });
+    const bearer = createBearer({ authorityHost, audience, tenants, allowedClients: [], keys });
+    verdict = (token) =>
+      bearer(`Bearer ${token}`).then(
+        () => 'good',
+        (fault) => (fault instanceof Fault ? fault.code : String(fault)),
+      );
+  });
+  afterEach(() => issuer[Symbol.asyncDispose]());
+
+  const strange = () => issuer.user({}, { header: { kid: makeKey(1_024).kid } });
+
+  it('are fetched once, from the tenant of the token', async () => {
+    assert.deepEqual(await Promise.all([1, 2, 3].map(() => verdict(issuer.user()))), ['good', 'good', 'good']);
+    assert.deepEqual(issuer.fetches, [`/${issuer.tenant}/discovery/v2.0/keys`]);
+  });
+
+  it('cost no call for a token of another tenant, of none, or of another algorithm', async () => {
+    for (const claims of [{ tid: randomUUID() }, { tid: undefined }, { tid: '..' }, { tid: ['a'] }]) {
+      assert.equal(await verdict(issuer.user(claims)), 'invalid_token');
+    }
+    assert.equal(
+      await verdict(issuer.user({}, { header: { alg: 'HS256' }, key: issuer.active.publicKey })),
+      'invalid_token',
+    );
+    assert.equal(await verdict('eyJhbGciOiJSUzI1NiJ9.bm90IEpTT04.AAAA'), 'invalid_token');
+    assert.deepEqual(issuer.fetches, []);
+  });
+
+  it('are looked for once per cool-down however many tokens name an unknown one', async () => {
+    await verdict(issuer.user());
+    nowMs += cooldownMs;
+    const token = strange();
+    const verdicts = await Promise.all(Array.from({ length: 500 }, () => verdict(token)));
+    assert.deepEqual(new Set(verdicts), new Set(['invalid_token']));
+    assert.equal(issuer.fetches.length, 2);
+    nowMs += cooldownMs;
+    assert.equal(await verdict(token), 'invalid_token');
+    assert.equal(issuer.fetches.length, 3);
+  });
+
+  it('that are new are found after the cool-down', async () => {
+    await verdict(issuer.user());
+    const next = makeKey();
+    issuer.publish(next);
+    const token = issuer.user({}, { header: { kid: next.kid }, key: next.privateKey });
+    assert.equal(await verdict(token), 'invalid_token');
+    nowMs += cooldownMs;
+    assert.equal(await verdict(token), 'good');
+  });
+
+  it('never loaded mean unavailable, one call in two seconds, and heal', async () => {
+    issuer.answer(500);
+    for (let i = 0; i < 20; i++) assert.equal(await verdict(issuer.user()), 'unavailable');
+    assert.equal(issuer.fetches.length, 1);
+    issuer.answer(200);
+    assert.equal(await verdict(issuer.user()), 'unavailable');
+    nowMs += 2_000;
+    assert.equal(await verdict(issuer.user()), 'good');
+  });
+
+  it('at hand serve through an outage, however old; only an unknown one is unavailable', async () => {
+    await verdict(issuer.user());
+    issuer.answer(503);
+    nowMs += 2 * day;
+    for (let i = 0; i < 20; i++) assert.equal(await verdict(issuer.user()), 'good');
+    nowMs += 2_000;
+    for (let i = 0; i < 20; i++) assert.equal(await verdict(strange()), 'unavailable');
+    assert.equal(issuer.fetches.length, 3);
+  });
+
+  it('are fetched again after a day, off the path of requests', async () => {
+    await verdict(issuer.user());
+    nowMs += day + 1;
+    assert.equal(await verdict(issuer.user()), 'good');
+    while (issuer.fetches.length < 2) await new Promise(setImmediate);
+  });
+
+  it('of an address nobody answers mean unavailable', async () => {
+    await issuer[Symbol.asyncDispose]();
+    assert.equal(await verdict(issuer.user()), 'unavailable');
+    issuer = await openIssuer();
+  });
+});
