@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, json } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
 import { faultSchema } from './faults.ts';
 import type { Claims } from './keys.ts';
 import { lifetimesSchema } from './lifetimes.ts';
+import { oneResource, parseScope } from './scopes.ts';
 import { defaultSwitches } from './state.ts';
 import type { World } from './world.ts';
 
@@ -22,6 +25,16 @@ const mintSchema = z.strictObject({
   claims: z.record(z.string(), z.unknown()),
   header: z.record(z.string(), z.unknown()).default({}),
   key: z.enum(['active', 'retired', 'foreign']).default('active'),
+});
+
+const poolSchema = z.strictObject({
+  client: z.string(),
+  scope: z.string(),
+  /** The beginning of the users' names, e.g. `load`. */
+  prefix: z.string(),
+  n: z.int().positive().optional(),
+  azpacr: z.enum(['1', '2']).default('2'),
+  cp1: z.boolean().default(false),
 });
 
 /** Something of the seed is not there. */
@@ -76,6 +89,7 @@ export function createAdmin(current: () => Current, reset: () => void): (call: C
       if (!token) throw new Conflict('no key is retired');
       return { token };
     },
+    'POST /pool': ({ world }, call) => fillPool(world, poolSchema.parse(bodyOf(call))),
   };
 
   return async (call) => {
@@ -92,6 +106,7 @@ export function createAdmin(current: () => Current, reset: () => void): (call: C
       return result === undefined ? { status: 204 } : json(200, result);
     } catch (error) {
       if (error instanceof z.ZodError) return json(400, { error: z.prettifyError(error) });
+      if (error instanceof Refusal) return json(400, { error: error.message });
       if (error instanceof NotFound) return json(404, { error: error.message });
       if (error instanceof Conflict) return json(409, { error: error.message });
       throw error;
@@ -110,6 +125,31 @@ function describe({ origin, browserOrigin, directory, keys, clock, lifetimes, in
   const users = directory.users.slice(0, 100).map(({ upn, oid, tid, disabled }) => ({ upn, oid, tid, disabled }));
   const { switches } = state;
   return { origin, browserOrigin, tenants, apps, users, keys: keys.list(), clock, lifetimes, interaction, switches };
+}
+
+/** Signs access tokens ahead, to be given out when they are asked for; it takes `signing: load`. */
+function fillPool(world: World, { client: id, scope, prefix, n, azpacr, cp1 }: z.output<typeof poolSchema>) {
+  const { directory, consents, state, tokens, now } = world;
+  const client = findApp(world, id);
+  const { resource, names } = oneResource(directory, parseScope(directory, scope, client.tid));
+  const users = directory.users.filter(({ upn }) => upn.startsWith(prefix)).slice(0, n);
+  for (const user of users) {
+    const scp = consents.scp(user, client, resource, names) ?? names;
+    const generation = state.generationOf(user);
+    const grant = {
+      client,
+      user,
+      tid: user.tid,
+      sid: randomUUID(),
+      authTime: now(),
+      acrs: [],
+      mfa: false,
+      generation,
+      family: '',
+    };
+    tokens.userToken(grant, resource, { scp, azpacr, cp1, hold: true });
+  }
+  return { tokens: users.length };
 }
 
 /** A minted token is valid unless its claims say otherwise: the issuer of its `tid`, one hour. */

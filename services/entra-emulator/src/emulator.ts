@@ -13,6 +13,7 @@ import { lifetimesSchema } from './lifetimes.ts';
 import { createListener } from './listener.ts';
 import { createProtocol } from './protocol.ts';
 import { builtInSeed, type Seed, seedSchema } from './seed.ts';
+import { signEach, signOnce } from './sign-once.ts';
 import { createState } from './state.ts';
 import { issueClientCertificate, openTls } from './tls.ts';
 import { createTokens } from './tokens.ts';
@@ -44,7 +45,7 @@ export type EmulatorOptions = {
   frontendOrigin?: string | undefined;
   /** In place of the built-in seed. */
   seed?: unknown;
-  /** `load` signs equal claims once a second. */
+  /** `load` signs equal claims once a second: much cheaper, and two tokens of one second may be the same. */
   signing?: 'each' | 'load';
   logger?: Logger;
 };
@@ -85,7 +86,7 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   const tlsNames = options.tlsNames ?? ['localhost', '127.0.0.1', 'entra-emulator'];
   const [tls, keys, clientCertificates] = await Promise.all([
     options.tls ?? openTls(tlsNames, stateDir),
-    createKeys({ memoise: options.signing === 'load' }),
+    createKeys(),
     generateCertificates(seed, stateDir),
   ]);
   const federation = createFederation(options.federatedIssuers ?? []);
@@ -110,10 +111,11 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     const directory = createDirectory(seed);
     const state = createState(now);
     const lifetimes = lifetimesSchema.parse({});
+    const sign = options.signing === 'load' ? signOnce(keys, now) : signEach(keys);
     const world: World = {
       ...{ origin, browserOrigin, now, clock, lifetimes, interaction: { mode: 'page' }, keys, directory, state },
       consents: createConsents(directory, seed.consents),
-      tokens: createTokens({ keys, state, lifetimes, origin, now }),
+      tokens: createTokens({ sign, lifetimes, origin, now }),
       authenticate: createAuthenticate({ origin, now, federation, logger }),
     };
     return { world, ...createDispatch({ world, protocol: createProtocol(world), logger, signal: stop.signal }) };

@@ -77,7 +77,7 @@ function clientCredentials(world: World, { form, client, realm, authentication }
   if (!realm.tenant) throw new Refusal(9001023);
   const scope = required(form, 'scope');
   const asked = parseAppScope(world, scope, realm.tenant.tid);
-  const { token, expiresIn } = world.tokens.appToken(client, asked, realm.tenant.tid, authentication);
+  const { token, expiresIn } = world.tokens.appToken(client, asked, realm.tenant.tid, authentication.azpacr);
   return { token_type: 'Bearer', expires_in: expiresIn, ext_expires_in: expiresIn, access_token: token };
 }
 
@@ -115,8 +115,8 @@ function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: As
   // Graph's tokens also say which OpenID scopes were asked; userinfo lives there.
   const openid = isGraph(resource) ? asked.oidc.filter((name) => name !== 'offline_access') : [];
   const scp = [...new Set([...consented, ...openid])];
-  const { authentication } = request;
-  const { token, expiresIn } = tokens.userToken({ grant, resource, scp, authentication, cp1: claims.cp1 });
+  const { azpacr } = request.authentication;
+  const { token, expiresIn } = tokens.userToken(grant, resource, { scp, azpacr, cp1: claims.cp1 });
   const refreshToken = () =>
     state.addRefreshToken({ ...bare(grant), asked, issued: now(), expires: now() + lifetimes.refresh, used: false });
   const life = refreshIn(lifetimes, expiresIn);

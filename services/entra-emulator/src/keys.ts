@@ -13,7 +13,7 @@ const generate = promisify(generateKeyPair);
 /** The emulator's RS256 signing keys and their rollover: stage, activate, retire. */
 export type Keys = Awaited<ReturnType<typeof createKeys>>;
 
-export async function createKeys({ memoise = false } = {}) {
+export async function createKeys() {
   const keys = [await createKey('active')];
   /** Signs, but was never published. */
   let foreign: SigningKey | undefined;
