@@ -31,7 +31,6 @@ export const faultSchema = z.strictObject({
   count: z.int().positive().optional(),
   delayMs: milliseconds.default(0),
   jitterMs: milliseconds.default(0),
-  // biome-ignore lint/suspicious/noThenProperty: the word of the admin API; a fault is never awaited
   then: effectSchema.optional(),
 });
 
