@@ -47,6 +47,13 @@ describe('a bearer token', () => {
     for (const scheme of ['bearer', 'BEARER', 'Bearer ']) assert.ok(await bearer(`${scheme} ${issuer.user()}`));
   });
 
+  it('is refused if its tenant is not served, whoever knows its key', async () => {
+    const { origin: authorityHost, audience, tenant } = issuer;
+    const options = { authorityHost, audience, tenants: ['another'], allowedClients: [] };
+    const bearer = createBearer({ ...options, keys: remoteKeys(authorityHost, [tenant]) });
+    await assert.rejects(bearer(`Bearer ${issuer.user()}`), { code: 'invalid_token' });
+  });
+
   it('may be a minute early or late, and no more', async () => {
     const token = issuer.user();
     const at = (seconds: number) => {

@@ -170,6 +170,12 @@ const notAllowed: Row[] = [
     '/reports',
   ],
   ['of a user by type with the app’s role', () => app({ idtyp: 'user' }), lacks('Reports.Read'), '/reports'],
+  [
+    'of an app that has a scope too, on the app’s route',
+    () => app({ scp: 'access_as_user' }),
+    lacks('Reports.Read'),
+    '/reports',
+  ],
   ['of an app without roles', () => app({ roles: undefined }), lacks('Reports.Read'), '/reports'],
   ['of an app with another role', () => app({ roles: ['Reports.ReadWrite'] }), lacks('Reports.Read'), '/reports'],
 ];

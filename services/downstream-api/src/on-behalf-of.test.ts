@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { claimsChallenge } from '@onbehalf/chassis/challenge';
+import { newTraceId } from '@onbehalf/chassis/correlation';
+import { Fault } from '@onbehalf/chassis/fault';
+import { Secret } from '@onbehalf/chassis/secret';
+import { type Serving, serve } from '@onbehalf/chassis/serve';
+import { createGraph } from './graph.ts';
+import { createOnBehalfOf } from './on-behalf-of.ts';
+
+const userToken = new Secret('user-token');
+const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
+const audience = 'a9100000-7e57-4000-8000-000000000021';
+
+/** A broker or Graph that answers as it is told. */
+let answer: RequestListener;
+let server: Serving;
+let url: string;
+
+beforeEach(async () => {
+  server = await serve((req, res) => answer(req, res), { port: 0, host: '127.0.0.1', drainMs: 0 });
+  url = `http://127.0.0.1:${server.port}`;
+});
+afterEach(() => server[Symbol.asyncDispose]());
+
+const says =
+  (status: number, body: unknown, headers: Record<string, string> = {}): RequestListener =>
+  (_req, res) => {
+    res.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
+  };
+
+const faultOf = async (promise: Promise<unknown>): Promise<Fault> => {
+  const error = await promise.then(
+    () => assert.fail('was granted'),
+    (reason) => reason,
+  );
+  assert.ok(error instanceof Fault, String(error));
+  return error;
+};
+
+describe('on behalf of', () => {
+  const ask = (traceId = newTraceId()) =>
+    createOnBehalfOf({ brokerUrl: url, clientAssertion: async () => 'pod-token', audience })(userToken, 'a b', traceId);
+
+  it('asks the broker by the jwt-bearer grant, within the caller’s trace', async () => {
+    const traceId = newTraceId();
+    let seen: { req: IncomingMessage; form: string } | undefined;
+    answer = async (req, res) => {
+      seen = { req, form: await text(req) };
+      says(200, { access_token: 'graph-token', token_type: 'Bearer', expires_in: 3600 })(req, res);
+    };
+    assert.equal((await ask(traceId)).reveal(), 'graph-token');
+    assert.equal(`${seen?.req.method} ${seen?.req.url}`, 'POST /oauth2/token');
+    assert.equal(seen?.req.headers['content-type'], 'application/x-www-form-urlencoded;charset=UTF-8');
+    assert.ok(seen?.req.headers.traceparent?.includes(traceId));
+    assert.deepEqual(Object.fromEntries(new URLSearchParams(seen?.form)), {
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      assertion: 'user-token',
+      requested_token_use: 'on_behalf_of',
+      scope: 'a b',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: 'pod-token',
+    });
+  });
+
+  const invalid = 'Bearer error="invalid_token", error_description="The person has to sign in again."';
+  const rows: [what: string, status: number, body: unknown, headers: Record<string, string>, expected: object][] = [
+    ['interaction without claims', 400, { error: 'interaction_required' }, {}, { status: 401, challenge: invalid }],
+    [
+      'consent',
+      400,
+      { error: 'consent_required', scope: 'x' },
+      {},
+      { status: 403, challenge: `Bearer error="insufficient_scope", scope="${audience}/.default"` },
+    ],
+    ['a new sign-in', 400, { error: 'login_required' }, {}, { status: 401, challenge: invalid }],
+    ['another token', 400, { error: 'invalid_grant' }, {}, { status: 401, challenge: invalid }],
+    [
+      'patience',
+      429,
+      { error: 'temporarily_unavailable' },
+      { 'Retry-After': '17' },
+      { status: 503, retryAfterSeconds: 17 },
+    ],
+    ['patience without saying how long', 503, 'busy', {}, { status: 503, retryAfterSeconds: 2 }],
+    [
+      'patience until a date',
+      503,
+      'busy',
+      { 'Retry-After': 'Sun, 22 Nov 2026 17:00:00 GMT' },
+      { status: 503, retryAfterSeconds: 2 },
+    ],
+    ['patience, as a proxy before it says it', 502, '<html>', {}, { status: 503, retryAfterSeconds: 2 }],
+    [
+      'nothing it could give: we are the wrong client',
+      401,
+      { error: 'invalid_client' },
+      {},
+      { status: 500, challenge: undefined },
+    ],
+    ['nothing it could give: the scope is not ours', 400, { error: 'invalid_scope' }, {}, { status: 500 }],
+    ['nothing it could give: it is broken', 500, { error: 'server_error' }, {}, { status: 500 }],
+  ];
+  for (const [what, status, body, headers, expected] of rows) {
+    it(`tells the caller when the broker asks for ${what}`, async () => {
+      answer = says(status, body, headers);
+      const fault = await faultOf(ask());
+      for (const [name, value] of Object.entries(expected)) assert.equal(fault[name as keyof Fault], value);
+    });
+  }
+
+  it('hands the claims that the person must satisfy to the caller', async () => {
+    answer = says(400, { error: 'interaction_required', suberror: 'basic_action', claims });
+    const fault = await faultOf(ask());
+    assert.deepEqual([fault.code, claimsChallenge(fault.challenge)], ['insufficient_claims', claims]);
+  });
+
+  it('is unavailable while the broker does not listen', async () => {
+    await server[Symbol.asyncDispose]();
+    const fault = await faultOf(ask());
+    assert.deepEqual([fault.code, fault.retryAfterSeconds], ['unavailable', 2]);
+    server = await serve(answer, { port: 0, host: '127.0.0.1', drainMs: 0 });
+  });
+
+  it('asks once more if the connection breaks, and then no more', async () => {
+    let asked = 0;
+    answer = (req, res) => {
+      asked += 1;
+      if (asked === 1) req.socket.destroy();
+      else says(200, { access_token: 'graph-token' })(req, res);
+    };
+    assert.equal((await ask()).reveal(), 'graph-token');
+    asked = 0;
+    answer = (req) => {
+      asked += 1;
+      req.socket.destroy();
+    };
+    assert.equal((await faultOf(ask())).code, 'unavailable');
+    assert.equal(asked, 2);
+  });
+
+  it('gives up after ten seconds of silence', async (t) => {
+    const asked: number[] = [];
+    const controller = new AbortController();
+    t.mock.method(AbortSignal, 'timeout', (ms: number) => {
+      asked.push(ms);
+      return controller.signal;
+    });
+    answer = () => controller.abort(new DOMException('x', 'TimeoutError'));
+    const fault = await faultOf(ask());
+    assert.deepEqual([fault.code, asked], ['unavailable', [10_000]]);
+  });
+
+  for (const body of ['<html>', {}, { access_token: '' }, { error: 'canary canary' }, []]) {
+    it(`believes no answer like ${JSON.stringify(body)}`, async () => {
+      for (const status of [200, 400]) {
+        answer = says(status, body);
+        await assert.rejects(ask(), (error) => !(error instanceof Fault) && !String(error).includes('canary'));
+      }
+    });
+  }
+});
+
+describe('Graph', () => {
+  const me = () =>
+    createGraph({ baseUrl: url, onBehalfOf: async () => new Secret('graph-token') }).me(userToken, newTraceId());
+  const alice = { displayName: 'Alice', userPrincipalName: 'alice', mail: null };
+
+  it('is asked with its own token for the person’s profile, of which three fields are passed on', async () => {
+    let seen: ServerResponse['req'] | undefined;
+    answer = (req, res) => {
+      seen = req;
+      says(200, { ...alice, id: '1', jobTitle: 'x' })(req, res);
+    };
+    assert.deepEqual(await me(), alice);
+    assert.deepEqual([seen?.url, seen?.headers.authorization], ['/v1.0/me', 'Bearer graph-token']);
+  });
+
+  it('passes its own challenge up: continuous access evaluation', async () => {
+    const challenge = `Bearer realm="", authorization_uri="https://a.example/authorize", error="insufficient_claims", claims="${btoa(claims)}"`;
+    answer = says(401, { error: { code: 'InvalidAuthenticationToken' } }, { 'WWW-Authenticate': challenge });
+    const fault = await faultOf(me());
+    assert.deepEqual([fault.code, claimsChallenge(fault.challenge)], ['insufficient_claims', claims]);
+    answer = says(401, '', { 'WWW-Authenticate': challenge });
+    assert.equal((await faultOf(me())).code, 'insufficient_claims');
+  });
+
+  for (const [status, code] of [
+    [401, 'server_error'],
+    [403, 'forbidden'],
+    [404, 'server_error'],
+    [429, 'unavailable'],
+    [503, 'unavailable'],
+  ] as const) {
+    it(`that answers ${status} makes ${code}`, async () => {
+      answer = says(status, {});
+      assert.equal((await faultOf(me())).code, code);
+    });
+  }
+
+  it('is not followed elsewhere', async () => {
+    let elsewhere = false;
+    answer = (req, res) => {
+      elsewhere ||= req.url === '/elsewhere';
+      says(302, '', { Location: '/elsewhere' })(req, res);
+    };
+    assert.equal((await faultOf(me())).code, 'unavailable');
+    assert.equal(elsewhere, false);
+  });
+});
