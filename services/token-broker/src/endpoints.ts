@@ -30,9 +30,9 @@ export const grantSchemas = {
     requested_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`).optional(),
     scope,
     claims,
-    actor_token: z.undefined('is not supported').optional(),
-    resource: z.undefined('is not supported; use scope').optional(),
-    audience: z.undefined('is not supported; use scope').optional(),
+    actor_token: z.never('is not supported').optional(),
+    resource: z.never('is not supported; use scope').optional(),
+    audience: z.never('is not supported; use scope').optional(),
   }),
   [grantTypes.jwt_bearer]: z.object({
     assertion: text,

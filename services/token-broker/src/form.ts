@@ -3,7 +3,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { z } from 'zod';
 
 const largestBodyBytes = 65_536;
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export type Form = ReadonlyMap<string, string>;
 
@@ -65,7 +65,7 @@ function decode(text: string): string {
 
 /** Parses a form's parameters by a schema of strings. Unknown ones are ignored: RFC 6749 section 3.2. @throws Fault `invalid_request` naming the parameter. */
 export function parameters<S extends z.ZodType>(schema: S, form: Form): z.output<S> {
-  const result = schema.safeParse(Object.fromEntries(form));
+  const result = schema.safeParse(Object.fromEntries(form), { reportInput: true });
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const name = issue?.path.join('.') || 'the parameters';

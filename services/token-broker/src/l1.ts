@@ -14,7 +14,7 @@ type L1Options = {
   nowMs: () => number;
 };
 
-/** An entry's share besides its own bytes: keys, Map slots, objects. */
+/** An entry's share besides its own bytes and its field's: key, Map slots, objects. */
 const overheadBytes = 400;
 
 /**
@@ -26,7 +26,7 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
     maxSize: maxBytes,
     sizeCalculation: (fields) => {
       let bytes = 0;
-      for (const held of fields.values()) bytes += sizeOf(held.value) + overheadBytes;
+      for (const [field, held] of fields) bytes += field.length + sizeOf(held.value) + overheadBytes;
       return Math.max(bytes, 1);
     },
   });

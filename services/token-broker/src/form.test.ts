@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
+import fc from 'fast-check';
+import { z } from 'zod';
+import { parameters, parseForm } from './form.ts';
+
+const parsed = (body: string | Buffer) => Object.fromEntries(parseForm(Buffer.from(body)));
+const refuses = (work: () => unknown, words?: RegExp) =>
+  assert.throws(work, (error) => {
+    assert.ok(error instanceof Fault, `${error}`);
+    assert.equal(error.code, 'invalid_request');
+    if (words) assert.match(error.message, words);
+    return true;
+  });
+
+describe('a form body', () => {
+  const good: [string | Buffer, Record<string, string>][] = [
+    ['', {}],
+    ['a=1&b=2', { a: '1', b: '2' }],
+    ['&&a=1&', { a: '1' }],
+    ['a=b+c%20d%2B', { a: 'b c d+' }],
+    ['a=x=y=', { a: 'x=y=' }],
+    ['a=&a=1', { a: '1' }],
+    ['a', {}],
+    ['=1', { '': '1' }],
+    ['a=%C3%A9%F0%9F%94%91', { a: 'é🔑' }],
+    ['a=é', { a: 'é' }],
+    ['a=\u{feff}x', { a: '\u{feff}x' }],
+    ['a=%EF%BB%BFx', { a: '\u{feff}x' }],
+    ['__proto__=1&constructor=2', { ['__proto__']: '1', constructor: '2' }],
+  ];
+  for (const [body, fields] of good) {
+    it(`is read: ${JSON.stringify(body)}`, () => assert.deepEqual(parsed(body), fields));
+  }
+
+  const bad: [string, string | Buffer][] = [
+    ['a name twice', 'a=1&a=1'],
+    ['a name twice, once encoded', 'a=1&%61=2'],
+    ['half an escape', 'a=%4'],
+    ['an escape of no hex digits', 'a=%zz'],
+    ['overlong UTF-8', 'a=%C0%AF'],
+    ['a lone surrogate', 'a=%ED%A0%80'],
+    ['a cut sequence', 'a=%E2%82'],
+    ['broken raw bytes', Buffer.from([0x61, 0x3d, 0xff, 0xfe])],
+    ['NUL, encoded', 'a=x%00y'],
+    ['NUL, raw', 'a=x\0y'],
+    ['NUL in a name', 'a%00=1'],
+  ];
+  for (const [what, body] of bad) it(`is refused for ${what}`, () => refuses(() => parsed(body)));
+
+  it('throws nothing but invalid_request, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          parseForm(Buffer.from(bytes));
+        } catch (error) {
+          assert.ok(error instanceof Fault && error.code === 'invalid_request');
+        }
+      }),
+      { numRuns: 500 },
+    );
+    const pieces = fc.constantFrom('a', '=', '&', '%', '%2', '%41', '%C3', '%A9', '+', 'é', '\0', '%00', ';');
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 12 }), (parts) => {
+        try {
+          parseForm(Buffer.from(parts.join('')));
+        } catch (error) {
+          assert.ok(error instanceof Fault && error.code === 'invalid_request');
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is read as URLSearchParams writes and reads it', () => {
+    const text = fc.string({ unit: 'binary', minLength: 1 }).filter((value) => !value.includes('\0'));
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.tuple(text, text), { selector: ([name]) => name }), (pairs) => {
+        const written = new URLSearchParams(pairs).toString();
+        assert.deepEqual([...parseForm(Buffer.from(written))], [...new URLSearchParams(written)]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('parameters', () => {
+  const schema = z.object({
+    scope: z.string(),
+    actor: z.never('is not supported').optional(),
+    n: z.literal('1').optional(),
+  });
+  const form = (fields: Record<string, string>) => new Map(Object.entries(fields));
+
+  it('are given by the schema; unknown ones are ignored', () => {
+    const asked = parameters(schema, form({ scope: 'a', more: 'b', ['__proto__']: 'c' }));
+    assert.deepEqual(JSON.parse(JSON.stringify(asked)), { scope: 'a' });
+  });
+  it('are called missing when they are', () => refuses(() => parameters(schema, form({})), /scope is missing/));
+  it('are called unsupported when they are sent', () =>
+    refuses(() => parameters(schema, form({ scope: 'a', actor: 'b' })), /^actor: is not supported\.$/));
+  it('are never quoted', () =>
+    assert.throws(
+      () => parameters(schema, form({ scope: 'a', n: 'canary' })),
+      (error) => error instanceof Fault && !error.message.includes('canary'),
+    ));
+});

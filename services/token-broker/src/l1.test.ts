@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createEvents } from './events.ts';
+import { createL1 } from './l1.ts';
+
+function open({ maxBytes = 1_000_000, maxUnverifiedMs = 60_000 } = {}) {
+  const clock = { ms: 1_000_000 };
+  const nowMs = () => clock.ms;
+  const hub = createEvents(nowMs);
+  hub.up();
+  const l1 = createL1<string>({ maxBytes, maxUnverifiedMs, events: hub.events, nowMs }, (value) => value.length);
+  /** Reads the store at once. */
+  const put = (key: string, field: string, value: string) => l1.put(key, field, value, l1.mark());
+  const value = (key: string, field = 'f') => l1.get(key, field)?.value;
+  return { clock, hub, l1, put, value };
+}
+
+describe('L1', () => {
+  it('gives what was put, by key and field, with its age', () => {
+    const { l1, put, clock, value } = open();
+    put('k', 'f', 'one');
+    put('k', 'g', 'two');
+    clock.ms += 5;
+    assert.deepEqual(
+      [value('k', 'f'), value('k', 'g'), value('k', 'h'), value('x', 'f')],
+      ['one', 'two', undefined, undefined],
+    );
+    assert.equal(l1.get('k', 'f')?.ageMs, 5);
+  });
+
+  it('stays within its bytes, whatever is put into it: values, fields, keys', () => {
+    const { l1, put } = open({ maxBytes: 100_000 });
+    for (let i = 0; i < 2_000; i += 1) put(`k${i % 50}`, `f${i % 7}`, 'x'.repeat(i % 3_000));
+    assert.ok(l1.bytes <= 100_000);
+    for (let i = 0; i < 100; i += 1) put('k', `${i}`.padEnd(8_000), 'x');
+    assert.ok(l1.bytes <= 100_000);
+    const { l1: named, put: putNamed } = open({ maxBytes: 100_000 });
+    for (let i = 0; i < 10; i += 1) putNamed('k', `${i}`.padEnd(8_000), 'x');
+    assert.ok(named.bytes >= 80_000, 'names of 8 KB are counted');
+  });
+
+  it('forgets a key when anybody says so', () => {
+    const { hub, put, value } = open();
+    put('k', 'f', 'one');
+    put('other', 'f', 'two');
+    hub.invalidate('k');
+    assert.deepEqual([value('k'), value('other')], [undefined, 'two']);
+  });
+
+  it('does not take what was withdrawn while it was read', () => {
+    const { l1, hub, clock, put, value } = open();
+    const mark = l1.mark();
+    hub.invalidate('k');
+    l1.put('k', 'f', 'late', mark);
+    assert.equal(value('k'), undefined);
+    clock.ms += 1;
+    put('k', 'f', 'new');
+    assert.equal(value('k'), 'new');
+  });
+
+  it('serves for its bound while the channel is down, and no longer', () => {
+    const { hub, clock, put, value } = open();
+    put('k', 'f', 'one');
+    clock.ms += 600_000;
+    assert.equal(value('k'), 'one', 'the channel is up: no bound');
+    hub.down();
+    clock.ms += 60_000;
+    assert.equal(value('k'), 'one');
+    clock.ms += 1;
+    assert.equal(value('k'), undefined);
+    put('k', 'f', 'two');
+    clock.ms += 60_000;
+    assert.equal(value('k'), 'two', 'what was read since counts from its reading');
+    clock.ms += 1;
+    assert.equal(value('k'), undefined);
+  });
+
+  it('trusts nothing of a former life of the channel: a message may have been missed', () => {
+    const { l1, hub, put, value } = open();
+    put('k', 'f', 'one');
+    const mark = l1.mark();
+    hub.down();
+    hub.up();
+    l1.put('x', 'f', 'read before', mark);
+    assert.deepEqual([value('k'), value('x')], [undefined, undefined]);
+    put('k', 'f', 'two');
+    assert.equal(value('k'), 'two');
+  });
+
+  it('serves nothing unverified when its bound is 0', () => {
+    const { hub, clock, put, value } = open({ maxUnverifiedMs: 0 });
+    put('k', 'f', 'one');
+    hub.down();
+    clock.ms += 1;
+    assert.equal(value('k'), undefined);
+  });
+});

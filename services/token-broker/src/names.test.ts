@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { createSecretKey } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { ConfigError } from '@onbehalf/chassis/config';
+import fc from 'fast-check';
+import { createNames, indexKeyOf, shortName } from './names.ts';
+
+const key = (fill: number) => createSecretKey(Buffer.alloc(32, fill));
+const names = createNames(key(1), 'ob:v1:');
+const tagOf = (name: string) => /\{([^}]+)\}/.exec(name)?.[1];
+
+describe('names', () => {
+  it('hold nothing of what they name', () => {
+    const all = [
+      names.account('web', 'canary.tenant'),
+      names.obo('web', 'canary'),
+      names.app('web', 'canary'),
+      names.sid('web', 'canary'),
+      names.user('canary.tenant'),
+      names.ended('canary.tenant'),
+      names.code('web', 'canary'),
+      names.oboParty('web', 'canary', 'canary'),
+    ];
+    for (const name of all) assert.doesNotMatch(name, /canary|web|tenant/);
+    assert.equal(new Set(all.map(tagOf)).size, all.length - 1, 'only user and ended share their tag');
+  });
+
+  it('are the same for the same, and only for the same', () => {
+    const part = fc.string({ maxLength: 6 });
+    fc.assert(
+      fc.property(part, part, part, part, (a, b, c, d) => {
+        assert.equal(names.account(a, b) === names.account(c, d), a === c && b === d);
+        assert.notEqual(tagOf(names.account(a, b)), tagOf(names.sid(a, b)));
+        assert.notEqual(tagOf(names.account(a, b)), tagOf(names.obo(a, b)));
+      }),
+    );
+    assert.notEqual(names.account('ab', 'c'), names.account('a', 'bc'));
+    assert.notEqual(names.account('a","b', 'c'), names.account('a', 'b","c'));
+  });
+
+  it('change with the index key', () => {
+    assert.notEqual(names.account('a', 'b'), createNames(key(2), 'ob:v1:').account('a', 'b'));
+  });
+
+  it("put a partition's lease and refusals on the partition's node of a cluster", () => {
+    const account = names.account('web', 'a.b');
+    for (const other of [names.lease(account, 't:1'), names.throttle(account, 't:1')]) {
+      assert.equal(tagOf(other), tagOf(account));
+    }
+  });
+
+  it('have a short form for audit lines that tells them apart', () => {
+    assert.match(shortName(names.account('web', 'a.b')), /^[0-9a-f]{12}$/);
+    assert.notEqual(shortName(names.account('web', 'a.b')), shortName(names.account('web', 'a.c')));
+  });
+
+  it('need an index key', () => {
+    assert.throws(() => indexKeyOf({ current: 'k', keys: new Map() }), ConfigError);
+  });
+});
