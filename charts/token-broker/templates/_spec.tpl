@@ -10,9 +10,11 @@ env:
   {{- with .Values.callers.caConfigMap }}
   CALLERS_CA_FILE: {{ empty .name | ternary "" (printf "/etc/ssl/callers/%s" .key) | toJson }}
   {{- end }}
+  CALLERS_RATE: {{ .Values.callers.rate | toJson }}
   SEALING_KEYS_DIR: /var/run/secrets/onbehalf/sealing
   REDIS_URL: {{ required "redis.url is required, e.g. rediss://redis.example.com:6380" $redis.url | toJson }}
   REDIS_MODE: {{ $redis.mode | toJson }}
+  REDIS_KEY_PREFIX: {{ $redis.keyPrefix | toJson }}
   REDIS_AUTH: {{ $redis.auth.type | toJson }}
   {{- with $redis.auth }}
   {{- if eq .type "password" }}
@@ -20,6 +22,7 @@ env:
   REDIS_PASSWORD_FILE: /var/run/secrets/onbehalf/redis/{{ .existingSecret.key }}
   {{- else if eq .type "entra" }}
   REDIS_ENTRA_CLIENT_ID: {{ .clientId | toJson }}
+  REDIS_ENTRA_TENANT_ID: {{ .tenantId | default $.Values.global.entra.tenantId | toJson }}
   {{- end }}
   {{- end }}
   {{- with $redis.caConfigMap }}
@@ -34,6 +37,8 @@ env:
   {{- end }}
   SESSION_IDLE_SECONDS: {{ .Values.session.idleSeconds | toJson }}
   SESSION_ABSOLUTE_SECONDS: {{ .Values.session.absoluteSeconds | toJson }}
+  SESSIONS_PER_ACCOUNT: {{ .Values.session.perAccount | toJson }}
+  SESSION_RATE: {{ .Values.session.rate | toJson }}
   L1_MAX_BYTES: {{ .Values.l1.maxBytes | toJson }}
   L1_MAX_UNVERIFIED_SECONDS: {{ .Values.l1.maxUnverifiedSeconds | toJson }}
 files:
@@ -62,7 +67,9 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
 {{- if eq .type "federated" }}{{ $ids = append $ids $client.clientId }}{{ end }}
 {{- end }}
 {{- end }}
-{{- if eq .Values.redis.auth.type "entra" }}{{ $ids = append $ids .Values.redis.auth.clientId }}{{ end }}
+{{- with .Values.redis.auth }}
+{{- if eq .type "entra" }}{{ $ids = append $ids .clientId }}{{ end }}
+{{- end }}
 {{- with $ids }}{{ first . }}{{ end }}
 {{- end }}
 
@@ -83,14 +90,16 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
       defaultMode: 0440
       sources: {{- . | nindent 8 }}
 {{- end }}
-{{- if eq .Values.redis.auth.type "password" }}
+{{- with .Values.redis.auth }}
+{{- if eq .type "password" }}
 - name: redis
   path: /var/run/secrets/onbehalf/redis
   source:
     secret:
-      secretName: {{ .Values.redis.auth.existingSecret.name }}
+      secretName: {{ .existingSecret.name }}
       defaultMode: 0440
-      items: [{key: {{ .Values.redis.auth.existingSecret.key }}, path: {{ .Values.redis.auth.existingSecret.key }}}]
+      items: [{key: {{ .existingSecret.key }}, path: {{ .existingSecret.key }}}]
+{{- end }}
 {{- end }}
 {{- with .Values.tls.existingSecret.name }}
 - name: tls

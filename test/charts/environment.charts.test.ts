@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import type { KubernetesObject, V1ConfigMap, V1Deployment } from '@kubernetes/client-node';
+import * as downstreamApi from '../../services/downstream-api/src/config.ts';
+import { clientsSchema } from '../../services/token-broker/src/clients.ts';
+import * as tokenBroker from '../../services/token-broker/src/config.ts';
+import { apisSchema } from '../../services/web-frontend/src/apis.ts';
+import * as webFrontend from '../../services/web-frontend/src/config.ts';
+import { copyCharts, objectsOf, ofKind, render, scenarios } from './render.ts';
+
+const services = { 'web-frontend': webFrontend, 'token-broker': tokenBroker, 'downstream-api': downstreamApi };
+const all = (await scenarios()).filter(({ chart }) => chart !== 'dev');
+
+/** A pod listens on every address, which is what an unset key means. */
+const neverRendered = ['BIND_ADDRESS'];
+
+/** Node's and OpenTelemetry's own words, what they stand on, and the switch that loads telemetry before any config. */
+const foreign = /^(NODE_|OTEL_|K8S_|METRICS_ENABLED$|EXTRA_ENV$)/;
+
+describe('the environment of a pod', () => {
+  const rendered = new Map<string, KubernetesObject[]>();
+  before(async () => {
+    const charts = await copyCharts();
+    for (const scenario of all) rendered.set(scenario.name, objectsOf(await render(charts, scenario)));
+  });
+
+  /** Every scenario's environment of a service, by scenario. */
+  function environments(service: string): [string, { name: string; value?: string }[]][] {
+    return all.flatMap(({ name }) => {
+      const container = ofKind<V1Deployment>(rendered.get(name) ?? [], 'Deployment')
+        .flatMap(({ spec }) => spec?.template.spec?.containers ?? [])
+        .find((one) => one.name === service);
+      return container ? [[name, container.env ?? []] as [string, { name: string; value?: string }[]]] : [];
+    });
+  }
+
+  for (const [service, { environment, readConfig }] of Object.entries(services)) {
+    it(`of ${service} has the keys of its config, and its config has no other`, () => {
+      const keys = Object.keys(environment.shape).filter((key) => !neverRendered.includes(key));
+      const found = environments(service).flatMap(([, env]) => env.map(({ name }) => name));
+      const own = [...new Set(found)].filter((name) => !foreign.test(name));
+      assert.deepEqual(own.sort(), keys.sort());
+    });
+
+    it(`of ${service} is taken by its config in every scenario`, () => {
+      assert.ok(environments(service).length > 10);
+      for (const [scenario, env] of environments(service)) {
+        const values = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+        // The webhook brings this one when the pod is made.
+        if (scenario === 'onbehalf/aks-webhook') values.AZURE_FEDERATED_TOKEN_FILE = '/var/run/secrets/azure/token';
+        assert.doesNotThrow(() => readConfig(values), scenario);
+      }
+    });
+
+    it(`of ${service} names no key twice and refers only to keys before it`, () => {
+      for (const [scenario, env] of environments(service)) {
+        const names = env.map(({ name }) => name);
+        assert.equal(new Set(names).size, names.length, scenario);
+        env.forEach(({ value = '' }, at) => {
+          for (const [, reference] of value.matchAll(/\$\((\w+)\)/g)) {
+            assert.ok(names.slice(0, at).includes(reference ?? ''), `${scenario}: ${reference}`);
+          }
+        });
+      }
+    });
+  }
+
+  it('has no word of telemetry unless an endpoint is given', () => {
+    const withOtel = environments('token-broker').filter(([, env]) => env.some(({ name }) => name.startsWith('OTEL_')));
+    assert.deepEqual(withOtel.map(([scenario]) => scenario).sort(), ['onbehalf/cilium', 'onbehalf/kind', 'token-broker/kind']);
+  });
+
+  it('comes with files that the services take', () => {
+    const files = all.flatMap(({ name }) =>
+      ofKind<V1ConfigMap>(rendered.get(name) ?? [], 'ConfigMap').flatMap(({ data }) => Object.entries(data ?? {})),
+    );
+    const schemas = { 'clients.json': clientsSchema, 'apis.json': apisSchema };
+    for (const [file, schema] of Object.entries(schemas)) {
+      const contents = files.filter(([name]) => name === file).map(([, content]) => content);
+      assert.ok(contents.length > 10, file);
+      for (const content of contents) assert.doesNotThrow(() => schema.parse(JSON.parse(content)), content);
+    }
+  });
+
+  it('fills in what the release knows: subjects and redirect URIs', () => {
+    const data = ofKind<V1ConfigMap>(rendered.get('onbehalf/facts') ?? [], 'ConfigMap').find((map) => map.data?.['clients.json']);
+    const clients = JSON.parse(data?.data?.['clients.json'] ?? '');
+    assert.deepEqual(clients.web.subjects, ['system:serviceaccount:onbehalf:web-frontend']);
+    assert.deepEqual(clients.web.redirectUris, ['https://signin.example.com/auth/callback']);
+    assert.deepEqual(clients.api.subjects, ['system:serviceaccount:onbehalf:downstream-api']);
+  });
+});

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { stringify } from 'yaml';
+import type { HelmVersion } from './helm.ts';
+import { copyCharts, render, type Scenario, scenarios } from './render.ts';
+
+const all = await scenarios();
+const named = (name: string) => all.find((scenario) => scenario.name === name) as Scenario;
+
+/** Values that must be refused, each alone, and the key the refusal must name. */
+const wrong: Record<string, [values: object, names: string][]> = {
+  'web-frontend/alone': [
+    [{ replica: 2 }, 'replica'],
+    [{ replicas: 0 }, 'replicas'],
+    [{ replicas: '2' }, 'replicas'],
+    [{ replicas: 2.5 }, 'replicas'],
+    [{ image: { repo: 'a' } }, 'repo'],
+    [{ image: { tag: 'latest' } }, 'tag'],
+    [{ image: { digest: 'sha256:abc' } }, 'digest'],
+    [{ image: { repository: 'Upper' } }, 'repository'],
+    [{ resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '100 milli', memory: '1Gi' } } }, 'cpu'],
+    [{ resources: { limits: { gpu: 1 } } }, 'gpu'],
+    [{ autoscaling: { enable: true } }, 'enable'],
+    [{ autoscaling: { targetCpuPercent: 101 } }, 'targetCpuPercent'],
+    [{ keda: { triggers: [{ type: 'cron' }] } }, 'metadata'],
+    [{ pdb: { minAvailable: 1 } }, 'minAvailable'],
+    [{ serviceAccount: { name: 'Not A Name' } }, 'name'],
+    [{ log: { level: 'verbose' } }, 'level'],
+    [{ shutdownDelayMs: -1 }, 'shutdownDelayMs'],
+    [{ drainMs: 60_000 }, 'drainMs'],
+    [{ entra: { clientId: 'not-a-guid' } }, 'clientId'],
+    [{ entra: { tenantId: '' } }, 'tenantId'],
+    [{ session: { existingSecret: 'web-session' } }, 'existingSecret'],
+    [{ session: { secret: 'plain' } }, 'secret'],
+    [{ broker: { url: 'token-broker:8080' } }, 'url'],
+    [{ apis: { orders: { scopes: 'one two' } } }, 'scopes'],
+    [{ apis: { orders: { scopes: [] } } }, 'scopes'],
+    [{ apis: { orders: { routes: [{ methods: ['TRACE'], path: '/' }] } } }, 'methods'],
+    [{ apis: { Orders: { scopes: ['a'] } } }, 'Orders'],
+    [{ cookie: { sameSite: 'none' } }, 'sameSite'],
+    [{ responseMode: 'fragment' }, 'responseMode'],
+    [{ keyVault: { name: 'under_score' } }, 'name'],
+    [{ networkPolicy: { from: [] } }, 'from'],
+    [{ networkPolicy: { enabled: false } }, 'enabled'],
+    [{ extraEnv: { A: 'b' } }, 'extraEnv'],
+    [{ extraEnv: [{ value: 'b' }] }, 'name'],
+    [{ podLabels: { a: 1 } }, 'podLabels'],
+    [{ global: { publicBaseUrl: 'http://signin.example.com' } }, 'publicBaseUrl'],
+    [{ global: { publicBaseUrl: 'https://signin.example.com/' } }, 'publicBaseUrl'],
+    [{ global: { entra: { authorityHost: 'https://login.example.com' } } }, 'authorityHost'],
+    [{ global: { entra: { tenantId: 'common' } } }, 'tenantId'],
+    [{ global: { image: { tags: 'x' } } }, 'tags'],
+    [{ global: { image: { pullPolicy: 'Sometimes' } } }, 'pullPolicy'],
+    [{ global: { otel: { protocol: 'grpc' } } }, 'protocol'],
+    [{ global: { metrics: { podMonitor: { apiVersion: 'v1' } } } }, 'apiVersion'],
+    [{ global: { networkPolicy: { flavor: 'calico' } } }, 'flavor'],
+    [{ global: { networkPolicy: { enable: true } } }, 'enable'],
+    [{ autoscaling: { enabled: true } }, 'exclude each other'],
+    [{ shutdownDelayMs: 20_000, drainMs: 20_000 }, '35000'],
+  ],
+  'token-broker/alone': [
+    [{ clients: { orders: { clientID: 'x' } } }, 'clientID'],
+    [{ clients: { orders: { clientId: 'x' } } }, 'clientId'],
+    [{ clients: { orders: { tenantId: 'common' } } }, 'tenantId'],
+    [{ clients: { orders: { grants: ['password'] } } }, 'grants'],
+    [{ clients: { orders: { subjects: ['orders'] } } }, 'subjects'],
+    [{ clients: { orders: { credentials: [] } } }, 'credentials'],
+    [{ clients: { orders: { credentials: [{ type: 'secret', value: 'plain' }] } } }, 'credentials'],
+    [{ clients: { orders: { credentials: [{ type: 'federated', existingSecret: { name: 'a', key: 'b' } }] } } }, 'credentials'],
+    [{ clients: { orders: { credentials: [{ type: 'certificate', existingSecret: { name: 'a' } }] } } }, 'credentials'],
+    [{ clients: { orders: { permissions: ['admin'] } } }, 'permissions'],
+    [{ callers: { issuer: 'kubernetes' } }, 'issuer'],
+    [{ callers: { caConfigMap: 'ca' } }, 'caConfigMap'],
+    [{ sealing: { key: 'plain' } }, 'key'],
+    [{ redis: { url: 'rediss://user:password@redis.example.com:6380' } }, 'url'],
+    [{ redis: { url: 'https://redis.example.com' } }, 'url'],
+    [{ redis: { mode: 'sentinel' } }, 'mode'],
+    [{ redis: { auth: { type: 'entra' } } }, 'auth'],
+    [{ redis: { auth: { type: 'password', password: 'plain' } } }, 'auth'],
+    [{ redis: { egressCidrs: ['10.0.0.1'] } }, 'egressCidrs'],
+    [{ federation: { webhook: 'yes' } }, 'webhook'],
+    [{ l1: { maxBytes: '64Mi' } }, 'maxBytes'],
+    [{ l1: { maxUnverifiedSeconds: 601 } }, 'maxUnverifiedSeconds'],
+    [{ session: { idleSeconds: 1 } }, 'idleSeconds'],
+  ],
+  'downstream-api/alone': [
+    [{ entra: { audience: 'api://onbehalf' } }, 'audience'],
+    [{ entra: { tenants: ['organizations'] } }, 'tenants'],
+    [{ graph: { url: 'https://graph.microsoft.com' } }, 'url'],
+    [{ graph: { baseUrl: 'https://graph.microsoft.com/v1.0' } }, 'baseUrl'],
+  ],
+  'onbehalf/facts': [
+    [{ gatway: {} }, 'gatway'],
+    [{ gateway: { class: 'x' } }, 'class'],
+    [{ gateway: { tls: { keyVaultCertUri: 'signin' } } }, 'keyVaultCertUri'],
+    [{ gateway: { tls: { keyVaultCertUri: 'https://a.vault.azure.net/certificates/b' } } }, 'gateway.tls.serviceAccount'],
+    [{ gateway: { tls: { secretName: '' } } }, 'gateway.tls.secretName'],
+    [{ gateway: { create: false } }, 'gateway.parentRefs'],
+    [{ alerts: true }, 'alerts'],
+    [{ 'token-broker': { redis: { uri: 'x' } } }, 'uri'],
+    [{ 'web-frontend': { cookies: {} } }, 'cookies'],
+  ],
+  'dev/kind': [
+    [{ valkey: { persistence: true } }, 'persistence'],
+    [{ entraEmulator: { browserOrigin: 'localhost' } }, 'browserOrigin'],
+  ],
+};
+
+/** What no default can know: a bare install fails and says which key. */
+const required: [scenario: string, unset: object, names: string][] = [
+  ['web-frontend/alone', { global: { publicBaseUrl: '' } }, 'global.publicBaseUrl is required'],
+  ['web-frontend/alone', { global: { entra: { tenantId: '' } } }, 'global.entra.tenantId is required'],
+  ['web-frontend/alone', { entra: { clientId: '' } }, 'entra.clientId is required'],
+  ['web-frontend/alone', { session: { existingSecret: { name: '' } } }, 'session.existingSecret.name is required'],
+  ['web-frontend/alone', { keyVault: { enabled: true } }, 'keyVault.clientId is required'],
+  ['token-broker/alone', { clients: { orders: null } }, 'clients is required'],
+  ['token-broker/alone', { callers: { issuer: '' } }, 'callers.issuer is required'],
+  ['token-broker/alone', { sealing: { existingSecret: { name: '' } } }, 'sealing.existingSecret.name is required'],
+  ['token-broker/alone', { redis: { url: '' } }, 'redis.url is required'],
+  ['downstream-api/alone', { entra: { audience: '' } }, 'entra.audience is required'],
+  ['onbehalf/facts', { 'token-broker': { clients: { web: { clientId: '' } } } }, 'clients.web.clientId is required'],
+  ['dev/kind', { valkey: { existingSecret: { name: '' } } }, 'valkey.existingSecret.name is required'],
+];
+
+for (const version of ['4.1.4', '3.17.2'] as HelmVersion[]) {
+  describe(`Helm ${version} refuses`, () => {
+    let charts: string;
+    before(async () => {
+      charts = await copyCharts(version);
+    });
+    for (const [scenario, rows] of Object.entries(wrong)) {
+      for (const [set, names] of rows) {
+        it(`${scenario} with ${stringify(set, { collectionStyle: 'flow' }).trim()}`, async () => {
+          await assert.rejects(render(charts, named(scenario), { version, set }), ({ message }: Error) => message.includes(names));
+        });
+      }
+    }
+    for (const [scenario, set, names] of required) {
+      it(`${scenario} when ${names}`, async () => {
+        await assert.rejects(render(charts, named(scenario), { version, set }), ({ message }: Error) => message.includes(names));
+      });
+    }
+  });
+}

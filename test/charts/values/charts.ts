@@ -1,0 +1,179 @@
+import { z } from 'zod';
+import { devGlobalValues, globalValues } from './global.ts';
+import { keyVault, networkPolicy, serviceValues } from './service.ts';
+import {
+  anything,
+  configMapFile,
+  dnsName,
+  guid,
+  image,
+  list,
+  optional,
+  origin,
+  resources,
+  scope,
+  secretFile,
+  secretName,
+  section,
+  text,
+  url,
+  whole,
+  words,
+} from './words.ts';
+
+const apiName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
+const clientName = z.string().regex(/^[a-z0-9-]{1,40}$/);
+
+const webFrontend = section({
+  ...serviceValues,
+  entra: section({ clientId: optional(guid) }),
+  session: section({ existingSecret: secretName }),
+  broker: section({ url: optional(url) }),
+  apis: z.record(
+    apiName,
+    section({
+      url: optional(url),
+      scopes: list(scope).min(1),
+      routes: list(
+        z.strictObject({
+          methods: list(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])).min(1),
+          path: z.string().regex(/^\//),
+          scopes: list(scope).min(1).optional(),
+        }),
+      ),
+    }),
+  ),
+  cookie: section({ sameSite: optional(z.enum(['lax', 'strict'])) }),
+  responseMode: optional(z.enum(['query', 'form_post'])),
+  trustedProxies: text,
+  publicRate: section({ perSecond: optional(whole(1, 100_000)), burst: optional(whole(1, 100_000)) }),
+  keyVault,
+  networkPolicy: section({ ...networkPolicy, from: list(anything).min(1) }),
+});
+
+const credential = z.union([
+  z.strictObject({ type: z.literal('federated') }),
+  z.strictObject({ type: z.enum(['certificate', 'secret']), existingSecret: secretFile }),
+]);
+
+const client = section({
+  tenantId: optional(z.union([guid, z.literal('organizations')])),
+  clientId: optional(guid),
+  serviceAccounts: list(dnsName),
+  subjects: list(z.string().regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/)),
+  credentials: list(credential).min(1),
+  grants: list(
+    z.enum([
+      'authorization_code',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      'client_credentials',
+    ]),
+  ).min(1),
+  scopes: list(scope),
+  redirectUris: list(url),
+  permissions: list(z.enum(['operator'])),
+});
+
+const redisAuth = z.union([
+  z.strictObject({ type: z.literal('none') }),
+  z.strictObject({ type: z.literal('entra'), clientId: guid, tenantId: optional(guid).optional() }),
+  z.strictObject({ type: z.literal('password'), username: text.optional(), existingSecret: secretFile }),
+]);
+
+const tokenBroker = section({
+  ...serviceValues,
+  broker: section({ url: optional(url) }),
+  clients: z.record(clientName, client),
+  callers: section({
+    issuer: optional(url),
+    jwksUri: optional(url),
+    audience: text,
+    caConfigMap: configMapFile,
+    rate: optional(whole(1, 1_000_000)),
+  }),
+  sealing: section({ existingSecret: secretName }),
+  redis: section({
+    // No user and no password: an address ends up in logs.
+    url: optional(z.string().regex(/^rediss?:\/\/[^@/\s]+$/)),
+    mode: optional(z.enum(['standalone', 'cluster'])),
+    keyPrefix: optional(z.string().regex(/^[a-z0-9:_-]{1,40}$/)),
+    auth: redisAuth,
+    caConfigMap: configMapFile,
+    podSelector: words,
+    egressCidrs: list(z.string().regex(/^[0-9a-fA-F.:]+\/[0-9]{1,3}$/)),
+  }),
+  federation: section({ webhook: z.boolean() }),
+  tls: section({ existingSecret: secretName }),
+  session: section({
+    idleSeconds: optional(whole(60, 604_800)),
+    absoluteSeconds: optional(whole(60, 2_592_000)),
+    perAccount: optional(whole(1, 1_000)),
+    rate: optional(whole(1, 1_000_000)),
+  }),
+  l1: section({ maxBytes: optional(whole(1_048_576, 2 ** 40)), maxUnverifiedSeconds: optional(whole(0, 600)) }),
+  keyVault,
+  networkPolicy: section(networkPolicy),
+});
+
+const downstreamApi = section({
+  ...serviceValues,
+  entra: section({ audience: optional(guid), tenants: list(guid), allowedClients: list(guid) }),
+  broker: section({ url: optional(origin) }),
+  graph: section({ baseUrl: optional(origin) }),
+  networkPolicy: section(networkPolicy),
+});
+
+/** Helm holds the services' own values against the services' own schemas. */
+const onbehalf = section({
+  global: globalValues,
+  common: anything,
+  'web-frontend': anything,
+  'token-broker': anything,
+  'downstream-api': anything,
+  gateway: section({
+    create: z.boolean(),
+    className: dnsName,
+    parentRefs: list(z.looseObject({ name: dnsName })),
+    tls: section({
+      secretName: optional(dnsName),
+      keyVaultCertUri: optional(z.string().regex(/^https:\/\/[^/\s]+\/certificates\/[^/\s]+$/)),
+      serviceAccount: optional(dnsName),
+    }),
+  }),
+  alerts: section({ enabled: z.boolean() }),
+  dashboards: section({ enabled: z.boolean() }),
+  extraObjects: serviceValues.extraObjects,
+  commonLabels: words,
+  nameOverride: optional(dnsName),
+  fullnameOverride: optional(dnsName),
+});
+
+const dev = section({
+  global: devGlobalValues,
+  common: anything,
+  valkey: section({ image, existingSecret: secretName }),
+  entraEmulator: section({
+    image,
+    browserOrigin: origin,
+    tls: section({ existingSecret: secretName }),
+    env: words,
+  }),
+  traceViewer: section({ image }),
+  issuerDiscovery: section({ bind: z.boolean() }),
+  resources,
+  commonLabels: words,
+  nameOverride: optional(dnsName),
+  fullnameOverride: optional(dnsName),
+});
+
+/** The values each chart takes: `values.schema.json` is made of these. */
+export const charts = {
+  'web-frontend': webFrontend,
+  'token-broker': tokenBroker,
+  'downstream-api': downstreamApi,
+  onbehalf,
+  dev,
+};
+
+export type ChartName = keyof typeof charts;

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { anything, dnsName, guid, list, optional, section, secretKey, tag, text, url, words } from './words.ts';
+
+/** The clouds of Microsoft; development has an emulator anywhere. */
+const authorityHost = z.string().regex(
+  /^https:\/\/(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|(localhost|127\.0\.0\.1|[a-z0-9-]*entra-emulator)(\.[a-z0-9.-]+)?(:[0-9]+)?)$/,
+);
+
+/** https, but for one machine's own browser: other browsers refuse the cookies. */
+const publicBaseUrl = z
+  .string()
+  .regex(/^(https:\/\/[^/\s?#@]+|http:\/\/(localhost|[a-z0-9-]+\.localhost|127\.0\.0\.1)(:[0-9]+)?)$/);
+
+const pullPolicy = z.enum(['Always', 'IfNotPresent', 'Never']);
+const imageShape = { registry: text, tag: optional(tag), pullPolicy, pullSecrets: list(dnsName) };
+const networkShape = { enabled: z.boolean(), dns: list(anything).min(1) };
+
+/** Open at its root, since other charts have globals of their own; each section of ours is strict. */
+export const globalValues = z
+  .looseObject({
+    publicBaseUrl: optional(publicBaseUrl),
+    entra: section({ authorityHost, tenantId: optional(z.union([guid, z.literal('organizations')])) }),
+    image: section(imageShape),
+    otel: section({
+      endpoint: optional(url),
+      protocol: z.enum(['http/protobuf', 'http/json']),
+      tracesSampler: optional(
+        z.enum([
+          'always_on',
+          'always_off',
+          'traceidratio',
+          'parentbased_always_on',
+          'parentbased_always_off',
+          'parentbased_traceidratio',
+        ]),
+      ),
+      tracesSamplerArg: text,
+      resourceAttributes: list(z.string().regex(/^[a-z][a-z0-9._]*=[^,=\s]+$/)),
+      peer: anything,
+    }),
+    metrics: section({
+      enabled: z.boolean(),
+      from: list(anything).min(1),
+      podMonitor: section({
+        enabled: z.boolean(),
+        apiVersion: z.enum(['monitoring.coreos.com/v1', 'azmonitoring.coreos.com/v1']),
+        interval: z.string().regex(/^[0-9]+(s|m)$/),
+        labels: words,
+      }),
+    }),
+    networkPolicy: section({
+      ...networkShape,
+      flavor: z.enum(['kubernetes', 'cilium']),
+      ipv6: z.boolean(),
+      extraEgress: list(anything),
+    }),
+    extraCa: section({ configMap: optional(dnsName), key: secretKey }),
+  })
+  .partial();
+
+export const devGlobalValues = z
+  .looseObject({ image: section(imageShape), networkPolicy: section(networkShape).loose() })
+  .partial();
