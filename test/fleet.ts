@@ -2,6 +2,8 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient } from 'redis';
 import { createEmulator, type Emulator } from '../services/entra-emulator/src/emulator.ts';
 import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
 import { answers, type Child, startChild } from './child.ts';
@@ -22,13 +24,19 @@ const redirectUri = 'http://localhost:3000/auth/callback';
 type FleetOptions = {
   name: string;
   brokers?: number;
-  /** How many people `load1`, `load2` … there are. */
+  /** How many people `load00001`, `load00002` … there are. */
   people?: number;
   env?: Record<string, string>;
+  /** Puts a relay before Redis, to cut and freeze it. It shares this process: not for load. */
+  relayed?: boolean;
   /** In place of an own Redis: what the brokers are told of another one, e.g. a Redis Cluster. */
   redisEnv?: (stateDir: string) => Promise<Record<string, string>>;
   /** Scopes beyond the usual that the client `web` may ask for. */
   scopes?: string[];
+  /** Changes the emulator's seed, e.g. by further scopes of an API. */
+  seed?: (usual: ReturnType<typeof withPeople>) => object;
+  /** Changes the brokers' clients; `directory` is there for files of theirs. */
+  clients?: (usual: ReturnType<typeof clients>, emulator: Emulator, directory: string) => object;
 };
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown>; ms: number };
@@ -44,6 +52,8 @@ export type Fleet = AsyncDisposable & {
   cluster: Cluster;
   /** Sends a form to one broker as one of the clients. */
   post(broker: number, path: string, fields: Record<string, string>, as?: string): Promise<Answer>;
+  /** Brings a person to the point where the code is to be redeemed; gives the form that does it. */
+  startSignIn(user: string, tenant?: string): Promise<{ fields: Record<string, string> }>;
   /** Signs a person in by the code grant; gives the session token. */
   signIn(user: string, broker?: number): Promise<string>;
   exchange(broker: number, session: string, scope?: string, more?: Record<string, string>): Promise<Answer>;
@@ -51,13 +61,21 @@ export type Fleet = AsyncDisposable & {
   admin(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Token POSTs the emulator saw since the last `DELETE /counters`, by its name of the grant. */
   calls(grantName?: string): Promise<number>;
+  /** Looks into this fleet's Redis, past the relay. */
+  redisCommand(args: string[]): Promise<unknown>;
+  /** The fleet's keys that match, e.g. `session:*`, with their prefix. */
+  keys(pattern: string): Promise<string[]>;
+  /** Waits until it is so, for at most 15 s. */
+  until(condition: () => Promise<boolean>): Promise<void>;
   startBroker(): Promise<{ url: string; child: Child; admin: string }>;
 };
 
 /** Opens a fleet; disposing ends every process of it. */
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const { name, brokers = 3, people = 0, env = {} } = options;
-  await using opened = new AsyncDisposableStack();
+  const opened = new AsyncDisposableStack();
+  await using _untilWhole = { [Symbol.asyncDispose]: () => (whole ? Promise.resolve() : opened.disposeAsync()) };
+  let whole = false;
   const logDir = join('out', name);
   const stateDir = await mkdtemp(join(tmpdir(), 'onbehalf-'));
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
@@ -66,14 +84,15 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     stateDir: join(stateDir, 'emulator'),
     signing: 'load',
     federatedIssuers: [{ issuer: cluster.issuer }],
-    seed: people > 0 ? withPeople(people) : undefined,
+    seed: options.seed?.(withPeople(people)) ?? withPeople(people),
   });
   opened.use(emulator);
   const prefix = `t:${randomBytes(6).toString('hex')}:`;
   const redis = options.redisEnv ? undefined : opened.use(await openRedis({ cacheDir: '.cache', logDir }));
-  const relay = redis && opened.use(await openRelay(redis));
+  const relay = redis && options.relayed ? opened.use(await openRelay(redis)) : undefined;
   const mounted = await mountFiles(join(stateDir, 'redis'), { password: redis?.password ?? '' });
   const jobSecret = join(await mountFiles(join(stateDir, 'job'), { secret: 'job-secret' }), 'secret');
+  const usual = clients(emulator, jobSecret, options.scopes ?? []);
   const environment = {
     PATH: process.env.PATH ?? '',
     NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem'),
@@ -82,7 +101,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     DRAIN_MS: '2000',
     LOG_LEVEL: 'debug',
     ENTRA_AUTHORITY_HOST: emulator.origin,
-    CLIENTS_FILE: await mountJson(stateDir, 'clients.json', clients(emulator, jobSecret, options.scopes ?? [])),
+    CLIENTS_FILE: await mountJson(stateDir, 'clients.json', options.clients?.(usual, emulator, stateDir) ?? usual),
     CALLERS_ISSUER: cluster.issuer,
     SEALING_KEYS_DIR: await mountKeyRing(join(stateDir, 'sealing')),
     AZURE_FEDERATED_TOKEN_FILE: await cluster.mountToken({
@@ -91,12 +110,19 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       audience: 'api://AzureADTokenExchange',
     }),
     REDIS_KEY_PREFIX: prefix,
-    ...(redis && { REDIS_URL: `redis://127.0.0.1:${relay?.port}` }),
+    ...(redis && { REDIS_URL: `redis://${redis.host}:${relay?.port ?? redis.port}` }),
     ...(redis?.password && { REDIS_AUTH: 'password', REDIS_PASSWORD_FILE: join(mounted, 'password') }),
     ...(redis?.username && { REDIS_USERNAME: redis.username }),
     ...(await options.redisEnv?.(stateDir)),
     ...env,
   };
+
+  const looker = redis && openLooker(redis);
+  if (looker) {
+    looker.on('error', () => {});
+    await looker.connect();
+    opened.defer(() => looker.destroy());
+  }
 
   const startBroker = async () => {
     const [port, adminPort] = [await freePort(), await freePort()];
@@ -115,7 +141,6 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   };
   const started = await Promise.all(Array.from({ length: brokers }, startBroker));
   const assertions = new Map<string, Promise<string>>();
-  const owned = { use: opened };
 
   const fleet: Omit<Fleet, typeof Symbol.asyncDispose> = {
     ...{ brokers: started, emulator, redis, relay, prefix, stateDir, cluster, startBroker },
@@ -136,15 +161,14 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const body = (await response.json()) as Record<string, unknown>;
       return { status: response.status, headers: response.headers, body, ms: performance.now() - startedMs };
     },
+    async startSignIn(user, tenant = emulator.ids.tenants.contoso) {
+      const code_verifier = randomBytes(32).toString('base64url');
+      const code = await authorize(emulator, { user, tenant, verifier: code_verifier });
+      return { fields: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier } };
+    },
     async signIn(user, broker = 0) {
-      const verifier = randomBytes(32).toString('base64url');
-      const code = await authorize(emulator, user, verifier);
-      const answer = await fleet.post(broker, '/oauth2/token', {
-        grant_type: 'authorization_code',
-        code,
-        redirect_uri: redirectUri,
-        code_verifier: verifier,
-      });
+      const { fields } = await fleet.startSignIn(user);
+      const answer = await fleet.post(broker, '/oauth2/token', fields);
       if (answer.status !== 200) throw new Error(`sign-in failed: ${JSON.stringify(answer.body)}`);
       return String(answer.body.access_token);
     },
@@ -172,19 +196,36 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const token = counts.filter((one) => one.endpoint === 'token' && (!grantName || one.grant === grantName));
       return token.reduce((sum, one) => sum + one.count, 0);
     },
+    async redisCommand(args) {
+      if (!looker) throw new Error('this fleet has a Redis of its own kind: look into it there');
+      return await looker.sendCommand(args);
+    },
+    async keys(pattern) {
+      const found = await fleet.redisCommand(['KEYS', `${prefix}${pattern}`]);
+      return (found as string[]).sort();
+    },
+    async until(condition) {
+      const endMs = performance.now() + 15_000;
+      while (!(await condition())) {
+        if (performance.now() > endMs) throw new Error('it did not become so within 15 s');
+        await delay(20);
+      }
+    },
   };
-  const everything = owned.use.move();
-  return { ...fleet, [Symbol.asyncDispose]: () => everything.disposeAsync() };
+  whole = true;
+  return { ...fleet, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 /** Walks the authorize endpoint as a browser whose person says yes to everything; gives the code. */
-async function authorize(emulator: Emulator, user: string, verifier: string): Promise<string> {
-  const { contoso } = emulator.ids.tenants;
+async function authorize(
+  emulator: Emulator,
+  { user, tenant, verifier }: { user: string; tenant: string; verifier: string },
+): Promise<string> {
   await fetch(`${emulator.admin}/interaction`, {
     method: 'PUT',
     body: JSON.stringify({ mode: 'auto', user: user.includes('@') ? user : `${user}@contoso.test` }),
   });
-  const url = new URL(`${emulator.browserOrigin}/${contoso}/oauth2/v2.0/authorize`);
+  const url = new URL(`${emulator.browserOrigin}/${tenant}/oauth2/v2.0/authorize`);
   url.search = new URLSearchParams({
     client_id: emulator.ids.apps.web,
     response_type: 'code',
@@ -200,8 +241,12 @@ async function authorize(emulator: Emulator, user: string, verifier: string): Pr
   return code;
 }
 
+function openLooker({ host, port, username, password }: Redis) {
+  return createClient({ socket: { host, port }, ...(username && { username }), ...(password && { password }) });
+}
+
 function withPeople(n: number) {
-  return { ...builtInSeed, generate: [{ prefix: 'load', n, tid: 'contoso.test' }] };
+  return { ...builtInSeed, generate: n > 0 ? [{ prefix: 'load', n, tid: 'contoso.test' }] : [] };
 }
 
 function clients(emulator: Emulator, jobSecret: string, scopes: string[]) {

@@ -50,6 +50,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   const closing = new AbortController();
   const hub = createEvents();
   let frozenUntilMs = 0;
+  let repliedMs = 0;
   let reachable = true;
 
   const report = (up: boolean, error?: unknown) => {
@@ -66,12 +67,14 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
     if (!commands.isReady || Date.now() < frozenUntilMs) throw away();
     try {
       const reply = await within(redisCommandMs, commands.send(key, args));
+      repliedMs = Date.now();
       report(true);
       return reply;
     } catch (error) {
       if (error instanceof Timeout) {
-        // One probe at a time may find out whether the server is back; in a cluster the other nodes may be fine.
-        if (options.mode === 'standalone') frozenUntilMs = Date.now() + redisCommandMs * 2;
+        // A server that answers nobody is asked again in a while; in a cluster the other nodes may be fine.
+        const silent = Date.now() - repliedMs >= redisCommandMs;
+        if (silent && options.mode === 'standalone') frozenUntilMs = Date.now() + redisCommandMs * 2;
       } else if (isReply(error)) throw error;
       report(false, error);
       throw away(error);
@@ -132,7 +135,8 @@ class Timeout extends Error {}
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Timeout('no answer in time')), ms);
+    // A reply that has arrived while this process was busy is read before the verdict: the lateness may be our own.
+    timer = setTimeout(() => setImmediate(() => reject(new Timeout('no answer in time'))), ms);
   });
   try {
     return await Promise.race([work, late]);
