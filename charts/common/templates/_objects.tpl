@@ -67,7 +67,7 @@ spec:
   maxReplicaCount: {{ $keda.maxReplicas }}
   # Without its metrics KEDA would leave the replicas as they are, however many that is.
   fallback: {failureThreshold: 3, replicas: {{ $keda.fallbackReplicas }}}
-  triggers: {{- required "keda.triggers is required when keda.enabled" $keda.triggers | toYaml | nindent 4 }}
+  triggers: {{- required "keda.triggers is required when keda.enabled" ($keda.triggers | default "") | toYaml | nindent 4 }}
 {{- end }}
 
 {{- define "common.podMonitor" -}}
@@ -110,7 +110,7 @@ spec:
     tenantId: {{ $vault.tenantId | default .root.Values.global.entra.tenantId }}
     objects: |
       array:
-        {{- range required "keyVault.objects is required when keyVault.enabled" $vault.objects }}
+        {{- range required "keyVault.objects is required when keyVault.enabled" ($vault.objects | default "") }}
         - |
           objectName: {{ .name }}
           objectType: secret

@@ -1,7 +1,7 @@
 {{/* clients.json: the broker's words, with what the release already knows filled in. */}}
 {{- define "token-broker.clients" -}}
 {{- $clients := dict }}
-{{- range $name, $client := required "clients is required: at least one client of the broker" .Values.clients }}
+{{- range $name, $client := required "clients is required: at least one client of the broker" (.Values.clients | default "") }}
 {{- $subjects := $client.subjects | default list }}
 {{- range $client.serviceAccounts }}
 {{- $subjects = append $subjects (printf "system:serviceaccount:%s:%s" $.Release.Namespace .) }}
