@@ -6,7 +6,7 @@ const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope o
 const route = z.strictObject({
   methods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])).min(1),
   /** Exact, or every path below it when it ends in `/*`. */
-  path: z.string().regex(/^\/([A-Za-z0-9\-._~/]*)(?<=\/|[^/])\*?$/, 'must be a path that may end in /*'),
+  path: z.string().regex(/^\/([\w\-.~/]*\/)?([\w\-.~]*|\*)$/, 'must be a path that may end in /*'),
   /** What this route needs instead of the API's scopes. */
   scopes: z.array(scope).min(1).optional(),
 });

@@ -21,14 +21,20 @@ type EntraOptions = {
   nowMs: () => number;
 };
 
+/** Entra's outages are longer than ours. */
+const retryAfterSeconds = 5;
+
+/** Names are for showing, and the session cookie has to fit into 4 KB. */
+const shown = z.string().transform((text) => text.slice(0, 160));
+
 /** What sign-in rests on in Entra's ID token. Learn: "ID token claims reference". */
 const idTokenSchema = z.object({
-  oid: z.string().min(1),
-  tid: z.string().min(1),
+  oid: z.string().min(1).max(64),
+  tid: z.string().min(1).max(64),
   sid: z.string().optional(),
-  name: z.string().optional(),
-  preferred_username: z.string().optional(),
-  login_hint: z.string().optional(),
+  name: shown.optional(),
+  preferred_username: shown.optional(),
+  login_hint: z.string().max(1_024).optional().catch(undefined),
 });
 
 /** The secrets of one sign-in attempt: RFC 6749 state, OIDC nonce, RFC 7636 verifier. */
@@ -78,9 +84,9 @@ export function createEntra(options: EntraOptions) {
 
   async function fromEntra(url: string, init: RequestInit): Promise<Response> {
     const response = await options.fetch(url, init).catch((error) => {
-      throw unavailable(error, 5);
+      throw unavailable(error, retryAfterSeconds);
     });
-    if (response.status >= 500 || response.status === 429) throw unavailable(undefined, 5);
+    if (response.status >= 500 || response.status === 429) throw unavailable(undefined, retryAfterSeconds);
     return response;
   }
 
@@ -194,7 +200,7 @@ function healing<T>(load: () => Promise<T>, nowMs: () => number) {
       })
       .catch((error) => {
         nextAtMs = nowMs() + discovery.retryMs;
-        throw error instanceof Fault ? error : unavailable(error);
+        throw error instanceof Fault ? error : unavailable(error, retryAfterSeconds);
       })
       .finally(() => {
         loading = undefined;
@@ -210,7 +216,7 @@ function healing<T>(load: () => Promise<T>, nowMs: () => number) {
         if (due) reload().catch(() => undefined);
         return last;
       }
-      if (!due && !loading) throw unavailable();
+      if (!due && !loading) throw unavailable(undefined, retryAfterSeconds);
       return reload();
     },
   };

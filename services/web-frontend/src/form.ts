@@ -5,7 +5,8 @@ import type { z } from 'zod';
 /** Reads a small `application/x-www-form-urlencoded` body. @throws Fault `unsupported_media_type`, `content_too_large`. */
 export const formBody: RequestHandler[] = [
   (req, _res, next) => {
-    if (req.is('application/x-www-form-urlencoded') === false) {
+    const empty = req.headers['content-length'] === '0';
+    if (!empty && req.is('application/x-www-form-urlencoded') === false) {
       throw new Fault('unsupported_media_type', 'Send a form: application/x-www-form-urlencoded.');
     }
     next();

@@ -21,6 +21,9 @@ export function sendPage(res: Response, { title, main, forward, signedIn = false
   const formTargets = ["'self'", ...((res.app.locals.formTargets as (() => string[]) | undefined)?.() ?? [])].join(' ');
   res.set({
     'Cache-Control': 'no-store',
+    // With no-referrer, browsers send `Origin: null` even with our own forms, and those are refused (Fetch section 3.2).
+    // The callback's address holds the code, and its pages no form.
+    'Referrer-Policy': res.req.path === '/auth/callback' ? 'no-referrer' : 'same-origin',
     'Content-Security-Policy': `default-src 'none'; style-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action ${formTargets}; frame-ancestors 'none'`,
   });
   const page = html`<!doctype html>

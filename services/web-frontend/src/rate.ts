@@ -19,7 +19,8 @@ export function rateLimit(
   return (req, _res, next) => {
     const key = networkOf(req.ip ?? '');
     const { tokens, atMs } = buckets.get(key) ?? { tokens: burst, atMs: nowMs() };
-    const filled = Math.min(burst, tokens + ((nowMs() - atMs) / 1_000) * perSecond);
+    const elapsedMs = Math.max(0, nowMs() - atMs);
+    const filled = Math.min(burst, tokens + (elapsedMs / 1_000) * perSecond);
     const passes = filled >= 1;
     buckets.delete(key);
     buckets.set(key, { tokens: passes ? filled - 1 : filled, atMs: nowMs() });

@@ -1,0 +1,335 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { describe, it } from 'node:test';
+import { apiTarget } from './api-wire.ts';
+import { sessionCookie } from './session.ts';
+import { alice, apiScope, openTestbed, publicBaseUrl, signIn } from './testbed.fake.ts';
+
+const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
+const challenge = `Bearer error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`;
+const stepUp = { status: 401, headers: { 'www-authenticate': challenge }, json: { error: 'insufficient_claims' } };
+const scopesOf = (location: string) => new URL(location).searchParams.get('scope')?.split(' ');
+
+async function signedIn(options: Parameters<typeof openTestbed>[0] = {}) {
+  const testbed = await openTestbed(options);
+  const browser = testbed.browser();
+  await signIn(testbed, browser);
+  return { testbed, browser, [Symbol.asyncDispose]: () => testbed[Symbol.asyncDispose]() };
+}
+
+describe('a page that calls the API', () => {
+  it('shows the answer, escaped, and never the token', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => ({ json: { name: '<img src=x>' } }));
+    const { status, body } = await at.browser.send('/whoami');
+    assert.equal(status, 200);
+    assert.match(body, /&lt;img src=x&gt;/);
+    assert.doesNotMatch(body, /<img|at-plain/);
+    const [received] = at.testbed.api.requests;
+    assert.deepEqual([received?.path, received?.headers.authorization], ['/whoami', 'Bearer at-plain']);
+    const exchange = at.testbed.broker.requests.findLast(({ path }) => path === '/oauth2/token');
+    assert.equal(new URLSearchParams(exchange?.body).get('scope'), apiScope);
+    assert.equal(received?.headers.traceparent?.slice(3, 35), String(exchange?.headers.traceparent).slice(3, 35));
+  });
+
+  it('shows a refusal of the API with its status', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => ({ status: 403, json: { error: 'forbidden' } }));
+    const { status, body } = await at.browser.send('/whoami');
+    assert.equal(status, 200);
+    assert.match(body, /refused with status 403/);
+  });
+
+  it('sends an anonymous person to sign in and back', async () => {
+    await using testbed = await openTestbed();
+    assert.equal((await testbed.browser().send('/whoami')).location, '/sign-in?return_to=/whoami');
+  });
+
+  it('sends the person through consent and back to the very page', async () => {
+    await using at = await signedIn();
+    const { broker } = at.testbed;
+    broker.answers.set('/oauth2/token', (form) =>
+      form.get('grant_type') === 'authorization_code'
+        ? undefined
+        : { status: 400, json: { error: 'consent_required', scope: apiScope, error_codes: [65_001] } },
+    );
+    const away = await at.browser.send('/whoami');
+    assert.match(away.location, /^\/sign-in\?return_to=%2Fwhoami&claims=/);
+    const { location } = await at.browser.send(away.location);
+    assert.ok(scopesOf(location)?.includes(apiScope));
+    assert.equal(new URL(location).searchParams.get('login_hint'), alice.login_hint);
+    assert.equal(new URL(location).searchParams.get('prompt'), null);
+    const back = await at.browser.send(`/auth/callback?${at.testbed.visit(location)}`);
+    assert.equal(back.location, '/whoami');
+
+    // Asked for again at once: a page, not a loop; five minutes later it is news.
+    const again = await at.browser.send('/whoami');
+    assert.deepEqual([again.status, again.location], [403, '']);
+    assert.match(again.body, /href="\/sign-in\?return_to=%2Fwhoami&amp;claims=/);
+    at.testbed.clock.nowMs += 301_000;
+    assert.equal((await at.browser.send('/whoami')).status, 303);
+    broker.answers.clear();
+    assert.equal((await at.browser.send('/whoami')).status, 200);
+  });
+
+  it('tells that only an administrator can consent, without a redirect', async () => {
+    await using at = await signedIn();
+    at.testbed.broker.answers.set('/oauth2/token', () => ({
+      status: 400,
+      json: { error: 'consent_required', error_codes: [90_094] },
+    }));
+    const { status, body } = await at.browser.send('/whoami');
+    assert.equal(status, 403);
+    assert.match(body, /only an administrator/);
+  });
+
+  it('takes a claims challenge to the broker and repeats the call', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(({ headers }) =>
+      headers.authorization === 'Bearer at-plain' ? stepUp : { json: { paid: 1 } },
+    );
+    const { status, body } = await at.browser.send('/payroll');
+    assert.equal(status, 200);
+    assert.match(body, /paid/);
+    assert.deepEqual(
+      at.testbed.api.requests.map(({ headers }) => headers.authorization),
+      ['Bearer at-plain', `Bearer at-${claims}`],
+    );
+  });
+
+  it('sends the person to step up with the claims, and asks with them from then on', async () => {
+    await using at = await signedIn();
+    let satisfied = false;
+    at.testbed.broker.answers.set('/oauth2/token', (form) =>
+      form.has('claims') && !satisfied ? { status: 400, json: { error: 'interaction_required', claims } } : undefined,
+    );
+    at.testbed.setApiAnswer(({ headers }) =>
+      headers.authorization === 'Bearer at-plain' ? stepUp : { json: { paid: 1 } },
+    );
+    const away = await at.browser.send('/payroll');
+    const { location } = await at.browser.send(away.location);
+    assert.equal(new URL(location).searchParams.get('claims'), claims);
+    assert.ok(scopesOf(location)?.includes(apiScope));
+    satisfied = true;
+    const back = await at.browser.send(`/auth/callback?${at.testbed.visit(location)}`);
+    assert.equal(back.location, '/payroll');
+    at.testbed.api.requests.length = 0;
+    assert.equal((await at.browser.send('/payroll')).status, 200);
+    assert.deepEqual(
+      at.testbed.api.requests.map(({ headers }) => headers.authorization),
+      [`Bearer at-${claims}`],
+    );
+  });
+
+  it('visits Entra twice at most when the API is never satisfied', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => stepUp);
+    let page = await at.browser.send('/payroll');
+    let visits = 0;
+    for (; page.status === 303 && visits < 10; visits += 1) {
+      const { location } = await at.browser.send(page.location);
+      const back = await at.browser.send(`/auth/callback?${at.testbed.visit(location)}`);
+      page = await at.browser.send(back.location);
+    }
+    assert.deepEqual([page.status, visits], [403, 1]);
+  });
+
+  it('does not resume when another account comes back', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => stepUp);
+    const away = await at.browser.send('/payroll');
+    const { location } = await at.browser.send(away.location);
+    const back = await at.browser.send(
+      `/auth/callback?${at.testbed.visit(location, { claims: { ...alice, oid: 'oid-bob' } })}`,
+    );
+    assert.equal(back.location, '/');
+  });
+
+  it('asks for a scope that the API names, if it is configured', async () => {
+    await using at = await signedIn();
+    let scope = 'api://orders/.default';
+    at.testbed.setApiAnswer(() => ({
+      status: 403,
+      headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
+    }));
+    const away = await at.browser.send('/graph/me');
+    const { location } = await at.browser.send(away.location);
+    assert.ok(scopesOf(location)?.includes('api://orders/.default'));
+    scope = 'api://evil/.default';
+    assert.match((await at.browser.send('/graph/me')).body, /refused with status 403/);
+  });
+
+  it('clears the cookie of a session that has ended and asks to sign in, once', async () => {
+    await using at = await signedIn();
+    at.testbed.broker.sessions.clear();
+    const { location } = await at.browser.send('/whoami');
+    assert.match(location, /^\/sign-in\?return_to=%2Fwhoami/);
+    assert.equal(at.browser.cookies.has(sessionCookie), false);
+    const { location: authorize } = await at.browser.send(location);
+    await at.browser.send(`/auth/callback?${at.testbed.visit(authorize)}`);
+    at.testbed.broker.sessions.clear();
+    assert.equal((await at.browser.send('/whoami')).status, 403);
+  });
+});
+
+describe('/api', () => {
+  it('streams a request and its answer with listed headers only', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => ({
+      status: 201,
+      headers: {
+        'set-cookie': 'a=b',
+        'x-secret': '1',
+        'access-control-allow-origin': '*',
+        'www-authenticate': 'Basic',
+        connection: 'close',
+        etag: '"1"',
+        location: '/orders/1',
+      },
+      json: { made: true },
+    }));
+    const { status, headers, body } = await at.browser.script('/api/orders/orders?x=%2F..', {
+      method: 'POST',
+      headers: {
+        ...{ 'content-type': 'application/json', authorization: 'Bearer mine', 'x-forwarded-for': '1.2.3.4' },
+        ...{
+          'x-other': '1',
+          traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+          te: 'trailers',
+          'idempotency-key': 'k',
+        },
+      },
+      body: '{"a":1}',
+    });
+    assert.deepEqual([status, JSON.parse(body)], [201, { made: true }]);
+    assert.deepEqual([headers.get('etag'), headers.get('location')], ['"1"', '/orders/1']);
+    for (const name of ['set-cookie', 'x-secret', 'access-control-allow-origin', 'www-authenticate'])
+      assert.equal(headers.get(name), null, name);
+    assert.equal(headers.get('cache-control'), 'no-store');
+    assert.match(headers.get('content-security-policy') ?? '', /sandbox/);
+    const [received] = at.testbed.api.requests;
+    assert.deepEqual([received?.method, received?.path, received?.body], ['POST', '/orders?x=%2F..', '{"a":1}']);
+    assert.equal(received?.headers.authorization, 'Bearer at-plain');
+    assert.equal(received?.headers['idempotency-key'], 'k');
+    for (const name of ['cookie', 'x-csrf', 'x-forwarded-for', 'x-other', 'te', 'origin'])
+      assert.equal(received?.headers[name], undefined, name);
+    assert.doesNotMatch(String(received?.headers.traceparent), /^00-a{32}/);
+  });
+
+  it('gives a redirect back instead of following it', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => ({ status: 302, headers: { location: `${at.testbed.entra.origin}/keys` } }));
+    const before = at.testbed.entra.requests.length;
+    assert.equal((await at.browser.script('/api/orders/x')).status, 302);
+    assert.equal(at.testbed.entra.requests.length, before);
+  });
+
+  it('tells a script what is needed and where to go, and does not send a POST twice', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => stepUp);
+    const { status, body } = await at.browser.script('/api/orders/x', { method: 'POST', body: 'x' });
+    const { error, sign_in } = JSON.parse(body);
+    assert.deepEqual([status, error], [401, 'interaction_required']);
+    assert.match(sign_in, /^\/sign-in\?claims=/);
+    assert.equal(at.testbed.api.requests.length, 1);
+    const { location } = await at.browser.send(`${sign_in}&return_to=/profile`);
+    const back = await at.browser.send(`/auth/callback?${at.testbed.visit(location)}`);
+    assert.equal(back.location, '/profile');
+    const again = JSON.parse((await at.browser.script('/api/orders/x', { method: 'POST', body: 'x' })).body);
+    assert.deepEqual([again.repeated, again.sign_in], [true, undefined]);
+  });
+
+  it('answers an anonymous script 401 with the way to sign in', async () => {
+    await using testbed = await openTestbed();
+    const { status, body } = await testbed.browser().script('/api/orders/x');
+    assert.deepEqual([status, JSON.parse(body).sign_in], [401, '/sign-in']);
+  });
+
+  it('reaches nothing off the list: other names, methods, paths and ways of writing them', async () => {
+    await using at = await signedIn({
+      apis: (url) => ({
+        orders: { url: `${url}/base`, scopes: [apiScope], routes: [{ methods: ['GET'], path: '/orders/*' }] },
+      }),
+    });
+    const raw = [
+      '//evil.example',
+      '/orders//x',
+      '/orders/../x',
+      '/orders/..',
+      '/orders/./x',
+      '/orders/%2e%2e/x',
+      '/orders/%2E%2E%2Fx',
+    ];
+    const more = [
+      '/orders/%2fx',
+      '/orders/%5cx',
+      '/orders/%00',
+      '/orders/%252e',
+      '/orders/%zz',
+      '/orders/\\x',
+      '/other',
+      '/orders',
+      '',
+    ];
+    for (const path of [...raw, ...more])
+      assert.notEqual(await sendRaw(at.testbed.port, `/api/orders${path}`, at.browser), 200, path);
+    for (const target of [
+      '/api/unknown/orders/x',
+      '/api/__proto__/orders/x',
+      `http://evil.example/api/orders/orders/x`,
+      '/api//orders/orders/x',
+      '/api/orders@evil.example/x',
+    ]) {
+      assert.notEqual(await sendRaw(at.testbed.port, target, at.browser), 200, target);
+    }
+    assert.equal((await at.browser.script('/api/orders/orders/x', { method: 'POST' })).status, 404);
+    assert.equal((await at.browser.script('/api/orders/orders/x', { method: 'DELETE' })).status, 404);
+    assert.equal(at.testbed.api.requests.length, 0);
+    assert.equal((await at.browser.script('/api/orders/orders/x')).status, 200);
+    assert.equal(at.testbed.api.requests[0]?.path, '/base/orders/x');
+  });
+
+  it('is 503 when the API cannot be reached', async () => {
+    await using at = await signedIn();
+    at.testbed.api.down = true;
+    assert.equal((await at.browser.script('/api/orders/x')).status, 503);
+  });
+
+  it('drops the call when the browser leaves', async () => {
+    await using at = await signedIn();
+    at.testbed.api.hangs = true;
+    const leaving = request({
+      port: at.testbed.port,
+      host: '127.0.0.1',
+      path: '/api/orders/x',
+      headers: headersOf(at.browser),
+    });
+    leaving.on('error', () => undefined).end();
+    const socket = await at.testbed.api.connected();
+    leaving.destroy();
+    await once(socket, 'close');
+  });
+});
+
+describe('an API target', () => {
+  it('is read from a plain request line', () => {
+    assert.deepEqual(apiTarget('/api/orders/a/b%20c?d=e'), { name: 'orders', path: '/a/b%20c', query: '?d=e' });
+  });
+});
+
+function headersOf({ cookies }: { cookies: Map<string, string> }) {
+  return {
+    'x-csrf': '1',
+    origin: publicBaseUrl,
+    cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+  };
+}
+
+/** Sends a request line as it is: no client normalises it. */
+async function sendRaw(port: number, path: string, browser: { cookies: Map<string, string> }): Promise<number> {
+  const sending = request({ port, host: '127.0.0.1', path, headers: headersOf(browser) }).end();
+  const [answer] = await once(sending, 'response');
+  answer.resume();
+  return answer.statusCode;
+}

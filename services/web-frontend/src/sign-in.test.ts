@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { decodeJwt } from 'jose';
+import { sessionCookie } from './session.ts';
+import { alice, openTestbed, publicBaseUrl, signIn } from './testbed.fake.ts';
+
+const loginCookies = (names: Iterable<string>) => [...names].filter((name) => name.includes('-login-'));
+
+function refuse(parameters: URLSearchParams, error: string): void {
+  parameters.delete('code');
+  parameters.set('error', error);
+}
+
+describe('sign-in', () => {
+  it('asks Entra by code with PKCE, state, nonce and the flow as client-request-id', async () => {
+    await using testbed = await openTestbed();
+    const { status, location, setCookies } = await testbed
+      .browser()
+      .send('/sign-in?login_hint=a%40b&domain_hint=b&prompt=select_account');
+    assert.equal(status, 303);
+    const asked = Object.fromEntries(new URL(location).searchParams);
+    assert.equal(asked.redirect_uri, `${publicBaseUrl}/auth/callback`);
+    assert.equal(asked.response_type, 'code');
+    assert.equal(asked.scope, 'openid profile offline_access');
+    assert.equal(asked.code_challenge_method, 'S256');
+    assert.match(asked['client-request-id'] ?? '', /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+    assert.deepEqual([asked.login_hint, asked.domain_hint, asked.prompt], ['a@b', 'b', 'select_account']);
+    assert.match(
+      setCookies[0] ?? '',
+      /^__Host-Http-login-[^;]+; Max-Age=900; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Lax$/,
+    );
+  });
+
+  it('redeems at the broker with our assertion, the nonce and the trace of the flow', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const asked = new URL(location).searchParams;
+    await browser.send(`/auth/callback?${testbed.visit(location)}`);
+    const grant = testbed.broker.requests.find(({ path }) => path === '/oauth2/token');
+    const form = new URLSearchParams(grant?.body);
+    assert.equal(form.get('nonce'), asked.get('nonce'));
+    assert.equal(form.get('client_assertion'), 'our-assertion');
+    const traceId = (asked.get('client-request-id') ?? '').replaceAll('-', '');
+    assert.equal(String(grant?.headers.traceparent).slice(3, 35), traceId);
+  });
+
+  it('signs in with a sealed session cookie and leads back', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { status, location, setCookies } = await signIn(testbed, browser, '/sign-in?return_to=/profile');
+    assert.deepEqual([status, location], [303, '/profile']);
+    const cookie = setCookies.find((line) => line.startsWith(sessionCookie)) ?? '';
+    assert.match(cookie, /; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+    assert.throws(() => decodeJwt(cookie));
+    assert.deepEqual(loginCookies(browser.cookies.keys()), []);
+    const page = await browser.send('/');
+    assert.match(page.body, /Hello, Alice &lt;b&gt;/);
+  });
+
+  it('completes five tabs, and lets the oldest of six go', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const tabs: string[] = [];
+    for (let tab = 0; tab < 6; tab += 1) {
+      testbed.clock.nowMs += 1_000;
+      tabs.push((await browser.send(`/sign-in?return_to=/profile%3Ftab=${tab}`)).location);
+      assert.ok(loginCookies(browser.cookies.keys()).length <= 5);
+    }
+    const landed: unknown[] = [];
+    for (const tab of tabs) {
+      const { status, location } = await browser.send(`/auth/callback?${testbed.visit(tab)}`);
+      landed.push(status === 303 ? location : status);
+    }
+    assert.deepEqual(landed, [400, ...[1, 2, 3, 4, 5].map((tab) => `/profile?tab=${tab}`)]);
+    assert.equal(testbed.broker.sessions.size, 1, 'each sign-in ends the session it takes the place of');
+  });
+
+  it('ends the session that was there before, seen or not at the callback', async () => {
+    await using testbed = await openTestbed({ sameSite: 'strict' });
+    const browser = testbed.browser();
+    await signIn(testbed, browser);
+    const [first] = testbed.broker.sessions.keys();
+    const { location } = await browser.send('/sign-in');
+    const strict = browser.cookies.get(sessionCookie);
+    browser.cookies.delete(sessionCookie);
+    await browser.send(`/auth/callback?${testbed.visit(location)}`);
+    assert.notEqual(browser.cookies.get(sessionCookie), strict);
+    assert.equal(testbed.broker.sessions.has(String(first)), false);
+  });
+
+  it('lands by one navigation of its own where the session is Strict', async () => {
+    await using testbed = await openTestbed({ sameSite: 'strict' });
+    const { status, body, setCookies } = await signIn(
+      testbed,
+      testbed.browser(),
+      '/sign-in?return_to=/profile%3Fa=%22b',
+    );
+    assert.equal(status, 200);
+    assert.match(body, /<meta http-equiv="refresh" content="0;url=\/profile\?a=%22b">/);
+    assert.match(setCookies.find((line) => line.startsWith(sessionCookie)) ?? '', /SameSite=Strict$/);
+  });
+
+  it('takes the answer by form_post with a login cookie that crosses sites', async () => {
+    await using testbed = await openTestbed({ responseMode: 'form_post' });
+    const browser = testbed.browser();
+    const { location, setCookies } = await browser.send('/sign-in');
+    assert.equal(new URL(location).searchParams.get('response_mode'), 'form_post');
+    assert.match(setCookies[0] ?? '', /Secure; SameSite=None$/);
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: testbed.entra.origin };
+    const body = testbed.visit(location).toString();
+    const answer = await browser.send('/auth/callback', { method: 'POST', headers, body });
+    assert.deepEqual([answer.status, answer.location], [303, '/']);
+    assert.equal((await browser.send('/auth/callback')).status, 405);
+  });
+
+  it('starts over once when the code cannot be used, then says so', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    testbed.broker.answers.set('/oauth2/token', () => ({ status: 400, json: { error: 'invalid_grant' } }));
+    const again = await signIn(testbed, browser, '/sign-in?return_to=/profile');
+    assert.equal(again.status, 303);
+    assert.match(again.location, /\/authorize\?/);
+    const second = await browser.send(`/auth/callback?${testbed.visit(again.location)}`);
+    assert.equal(second.status, 400);
+    assert.equal(browser.cookies.has(sessionCookie), false);
+  });
+
+  const refused: [string, (testbed: Awaited<ReturnType<typeof openTestbed>>) => object, Record<string, string>?][] = [
+    ['an ID token signed by another key', () => ({ forged: true })],
+    ['an ID token of another issuer', () => ({ claims: { ...alice, iss: 'https://evil.example/v2.0' } })],
+    ['an ID token for another client', () => ({ claims: { ...alice, aud: 'someone-else' } })],
+    ['an ID token with another nonce', () => ({ claims: { ...alice, nonce: 'other' } })],
+    ['an ID token that has expired', () => ({ claims: { ...alice, exp: 1 } })],
+    ['an ID token without oid', () => ({ claims: { tid: alice.tid } })],
+    ['a mixed-up iss', () => ({}), { iss: 'https://evil.example/v2.0' }],
+  ];
+  for (const [what, visit, extra] of refused) {
+    it(`gives no session for ${what}`, async () => {
+      await using testbed = await openTestbed();
+      const browser = testbed.browser();
+      const { location } = await browser.send('/sign-in');
+      const parameters = testbed.visit(location, visit(testbed));
+      for (const [name, value] of Object.entries(extra ?? {})) parameters.set(name, value);
+      const { status, body } = await browser.send(`/auth/callback?${parameters}`);
+      assert.equal(status, 400);
+      assert.match(body, /could not be verified/);
+      assert.equal(browser.cookies.has(sessionCookie), false);
+    });
+  }
+
+  const callbacks: [string, (callback: URLSearchParams) => void, number][] = [
+    ['no state', (p) => p.delete('state'), 400],
+    ['a foreign state', (p) => p.set('state', '00000000-aaaa.bbbb'), 400],
+    ['a state with another secret', (p) => p.set('state', `${p.get('state')?.split('.')[0]}.x`), 400],
+    ['a state twice', (p) => p.append('state', p.get('state') ?? ''), 400],
+    ['a code twice', (p) => p.append('code', 'x'), 400],
+    ['a refusal', (p) => refuse(p, 'access_denied'), 403],
+    ['an unknown error', (p) => refuse(p, '<script>'), 400],
+    ['neither code nor error', (p) => p.delete('code'), 400],
+  ];
+  for (const [what, change, status] of callbacks) {
+    it(`answers a callback with ${what} by ${status} and no session`, async () => {
+      await using testbed = await openTestbed();
+      const browser = testbed.browser();
+      const { location } = await browser.send('/sign-in');
+      const parameters = testbed.visit(location);
+      change(parameters);
+      const answer = await browser.send(`/auth/callback?${parameters}`);
+      assert.equal(answer.status, status);
+      assert.doesNotMatch(answer.body, /<script/);
+      assert.equal(browser.cookies.has(sessionCookie), false);
+      assert.equal(testbed.broker.sessions.size, 0);
+    });
+  }
+
+  it('refuses a replayed callback, one in another browser, and one that took too long', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const callback = `/auth/callback?${testbed.visit(location)}`;
+    assert.equal((await testbed.browser().send(callback)).status, 400);
+    testbed.clock.nowMs += 901_000;
+    assert.equal((await browser.send(callback)).status, 400);
+    testbed.clock.nowMs -= 901_000;
+    assert.equal((await browser.send(callback)).status, 303);
+    assert.equal((await browser.send(callback)).status, 400);
+    assert.equal(testbed.broker.sessions.size, 1);
+  });
+
+  it('keeps the attempt through an outage: the same answer works when it is over', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const callback = `/auth/callback?${testbed.visit(location)}`;
+    testbed.broker.answers.set('/oauth2/token', () => ({ status: 503, headers: { 'retry-after': '7' } }));
+    const down = await browser.send(callback);
+    assert.deepEqual([down.status, down.headers.get('retry-after')], [503, '7']);
+    testbed.broker.answers.clear();
+    assert.equal((await browser.send(callback)).status, 303);
+  });
+
+  for (const path of [
+    '/sign-in?scope=evil',
+    '/sign-in?claims=made-up',
+    '/sign-in?prompt=x',
+    '/sign-in?return_to=/&return_to=/',
+  ]) {
+    it(`refuses ${path} before anything is begun`, async () => {
+      await using testbed = await openTestbed();
+      const { status, setCookies } = await testbed.browser().send(path);
+      assert.deepEqual([status, setCookies], [400, []]);
+    });
+  }
+
+  it('takes a configured scope and the short name of one, never another', async () => {
+    await using testbed = await openTestbed();
+    const { location } = await testbed.browser().send('/sign-in?scope=access_as_user&prompt=consent');
+    assert.equal(
+      new URL(location).searchParams.get('scope'),
+      'openid profile offline_access api://orders/access_as_user',
+    );
+    assert.equal(new URL(location).searchParams.get('prompt'), 'consent');
+  });
+
+  it('logs no code, state, nonce, verifier, token, cookie or name', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const parameters = testbed.visit(location);
+    await browser.send(`/auth/callback?${parameters}`);
+    await browser.send(`/auth/callback?${parameters}`);
+    const asked = new URL(location).searchParams;
+    const secrets = [
+      parameters.get('code'),
+      asked.get('state'),
+      asked.get('nonce'),
+      browser.cookies.get(sessionCookie),
+    ];
+    for (const secret of [...secrets, ...testbed.broker.sessions.keys(), 'Alice', 'our-assertion']) {
+      assert.equal(testbed.logs().includes(String(secret)), false);
+    }
+  });
+});
