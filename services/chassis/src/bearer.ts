@@ -2,7 +2,9 @@ import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { bearerChallenge, insufficientClaims, insufficientScope, invalidToken } from './challenge.ts';
 import { Fault } from './fault.ts';
+import { measure, secondsSince } from './measures.ts';
 import { Secret } from './secret.ts';
+import { inSpan } from './tracing.ts';
 
 export type BearerOptions = {
   /** Where the tokens come from, e.g. `https://login.microsoftonline.com`. */
@@ -54,7 +56,7 @@ const bearerShape = /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
  */
 export function createBearer(options: BearerOptions): Bearer {
   const { authorityHost, audience, tenants, allowedClients, keys, now = () => new Date() } = options;
-  return async (authorization) => {
+  const check: Bearer = async (authorization) => {
     // RFC 6750 section 3.1: a request without credentials is told the scheme only.
     if (authorization === undefined) {
       throw new Fault('invalid_token', 'A bearer token is needed.', { challenge: bearerChallenge() });
@@ -70,6 +72,36 @@ export function createBearer(options: BearerOptions): Bearer {
     }
     return { ...claims, scopes: claims.scp?.split(' ').filter(Boolean) ?? [], token: new Secret(token) };
   };
+  return (authorization) => measured(() => check(authorization));
+}
+
+/** A check as span and measurement. */
+async function measured<T>(check: () => Promise<T>): Promise<T> {
+  const startedAtMs = performance.now();
+  const done = (result: string) =>
+    measure('onbehalf.token.validate.duration', secondsSince(startedAtMs), { 'onbehalf.validation.result': result });
+  return await inSpan('token.validate', async (span) => {
+    try {
+      const claims = await check();
+      done('ok');
+      return claims;
+    } catch (error) {
+      const result = resultOf(error);
+      span?.setAttribute('onbehalf.validation.result', result);
+      done(result);
+      throw error;
+    }
+  });
+}
+
+function resultOf(error: unknown): string {
+  if (error instanceof Fault && error.code === 'unavailable') return 'unavailable';
+  const { cause } = error as Error;
+  if (cause instanceof errors.JWTExpired) return 'expired';
+  if (cause instanceof errors.JWSSignatureVerificationFailed || cause instanceof errors.JWKSNoMatchingKey) {
+    return 'signature';
+  }
+  return cause instanceof errors.JWTClaimValidationFailed && cause.claim === 'aud' ? 'audience' : 'claims';
 }
 
 /** Lets a user's token with this delegated scope pass. @throws Fault `insufficient_scope`. */

@@ -1,17 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { SpanContext } from '@opentelemetry/api';
+import { activeSpan } from './tracing.ts';
 
 /** Ids of zeros only are invalid. */
-const traceparentShape = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const traceparentShape = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** The trace id (32 hex digits) that an internal caller sent in `traceparent` (W3C Trace Context), else a fresh one. */
 export function traceIdOf(headers: IncomingHttpHeaders): string {
-  const value = headers.traceparent;
-  return (typeof value === 'string' && traceparentShape.exec(value)?.[1]) || newTraceId();
+  return spanContextOf(headers.traceparent)?.traceId ?? newTraceId();
 }
 
+/** The trace id of the request that is being served; a fresh one where no telemetry gave it any. */
 export function newTraceId(): string {
-  return randomBytes(16).toString('hex');
+  return activeSpan()?.traceId ?? randomBytes(16).toString('hex');
+}
+
+/** The span that a `traceparent` names; undefined if it is none. */
+export function spanContextOf(traceparent: unknown): SpanContext | undefined {
+  const [, traceId, spanId, flags] = (typeof traceparent === 'string' && traceparentShape.exec(traceparent)) || [];
+  if (!traceId || !spanId) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '0', 16) & 1, isRemote: true };
+}
+
+export function traceparentOfSpan({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-0${traceFlags & 1}`;
 }
 
 /** A `traceparent` for a call to another of our services. */

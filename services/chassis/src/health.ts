@@ -1,10 +1,11 @@
 import type { RequestListener } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { metricsPage } from './metrics-page.ts';
 
 /**
  * The three Kubernetes probes of the admin port. `/startupz`: has started once. `/livez`: the event loop turns; it
  * looks at nothing outside the process. `/readyz`: started and not draining; no dependency makes a pod unready,
- * since all pods would leave at once.
+ * since all pods would leave at once. `/metrics`, where metrics are on: Prometheus' text format.
  */
 export function createHealth() {
   let state: 'starting' | 'ready' | 'draining' = 'starting';
@@ -13,7 +14,11 @@ export function createHealth() {
     '/startupz': () => state !== 'starting',
     '/readyz': () => state === 'ready',
   };
-  const handler: RequestListener = (req, res) => {
+  const handler: RequestListener = async (req, res) => {
+    if (req.url === '/metrics') {
+      const page = await metricsPage();
+      if (page !== undefined) return void res.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4' }).end(page);
+    }
     const probe = Object.hasOwn(probes, req.url ?? '') ? probes[req.url ?? ''] : undefined;
     const status = !probe ? 404 : probe() ? 200 : 503;
     res.writeHead(status, { 'Content-Type': 'text/plain', 'Cache-Control': 'no-store' });

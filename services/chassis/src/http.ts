@@ -2,6 +2,7 @@ import express, { type ErrorRequestHandler, type Express, type Request, type Res
 import { traceIdOf } from './correlation.ts';
 import { Fault, toFault } from './fault.ts';
 import type { Logger } from './logger.ts';
+import { noteFailure } from './server-span.ts';
 
 /** Headers every answer carries, errors included; a service overrides the policy per page, caching per asset. */
 export const securityHeaders = {
@@ -66,6 +67,7 @@ function createFaultHandler(logger: Logger, renderFault: RenderFault): ErrorRequ
   return (error: unknown, req, res, _next) => {
     const fault = toFault(error);
     const traceId = String(res.locals.traceId);
+    noteFailure(fault.code);
     logFault(logger, fault, `${req.method} ${req.route?.path ?? 'unmatched'}`, traceId);
     // Half an answer cannot become an error: it ends without its end, so that nobody takes it for whole.
     if (res.headersSent) return void res.destroy();

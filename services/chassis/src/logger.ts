@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { ConfigError } from './config.ts';
 import { Fault } from './fault.ts';
+import { activeIds } from './tracing.ts';
 
 export type { Logger };
 
@@ -55,6 +56,7 @@ export function createLogger(
     {
       level,
       base: { service },
+      mixin: activeIds,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // `code` only on top: deeper down it is an error's.

@@ -1,5 +1,7 @@
 import { createRemoteJWKSet, errors, type FlattenedJWSInput, type JWTVerifyGetKey } from 'jose';
 import { Fault } from './fault.ts';
+import { measure } from './measures.ts';
+import { inSpan } from './tracing.ts';
 
 export type KeyOptions = {
   /** A key that is not known is looked for at most this often, however many tokens name one. */
@@ -42,10 +44,12 @@ export function remoteKeySet(url: URL, options: KeyOptions = {}): JWTVerifyGetKe
   const load = async () => {
     if (failed && nowMs() - failed.atMs < Math.min(retryMs, cooldownMs)) throw failed.fault;
     try {
-      await remote.reload();
+      await inSpan('jwks.refresh', () => remote.reload());
+      measure('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'ok' });
       loadedAtMs = nowMs();
       failed = undefined;
     } catch (cause) {
+      measure('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'failed' });
       const fault = new Fault('unavailable', 'The signing keys cannot be fetched.', { cause, retryAfterSeconds: 5 });
       failed = { atMs: nowMs(), fault };
       throw fault;

@@ -1,0 +1,58 @@
+import { type Attributes, metrics } from '@opentelemetry/api';
+import chassis from './signals.json' with { type: 'json' };
+
+type Metric = { kind: string; unit: string; brief: string; attributes: string[]; buckets?: number[] };
+
+/** What a room says of itself: its attributes, spans and metrics by name. Each room has it as `signals.json`. */
+export type Registry = {
+  attributes: Record<string, { on: string; brief: string; values?: string[] }>;
+  spans: Record<string, { brief: string }>;
+  metrics: Record<string, Metric>;
+};
+
+/**
+ * Measures by the names of a registry, so that nothing else can be emitted. Without telemetry every method does
+ * nothing. Instruments are made when first used: by then telemetry is up.
+ */
+export function createMeasures<R extends Registry>(registry: R) {
+  type Name = keyof R['metrics'] & string;
+  const made = new Map<string, (value: number, attributes?: Attributes) => void>();
+
+  function make(name: Name) {
+    const { kind, unit, brief: description, buckets } = registry.metrics[name] as Metric;
+    const meter = metrics.getMeter('onbehalf');
+    if (kind === 'counter') {
+      const counter = meter.createCounter(name, { unit, description });
+      return counter.add.bind(counter);
+    }
+    const advice = buckets ? { advice: { explicitBucketBoundaries: buckets } } : {};
+    const histogram = meter.createHistogram(name, { unit, description, ...advice });
+    return histogram.record.bind(histogram);
+  }
+
+  return {
+    /** Adds to a counter, or records into a histogram (durations in seconds). */
+    measure(name: Name, value: number, attributes?: Attributes): void {
+      const record = made.get(name) ?? make(name);
+      made.set(name, record);
+      record(value, attributes);
+    },
+    /** Reads a gauge whenever metrics are collected. */
+    watch(name: Name, read: () => number | undefined): void {
+      const { unit, brief: description } = registry.metrics[name] as Metric;
+      const gauge = metrics.getMeter('onbehalf').createObservableGauge(name, { unit, description });
+      gauge.addCallback((result) => {
+        const value = read();
+        if (value !== undefined) result.observe(value);
+      });
+    },
+  };
+}
+
+/** What every service measures. */
+export const { measure, watch } = createMeasures(chassis);
+
+/** Seconds since `startedAtMs` of `performance.now()`. */
+export function secondsSince(startedAtMs: number): number {
+  return (performance.now() - startedAtMs) / 1_000;
+}

@@ -1,0 +1,11 @@
+/** Collects every metric in Prometheus' text format; undefined while metrics are off. Set by the telemetry SDK. */
+let collect: (() => Promise<string>) | undefined;
+
+export function serveMetrics(collector: typeof collect): void {
+  collect = collector;
+}
+
+/** The page of `/metrics`, or undefined where metrics are off. */
+export async function metricsPage(): Promise<string | undefined> {
+  return await collect?.();
+}

@@ -1,0 +1,93 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import {
+  type Attributes,
+  context,
+  createContextKey,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  trace,
+} from '@opentelemetry/api';
+import { spanContextOf } from './correlation.ts';
+import { measure, secondsSince } from './measures.ts';
+import { fail, tracer } from './tracing.ts';
+
+/** Where a request's span belongs: below another span, or at the root of a trace that is kept whatever is sampled. */
+export type Origin = { parent?: SpanContext | undefined; alwaysSampled?: boolean };
+
+type Facts = { span: Span; route: string | undefined; errorType: string | undefined };
+
+const factsKey = createContextKey('onbehalf.request');
+
+/** An attribute that only the sampler sees. */
+export const alwaysSampledAttribute = 'onbehalf.always_sampled';
+
+/**
+ * Gives every request of a listener a server span and its place in `http.server.request.duration`. Where it belongs is
+ * what the caller's `traceparent` says; an edge service gives an `originOf` of its own and believes nobody.
+ */
+export function observed(handler: RequestListener, originOf: (req: IncomingMessage) => Origin = believing) {
+  return (req: IncomingMessage, res: ServerResponse): void => {
+    const startedAtMs = performance.now();
+    const method = knownMethods.has(req.method ?? '') ? String(req.method) : '_OTHER';
+    const { parent, alwaysSampled } = originOf(req);
+    const above = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
+    const attributes = { 'http.request.method': method, ...(alwaysSampled && { [alwaysSampledAttribute]: true }) };
+    const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, above);
+    const facts: Facts = { span, route: undefined, errorType: undefined };
+    res.once('close', () => finish(req, res, facts, method, startedAtMs));
+    context.with(trace.setSpan(above, span).setValue(factsKey, facts), handler, undefined, req, res);
+  };
+}
+
+/** Says more of the request that the code now runs in, whatever span is active. */
+export function describeRequest(attributes: Attributes): void {
+  current()?.span.setAttributes(attributes);
+}
+
+/** Names the route of a request that Express does not serve. */
+export function nameRoute(route: string): void {
+  const facts = current();
+  if (facts) facts.route = route;
+}
+
+/** Says by which Fault code the request fails. */
+export function noteFailure(code: string): void {
+  const facts = current();
+  if (facts) facts.errorType = code;
+}
+
+/** Links the request to a span of an earlier trace. */
+export function linkRequest(to: SpanContext): void {
+  const { span } = current() ?? {};
+  if (span && span.spanContext().traceId !== to.traceId) span.addLink({ context: to });
+}
+
+function finish(req: IncomingMessage, res: ServerResponse, facts: Facts, method: string, startedAtMs: number): void {
+  const { span, errorType } = facts;
+  const { route: matched, baseUrl = '' } = req as { route?: { path?: unknown }; baseUrl?: string };
+  const route = facts.route ?? (typeof matched?.path === 'string' ? baseUrl + matched.path : undefined);
+  const attributes = {
+    'http.request.method': method,
+    'http.response.status_code': res.statusCode,
+    ...(route !== undefined && { 'http.route': route }),
+    ...(errorType !== undefined && { 'error.type': errorType }),
+  };
+  span.setAttributes(attributes);
+  if (route !== undefined) span.updateName(`${method} ${route}`);
+  if (!res.writableFinished) fail(span, errorType ?? 'aborted');
+  else if (res.statusCode >= 500 || res.statusCode === 429) fail(span, errorType ?? String(res.statusCode));
+  measure('http.server.request.duration', secondsSince(startedAtMs), attributes);
+  span.end();
+}
+
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+function believing(req: IncomingMessage): Origin {
+  return { parent: spanContextOf(req.headers.traceparent) };
+}
+
+function current(): Facts | undefined {
+  return context.active().getValue(factsKey) as Facts | undefined;
+}
