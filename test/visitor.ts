@@ -89,6 +89,11 @@ export class Visitor implements Disposable {
     this.#agent.destroy();
   }
 
+  /** A page without referrer does not tell its origin either: Fetch standard, "append a request `Origin` header". */
+  #originOf(from: URL): string {
+    return this.page.headers['referrer-policy'] === 'no-referrer' ? 'null' : from.origin;
+  }
+
   #submit(form: Form, added: [string, string][]): Promise<Answer> {
     const fields = new URLSearchParams([...form.fields, ...added].filter(([name]) => name));
     const url = new URL(form.action, this.page.url);
@@ -115,7 +120,7 @@ export class Visitor implements Disposable {
             'sec-fetch-site': site,
             'sec-fetch-mode': 'navigate',
             'sec-fetch-dest': 'document',
-            ...(post && from && { origin: from.origin }),
+            ...(post && from && { origin: this.#originOf(from) }),
             ...sending.headers,
           },
         },

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { dumpRedis } from './redis-dump.ts';
+import { callApi, pick, signIn, signOut } from './steps.ts';
+import type { Visitor } from './visitor.ts';
+import { createWorld, type World } from './world.ts';
+
+let world: World;
+let visitors: Visitor[];
+
+// Alice stays signed in, so that Redis holds all it ever holds; Bob comes and goes; Dan fails; someone sends rubbish.
+before(async () => {
+  world = await createWorld({ name: 'secrets', env: { web: { LOG_LEVEL: 'debug' }, broker: { LOG_LEVEL: 'debug' } } });
+  const [alice, bob, dan, stranger] = [world.visitor(), world.visitor(), world.visitor(), world.visitor()];
+  visitors = [alice, bob, dan, stranger];
+  await signIn(alice, world, 'alice');
+  for (const card of ['Who am I?', 'Microsoft Graph']) await callApi(alice, world, card);
+  await signIn(bob, world, 'bob');
+  await callApi(bob, world);
+  await signOut(bob, world);
+  await dan.open(`${world.web}/sign-in`);
+  await pick(dan, world, 'dan');
+  const callback = alice.answers.find(({ url }) => url.pathname === '/auth/callback');
+  await stranger.open(callback?.url ?? world.web);
+  await alice.send(`${callback?.url}`);
+  const authorization = `Bearer ${await world.cluster.mint({ namespace: 'x', name: 'y', audience: 'z' })}`;
+  await stranger.send(`${world.api}/whoami`, { headers: { authorization } });
+});
+after(() => world?.[Symbol.asyncDispose]());
+
+/** What identifies a person: none of it belongs into a log or a Redis dump. */
+const personal = builtInSeed.users.flatMap(({ oid, upn, name }) => [oid, upn, name]);
+
+/** All that the browsers sent and received and nobody else should keep. */
+function secretsOfBrowsers(): string[] {
+  const found = new Set<string>();
+  for (const { url, headers } of visitors.flatMap(({ answers }) => answers)) {
+    for (const cookie of headers['set-cookie'] ?? []) found.add(cookie.split(/[=;]/)[1] ?? '');
+    for (const address of [url, new URL(headers.location ?? '/', url)]) {
+      for (const name of ['code', 'state', 'nonce', 'code_challenge', 'claims', 'login_hint', 'logout_hint', 'sid']) {
+        for (const value of address.searchParams.getAll(name)) found.add(value);
+      }
+    }
+  }
+  return [...found].filter((value) => value.length >= 8);
+}
+
+/** The ways a value may stand in a text. */
+const spellings = (value: string) => [
+  value,
+  encodeURIComponent(value),
+  Buffer.from(value).toString('base64url').slice(0, -2),
+  Buffer.from(value).toString('hex'),
+];
+
+function filesUnder(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+describe('the logs', () => {
+  const logs = () => filesUnder(world.logDir).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+
+  it('are those of every program, and they do tell of what happened', () => {
+    const names = ['downstream-api', 'entra-emulator', 'redis', 'token-broker', 'web-frontend'];
+    const own = names.filter((name) => name !== 'redis' || world.redis.logFile);
+    assert.deepEqual(readdirSync(world.logDir).sort(), own.map((name) => `${name}.log`).sort());
+    assert.ok(logs().every(({ text }) => text.length > 100));
+  });
+
+  it('hold no code, state, nonce, cookie value or hint that a browser saw', () => {
+    const secrets = secretsOfBrowsers();
+    assert.ok(secrets.length > 30, 'the visitors saw too little to prove anything');
+    for (const { file, text } of logs()) {
+      for (const secret of secrets) {
+        for (const spelling of spellings(secret)) assert.ok(!text.includes(spelling), `a secret in ${file}`);
+      }
+    }
+  });
+
+  it('hold no name, e-mail address or object id of a person', () => {
+    for (const { file, text } of logs()) {
+      for (const value of personal) assert.ok(!text.includes(value), `${value} in ${file}`);
+      assert.doesNotMatch(text, /[\w.+-]+(@|%40)[\w-]+\.\w+/, `an e-mail address in ${file}`);
+    }
+  });
+
+  it('hold nothing that was mounted: no ServiceAccount token, key or password', () => {
+    const mounted = filesUnder(world.stateDir).map((file) => readFileSync(file, 'utf8').trim());
+    const secrets = mounted.filter((text) => !text.startsWith('{') && text.length > 4 && !text.includes('CERTIFICATE'));
+    assert.ok(secrets.length >= 8, 'there is too little to look for');
+    for (const { file, text } of logs()) {
+      for (const secret of secrets) assert.ok(!text.includes(secret), `a mounted secret in ${file}`);
+    }
+  });
+
+  it('hold no JWT and no other word as long as a token, verifier or code', () => {
+    for (const { file, text } of logs()) {
+      assert.doesNotMatch(text, /eyJ[\w-]{8,}/, `a JWT in ${file}`);
+      const words = text.match(/[\w-]{40,}/g) ?? [];
+      assert.deepEqual(words, [], `long words in ${file}`);
+    }
+  });
+});
+
+describe('Redis', () => {
+  it('holds a session, an account, an on-behalf-of partition and their indexes', async () => {
+    const kinds = new Set((await dumpRedis(world)).map(({ key }) => key.slice(world.redisPrefix.length).split(':')[0]));
+    for (const kind of ['session', 'account', 'obo', 'sid', 'user'])
+      assert.ok(kinds.has(kind), `no ${kind} in ${[...kinds]}`);
+  });
+
+  it('holds no key without an end', async () => {
+    assert.deepEqual(
+      (await dumpRedis(world)).filter(({ ttlMs }) => ttlMs < 0),
+      [],
+    );
+  });
+
+  it('names no key after a person', async () => {
+    for (const { key } of await dumpRedis(world)) {
+      for (const value of personal) assert.ok(!key.includes(value) && !key.includes(value.replaceAll('-', '')), key);
+      assert.match(key.slice(world.redisPrefix.length), /^[a-z]+:[{}\w:=-]+$/, key);
+    }
+  });
+
+  it('holds sealed values only: nobody can read a token or a person in them', async () => {
+    const secrets = [...personal, ...secretsOfBrowsers()];
+    for (const { key, values } of await dumpRedis(world)) {
+      for (const value of values) {
+        assert.doesNotMatch(value, /eyJ[\w-]{8}|token|account_?id|client_?id|scope|expires/i, `words in ${key}`);
+        for (const secret of secrets) assert.ok(!value.includes(secret), `a secret in ${key}`);
+      }
+    }
+  });
+
+  it('forgets a person whose last session has ended', async () => {
+    const before = await dumpRedis(world);
+    const [alice] = visitors;
+    assert.ok(alice);
+    await signOut(alice, world);
+    const left = (await dumpRedis(world)).map(({ key }) => key.slice(world.redisPrefix.length));
+    assert.ok(left.length < before.length);
+    assert.deepEqual(
+      left.filter((key) => /^(session|account|obo|sid):/.test(key)),
+      [],
+    );
+  });
+});
