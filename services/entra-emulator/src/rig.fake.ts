@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import tls from 'node:tls';
-import { createEmulator, type EmulatorOptions } from './emulator.ts';
+import { createEmulator, type Emulator, type EmulatorOptions } from './emulator.ts';
 import { createPerson, type Person } from './person.fake.ts';
 
 export const callback = 'http://localhost:3000/auth/callback';
@@ -13,9 +13,13 @@ export type TokenAnswer = { status: number; headers: Headers; body: TokenBody };
 
 const challenge = createHash('sha256').update(verifier).digest('base64url');
 
-/** An emulator that this process trusts, and the calls tests make of it. */
+/** An emulator of this process. */
 export async function openRig(options: EmulatorOptions = {}) {
-  const emulator = await createEmulator(options);
+  return createRig(await createEmulator(options));
+}
+
+/** Trusts an emulator, wherever it runs, and makes the calls tests make of it. */
+export function createRig(emulator: Emulator) {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
   const { origin, browserOrigin, ids } = emulator;
   const tenant = ids.tenants.contoso;
@@ -87,7 +91,7 @@ export async function openRig(options: EmulatorOptions = {}) {
   return rig;
 }
 
-export type Rig = Awaited<ReturnType<typeof openRig>>;
+export type Rig = ReturnType<typeof createRig>;
 
 export function claimsOf(jwt: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());

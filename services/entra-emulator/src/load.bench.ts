@@ -1,0 +1,122 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { AuthenticationResult, ConfidentialClientApplication } from '@azure/msal-node';
+import { createEmulator, type Emulator } from './emulator.ts';
+import { msalClient } from './msal.fake.ts';
+import { apiScope, callback, createRig, graphScope, type Rig, verifier } from './rig.fake.ts';
+
+// How many tokens per CPU second the emulator issues in load mode, against the MSAL Node client that asks for them:
+//   node services/entra-emulator/src/load.bench.ts
+// The emulator has a process of its own; both tell their own CPU time of the same requests. Exit code 1 under `wanted`.
+
+const wanted = 4;
+const rounds = 9;
+const perRound = 500;
+const concurrency = 32;
+const people = 500;
+
+type Ask = (index: number) => Promise<AuthenticationResult | null>;
+type Cpu = { user: number; system: number };
+
+async function serveEmulator(): Promise<void> {
+  const { builtInSeed } = await import('./seed.ts');
+  const generate = [{ prefix: 'load', n: people, tid: 'contoso.test' }];
+  const emulator = await createEmulator({ signing: 'load', seed: { ...(builtInSeed as object), generate } });
+  process.send?.({ ...emulator, close: undefined });
+  process.on('message', () => process.send?.(process.cpuUsage()));
+}
+
+async function bench(): Promise<void> {
+  const child = fork(new URL(import.meta.url), ['emulator']);
+  const [emulator] = (await once(child, 'message')) as [Emulator];
+  const cpuOfEmulator = async () => {
+    const answer = once(child, 'message');
+    child.send('cpu');
+    return total(((await answer) as [Cpu])[0]);
+  };
+  const rig = createRig(emulator);
+  await rig.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+  let failed = false;
+  for (const [name, ask] of Object.entries(await createAsks(rig))) {
+    const ratios: number[] = [];
+    const costs: { client: number; emulator: number }[] = [];
+    for (let round = -2; round < rounds; round += 1) {
+      const before = { client: total(process.cpuUsage()), emulator: await cpuOfEmulator() };
+      await askMany(ask, (round + 2) * perRound);
+      const after = { client: total(process.cpuUsage()), emulator: await cpuOfEmulator() };
+      // Two rounds to warm up.
+      if (round < 0) continue;
+      const cost = { client: after.client - before.client, emulator: after.emulator - before.emulator };
+      costs.push(cost);
+      ratios.push(cost.client / cost.emulator);
+    }
+    const ratio = median(ratios);
+    failed ||= ratio < wanted;
+    const each = (side: 'client' | 'emulator') => Math.round(median(costs.map((cost) => cost[side])) / perRound);
+    const rate = Math.round(1_000_000 / each('emulator'));
+    const figures = `MSAL ${each('client')} us, emulator ${each('emulator')} us a token, ${rate} per CPU second`;
+    process.stdout.write(`${name}: ${ratio.toFixed(2)} x (${figures})\n`);
+  }
+  process.stdout.write(failed ? `under ${wanted} x\n` : `all at least ${wanted} x\n`);
+  process.exitCode = failed ? 1 : 0;
+  child.kill();
+}
+
+/** Every grant that buys a token, by people in turn; a client per request, as an application with many users has it. */
+async function createAsks(rig: Rig): Promise<Record<string, Ask>> {
+  const { ids } = rig;
+  const api = { clientId: ids.apps.api, clientSecret: 'api-secret' };
+  const job = { clientId: ids.apps.job, clientSecret: 'job-secret' };
+  const signIns: { result: AuthenticationResult; cache: string }[] = [];
+  for (let index = 0; index < people; index += 1) {
+    const upn = `load${String(index + 1).padStart(5, '0')}@contoso.test`;
+    const code = await rig.code(upn, { scope: `openid offline_access ${apiScope}`, login_hint: upn, nonce: undefined });
+    const msal = msalClient(rig);
+    const result = await msal.acquireTokenByCode({
+      code,
+      scopes: [apiScope],
+      redirectUri: callback,
+      codeVerifier: verifier,
+    });
+    signIns.push({ result, cache: msal.getTokenCache().serialize() });
+  }
+  const signIn = (index: number) => signIns[index % people] as (typeof signIns)[number];
+  return {
+    client_credentials: () =>
+      msalClient(rig, job).acquireTokenByClientCredential({ scopes: ['api://onbehalf-api/.default'] }),
+    on_behalf_of: (index) =>
+      msalClient(rig, api).acquireTokenOnBehalfOf({
+        oboAssertion: signIn(index).result.accessToken,
+        scopes: [graphScope],
+      }),
+    refresh_token: (index) => {
+      const { result, cache } = signIn(index);
+      const msal: ConfidentialClientApplication = msalClient(rig);
+      msal.getTokenCache().deserialize(cache);
+      const account = result.account as NonNullable<AuthenticationResult['account']>;
+      return msal.acquireTokenSilent({ account, scopes: [apiScope], forceRefresh: true });
+    },
+  };
+}
+
+async function askMany(ask: Ask, from: number): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (next < perRound) {
+      next += 1;
+      const result = await ask(from + next);
+      if (!result?.accessToken) throw new Error('no token');
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, lane));
+}
+
+function total({ user, system }: Cpu): number {
+  return user + system;
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
+await (process.argv[2] === 'emulator' ? serveEmulator() : bench());
