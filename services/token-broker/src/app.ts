@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { traceIdOf } from '@onbehalf/chassis/correlation';
-import { toFault } from '@onbehalf/chassis/fault';
+import { Fault, toFault } from '@onbehalf/chassis/fault';
 import { createApp, logFault, onlyMethods, securityHeaders } from '@onbehalf/chassis/http';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { Router } from 'express';
@@ -25,17 +25,25 @@ type Deps = {
  * a token from memory does. All the rest is an ordinary Express app.
  */
 export function createHandler({ issuer, endpoints, callers, perCaller, logger }: Deps): RequestListener {
-  const routes = Router();
+  const routes = Router({ strict: true, caseSensitive: true });
   routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(metadata(issuer)));
   routes.get('/openapi.json', (_req, res) => void res.json(openapi(issuer)));
   routes.all(['/.well-known/oauth-authorization-server', '/openapi.json'], onlyMethods('GET', 'HEAD'));
   routes.all(Object.keys(endpoints), onlyMethods('POST'));
   const app = createApp({ logger, routes });
 
-  async function serve(path: string, endpoint: Endpoint, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async function serve(
+    path: string,
+    endpoint: Endpoint,
+    req: IncomingMessage,
+    res: ServerResponse,
+    query: string | undefined,
+  ): Promise<void> {
     const traceId = traceIdOf(req.headers);
     let client: Client | undefined;
     try {
+      // URLs are written to logs: RFC 9700 section 4.3.2.
+      if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
       const form = await readForm(req);
       client = await callers.authenticate(form, req.headers.authorization);
       perCaller.take(client.name);
@@ -52,9 +60,9 @@ export function createHandler({ issuer, endpoints, callers, perCaller, logger }:
   }
 
   return (req, res) => {
-    const path = req.url ?? '';
+    const [path = '', query] = (req.url ?? '').split('?', 2);
     const endpoint = req.method === 'POST' && Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
-    if (endpoint) void serve(path, endpoint, req, res);
+    if (endpoint) void serve(path, endpoint, req, res, query);
     else app(req, res);
   };
 }

@@ -17,6 +17,8 @@ type CallersOptions = {
   nowMs?: () => number;
 };
 
+const claimsSchema = z.object({ sub: z.string(), exp: z.number() });
+
 /**
  * RFC 7523 client authentication by a Kubernetes ServiceAccount token. Two stated deviations: `sub` is the
  * ServiceAccount, mapped to a client by configuration, and an assertion may be used until it expires.
@@ -34,7 +36,7 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
     return sub;
   }
 
-  async function verify(assertion: string): Promise<{ sub: string; exp: number }> {
+  async function verify(assertion: string): Promise<z.output<typeof claimsSchema>> {
     try {
       const { payload } = await jwtVerify(assertion, keys, {
         issuer,
@@ -44,7 +46,9 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
         currentDate: new Date(nowMs()),
         clockTolerance: 10,
       });
-      return { sub: String(payload.sub), exp: Number(payload.exp) };
+      const claims = claimsSchema.safeParse(payload);
+      if (!claims.success) throw new errors.JWTInvalid('sub is not a string');
+      return claims.data;
     } catch (error) {
       if (keysUnavailable(error)) {
         throw new Fault('unavailable', 'The keys of the cluster cannot be fetched.', {

@@ -15,7 +15,8 @@ export type Form = ReadonlyMap<string, string>;
 export async function readForm(req: IncomingMessage): Promise<Form> {
   const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';');
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='));
-  const plain = type.trim() === 'application/x-www-form-urlencoded' && (charset ?? 'charset=utf-8').includes('utf-8');
+  const readable = charset === undefined || /^charset="?utf-8"?$/.test(charset);
+  const plain = type.trim() === 'application/x-www-form-urlencoded' && readable;
   if (!plain || req.headers['content-encoding'] !== undefined) {
     throw new Fault('unsupported_media_type', 'Send the parameters as application/x-www-form-urlencoded.');
   }
@@ -27,10 +28,16 @@ async function readBody(req: IncomingMessage): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > largestBodyBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > largestBodyBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    // Its stream is not destroyed with the loop: the connection still has to carry the answer.
+    for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > largestBodyBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault('invalid_request', 'The body broke off.', { cause: error });
   }
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }

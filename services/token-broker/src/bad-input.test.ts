@@ -1,0 +1,469 @@
+import assert from 'node:assert/strict';
+import { createSecretKey, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { makeKey } from '@onbehalf/chassis/issuer.fake';
+import {
+  accessTokenType,
+  type FakeBroker,
+  type Fields,
+  openBroker,
+  readScope,
+  redirectUri,
+  type Sent,
+} from './broker.fake.ts';
+
+/** What a bad request must answer; it must also write nothing, call nobody and quote nothing. */
+type Expected = [status: number, error: string | undefined, headers?: Record<string, string>];
+type Row = [what: string, send: () => Promise<Sent>, ...Expected];
+
+const token = '/oauth2/token';
+const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
+const canary = 'canary-7f3a';
+
+describe('bad input', () => {
+  let broker: FakeBroker;
+  let session = '';
+  let foreign = '';
+  before(async () => {
+    broker = await openBroker();
+    session = await broker.signIn();
+    foreign = await broker.signIn(randomUUID(), 'other-web');
+  });
+  after(() => broker[Symbol.asyncDispose]());
+
+  function check(rows: Row[]): void {
+    for (const [what, send, status, error, headers = {}] of rows) {
+      it(`${what}: ${status} ${error ?? ''}`, async () => {
+        broker.watch.writes.splice(0);
+        broker.entra.reset();
+        const answer = await send();
+        assert.deepEqual([answer.status, answer.body.error], [status, error], answer.text);
+        assert.equal(answer.headers['cache-control'], 'no-store');
+        assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+        if (error !== undefined) {
+          assert.equal(typeof answer.body.error_description, 'string');
+          assert.match(String(answer.body.trace_id), /^[0-9a-f]{32}$/);
+          assert.ok(!answer.text.includes(canary), 'quotes the input');
+        }
+        for (const [name, value] of Object.entries(headers)) assert.equal(answer.headers[name.toLowerCase()], value);
+        assert.deepEqual(broker.watch.writes, []);
+        assert.deepEqual(broker.entra.calls, []);
+      });
+    }
+  }
+  const post =
+    (as: string | undefined, fields: () => Fields, path = token) =>
+    () =>
+      broker.post(path, as, fields());
+  /** A whole body, authenticated, with what is appended. */
+  const raw =
+    (more: string | Buffer, headers: Record<string, string> = form, path = token) =>
+    () => {
+      const body = broker.form({ ...broker.caller('web'), ...broker.exchangeGrant(session) });
+      return broker.send({ path, headers, body: Buffer.concat([Buffer.from(body), Buffer.from(more)]) });
+    };
+  const exchange = (more: Fields) => post('web', () => ({ ...broker.exchangeGrant(session), ...more }));
+  const code = (more: Fields) => post('web', () => ({ ...broker.codeGrant(randomUUID()), ...more }));
+  const obo = (more: Fields) => post('api', () => ({ ...broker.oboGrant(broker.userToken()), ...more }));
+  const app = (more: Fields) => post('api', () => ({ ...broker.appGrant(), ...more }));
+  const forged = (caller: () => Fields) => post(undefined, () => ({ ...caller(), ...broker.exchangeGrant(session) }));
+  const oboOf = (claims: object) => post('api', () => broker.oboGrant(broker.userToken(claims)));
+
+  describe('of the transport', () => {
+    check([
+      ['an unknown address', () => broker.send({ path: '/oauth2/nothing', headers: form }), 404, 'not_found'],
+      ['the root', () => broker.send({ method: 'GET', path: '/' }), 404, 'not_found'],
+      ['the address with a slash behind', raw('', form, `${token}/`), 404, 'not_found'],
+      ['the address in capitals', raw('', form, '/OAuth2/Token'), 404, 'not_found'],
+      ['the address, encoded', raw('', form, '/oauth2/%74oken'), 404, 'not_found'],
+      ['a broken escape in the address', () => broker.send({ path: '/%zz', headers: form }), 404, 'not_found'],
+      ['an address like a property', () => broker.send({ path: '/constructor', headers: form }), 404, 'not_found'],
+      ['parameters in the URL', raw('', form, `${token}?scope=${canary}`), 400, 'invalid_request'],
+      ['GET', () => broker.send({ method: 'GET', path: token }), 405, 'method_not_allowed', { Allow: 'POST' }],
+      ['PUT', () => broker.send({ method: 'PUT', path: token }), 405, 'method_not_allowed', { Allow: 'POST' }],
+      ['DELETE', () => broker.send({ method: 'DELETE', path: '/oauth2/revoke' }), 405, 'method_not_allowed'],
+      ['OPTIONS', () => broker.send({ method: 'OPTIONS', path: '/sessions/end' }), 405, 'method_not_allowed'],
+      ['HEAD', () => broker.send({ method: 'HEAD', path: token }), 405, undefined, { Allow: 'POST' }],
+      [
+        'POST to the metadata',
+        () => broker.send({ path: '/.well-known/oauth-authorization-server' }),
+        405,
+        'method_not_allowed',
+        { Allow: 'GET, HEAD' },
+      ],
+      ['no content type', raw('', {}), 415, 'invalid_request'],
+      [
+        'JSON',
+        () => broker.send({ path: token, headers: { 'Content-Type': 'application/json' }, body: '{"grant_type":"x"}' }),
+        415,
+        'invalid_request',
+      ],
+      ['a multipart form', raw('', { 'Content-Type': 'multipart/form-data; boundary=x' }), 415, 'invalid_request'],
+      ['plain text', raw('', { 'Content-Type': 'text/plain' }), 415, 'invalid_request'],
+      [
+        'another charset',
+        raw('', { 'Content-Type': `${form['Content-Type']}; charset=utf-16` }),
+        415,
+        'invalid_request',
+      ],
+      [
+        'a charset that only sounds like it',
+        raw('', { 'Content-Type': `${form['Content-Type']}; charset=not-utf-8` }),
+        415,
+        'invalid_request',
+      ],
+      ['a compressed body', raw('', { ...form, 'Content-Encoding': 'gzip' }), 415, 'invalid_request'],
+      ['64 KiB and a byte', raw(`&x=${'y'.repeat(65_536)}`), 413, 'invalid_request'],
+      ['1 MB', raw(`&x=${'y'.repeat(1_000_000)}`), 413, 'invalid_request'],
+      [
+        '1 MB in chunks',
+        () => broker.send({ path: token, headers: form, body: Array(16).fill(Buffer.alloc(65_536, 'y')) }),
+        413,
+        'invalid_request',
+      ],
+      [
+        '1 MB of another type',
+        () =>
+          broker.send({ path: token, headers: { 'Content-Type': 'application/json' }, body: 'y'.repeat(1_000_000) }),
+        415,
+        'invalid_request',
+      ],
+    ]);
+  });
+
+  describe('of the form', () => {
+    check([
+      ['an empty body', () => broker.send({ path: token, headers: form }), 401, 'invalid_client'],
+      ['a parameter twice', raw(`&scope=${canary}`), 400, 'invalid_request'],
+      ['a parameter twice, encoded', raw('&%73cope=x'), 400, 'invalid_request'],
+      ['an unknown parameter twice', raw('&x=1&x=2'), 400, 'invalid_request'],
+      ['half an escape', raw('&x=%4'), 400, 'invalid_request'],
+      ['broken UTF-8, encoded', raw('&x=%ff%fe'), 400, 'invalid_request'],
+      ['broken UTF-8, raw', raw(Buffer.from([0x26, 0x78, 0x3d, 0xff])), 400, 'invalid_request'],
+      ['overlong UTF-8', raw('&x=%c0%af'), 400, 'invalid_request'],
+      ['NUL', raw('&x=a%00b'), 400, 'invalid_request'],
+    ]);
+  });
+
+  describe('of the caller', () => {
+    const otherKey = makeKey().privateKey;
+    const secret = createSecretKey(Buffer.from('shared'));
+    const nowSeconds = Math.floor(Date.now() / 1_000);
+    check([
+      ['no assertion', forged(() => ({})), 401, 'invalid_client'],
+      ['an empty assertion', forged(() => ({ ...broker.caller('web'), client_assertion: '' })), 401, 'invalid_client'],
+      [
+        'no assertion type',
+        forged(() => ({ ...broker.caller('web'), client_assertion_type: undefined })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'another assertion type',
+        forged(() => ({
+          ...broker.caller('web'),
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:saml2-bearer',
+        })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'an assertion that is no JWT',
+        forged(() => ({ ...broker.caller('web'), client_assertion: canary })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'an assertion of 60 KB',
+        forged(() => ({ ...broker.caller('web'), client_assertion: 'e'.repeat(60_000) })),
+        401,
+        'invalid_client',
+      ],
+      ['another audience', forged(() => broker.caller('web', { aud: 'api' })), 401, 'invalid_client'],
+      ['no audience', forged(() => broker.caller('web', { aud: undefined })), 401, 'invalid_client'],
+      ['another issuer', forged(() => broker.caller('web', { iss: 'https://evil.test' })), 401, 'invalid_client'],
+      ['no issuer', forged(() => broker.caller('web', { iss: undefined })), 401, 'invalid_client'],
+      ['an unknown subject', forged(() => broker.caller('stranger')), 401, 'invalid_client'],
+      ['no subject', forged(() => broker.caller('web', { sub: undefined })), 401, 'invalid_client'],
+      [
+        'a subject that is a list',
+        forged(() => broker.caller('web', { sub: ['system:serviceaccount:onbehalf:web'] })),
+        401,
+        'invalid_client',
+      ],
+      ['an expired assertion', forged(() => broker.caller('web', { exp: nowSeconds - 60 })), 401, 'invalid_client'],
+      ['an assertion without expiry', forged(() => broker.caller('web', { exp: undefined })), 401, 'invalid_client'],
+      [
+        'an expiry that is text',
+        forged(() => broker.caller('web', { exp: `${nowSeconds + 600}` })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'an assertion of tomorrow',
+        forged(() => broker.caller('web', { nbf: nowSeconds + 86_400 })),
+        401,
+        'invalid_client',
+      ],
+      ['alg none', forged(() => broker.caller('web', {}, { header: { alg: 'none' } })), 401, 'invalid_client'],
+      [
+        'HS256 with a secret',
+        forged(() => broker.caller('web', {}, { header: { alg: 'HS256' }, key: secret })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'HS256 with the public key',
+        forged(() => broker.caller('web', {}, { header: { alg: 'HS256' }, key: broker.issuer.active.publicKey })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'another key under the same id',
+        forged(() => broker.caller('web', {}, { key: otherKey })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'an unknown key id',
+        forged(() => broker.caller('web', {}, { header: { kid: canary }, key: otherKey })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'a key id that is no text',
+        forged(() => broker.caller('web', {}, { header: { kid: { a: 1 } } })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'a key brought along',
+        forged(() =>
+          broker.caller('web', {}, { header: { jwk: makeKey().publicKey.export({ format: 'jwk' }) }, key: otherKey }),
+        ),
+        401,
+        'invalid_client',
+      ],
+      [
+        'a critical extension',
+        forged(() => broker.caller('web', {}, { header: { crit: ['x'], x: 1 } })),
+        401,
+        'invalid_client',
+      ],
+      [
+        "a user's token",
+        forged(() => ({ ...broker.caller('web'), client_assertion: broker.userToken() })),
+        401,
+        'invalid_client',
+      ],
+      [
+        'a session token',
+        forged(() => ({ ...broker.caller('web'), client_assertion: session })),
+        401,
+        'invalid_client',
+      ],
+      ['a client it may not act as', exchange({ client_id: 'api' }), 401, 'invalid_client'],
+      ['an unknown client_id', exchange({ client_id: canary }), 401, 'invalid_client'],
+      ['a client_id left open between two', post('twin', () => broker.appGrant()), 400, 'invalid_request'],
+      ['a client secret beside it', exchange({ client_secret: canary }), 400, 'invalid_request'],
+      [
+        'an Authorization header beside it',
+        () => broker.post(token, 'web', broker.exchangeGrant(session), { Authorization: 'Basic d2ViOng=' }),
+        400,
+        'invalid_request',
+      ],
+      [
+        'a bearer token in place of it',
+        () => broker.post(token, undefined, broker.exchangeGrant(session), { Authorization: `Bearer ${session}` }),
+        400,
+        'invalid_request',
+      ],
+    ]);
+  });
+
+  describe('of the grants', () => {
+    const nowSeconds = Math.floor(Date.now() / 1_000);
+    check([
+      ['no grant', exchange({ grant_type: undefined }), 400, 'invalid_request'],
+      ['an unknown grant', exchange({ grant_type: canary }), 400, 'unsupported_grant_type'],
+      ['a grant like a property', exchange({ grant_type: 'constructor' }), 400, 'unsupported_grant_type'],
+      ['the password grant', exchange({ grant_type: 'password' }), 400, 'unsupported_grant_type'],
+      ['the refresh grant', exchange({ grant_type: 'refresh_token' }), 400, 'unsupported_grant_type'],
+      ['a grant not allowed', post('web', () => broker.appGrant()), 400, 'unauthorized_client'],
+      ['another grant not allowed', post('api', () => broker.exchangeGrant(session)), 400, 'unauthorized_client'],
+      ['no code', code({ code: undefined }), 400, 'invalid_request'],
+      ['a code of 20 KB', code({ code: 'c'.repeat(20_000) }), 400, 'invalid_request'],
+      ['no redirect URI', code({ redirect_uri: undefined }), 400, 'invalid_request'],
+      ['a redirect URI not allowed', code({ redirect_uri: 'https://evil.test/' }), 400, 'unauthorized_client'],
+      ['a redirect URI with more behind it', code({ redirect_uri: `${redirectUri}/x` }), 400, 'unauthorized_client'],
+      ['a redirect URI in capitals', code({ redirect_uri: redirectUri.toUpperCase() }), 400, 'unauthorized_client'],
+      ['no verifier', code({ code_verifier: undefined }), 400, 'invalid_request'],
+      ['a short verifier', code({ code_verifier: 'v'.repeat(42) }), 400, 'invalid_request'],
+      ['a long verifier', code({ code_verifier: 'v'.repeat(129) }), 400, 'invalid_request'],
+      ['a verifier of other characters', code({ code_verifier: `${'v'.repeat(50)}\n` }), 400, 'invalid_request'],
+      ['no session token', exchange({ subject_token: undefined }), 400, 'invalid_request'],
+      ['an unknown session token', exchange({ subject_token: canary }), 400, 'invalid_grant'],
+      ["another client's session token", post('web', () => broker.exchangeGrant(foreign)), 400, 'invalid_grant'],
+      ['no subject token type', exchange({ subject_token_type: undefined }), 400, 'invalid_request'],
+      [
+        'another subject token type',
+        exchange({ subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' }),
+        400,
+        'invalid_request',
+      ],
+      [
+        'another requested token type',
+        exchange({ requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }),
+        400,
+        'invalid_request',
+      ],
+      ['an actor token', exchange({ actor_token: canary, actor_token_type: accessTokenType }), 400, 'invalid_request'],
+      ['a resource', exchange({ resource: 'https://graph' }), 400, 'invalid_request'],
+      ['an audience', exchange({ audience: 'https://graph' }), 400, 'invalid_request'],
+      ['no scope', exchange({ scope: undefined }), 400, 'invalid_request'],
+      ['a scope of spaces', exchange({ scope: '  ' }), 400, 'invalid_scope'],
+      ['a scope not allowed', exchange({ scope: canary }), 400, 'invalid_scope'],
+      ['one scope of two not allowed', exchange({ scope: `${readScope} ${canary}` }), 400, 'invalid_scope'],
+      ['a scope with a line break', exchange({ scope: `${readScope}\n` }), 400, 'invalid_scope'],
+      ['a scope in capitals', exchange({ scope: readScope.toUpperCase() }), 400, 'invalid_scope'],
+      ['scopes of 5 KB', exchange({ scope: `${readScope} `.repeat(400) }), 400, 'invalid_request'],
+      ['claims that are no JSON', exchange({ claims: canary }), 400, 'invalid_request'],
+      ['claims that are a list', exchange({ claims: '[]' }), 400, 'invalid_request'],
+      ['claims that are null', exchange({ claims: 'null' }), 400, 'invalid_request'],
+      ['claims of 9 KB', exchange({ claims: JSON.stringify({ a: 'x'.repeat(9_000) }) }), 400, 'invalid_request'],
+      ['no assertion of a user', obo({ assertion: undefined }), 400, 'invalid_request'],
+      ['no requested_token_use', obo({ requested_token_use: undefined }), 400, 'invalid_request'],
+      ['another requested_token_use', obo({ requested_token_use: 'assertion' }), 400, 'invalid_request'],
+      ['an assertion that is no JWT', obo({ assertion: canary }), 400, 'invalid_grant'],
+      ['a session token as assertion', post('api', () => broker.oboGrant(session)), 400, 'invalid_grant'],
+      ['an assertion for another audience', oboOf({ aud: randomUUID() }), 400, 'invalid_grant'],
+      ['an expired assertion of a user', oboOf({ exp: nowSeconds - 1 }), 400, 'invalid_grant'],
+      ['an assertion that never expires', oboOf({ exp: undefined }), 400, 'invalid_grant'],
+      ['an assertion from another tenant', oboOf({ tid: randomUUID() }), 400, 'invalid_grant'],
+      ['an assertion without tenant', oboOf({ tid: undefined }), 400, 'invalid_grant'],
+      ['an ID token as assertion', oboOf({ scp: undefined }), 400, 'invalid_grant'],
+      [
+        'an app token as assertion',
+        post('api', () =>
+          broker.oboGrant(
+            broker.issuer.app({ aud: broker.clients.byName.get('api')?.clientId, scp: 'x', idtyp: 'app' }),
+          ),
+        ),
+        400,
+        'invalid_grant',
+      ],
+      ['a scope not allowed on behalf of', obo({ scope: readScope }), 400, 'invalid_scope'],
+      ['an app token without scope', app({ scope: undefined }), 400, 'invalid_request'],
+      ['an app token of a single permission', app({ scope: 'https://graph/User.Read' }), 400, 'invalid_scope'],
+      [
+        'an app token of two resources',
+        app({ scope: 'https://graph/.default https://graph/User.Read' }),
+        400,
+        'invalid_scope',
+      ],
+    ]);
+  });
+
+  describe('of the other endpoints', () => {
+    const at = (path: string, fields: () => Fields, as = 'web') => post(as, fields, path);
+    const guid = randomUUID();
+    check([
+      [
+        'introspection by nobody',
+        post(undefined, () => ({ token: session }), '/oauth2/introspect'),
+        401,
+        'invalid_client',
+      ],
+      ['introspection of nothing', at('/oauth2/introspect', () => ({})), 400, 'invalid_request'],
+      ['introspection of the unknown', at('/oauth2/introspect', () => ({ token: canary })), 200, undefined],
+      [
+        "introspection of another client's session",
+        at('/oauth2/introspect', () => ({ token: foreign })),
+        200,
+        undefined,
+      ],
+      ['revocation by nobody', post(undefined, () => ({ token: session }), '/oauth2/revoke'), 401, 'invalid_client'],
+      ['revocation of nothing', at('/oauth2/revoke', () => ({})), 400, 'invalid_request'],
+      ['revocation of the unknown', at('/oauth2/revoke', () => ({ token: canary })), 200, undefined],
+      ["revocation of another client's session", at('/oauth2/revoke', () => ({ token: foreign })), 200, undefined],
+      ['an end by nobody', post(undefined, () => ({ sid: 's' }), '/sessions/end'), 401, 'invalid_client'],
+      ['an end of nothing', at('/sessions/end', () => ({})), 400, 'invalid_request'],
+      [
+        'an end of two things',
+        at('/sessions/end', () => ({ sid: 's', subject_token: session })),
+        400,
+        'invalid_request',
+      ],
+      [
+        'an end of three things',
+        at('/sessions/end', () => ({ sid: 's', tid: guid, oid: guid })),
+        400,
+        'invalid_request',
+      ],
+      [
+        'an issuer alone',
+        at('/sessions/end', () => ({ iss: 'https://login.microsoftonline.com' })),
+        400,
+        'invalid_request',
+      ],
+      ['a tenant without a person', at('/sessions/end', () => ({ tid: guid })), 400, 'invalid_request'],
+      ['a person without a tenant', at('/sessions/end', () => ({ oid: guid })), 400, 'invalid_request'],
+      [
+        'a person that is no GUID',
+        at('/sessions/end', () => ({ tid: guid, oid: canary }), 'operator'),
+        400,
+        'invalid_request',
+      ],
+      [
+        'a person, without the permission',
+        at('/sessions/end', () => ({ tid: guid, oid: guid })),
+        400,
+        'unauthorized_client',
+      ],
+      [
+        "a sid of another issuer's",
+        at('/sessions/end', () => ({ sid: 's', iss: 'https://evil.test' })),
+        200,
+        undefined,
+      ],
+    ]);
+  });
+
+  it('answers who is still sending', async () => {
+    const slow = connect(Number(new URL(broker.origin).port), '127.0.0.1');
+    slow.on('error', () => {});
+    slow.write(`POST ${token} HTTP/1.1\r\nHost: x\r\nContent-Type: ${form['Content-Type']}\r\n`);
+    slow.write('Transfer-Encoding: chunked\r\n\r\n');
+    for (let i = 0; i < 2; i += 1) slow.write(`10000\r\n${'y'.repeat(65_536)}\r\n`);
+    const [head] = await once(slow, 'data');
+    slow.destroy();
+    assert.match(String(head), /^HTTP\/1\.1 413 /);
+    assert.match(String(head), /Connection: close/);
+  });
+
+  it('takes a body that breaks off for the mistake of its sender', async () => {
+    const before = broker.lines.length;
+    const cut = connect(Number(new URL(broker.origin).port), '127.0.0.1');
+    cut.end(
+      `POST ${token} HTTP/1.1\r\nHost: x\r\nContent-Type: ${form['Content-Type']}\r\nContent-Length: 9\r\n\r\nabc`,
+    );
+    while (broker.lines.length === before) await setImmediate();
+    assert.match(String(broker.lines.at(-1)), /"status":400,"error_code":"invalid_request"/);
+  });
+
+  it('shows no token, code or assertion in the log', () => {
+    const log = broker.lines.join('');
+    assert.ok(log.length > 1_000);
+    assert.doesNotMatch(log, new RegExp(`${canary}|eyJ|${session}|${foreign}|v{43}`));
+  });
+
+  it('leaves the session as it was', async () => {
+    const { status } = await broker.post(token, 'web', broker.exchangeGrant(session));
+    assert.equal(status, 200);
+    const { body } = await broker.post('/oauth2/introspect', 'other-web', { token: foreign });
+    assert.equal(body.active, true);
+  });
+});

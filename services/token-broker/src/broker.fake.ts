@@ -1,0 +1,158 @@
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
+import { type Forgery, openIssuer } from '@onbehalf/chassis/issuer.fake';
+import { createLogger } from '@onbehalf/chassis/logger';
+import { serve } from '@onbehalf/chassis/serve';
+import { assemble } from './assemble.ts';
+import { assertionType } from './callers.ts';
+import { grantTypes, parseClients } from './clients.ts';
+import { readConfig } from './config.ts';
+import { fakeEntra } from './entra.fake.ts';
+import { createNames } from './names.ts';
+import { createSealing } from './sealing.ts';
+import { watchedStore } from './store.fake.ts';
+
+export const redirectUri = 'http://localhost:3000/auth/callback';
+export const verifier = 'v'.repeat(43);
+export const readScope = 'api://api/read';
+export const graphScope = 'https://graph/User.Read';
+export const appScope = 'https://graph/.default';
+export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
+const subjectOf = (name: string) => `system:serviceaccount:onbehalf:${name}`;
+
+export type Fields = Record<string, string | undefined>;
+export type Sent = { status: number; headers: IncomingHttpHeaders; body: Record<string, unknown>; text: string };
+export type Raw = {
+  method?: string;
+  path: string;
+  headers?: Record<string, string>;
+  body?: string | Buffer | Buffer[];
+};
+
+/** The whole broker over HTTP on port 0, over a store in memory, a fake Entra and a fake cluster. */
+export async function openBroker(environment: Record<string, string> = {}) {
+  await using opened = new AsyncDisposableStack();
+  const issuer = opened.use(await openIssuer());
+  const { tenant } = issuer;
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
+  const { store, watch } = watchedStore();
+  const entra = fakeEntra(tenant);
+  const client = (name: string, grants: string[], scopes: string[], more: object = {}) => ({
+    [name]: {
+      tenantId: tenant,
+      clientId: randomUUID(),
+      subjects: [subjectOf(name)],
+      credentials: [{ type: 'federated' }],
+      grants,
+      scopes,
+      redirectUris: [redirectUri],
+      ...more,
+    },
+  });
+  const { authorization_code, token_exchange, jwt_bearer, client_credentials } = grantTypes;
+  const web = [authorization_code, token_exchange];
+  const clients = parseClients(
+    JSON.stringify({
+      ...client('web', web, [readScope, 'api://api/write', graphScope]),
+      ...client('other-web', web, [readScope]),
+      ...client('api', [jwt_bearer, client_credentials], [graphScope, appScope]),
+      ...client('operator', [client_credentials], [appScope], { permissions: ['operator'] }),
+      ...client('twin-a', [client_credentials], [appScope], { subjects: [subjectOf('twin')] }),
+      ...client('twin-b', [client_credentials], [appScope], { subjects: [subjectOf('twin')] }),
+    }),
+  );
+  const config = readConfig({
+    BROKER_URL: 'https://broker.test',
+    CLIENTS_FILE: 'clients.json',
+    CALLERS_ISSUER: issuer.origin,
+    CALLERS_JWKS_URI: `${issuer.origin}/keys`,
+    SEALING_KEYS_DIR: 'keys',
+    REDIS_URL: 'redis://127.0.0.1',
+    ...environment,
+  });
+  const key = createSecretKey(randomBytes(32));
+  const names = createNames(key, 'ob:v1:');
+  const sealing = createSealing(() => ({ current: 'k', keys: new Map([['k', key]]) }));
+  const handler = assemble(config, { store, entra: entra.entra, names, sealing, clients: () => clients, logger });
+  const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
+
+  /** A ServiceAccount token as the cluster makes it, but for what is given. */
+  function assertion(name: string, claims: object = {}, forgery?: Forgery): string {
+    const ours = { iss: issuer.origin, aud: 'token-broker', sub: subjectOf(name) };
+    const noUser = { tid: undefined, azp: undefined, ver: undefined, oid: undefined, scp: undefined };
+    const named = { name: undefined, preferred_username: undefined };
+    return issuer.user({ ...noUser, ...named, ...ours, ...claims }, forgery);
+  }
+  const caller = (name: string, claims?: object, forgery?: Forgery): Fields => ({
+    client_assertion_type: assertionType,
+    client_assertion: assertion(name, claims, forgery),
+  });
+
+  function send({ method = 'POST', path, headers = {}, body = '' }: Raw): Promise<Sent> {
+    return new Promise((resolve, reject) => {
+      const chunks = Array.isArray(body) ? body : [Buffer.from(body)];
+      const length = Array.isArray(body) ? undefined : { 'Content-Length': String(chunks[0]?.length) };
+      const req = request(
+        { host: '127.0.0.1', port: server.port, method, path, headers: { ...length, ...headers }, agent: false },
+        async (res) => {
+          const text = await textOf(res);
+          const json = res.headers['content-type']?.startsWith('application/json') && text !== '';
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: json ? JSON.parse(text) : {}, text });
+        },
+      );
+      req.on('error', reject);
+      for (const chunk of chunks) req.write(chunk);
+      req.end();
+    });
+  }
+  const encode = (fields: Fields) =>
+    new URLSearchParams(Object.entries(fields).filter((pair): pair is [string, string] => pair[1] !== undefined));
+
+  const broker = {
+    ...{ issuer, tenant, lines, store, watch, entra, clients, names, config, assertion, caller, send },
+    origin: `http://127.0.0.1:${server.port}`,
+    form: (fields: Fields): string => encode(fields).toString(),
+    /** Posts a form as a client. */
+    post: (path: string, as: string | undefined, fields: Fields = {}, headers: Record<string, string> = {}) =>
+      send({
+        path,
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
+        body: encode({ ...(as && caller(as)), ...fields }).toString(),
+      }),
+    codeGrant: (code: string): Fields => ({
+      grant_type: authorization_code,
+      code,
+      redirect_uri: redirectUri,
+      code_verifier: verifier,
+      nonce: 'n',
+    }),
+    exchangeGrant: (token: string, scope = readScope): Fields => ({
+      grant_type: token_exchange,
+      subject_token: token,
+      subject_token_type: accessTokenType,
+      scope,
+    }),
+    oboGrant: (token: string, scope = graphScope): Fields => ({
+      grant_type: jwt_bearer,
+      assertion: token,
+      requested_token_use: 'on_behalf_of',
+      scope,
+    }),
+    appGrant: (scope = appScope): Fields => ({ grant_type: client_credentials, scope }),
+    /** A user's access token for the client `api`, but for what is given. */
+    userToken: (claims: object = {}, forgery?: Forgery): string =>
+      issuer.user({ aud: clients.byName.get('api')?.clientId, ...claims }, forgery),
+    /** Signs in; gives the session token. */
+    async signIn(person: string = randomUUID(), as = 'web'): Promise<string> {
+      const { status, body } = await broker.post('/oauth2/token', as, broker.codeGrant(person));
+      if (status !== 200) throw new Error(`the sign-in failed: ${status} ${body.error}`);
+      return String(body.access_token);
+    },
+  };
+  const disposal = opened.move();
+  return { ...broker, [Symbol.asyncDispose]: () => disposal.disposeAsync() };
+}
+
+export type FakeBroker = Awaited<ReturnType<typeof openBroker>>;

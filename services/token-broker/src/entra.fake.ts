@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from './clients.ts';
+import type { Account, Acquired, Entra, Refused, SignIn } from './entra.ts';
+import type { Refusal } from './entra-answer.ts';
+
+export type EntraMethod = keyof Entra;
+type Call = { method: EntraMethod; client: string; scopes: string[]; claims: string | undefined; msal?: string };
+
+export function refusal(name: Refusal['class'], more: Partial<Refusal> = {}): Refused {
+  return {
+    kind: 'refused',
+    refusal: { class: name, known: true, members: {}, retryAfterSeconds: undefined, ...more },
+  };
+}
+
+/** A person's account in one tenant, home unless said. */
+export function accountOf(oid: string, tid: string, tenantId = tid): Account {
+  return { homeAccountId: `${oid}.${tid}`, environment: 'login.windows.net', tenantId, localAccountId: oid };
+}
+
+/**
+ * Entra as the broker sees it, in memory: every token is new, a code is a person's object id, `calls` counts. `gate`
+ * is waited for before each answer, `answers` replaces what a method says.
+ */
+export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
+  const calls: Call[] = [];
+  const answers: Partial<Record<EntraMethod, () => Refused>> = {};
+  const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
+  const fake = { calls, answers, life, gate: async () => {}, reset: () => void calls.splice(0) };
+
+  async function answer(
+    method: EntraMethod,
+    client: Client,
+    asked: { scopes: string[]; claims?: string | undefined; msal?: string },
+    account: Account | undefined,
+  ): Promise<Acquired | Refused> {
+    const { scopes, claims, msal } = asked;
+    calls.push({ method, client: client.name, scopes, claims, ...(msal !== undefined && { msal }) });
+    const number = calls.length;
+    const issuedAtSeconds = Math.floor(nowMs() / 1_000);
+    await fake.gate();
+    const refused = answers[method]?.();
+    if (refused) return refused;
+    return {
+      kind: 'token',
+      accessToken: `${method}-${number}-${account?.homeAccountId ?? 'app'}-${scopes.join(',')}-${randomUUID()}`,
+      scope: scopes.join(' '),
+      issuedAtSeconds,
+      ...life,
+      msal: `rt-${number}-${account?.homeAccountId}`,
+      account,
+    };
+  }
+
+  const entra: Entra = {
+    async redeemCode(client, asked) {
+      const account = accountOf(asked.code, tenantId);
+      const acquired = await answer('redeemCode', client, asked, account);
+      if (acquired.kind === 'refused') return acquired;
+      return {
+        ...acquired,
+        account,
+        idToken: `id-${asked.code}`,
+        sub: `sub-${asked.code}`,
+        sid: `sid-${asked.code}`,
+      } as SignIn;
+    },
+    refresh: (client, asked) => answer('refresh', client, asked, asked.account),
+    onBehalfOf: (client, asked) => {
+      const { oid, tid } = JSON.parse(Buffer.from(asked.assertion.split('.')[1] ?? '', 'base64url').toString());
+      return answer('onBehalfOf', client, asked, accountOf(oid, tid));
+    },
+    appToken: (client, asked) => answer('appToken', client, asked, undefined),
+  };
+  return Object.assign(fake, { entra });
+}
+
+export type FakeEntra = ReturnType<typeof fakeEntra>;
