@@ -77,6 +77,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   await using _untilWhole = { [Symbol.asyncDispose]: () => (whole ? Promise.resolve() : opened.disposeAsync()) };
   let whole = false;
   const logDir = join('out', name);
+  await rm(logDir, { recursive: true, force: true });
   const stateDir = await mkdtemp(join(tmpdir(), 'onbehalf-'));
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
   const cluster = opened.use(await openCluster(join(stateDir, 'accounts')));

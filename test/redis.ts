@@ -26,6 +26,10 @@ type RedisOptions = {
   /** Where the log of an own process goes. */
   logDir: string;
   env?: Record<string, string | undefined>;
+  /** Further lines of an own one's configuration. */
+  settings?: string[];
+  /** Of an own one; a fresh one unless said. */
+  password?: string;
   onDeath?: (sentence: string) => void;
 };
 
@@ -102,11 +106,11 @@ async function startServer(
   command: string,
   args: string[] | ((port: number) => string[]),
   { env, source, settings }: Server,
-  { logDir, onDeath }: RedisOptions,
+  { logDir, onDeath, settings: further = [], password = randomBytes(18).toString('base64url') }: RedisOptions,
 ): Promise<Redis> {
   const port = await freePort();
-  const password = randomBytes(18).toString('base64url');
-  const lines = ['bind 127.0.0.1', `port ${port}`, `requirepass ${password}`, 'save ""', 'appendonly no', ...settings];
+  const base = ['bind 127.0.0.1', `port ${port}`, `requirepass ${password}`, 'save ""', 'appendonly no'];
+  const lines = [...base, ...settings, ...further];
   const logFile = join(logDir, 'redis.log');
   const child = await startChild({
     name: 'redis',

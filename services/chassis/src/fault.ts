@@ -26,13 +26,13 @@ const table = {
   consent_required: { status: 400, level: 'info' },
   login_required: { status: 400, level: 'info' },
   access_denied: { status: 403, level: 'info' },
-  // Later may be better.
+  // Later may be better. What is away is logged once, where it went away, not with every request it fails.
   too_many_requests: { status: 429, error: 'temporarily_unavailable', level: 'info' },
-  throttled: { status: 429, error: 'temporarily_unavailable', level: 'warn' },
-  unavailable: { status: 503, error: 'temporarily_unavailable', level: 'warn' },
+  throttled: { status: 429, error: 'temporarily_unavailable', level: 'debug' },
+  unavailable: { status: 503, error: 'temporarily_unavailable', level: 'debug' },
   // We are broken.
   server_error: { status: 500, level: 'error' },
-} as const satisfies Record<string, { status: number; error?: string; level: 'info' | 'warn' | 'error' }>;
+} as const satisfies Record<string, { status: number; error?: string; level: 'debug' | 'info' | 'warn' | 'error' }>;
 
 export type FaultCode = keyof typeof table;
 
@@ -64,7 +64,7 @@ export class Fault extends Error {
   override name = 'Fault';
   readonly code: FaultCode;
   readonly status: number;
-  readonly level: 'info' | 'warn' | 'error';
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly retryAfterSeconds: number | undefined;
   readonly challenge: string | undefined;
   readonly allow: string | undefined;

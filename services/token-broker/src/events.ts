@@ -1,9 +1,13 @@
 import type { Events } from './store.ts';
 
+/** Entries of older lives of the channel than these have lapsed by any bound. */
+const livesRemembered = 1_000;
+
 /** The receiving end of the channel, whatever carries it. */
 export function createEvents(nowMs: () => number = Date.now) {
   const sleepers = new Map<string, Set<() => void>>();
   const listeners: ((key: string) => void)[] = [];
+  const ends = new Map<number, number>();
   let epoch = 0;
   let downSinceMs: number | undefined = nowMs();
   const events: Events = {
@@ -13,6 +17,7 @@ export function createEvents(nowMs: () => number = Date.now) {
     get downSinceMs() {
       return downSinceMs;
     },
+    heardUntilMs: (life) => (life === epoch ? (downSinceMs ?? nowMs()) : (ends.get(life) ?? 0)),
     onInvalidate: (listener) => void listeners.push(listener),
     woken: (leaseKey, timeoutMs) =>
       new Promise((resolve) => {
@@ -31,6 +36,8 @@ export function createEvents(nowMs: () => number = Date.now) {
     events,
     up() {
       if (downSinceMs === undefined) return;
+      ends.set(epoch, downSinceMs);
+      ends.delete(epoch - livesRemembered);
       downSinceMs = undefined;
       epoch += 1;
     },

@@ -6,6 +6,9 @@ type Held<V> = { value: V; verifiedAtMs: number; epoch: number };
 /** When, and in which life of the channel, a read of the store began. */
 export type Mark = { epoch: number; atMs: number };
 
+/** `trusted`: may serve. `unverified`: may serve if the store cannot be asked. `lapsed`: the bound is over. */
+export type Standing = 'trusted' | 'unverified' | 'lapsed';
+
 type L1Options = {
   maxBytes: number;
   /** How long an entry may serve after the channel that would withdraw it went down. */
@@ -19,7 +22,7 @@ const overheadBytes = 400;
 
 /**
  * What this process learnt, by key and field, bounded by bytes. An entry is trusted while the channel that would
- * withdraw it has been up ever since it was read; while the channel is down, for `maxUnverifiedMs` more.
+ * withdraw it has been up ever since it was read, and for `maxUnverifiedMs` after that channel went down.
  */
 export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Options, sizeOf: (value: V) => number) {
   const entries = new LRUCache<string, Map<string, Held<V>>>({
@@ -37,19 +40,19 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
   }
   events.onInvalidate(withdraw);
 
-  function trusted({ verifiedAtMs, epoch }: Held<V>): boolean {
-    // A message may have been missed between the two lives of the channel.
-    if (epoch !== events.epoch) return false;
-    const downSinceMs = events.downSinceMs;
-    return downSinceMs === undefined || nowMs() - Math.max(downSinceMs, verifiedAtMs) <= maxUnverifiedMs;
+  function standingOf({ verifiedAtMs, epoch }: Held<V>): Standing {
+    const confirmedAtMs = Math.max(verifiedAtMs, events.heardUntilMs(epoch));
+    if (nowMs() - confirmedAtMs > maxUnverifiedMs) return 'lapsed';
+    // Between two lives of the channel a message may have been missed.
+    return epoch === events.epoch ? 'trusted' : 'unverified';
   }
 
   return {
-    /** The trusted value and its age since it was read from the store. */
-    get(key: string, field: string): { value: V; ageMs: number } | undefined {
+    /** A value, its age since it was read from the store, and what it is good for now. */
+    get(key: string, field: string): { value: V; ageMs: number; standing: Standing } | undefined {
       const held = entries.get(key)?.get(field);
-      if (!held || !trusted(held)) return undefined;
-      return { value: held.value, ageMs: nowMs() - held.verifiedAtMs };
+      if (!held) return undefined;
+      return { value: held.value, ageMs: nowMs() - held.verifiedAtMs, standing: standingOf(held) };
     },
     /** The mark is of before the read began: what was withdrawn meanwhile does not come back. */
     put(key: string, field: string, value: V, { epoch, atMs }: Mark): void {

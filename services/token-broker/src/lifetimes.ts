@@ -53,6 +53,8 @@ export const redisCommandMs = 250;
 export const redisConnectMs = 500;
 export const redisSilenceMs = 600;
 export const redisPingMs = 200;
+/** How long after losing a node the cluster's layout is read again: about as long as a replica takes to take over. */
+export const redisTopologyMs = 500;
 /** What a caller is told to wait while Redis is away. */
 export const redisRetryAfterSeconds = 2;
 

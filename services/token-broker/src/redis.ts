@@ -13,6 +13,7 @@ import {
   redisPingMs,
   redisRetryAfterSeconds,
   redisSilenceMs,
+  redisTopologyMs,
 } from './lifetimes.ts';
 import type { Events } from './store.ts';
 
@@ -50,11 +51,13 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   const closing = new AbortController();
   const hub = createEvents();
   let frozenUntilMs = 0;
-  let repliedMs = 0;
+  let repliedMs = Date.now();
   let reachable = true;
 
+  // One lost command, or one node of many, is no outage; a store that answers nobody is.
   const report = (up: boolean, error?: unknown) => {
-    if (up === reachable) return;
+    if (up) repliedMs = Date.now();
+    if (up === reachable || (!up && Date.now() - repliedMs < redisSilenceMs)) return;
     reachable = up;
     if (up) logger.info({ event: 'redis.up' }, 'Redis answers again');
     else logger.error({ event: 'redis.down', error }, 'Redis does not answer');
@@ -64,10 +67,12 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   const commands = open(() => {});
 
   async function command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
-    if (!commands.isReady || Date.now() < frozenUntilMs) throw away();
+    if (!commands.isReady || Date.now() < frozenUntilMs) {
+      report(false);
+      throw away();
+    }
     try {
       const reply = await within(redisCommandMs, commands.send(key, args));
-      repliedMs = Date.now();
       report(true);
       return reply;
     } catch (error) {
@@ -195,7 +200,12 @@ function openStandalone(options: RedisOptions, onDown: () => void): Client {
 
 function openCluster(options: RedisOptions, onDown: () => void): Client {
   const defaults = connection(options) as object;
-  const cluster = createCluster({ rootNodes: [{ ...defaults, url: options.url }], defaults, commandOptions });
+  const cluster = createCluster({
+    rootNodes: [{ ...defaults, url: options.url }],
+    defaults,
+    commandOptions,
+    topologyRefreshOnReconnectionAttemptStrategy: redisTopologyMs,
+  });
   cluster.on('error', onDown).on('node-error', onDown);
   const connected = keepTrying(() => cluster.connect());
   return {

@@ -116,8 +116,8 @@ export function createSessions(deps: Deps) {
     const hash = sha256(token);
     const key = names.session(hash);
     const held = l1.get(key, '');
-    const fresh = held !== undefined && held.ageMs < sessionRecheckMs;
-    const session = fresh ? held.value : await read(hash, held?.value);
+    const fresh = held?.standing === 'trusted' && held.ageMs < sessionRecheckMs;
+    const session = fresh ? held.value : await read(hash, held?.standing === 'lapsed' ? undefined : held?.value);
     if (!session || endOf(session) <= nowSeconds()) return undefined;
     if (nowSeconds() - session.lastSeenSeconds >= idleSeconds * touchPart) touch(session);
     return session;
@@ -130,7 +130,7 @@ export function createSessions(deps: Deps) {
     try {
       sealed = await store.get(key);
     } catch (error) {
-      // L1 gives nothing it does not trust, so what it gave carries the session through an outage.
+      // What memory held within its bound carries the session through an outage.
       if (held && error instanceof Fault && error.code === 'unavailable') return held;
       throw error;
     }
@@ -140,23 +140,40 @@ export function createSessions(deps: Deps) {
       return undefined;
     }
     l1.put(key, '', opened.session, mark);
-    if (opened.old) touch(opened.session);
+    if (opened.old) touch(opened.session, opened.old);
     return opened.session;
   }
 
+  const touching = new Set<string>();
+
   /** Writes `last seen`, off the caller's path; a session that ended meanwhile stays ended. */
-  function touch(session: Session): void {
+  function touch(session: Session, sealedAnew = false): void {
+    if (touching.has(session.hash)) return;
+    touching.add(session.hash);
+    writeSeen(session)
+      .then(() => (sealedAnew ? resealAccount(session.accountKey) : undefined))
+      // The next use tries again: L1 is read anew before the idle limit is near.
+      .catch(() => {})
+      .finally(() => touching.delete(session.hash));
+  }
+
+  async function writeSeen(session: Session): Promise<void> {
     const key = names.session(session.hash);
     const seen = complete(session.hash, { ...session, lastSeenSeconds: nowSeconds() });
     const mark = l1.mark();
-    l1.put(key, '', seen, mark);
-    const write = async () => {
-      if (!(await store.touchSession(seen.accountKey, openSessionOf(seen)))) return;
-      await store.replace(key, seal(seen, key), (endOf(seen) - nowSeconds()) * 1_000);
-    };
-    write().catch(() => {
-      // The next use tries again: L1 is read anew before the idle limit is near.
-    });
+    const alive =
+      (await store.touchSession(seen.accountKey, openSessionOf(seen))) &&
+      (await store.replace(key, seal(seen, key), (endOf(seen) - nowSeconds()) * 1_000));
+    if (alive) l1.put(key, '', seen, mark);
+    else l1.withdraw(key);
+  }
+
+  /** Sessions in use take their refresh token along to the current key: its own next use may be too late. */
+  async function resealAccount(key: string): Promise<void> {
+    const name = `${key} msal`;
+    const { msal } = await store.readPartition(key, []);
+    const opened = msal && sealing.open(msal, name);
+    if (msal && opened?.old) await store.reseal(key, 'msal', msal, sealing.seal(opened.plaintext, name));
   }
 
   /** Ends one session. True if there was one. @throws Fault `unavailable` if the store cannot confirm. */

@@ -34,6 +34,9 @@ export interface Store {
   /** Writes an acquired token, and the MSAL cache if nobody wrote it since `version` was read. */
   writeToken(key: string, write: TokenWrite): Promise<'written' | 'fenced' | 'gone'>;
 
+  /** Replaces a partition's sealed field by the same sealed anew, unless it changed since it was read. */
+  reseal(key: string, field: string, read: Buffer, anew: Buffer): Promise<void>;
+
   /** Takes a lease; `fence` grows with every grant. If another holds it, says how long at most. */
   takeLease(key: string, owner: string, ttlMs: number): Promise<{ fence: number } | { heldForMs: number }>;
   renewLease(key: string, owner: string, ttlMs: number): Promise<boolean>;
@@ -70,6 +73,8 @@ export interface Events {
   readonly epoch: number;
   /** When the channel went down; undefined while it is up. */
   readonly downSinceMs: number | undefined;
+  /** Until when a life of the channel told of everything; now, while it still does. */
+  heardUntilMs(epoch: number): number;
   onInvalidate(listener: (key: string) => void): void;
   /** Resolves when the lease is given back, or after `timeoutMs`. */
   woken(leaseKey: string, timeoutMs: number): Promise<void>;

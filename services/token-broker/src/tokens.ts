@@ -58,6 +58,9 @@ type Deps = {
   nowMs: () => number;
 };
 
+/** Nobody asked too much, somebody cannot answer: the store, Entra, or we, whose credential is refused. */
+const servedMeanwhile = new Set<string>(['unavailable', 'throttled', 'server_error']);
+
 /** MSAL's own rule: a token is good while more than its renewal margin is left. */
 export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): boolean {
   return expiresAtSeconds - hitMarginSeconds > nowSeconds;
@@ -85,11 +88,13 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
   async function get(request: TokenRequest): Promise<Token> {
     const name = request.claims === undefined ? request.scope : `${request.scope} ${request.claims}`;
     const l1Field = `${request.tenantId} ${name}`;
-    const held = l1.get(request.partition.key, l1Field)?.value;
-    if (held && isHit(held, nowSeconds())) {
-      if (held.refreshAtSeconds <= nowSeconds()) refreshAhead(request, l1Field);
-      return { record: held, level: 'l1' };
+    const found = l1.get(request.partition.key, l1Field);
+    if (found?.standing === 'trusted' && isHit(found.value, nowSeconds())) {
+      if (found.value.refreshAtSeconds <= nowSeconds()) refreshAhead(request, l1Field);
+      return { record: found.value, level: 'l1' };
     }
+    // Nobody revokes an app's token: while the store is away it serves to its end.
+    const held = found?.standing === 'lapsed' && request.partition.kind !== 'app' ? undefined : found?.value;
     const flightKey = `${request.partition.key} ${l1Field}`;
     const flying = flights.get(flightKey);
     if (flying) return await flying;
@@ -113,7 +118,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       return await fly(request, field, l1Field);
     } catch (error) {
       // Inside MSAL's margin a token is still good; while no new one can be had, it is served.
-      const outage = error instanceof Fault && (error.code === 'unavailable' || error.code === 'throttled');
+      const outage = error instanceof Fault && servedMeanwhile.has(error.code);
       const left = stale ? stale.expiresAtSeconds - nowSeconds() : 0;
       if (outage && stale && request.claims === undefined && left >= staleMarginSeconds) {
         return { record: stale, level: held ? 'l1' : 'l2' };
@@ -155,8 +160,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       if (seen.token) return seen.token;
       const answer = await request.acquire(seen.msal);
       if (answer.kind === 'refused') {
-        if (!answer.refusal.known)
-          logger.warn({ event: 'entra.unclassified', aadsts: answer.refusal.members.error_codes });
+        logRefusal(request, answer.refusal);
         const remembered = await refusals.remember(aboutOf(request, lease.field), answer.refusal, seen.version);
         await request.onRefused?.(answer.refusal);
         throw faultOfRemembered(remembered, request);
@@ -186,7 +190,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
     const refused = await refusals.recall(aboutOf(request, field), version);
     if (refused) throw faultOfRemembered(refused, request);
-    const msal = sealed && sealing.open(sealed, `${key} msal`)?.plaintext.toString();
+    const msal = sealed && openField(key, 'msal', sealed)?.toString();
     if (kind === 'account' && msal === undefined) {
       throw new Fault('login_required', 'The person has to sign in again.');
     }
@@ -256,9 +260,24 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
   }
 
   function open(key: string, field: string, sealed: Buffer | undefined): TokenRecord | undefined {
-    const opened = sealed && sealing.open(sealed, `${key} ${field}`);
-    if (sealed && !opened) logger.warn({ event: 'cache.open_failed' }, 'a stored token does not open');
-    return opened && recordSchema.parse(JSON.parse(opened.plaintext.toString()));
+    const opened = sealed && openField(key, field, sealed);
+    return opened && recordSchema.parse(JSON.parse(opened.toString()));
+  }
+
+  /** What was sealed with an old key is sealed with the current one, so that the old one can go. */
+  function openField(key: string, field: string, sealed: Buffer): Buffer | undefined {
+    const name = `${key} ${field}`;
+    const opened = sealing.open(sealed, name);
+    // Off the caller's path; if it fails, the next reader tries again.
+    if (opened?.old) store.reseal(key, field, sealed, sealing.seal(opened.plaintext, name)).catch(() => {});
+    return opened?.plaintext;
+  }
+
+  /** Once a call, however many callers wait for it. */
+  function logRefusal({ client }: TokenRequest, { class: entraClass, known, members }: Refusal): void {
+    const facts = { client, class: entraClass, aadsts: members.error_codes, correlation_id: members.correlation_id };
+    const level = entraClass === 'transient' || entraClass === 'throttled' || !known ? 'warn' : 'info';
+    logger[level]({ event: known ? 'entra.refused' : 'entra.unclassified', ...facts });
   }
 
   function faultOfRemembered({ refusal, untilMs }: Remembered, request: TokenRequest): Fault {

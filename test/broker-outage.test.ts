@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Answer, type Fleet, openFleet } from './fleet.ts';
+
+const perSecond = 100;
+const outageMs = 10_000;
+let fleet: Fleet;
+const sessions: string[] = [];
+
+before(async () => {
+  fleet = await openFleet({ name: 'broker-outage', brokers: 2, people: 20, relayed: true });
+  for (let n = 1; n <= 20; n += 1) sessions.push(await fleet.signIn(`load${String(n).padStart(5, '0')}`));
+  for (const broker of [0, 1]) await Promise.all(sessions.map((session) => fleet.exchange(broker, session)));
+});
+after(() => fleet[Symbol.asyncDispose]());
+
+type Sample = { atMs: number; answer: Answer };
+
+/** Asks for held tokens at a steady rate until told to stop; every answer with the time it was asked for. */
+function load(): { samples: Sample[]; stop(): Promise<void> } {
+  const samples: Sample[] = [];
+  const running: Promise<unknown>[] = [];
+  let n = 0;
+  const timer = setInterval(() => {
+    n += 1;
+    const atMs = performance.now();
+    const asked = fleet.exchange(n % 2, String(sessions[n % sessions.length]));
+    running.push(asked.then((answer) => samples.push({ atMs, answer })));
+  }, 1_000 / perSecond);
+  return {
+    samples,
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(running);
+    },
+  };
+}
+
+describe('while Redis is away', () => {
+  for (const kind of ['cut', 'freeze'] as const) {
+    it(`serves what it holds for 10 s of ${kind}, refuses the rest at once, and heals within 5 s`, async (t) => {
+      const relay = fleet.relay;
+      assert.ok(relay);
+      const pids = fleet.brokers.map(({ child }) => child.process.pid);
+      const traffic = load();
+      await fleet.admin('DELETE', '/counters');
+      relay[kind]();
+      const cutMs = performance.now();
+      // A request for what no memory holds: another scope, and a new sign-in.
+      const colds: Answer[] = [];
+      while (performance.now() - cutMs < outageMs) {
+        const session = String(sessions[colds.length % sessions.length]);
+        colds.push(await fleet.exchange(colds.length % 2, session, 'https://graph.microsoft.com/User.Read'));
+        await delay(200);
+      }
+      const code = await fleet.startSignIn('alice');
+      const signIn = await fleet.post(0, '/oauth2/token', code.fields);
+      assert.equal(signIn.status, 503);
+      relay.restore();
+      const backMs = performance.now();
+      let healedMs = Number.NaN;
+      await fleet.until(async () => {
+        const answer = await fleet.post(0, '/oauth2/token', code.fields);
+        if (answer.status === 200) healedMs = performance.now() - backMs;
+        return answer.status === 200;
+      });
+      await traffic.stop();
+
+      const during = traffic.samples.filter(({ atMs }) => atMs > cutMs && atMs < backMs);
+      const served = during.filter(({ answer }) => answer.status === 200).length / during.length;
+      assert.ok(served >= 0.99, `only ${served} of ${during.length} were served`);
+      for (const answer of [...colds, ...during.map((one) => one.answer)].filter(({ status }) => status !== 200)) {
+        assert.equal(answer.status, 503);
+        assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+        assert.ok(answer.ms < 1_000, `a refusal took ${answer.ms} ms`);
+      }
+      assert.equal(await fleet.calls('refresh_token'), 0, 'Entra is not asked without Redis');
+      assert.ok(healedMs <= 5_000, `healed after ${healedMs} ms`);
+      assert.deepEqual(
+        fleet.brokers.map(({ child }) => child.process.pid),
+        pids,
+      );
+      for (const { admin } of fleet.brokers) assert.equal((await fetch(`${admin}/readyz`)).status, 200);
+      const slowest = Math.max(...during.map(({ answer }) => answer.ms));
+      const facts = `${during.length} asked, ${(served * 100).toFixed(1)} % served, slowest ${Math.round(slowest)} ms`;
+      t.diagnostic(`${facts}, ${colds.length} cold refused, healed after ${Math.round(healedMs)} ms`);
+    });
+  }
+
+  it('ends no session', async () => {
+    for (const session of sessions) {
+      const { status, body } = await fleet.post(1, '/oauth2/introspect', { token: session });
+      assert.equal(status, 200);
+      assert.equal(body.active, true);
+    }
+  });
+});
