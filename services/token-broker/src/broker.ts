@@ -108,7 +108,13 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     const { scope, scopes } = allowed(client, wanted.scope);
     const key = names.obo(client.name, assertion);
     const party = names.oboParty(client.name, claims.tid, claims.oid);
-    const personOf = (acquired: Acquired) => acquired.account?.homeAccountId ?? `${claims.oid}.${claims.tid}`;
+    const homeAccountId = `${claims.oid}.${claims.tid}`;
+    const personOf = (acquired: Acquired) => acquired.account?.homeAccountId ?? homeAccountId;
+    const refuseEnded = async (person: string) => {
+      const ended = await sessions.endedAtSeconds(person);
+      if (ended === undefined || claims.iat > ended) return;
+      throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
+    };
     const asked = { assertion, tenantId: claims.tid, scopes, claims: wanted.claims, traceId: wanted.traceId };
     return await tokens.get({
       client: client.name,
@@ -116,14 +122,23 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
       tenantId: claims.tid,
       scope,
       claims: wanted.claims,
-      acquire: () => entra.onBehalfOf(client, asked),
-      beforeWrite: (acquired) =>
-        store.addMember(names.user(personOf(acquired)), key, acquired.expiresInSeconds * 1_000),
+      acquire: async () => {
+        await refuseEnded(homeAccountId);
+        return await entra.onBehalfOf(client, asked);
+      },
+      beforeWrite: async (acquired) => {
+        await store.addMember(names.user(personOf(acquired)), key, acquired.expiresInSeconds * 1_000);
+        await refuseEnded(personOf(acquired));
+      },
       afterWrite: async (acquired) => {
-        const ended = await sessions.endedAtSeconds(personOf(acquired));
-        if (ended === undefined || claims.iat > ended) return;
-        await store.delete(key);
-        throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
+        try {
+          await refuseEnded(personOf(acquired));
+        } catch (error) {
+          // Another pod may have read it in this moment.
+          await store.delete(key);
+          await store.invalidate([key]);
+          throw error;
+        }
       },
       onRefused: async (refusal) => {
         if (refusal.class === 'assertion' || refusal.class === 'revoked') await store.delete(key);

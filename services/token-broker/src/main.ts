@@ -13,7 +13,7 @@ import { createEntraNetwork } from './entra-network.ts';
 import { createNames, indexKeyOf } from './names.ts';
 import { connectRedis } from './redis.ts';
 import { entraCredentials } from './redis-credentials.ts';
-import { createSealing } from './sealing.ts';
+import { createSealing, logUnopened } from './sealing.ts';
 import { redisStore } from './store-redis.ts';
 
 await run(async (signal) => {
@@ -48,7 +48,7 @@ await run(async (signal) => {
     store: redisStore(connection, names.events),
     entra,
     names,
-    sealing: createSealing(keys.get),
+    sealing: createSealing(keys.get, logUnopened(logger)),
     clients: clients.get,
     callersCa: await read(config.callers.caFile),
     logger,

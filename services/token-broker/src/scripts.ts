@@ -27,6 +27,10 @@ local function prune(key)
   end
   return lastSession, lastToken
 end
+local function bumped(v)
+  local life, n = string.match(v, '^(.*):(%d+)$')
+  return (life or v) .. ':' .. ((tonumber(n) or 0) + 1)
+end
 local function sessions(key)
   local all, open = redis.call('HGETALL', key), {}
   for i = 1, #all, 2 do
@@ -43,8 +47,7 @@ end
 export const openSession = script(`${prune}
 local v = redis.call('HGET', KEYS[1], 'v')
 if v then
-  local life, n = string.match(v, '^(.*):(%d+)$')
-  v = life .. ':' .. (tonumber(n) + 1)
+  v = bumped(v)
 else
   v = ARGV[1]
 end
@@ -90,14 +93,20 @@ end
 local old = redis.call('HGET', KEYS[1], ARGV[3])
 if old and (tonumber(string.match(old, '^(%d+)|')) or 0) > tonumber(ARGV[4]) then return 'fenced' end
 if ARGV[7] ~= '' and v == ARGV[1] then
-  local life, n = string.match(v, '^(.*):(%d+)$')
-  v = life .. ':' .. (tonumber(n) + 1)
+  v = bumped(v)
   redis.call('HSET', KEYS[1], 'msal', ARGV[7])
 end
 redis.call('HSET', KEYS[1], 'v', v, ARGV[3], ARGV[4] .. '|' .. ARGV[5] .. '|' .. ARGV[6])
 local _, last = prune(KEYS[1])
 if ARGV[8] == '1' then redis.call('EXPIREAT', KEYS[1], math.max(last, now + 1)) end
 return 'written'`);
+
+/** ARGV: field, the sealed part as it was read, the same sealed anew. */
+export const reseal = script(`
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if not held or string.sub(held, -#ARGV[2]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], string.sub(held, 1, #held - #ARGV[2]) .. ARGV[3])
+return 1`);
 
 /** ARGV: member, TTL in ms. */
 export const addMember = script(`

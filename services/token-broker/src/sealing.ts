@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { KeyRing } from '@onbehalf/chassis/key-ring';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { shortName } from './names.ts';
 
 const cipher = 'aes-256-gcm';
 const ivBytes = 12;
@@ -14,7 +16,25 @@ export type Opened = {
  * AES-256-GCM under a key ring. Layout: length of the key id (1 byte), key id, IV (12), tag (16), ciphertext.
  * `name` is authenticated and not stored: a value moved to another key or field does not open.
  */
-export function createSealing(ring: () => KeyRing) {
+export function createSealing(ring: () => KeyRing, onUnopened: (name: string) => void = () => {}) {
+  function decipher(sealed: Buffer, name: string): Opened | undefined {
+    const { current, keys } = ring();
+    const idEnd = 1 + (sealed[0] ?? 0);
+    const body = idEnd + ivBytes + tagBytes;
+    if (sealed.length < body) return undefined;
+    const keyId = sealed.toString('latin1', 1, idEnd);
+    const key = keys.get(keyId);
+    if (!key) return undefined;
+    try {
+      const open = createDecipheriv(cipher, key, sealed.subarray(idEnd, idEnd + ivBytes), { authTagLength: tagBytes })
+        .setAAD(Buffer.from(name))
+        .setAuthTag(sealed.subarray(idEnd + ivBytes, body));
+      return { plaintext: Buffer.concat([open.update(sealed.subarray(body)), open.final()]), old: keyId !== current };
+    } catch {
+      return undefined;
+    }
+  }
+
   return {
     seal(plaintext: string | Buffer, name: string): Buffer {
       const { current, keys } = ring();
@@ -28,23 +48,19 @@ export function createSealing(ring: () => KeyRing) {
 
     /** The plaintext, or undefined: an unknown key, another name, a flipped bit. The caller treats it as a miss. */
     open(sealed: Buffer, name: string): Opened | undefined {
-      const { current, keys } = ring();
-      const idEnd = 1 + (sealed[0] ?? 0);
-      const body = idEnd + ivBytes + tagBytes;
-      if (sealed.length < body) return undefined;
-      const keyId = sealed.toString('latin1', 1, idEnd);
-      const key = keys.get(keyId);
-      if (!key) return undefined;
-      try {
-        const open = createDecipheriv(cipher, key, sealed.subarray(idEnd, idEnd + ivBytes), { authTagLength: tagBytes })
-          .setAAD(Buffer.from(name))
-          .setAuthTag(sealed.subarray(idEnd + ivBytes, body));
-        return { plaintext: Buffer.concat([open.update(sealed.subarray(body)), open.final()]), old: keyId !== current };
-      } catch {
-        return undefined;
-      }
+      const opened = decipher(sealed, name);
+      if (!opened) onUnopened(name);
+      return opened;
     },
   };
 }
 
 export type Sealing = ReturnType<typeof createSealing>;
+
+/** Says that a value did not open: its kind, and which one without naming it. */
+export function logUnopened(logger: Logger): (name: string) => void {
+  return (name) => {
+    const kind = /(\w+):\{/.exec(name)?.[1];
+    logger.warn({ event: 'cache.open_failed', kind, entry: shortName(name) }, 'a stored value does not open');
+  };
+}

@@ -131,6 +131,12 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
       if (expiresWithTokens) expireAt(key, Math.max(last, nowMs() / 1_000 + 1));
       return 'written';
     },
+    async reseal(key, field, read, anew) {
+      const hash = live<Hash>(key);
+      const token = hash?.tokens.get(field);
+      if (hash && field === 'msal' && hash.msal?.equals(read)) hash.msal = anew;
+      else if (token?.record.equals(read)) token.record = anew;
+    },
 
     async takeLease(key, owner, ttlMs) {
       if (live(key) !== undefined) return { heldForMs: Math.max(0, (entries.get(key)?.endsMs ?? 0) - nowMs()) };

@@ -53,6 +53,7 @@ export function redisStore(redis: Redis, channel: string): Store {
       const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives];
       return String(await run(scripts.writeToken, key, ...args)) as 'written' | 'fenced' | 'gone';
     },
+    reseal: async (key, field, read, anew) => void (await run(scripts.reseal, key, field, read, anew)),
 
     async takeLease(key, owner, ttlMs) {
       const [granted, value] = (await run(scripts.takeLease, key, owner, ms(ttlMs))) as [number, number];

@@ -127,6 +127,23 @@ export function storeContract(
       assert.equal(await store.writeToken(key('account'), token({ expiresWithTokens: false })), 'gone');
     });
 
+    it('takes what was sealed anew, but not over what changed meanwhile', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s'), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      await store.writeToken(k, { ...token({ version, fence: 5, expiresWithTokens: false }) });
+      await store.reseal(k, 't:a', bytes('one'), bytes('anew'));
+      await store.reseal(k, 'msal', bytes('rt'), bytes('rt anew'));
+      await store.reseal(k, 't:a', bytes('one'), bytes('late'));
+      await store.reseal(k, 't:b', bytes('one'), bytes('from nothing'));
+      const after = await store.readPartition(k, ['t:a', 't:b']);
+      assert.deepEqual(after, { version, msal: bytes('rt anew'), records: [bytes('anew'), undefined] });
+      assert.equal(await store.writeToken(k, token({ version, fence: 4, expiresWithTokens: false })), 'fenced');
+      await store.reseal(key('account'), 'msal', bytes('rt'), bytes('x'));
+      assert.ok((await ttlMs(k)) > 0);
+    });
+
     it('keeps a partition as long as its longest session, and drops it with the last', async () => {
       const { store, ttlMs } = await open();
       const k = key('account');
