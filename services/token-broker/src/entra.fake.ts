@@ -19,14 +19,21 @@ export function accountOf(oid: string, tid: string, tenantId = tid): Account {
 }
 
 /**
- * Entra as the broker sees it, in memory: every token is new, a code is a person's object id, `calls` counts. `gate`
+ * Entra as the broker sees it, in memory: every token is new, a code is a person's object id unless `codes` says otherwise, `calls` counts. `gate`
  * is waited for before each answer, `answers` replaces what a method says.
  */
 export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   const calls: Call[] = [];
   const answers: Partial<Record<EntraMethod, () => Refused>> = {};
   const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
-  const fake = { calls, answers, life, gate: async () => {}, reset: () => void calls.splice(0) };
+  const fake = {
+    codes: new Map<string, string>(),
+    calls,
+    answers,
+    life,
+    gate: async () => {},
+    reset: () => void calls.splice(0),
+  };
 
   async function answer(
     method: EntraMethod,
@@ -54,15 +61,16 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
 
   const entra: Entra = {
     async redeemCode(client, asked) {
-      const account = accountOf(asked.code, tenantId);
+      const person = fake.codes.get(asked.code) ?? asked.code;
+      const account = accountOf(person, tenantId);
       const acquired = await answer('redeemCode', client, asked, account);
       if (acquired.kind === 'refused') return acquired;
       return {
         ...acquired,
         account,
-        idToken: `id-${asked.code}`,
-        sub: `sub-${asked.code}`,
-        sid: `sid-${asked.code}`,
+        idToken: `id-${person}`,
+        sub: `sub-${person}`,
+        sid: `sid-${person}`,
       } as SignIn;
     },
     refresh: (client, asked) => answer('refresh', client, asked, asked.account),

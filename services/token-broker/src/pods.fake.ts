@@ -1,0 +1,135 @@
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Fault } from '@onbehalf/chassis/fault';
+import { createLogger } from '@onbehalf/chassis/logger';
+import { createBroker } from './broker.ts';
+import { type Client, grantTypes } from './clients.ts';
+import { fakeEntra } from './entra.fake.ts';
+import { createL1 } from './l1.ts';
+import { createLimit } from './limits.ts';
+import { createNames } from './names.ts';
+import { createRefusals } from './refusals.ts';
+import { createSealing } from './sealing.ts';
+import { createSessions, type Session } from './sessions.ts';
+import { watchedStore } from './store.fake.ts';
+import { createTokens, type TokenRecord } from './tokens.ts';
+
+export const tenantId = randomUUID();
+export const readScope = 'api://api/read';
+export const writeScope = 'api://api/write';
+export const appScope = 'api://api/.default';
+
+function client(name: string): Client {
+  return {
+    ...{ name, tenantId, clientId: randomUUID(), subjects: [], credentials: [{ type: 'federated' }] },
+    ...{ grants: Object.values(grantTypes), scopes: [readScope, writeScope, appScope] },
+    ...{ redirectUris: ['https://app.test/callback'], permissions: ['operator'] },
+  };
+}
+export const web = client('web');
+export const otherWeb = client('other-web');
+export const api = client('api');
+
+const jwtOf = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${randomUUID()}`;
+
+/** Brokers without HTTP over one store in memory and one fake Entra, under a clock that stands still unless moved. */
+export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_200, perAccount = 20 } = {}) {
+  const clock = { ms: 1_800_000_000_000 };
+  const nowMs = () => clock.ms;
+  const { store, watch } = watchedStore(nowMs);
+  const entra = fakeEntra(tenantId, nowMs);
+  const ring = { current: 'k1', keys: new Map([['k1', createSecretKey(randomBytes(32))]]) };
+  const sealing = createSealing(() => ring);
+  const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
+
+  function openPod() {
+    const bound = { maxBytes: 10_000_000, maxUnverifiedMs: 60_000, events: store.events, nowMs };
+    const tokenL1 = createL1<TokenRecord>(bound, ({ accessToken }) => accessToken.length);
+    const sessionL1 = createL1<Session>(bound, () => 600);
+    const life = { idleSeconds, absoluteSeconds, perAccount };
+    const sessions = createSessions({ ...life, store, l1: sessionL1, names, sealing, nowMs });
+    const refusals = createRefusals(store, names, sealing, nowMs);
+    const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
+    const perSession = createLimit({ perSecond: 1_000_000, burst: 1_000_000 }, nowMs);
+    const broker = createBroker({ entra: entra.entra, store, sessions, tokens, names, perSession, logger, nowMs });
+    const wanted = (scope: string, claims?: string) => ({ scope, claims, traceId: '0'.repeat(32) });
+    return {
+      ...{ broker, sessions, tokens },
+      /** Signs a person in; gives the session token. */
+      async signIn(person: string, as = web): Promise<string> {
+        const asked = { redirectUri: 'https://app.test/callback', codeVerifier: 'v', traceId: '0'.repeat(32) };
+        entra.codes.set(`code-${++codes}`, person);
+        return (await broker.redeem(as, { ...asked, code: `code-${codes}` })).token;
+      },
+      exchange: async (token: string, scope = readScope, claims?: string) =>
+        (await broker.exchange(web, token, wanted(scope, claims))).record.accessToken,
+      onBehalfOf: async (assertion: string, scope = readScope, claims?: string) =>
+        (await broker.onBehalfOf(api, assertion, wanted(scope, claims))).record.accessToken,
+      appToken: async (claims?: string) => (await broker.appToken(api, wanted(appScope, claims))).record.accessToken,
+      isActive: async (token: string) => (await broker.introspect(web, token)) !== undefined,
+    };
+  }
+
+  let codes = 0;
+  const [first, ...more] = Array.from({ length: pods }, openPod);
+  if (!first) throw new Error('there is no pod');
+  return {
+    ...{ clock, store, watch, entra, names, ring, lines, first, second: more[0] ?? first, all: [first, ...more] },
+    /** A person's access token for the client `api`, as old as said. */
+    assertionOf: (person: string, ageSeconds = 10) => {
+      const iat = Math.floor(clock.ms / 1_000) - ageSeconds;
+      return jwtOf({ aud: api.clientId, tid: tenantId, oid: person, scp: 'x', iat, exp: iat + 36_000 });
+    },
+    keys: (kind: string) => [...watch.ttls().keys()].filter((key) => key.startsWith(`ob:v1:${kind}:`)),
+    advance: (seconds: number) => {
+      clock.ms += seconds * 1_000;
+    },
+    /** Runs tasks at once; what they ask of store and Entra goes forward one step at a time, in an order made of `seed`. */
+    async interleave<T extends readonly (() => Promise<unknown>)[]>(seed: number, ...tasks: T): Promise<unknown[]> {
+      const random = randomOf(seed);
+      const waiting: (() => void)[] = [];
+      const pause = () => new Promise<void>((resolve) => void waiting.push(resolve));
+      watch.step = pause;
+      entra.gate = pause;
+      let running = tasks.length;
+      const results = tasks.map(async (task) => {
+        try {
+          return await task();
+        } catch (error) {
+          return error instanceof Fault ? error.code : error;
+        } finally {
+          running -= 1;
+        }
+      });
+      for (let idle = 0; idle < 5; ) {
+        await turn();
+        const [next] = waiting.splice(Math.floor(random() * waiting.length), 1);
+        next?.();
+        idle = next || running > 0 ? 0 : idle + 1;
+      }
+      watch.step = undefined;
+      entra.gate = async () => {};
+      return await Promise.all(results);
+    },
+  };
+}
+
+export type Pods = ReturnType<typeof openPods>;
+
+/** Waits until what goes on in the background is done. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await turn();
+}
+
+/** Mulberry32: the same seed, the same order. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
