@@ -30,7 +30,7 @@ describe('the configuration', () => {
     ['ENTRA_TENANTS', ' , '],
     ['ENTRA_ALLOWED_CLIENTS', 'web'],
     ['ENTRA_AUTHORITY_HOST', 'login.microsoftonline.com'],
-    ['BROKER_URL', 'http://token-broker:8080/oauth2'],
+    ['BROKER_URL', 'http://token-broker:8080/?x'],
     ['GRAPH_BASE_URL', 'https://graph.microsoft.com/v1.0'],
   ] as const) {
     it(`refuses ${name}=${value} by name`, () => {

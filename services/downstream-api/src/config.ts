@@ -1,4 +1,4 @@
-import { commonConfig, commonEnvironment, guid, origin, parseConfig, words } from '@onbehalf/chassis/config';
+import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig, words } from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
 /** Every environment key of this service; the chart's are compared with it. */
@@ -11,7 +11,7 @@ export const environment = z.object({
   ENTRA_TENANTS: words.pipe(z.array(guid)),
   /** The clients that may call; unset means every client of those tenants. */
   ENTRA_ALLOWED_CLIENTS: words.pipe(z.array(guid)).default([]),
-  BROKER_URL: origin,
+  BROKER_URL: baseUrl,
   /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
   BROKER_ASSERTION_FILE: z.string(),
   GRAPH_BASE_URL: origin.default('https://graph.microsoft.com'),
