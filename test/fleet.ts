@@ -30,7 +30,7 @@ type FleetOptions = {
   /** Puts a relay before Redis, to cut and freeze it. It shares this process: not for load. */
   relayed?: boolean;
   /** In place of an own Redis: what the brokers are told of another one, e.g. a Redis Cluster. */
-  redisEnv?: (stateDir: string) => Promise<Record<string, string>>;
+  redisEnv?: (stateDir: string, emulator: Emulator) => Promise<Record<string, string>>;
   /** Scopes beyond the usual that the client `web` may ask for. */
   scopes?: string[];
   /** Changes the emulator's seed, e.g. by further scopes of an API. */
@@ -114,7 +114,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     ...(redis && { REDIS_URL: `redis://${redis.host}:${relay?.port ?? redis.port}` }),
     ...(redis?.password && { REDIS_AUTH: 'password', REDIS_PASSWORD_FILE: join(mounted, 'password') }),
     ...(redis?.username && { REDIS_USERNAME: redis.username }),
-    ...(await options.redisEnv?.(stateDir)),
+    ...(await options.redisEnv?.(stateDir, emulator)),
     ...env,
   };
 

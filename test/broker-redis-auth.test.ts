@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { openTls } from '../services/entra-emulator/src/tls.ts';
+import { openFleet } from './fleet.ts';
+import { mountFiles } from './mounts.ts';
+import { freePort } from './ports.ts';
+import { openRedis, type Redis } from './redis.ts';
+import { openRedisGate, type RedisGate } from './redis-gate.ts';
+
+const own = { cacheDir: '.cache', env: { ...process.env, REDIS_URL: undefined } };
+/** What the broker may do, as docs/aks says: its own keys and channel, no admin commands. */
+const rights = (prefix: string) => ['on', `~${prefix}*`, `&${prefix}*`, '+@all', '-@admin', '-@dangerous', '+info'];
+
+async function openAdmin({ host, port, password }: Redis) {
+  const client = createClient({ socket: { host, port }, ...(password && { password }) });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+describe('the broker signs in to Redis', () => {
+  it('as an ACL user over TLS with a private CA', async () => {
+    await using stack = new AsyncDisposableStack();
+    const tls = await openTls(['localhost', '127.0.0.1'], undefined);
+    const files = { 'redis.crt': tls.cert, 'redis.key': tls.key, 'ca.pem': tls.ca };
+    const port = await freePort();
+    let redis: Redis | undefined;
+    const fleet = stack.use(
+      await openFleet({
+        name: 'broker-redis-tls',
+        brokers: 1,
+        redisEnv: async (stateDir) => {
+          const folder = await mountFiles(join(stateDir, 'tls'), { ...files, password: 'of-the-acl-user' });
+          const settings = [
+            ...[`tls-port ${port}`, `tls-cert-file ${folder}/redis.crt`, `tls-key-file ${folder}/redis.key`],
+            ...[`tls-ca-cert-file ${folder}/ca.pem`, 'tls-auth-clients no'],
+          ];
+          redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-tls-server', settings }));
+          const admin = await openAdmin(redis);
+          await admin.sendCommand(['ACL', 'SETUSER', 'broker', ...rights('acl:'), '>of-the-acl-user']);
+          admin.destroy();
+          return {
+            REDIS_URL: `rediss://localhost:${port}`,
+            REDIS_AUTH: 'password',
+            REDIS_USERNAME: 'broker',
+            REDIS_PASSWORD_FILE: join(folder, 'password'),
+            REDIS_CA_FILE: join(folder, 'ca.pem'),
+            REDIS_KEY_PREFIX: 'acl:',
+          };
+        },
+      }),
+    );
+    await fleet.until(async () => (await fleet.signIn('alice').catch(() => '')) !== '');
+    const session = await fleet.signIn('alice');
+    assert.equal((await fleet.exchange(0, session)).status, 200);
+    assert.equal((await fleet.post(0, '/oauth2/revoke', { token: session })).status, 200);
+    assert.equal((await fleet.exchange(0, session)).body.error, 'invalid_grant');
+  });
+
+  it('with Entra ID, and again before each token expires, with no request failing', async (t) => {
+    await using stack = new AsyncDisposableStack();
+    const redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-entra-server' }));
+    const admin = await openAdmin(redis);
+    stack.defer(() => admin.destroy());
+    let gate: RedisGate | undefined;
+    const fleet = stack.use(
+      await openFleet({
+        name: 'broker-redis-entra',
+        brokers: 2,
+        seed: (usual) => ({ ...usual, apps: [...usual.apps, azureRedis] }),
+        redisEnv: async (_stateDir, emulator) => {
+          const { contoso } = emulator.ids.tenants;
+          await fetch(`${emulator.admin}/lifetimes`, { method: 'PUT', body: JSON.stringify({ access: 6 }) });
+          const setUser = (user: string, token: string) =>
+            admin.sendCommand(['ACL', 'SETUSER', user, 'reset', ...rights('entra:'), `>${token}`]);
+          gate = stack.use(
+            await openRedisGate(redis, setUser, `${emulator.browserOrigin}/${contoso}/discovery/v2.0/keys`),
+          );
+          return {
+            REDIS_URL: `redis://127.0.0.1:${gate.port}`,
+            REDIS_AUTH: 'entra',
+            REDIS_ENTRA_CLIENT_ID: emulator.ids.apps.web,
+            REDIS_ENTRA_TENANT_ID: contoso,
+            REDIS_KEY_PREFIX: 'entra:',
+          };
+        },
+      }),
+    );
+    const door = gate as RedisGate | undefined;
+    assert.ok(door);
+    for (const broker of [0, 1]) {
+      await fleet.until(async () => (await fleet.post(broker, '/oauth2/introspect', { token: 'x' })).status === 200);
+    }
+    const endMs = performance.now() + 14_000;
+    let asked = 0;
+    while (performance.now() < endMs) {
+      const { status } = await fleet.post(asked % 2, '/oauth2/introspect', { token: `unknown ${asked}` });
+      assert.equal(status, 200, `request ${asked}`);
+      asked += 1;
+      await delay(10);
+    }
+    const perConnection = new Map<number, number>();
+    for (const { connection } of door.entries) perConnection.set(connection, (perConnection.get(connection) ?? 0) + 1);
+    const lasting = [...perConnection.values()].filter((times) => times >= 3).length;
+    assert.ok(lasting >= 4, 'commands and channel of both brokers signed in again on living connections');
+    assert.equal(door.expired(), 0);
+    t.diagnostic(`${asked} requests, ${door.entries.length} sign-ins on ${perConnection.size} connections, 0 failed`);
+  });
+});
+
+const azureRedis = {
+  name: 'redis',
+  displayName: 'Azure Managed Redis',
+  appId: 'ac49a7e0-7e57-4000-8000-000000000061',
+  spId: 'ac49a7e0-7e57-4000-8000-000000000062',
+  tid: 'contoso.test',
+  identifierUri: 'https://redis.azure.com',
+};
