@@ -290,6 +290,41 @@ describe('/api', () => {
     assert.equal(at.testbed.api.requests[0]?.path, '/base/orders/x');
   });
 
+  it('frames a body anew, so that none becomes a request of its own, and drops the body of a read', async () => {
+    await using at = await signedIn();
+    const smuggled = 'GET /admin HTTP/1.1\r\nHost: x\r\n\r\n';
+    for (const method of ['DELETE', 'POST']) {
+      const sending = request({ port: at.testbed.port, host: '127.0.0.1', path: '/api/orders/x', method });
+      for (const [name, value] of Object.entries(headersOf(at.browser))) sending.setHeader(name, value);
+      sending.setHeader('transfer-encoding', 'chunked');
+      sending.end(smuggled);
+      const [answer] = await once(sending, 'response');
+      answer.resume();
+      assert.equal(answer.statusCode, 200);
+      const received = at.testbed.api.requests.splice(0);
+      assert.deepEqual(
+        received.map(({ method: m, body }) => [m, body]),
+        [[method, smuggled]],
+      );
+    }
+    const reading = request({ port: at.testbed.port, host: '127.0.0.1', path: '/api/orders/x', method: 'GET' });
+    for (const [name, value] of Object.entries({ ...headersOf(at.browser), 'content-length': '3' }))
+      reading.setHeader(name, value);
+    reading.end('abc');
+    const [answer] = await once(reading, 'response');
+    answer.resume();
+    assert.deepEqual(
+      at.testbed.api.requests.map(({ body, headers }) => [body, headers['content-length']]),
+      [['', undefined]],
+    );
+  });
+
+  it('sends a POST and a DELETE without a body', async () => {
+    await using at = await signedIn();
+    for (const method of ['POST', 'DELETE'])
+      assert.equal((await at.browser.script('/api/orders/x', { method })).status, 200);
+  });
+
   it('is 503 when the API cannot be reached', async () => {
     await using at = await signedIn();
     at.testbed.api.down = true;

@@ -5,7 +5,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import type { Request, Response } from 'express';
 import { requestApi } from './api-request.ts';
-import { apiTarget, requestHeaders, responseHeaders } from './api-wire.ts';
+import { apiTarget, isSafe, requestParts, responseHeaders } from './api-wire.ts';
 import { type Apis, scopesFor } from './apis.ts';
 import type { Broker } from './broker.ts';
 import { type Called, callApi } from './call.ts';
@@ -20,8 +20,6 @@ type ApiDeps = { apis: Apis; broker: Broker; demands: Demands; logger: Logger; s
 /** As much of an answer as a page shows. */
 const maxShownBytes = 65_536;
 
-const readOnly = ['GET', 'HEAD'];
-
 /** The calls of APIs on behalf of the person: by a page that shows the answer, and by `/api/*` for scripts. */
 export function createApiRoutes({ apis, broker, demands, logger, sessions }: ApiDeps) {
   /** Makes the call with the request's session and gives what came of it, with what a demand needs. */
@@ -35,7 +33,8 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
     const scopes = api && scopesFor(api, req.method, to.path);
     if (!api || !scopes) throw new Fault('not_found', 'There is nothing at this address.');
     const traceId = String(res.locals.traceId);
-    const repeatable = readOnly.includes(req.method);
+    const repeatable = isSafe(req.method);
+    const { headers, body } = requestParts(req);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     const target = `${to.name}${to.path}`;
@@ -44,11 +43,11 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
         url: new URL(`${api.url}${to.path}${to.query}`),
         method: req.method,
         headers: {
-          ...requestHeaders(req),
+          ...headers,
           authorization: `Bearer ${accessToken}`,
           traceparent: traceparentOf(traceId),
         },
-        body: repeatable ? undefined : req,
+        body,
         signal: gone.signal,
       });
     const called = await callApi({ broker, apis }, { session, target, scopes, repeatable, traceId, send });

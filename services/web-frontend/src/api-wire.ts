@@ -27,8 +27,24 @@ export function apiTarget(requestTarget: string): { name: string; path: string; 
   return odd ? undefined : { name, path, query };
 }
 
-export function requestHeaders({ headers }: IncomingMessage): OutgoingHttpHeaders {
-  return pick(headers, requestNames);
+/**
+ * The headers and the body for the API. Only a request that may change something carries a body, framed anew: Node's
+ * client would send the body of a DELETE unframed, so that an API could take it for a request of its own (RFC 9112
+ * section 11.2).
+ */
+export function requestParts(req: IncomingMessage): { headers: OutgoingHttpHeaders; body?: IncomingMessage } {
+  const { 'content-length': length, ...headers } = pick(req.headers, requestNames);
+  const chunked = req.headers['transfer-encoding'] !== undefined;
+  if (isSafe(req.method) || (!chunked && !(Number(length) > 0))) return { headers };
+  return {
+    headers: { ...headers, ...(chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': length }) },
+    body: req,
+  };
+}
+
+/** A method that changes nothing: it may be sent again. RFC 9110 section 9.2.1. */
+export function isSafe(method: string | undefined): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** An API's page must not run as one of ours: whatever its type, it gets no rights here. */

@@ -24,7 +24,7 @@ export function createPerson({ broker, demands, nowSeconds, sessions }: PersonDe
     home: async (req: Request, res: Response): Promise<void> => {
       const { session, lifetime } = await look(req, res);
       const notice = takeNotice(req, res);
-      if (!session || !lifetime) return sendPage(res, { title: 'Onbehalf', main: welcome(notice) });
+      if (!session || !lifetime) return sendPage(res, { title: 'Welcome', main: welcome(notice) });
       sendPage(res, { title: `Hello, ${session.name ?? 'there'}`, main: home(session, lifetime), signedIn: true });
     },
 
