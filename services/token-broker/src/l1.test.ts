@@ -11,8 +11,12 @@ function open({ maxBytes = 1_000_000, maxUnverifiedMs = 60_000 } = {}) {
   const l1 = createL1<string>({ maxBytes, maxUnverifiedMs, events: hub.events, nowMs }, (value) => value.length);
   /** Reads the store at once. */
   const put = (key: string, field: string, value: string) => l1.put(key, field, value, l1.mark());
-  const value = (key: string, field = 'f') => l1.get(key, field)?.value;
-  return { clock, hub, l1, put, value };
+  const value = (key: string, field = 'f') => {
+    const held = l1.get(key, field);
+    return held?.standing === 'trusted' ? held.value : undefined;
+  };
+  const standing = (key: string) => l1.get(key, 'f')?.standing;
+  return { clock, hub, l1, put, value, standing };
 }
 
 describe('L1', () => {
@@ -76,13 +80,15 @@ describe('L1', () => {
   });
 
   it('trusts nothing of a former life of the channel: a message may have been missed', () => {
-    const { l1, hub, put, value } = open();
+    const { l1, hub, clock, put, value, standing } = open();
     put('k', 'f', 'one');
     const mark = l1.mark();
     hub.down();
     hub.up();
     l1.put('x', 'f', 'read before', mark);
-    assert.deepEqual([value('k'), value('x')], [undefined, undefined]);
+    assert.deepEqual([standing('k'), standing('x')], ['unverified', 'unverified']);
+    clock.ms += 60_001;
+    assert.deepEqual([standing('k'), standing('x')], ['lapsed', 'lapsed']);
     put('k', 'f', 'two');
     assert.equal(value('k'), 'two');
   });
