@@ -25,13 +25,17 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
   };
   const span = activeSpan() && tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes });
   let status: number | undefined;
+  let ended = false;
   return {
     /** The trace context to send along: none unless the call is to a service of ours. */
     headers: span && context.active().getValue(oursKey) ? { traceparent: traceparentOfSpan(span.spanContext()) } : {},
     answered(statusCode: number): void {
       status = statusCode;
     },
+    /** Once; what comes later is no news. */
     end(error?: unknown): void {
+      if (ended) return;
+      ended = true;
       const failure = error !== undefined ? errorType(error) : (status ?? 0) >= 400 ? String(status) : undefined;
       if (span) endSpan(span, status, failure);
       const { 'server.port': _port, ...measured } = attributes;

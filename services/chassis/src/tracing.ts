@@ -6,6 +6,7 @@ import {
   ROOT_CONTEXT,
   type Span,
   type SpanContext,
+  SpanKind,
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
@@ -30,7 +31,7 @@ export function errorType(error: unknown): string {
   return error instanceof Fault ? error.code : error instanceof Error ? error.name : 'error';
 }
 
-type SpanOptions = { attributes?: Attributes; links?: (SpanContext | undefined)[]; startTime?: Date };
+type SpanOptions = { kind?: SpanKind; attributes?: Attributes; links?: (SpanContext | undefined)[] };
 
 /** Does a piece of work in a child span of the active one; without one, as in background work, without any. */
 export async function inSpan<T>(
@@ -47,9 +48,9 @@ export async function inOwnTrace<T>(name: string, work: (span?: Span) => Promise
 }
 
 async function spanned<T>(name: string, parent: Context, work: (span: Span) => Promise<T>, options: SpanOptions) {
-  const { attributes = {}, links = [] } = options;
+  const { kind = SpanKind.INTERNAL, attributes = {}, links = [] } = options;
   const linked = links.flatMap((link) => (link ? [{ context: link }] : []));
-  const span = tracer.startSpan(name, { attributes, links: linked }, parent);
+  const span = tracer.startSpan(name, { kind, attributes, links: linked }, parent);
   try {
     return await context.with(trace.setSpan(parent, span), work, undefined, span);
   } catch (error) {

@@ -4,15 +4,19 @@ import { createLogger } from '@onbehalf/chassis/logger';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { aborted, run } from '@onbehalf/chassis/run';
 import { serve } from '@onbehalf/chassis/serve';
+import { observed } from '@onbehalf/chassis/server-span';
 import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { startTelemetry } from '@onbehalf/chassis/telemetry';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createGraph } from './graph.ts';
 import { createOnBehalfOf } from './on-behalf-of.ts';
+import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {
   const config = readConfig(process.env);
   const { entra, broker } = config;
+  await using _telemetry = await startTelemetry({ env: process.env, service: 'downstream-api', registry });
   const logger = createLogger({ ...config.log, service: 'downstream-api' });
   const bearer = createBearer({ ...entra, keys: remoteKeys(entra.authorityHost, entra.tenants) });
   const clientAssertion = createMountedFile(broker.assertionFile);
@@ -20,7 +24,7 @@ await run(async (signal) => {
   const graph = createGraph({ ...config.graph, onBehalfOf });
   const health = createHealth();
   await using _admin = await serve(health.handler, config.admin);
-  await using server = await serve(createApp({ bearer, graph, logger }), config.http);
+  await using server = await serve(observed(createApp({ bearer, graph, logger })), config.http);
   await using _ready = health.ready(config.shutdownDelayMs);
   logger.info({ event: 'started', port: server.port, config }, 'serving');
   await aborted(signal);

@@ -1,5 +1,5 @@
 import { insufficientClaims, insufficientScope, invalidToken } from '@onbehalf/chassis/challenge';
-import { traceparentOf } from '@onbehalf/chassis/correlation';
+import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import { Secret } from '@onbehalf/chassis/secret';
 import { z } from 'zod';
@@ -36,8 +36,9 @@ export function createOnBehalfOf({ brokerUrl, clientAssertion, audience }: Optio
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       client_assertion: await clientAssertion(),
     });
-    const headers = { traceparent: traceparentOf(traceId) };
-    const answer = await call(`${brokerUrl}/oauth2/token`, { method: 'POST', headers, body: form }, deadlineMs);
+    const answer = await toOurs(traceId, (headers) =>
+      call(`${brokerUrl}/oauth2/token`, { method: 'POST', headers, body: form }, deadlineMs),
+    );
     if (answer.status === 200) return new Secret(granted.parse(answer.body).access_token);
     throw refusal(refused.parse(answer.body), audience);
   };

@@ -3,6 +3,7 @@ import { traceIdOf } from '@onbehalf/chassis/correlation';
 import { Fault, toFault } from '@onbehalf/chassis/fault';
 import { createApp, logFault, onlyMethods, securityHeaders } from '@onbehalf/chassis/http';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/server-span';
 import { Router } from 'express';
 import type { Callers } from './callers.ts';
 import type { Client } from './clients.ts';
@@ -40,16 +41,19 @@ export function createHandler({ issuer, endpoints, callers, perCaller, logger }:
     query: string | undefined,
   ): Promise<void> {
     const traceId = traceIdOf(req.headers);
+    nameRoute(path);
     let client: Client | undefined;
     try {
       // URLs are written to logs: RFC 9700 section 4.3.2.
       if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
       const form = await readForm(req);
       client = await callers.authenticate(form, req.headers.authorization);
+      describeRequest({ 'onbehalf.client': client.name });
       perCaller.take(client.name);
       send(res, 200, await endpoint(client, form, traceId));
     } catch (error) {
       const fault = toFault(error);
+      noteFailure(fault.code);
       logFault(logger, fault, `POST ${path}`, traceId);
       if (res.headersSent) return void res.destroy();
       // What is left of the body is not worth reading.

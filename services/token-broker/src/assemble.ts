@@ -12,6 +12,7 @@ import type { Names } from './names.ts';
 import { createRefusals } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
 import { createSessions, type Session } from './sessions.ts';
+import { watch } from './signals.ts';
 import type { Store } from './store.ts';
 import { createTokens, type TokenRecord } from './tokens.ts';
 
@@ -38,6 +39,8 @@ export function assemble(config: Config, { store, entra, names, sealing, clients
     ({ accessToken, scope }) => accessToken.length + scope.length,
   );
   const sessionL1 = createL1<Session>({ ...bound, maxBytes: maxBytes * sessionShare }, () => 600);
+  watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
+  watch('onbehalf.cache.invalidation.up', () => (store.events.downSinceMs === undefined ? 1 : 0));
   const refusals = createRefusals(store, names, sealing, nowMs);
   const sessions = createSessions({ ...config.session, store, l1: sessionL1, names, sealing, nowMs });
   const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });

@@ -9,6 +9,7 @@ import { codeLedgerMs } from './lifetimes.ts';
 import type { Limit } from './limits.ts';
 import { type Names, shortName } from './names.ts';
 import type { Session, Sessions } from './sessions.ts';
+import { measure } from './signals.ts';
 import type { Store } from './store.ts';
 import type { Partition, Token, Tokens } from './tokens.ts';
 
@@ -47,6 +48,8 @@ const assertionSchema = z.object({
 export function createBroker({ entra, store, sessions, tokens, names, perSession, logger, nowMs }: Deps) {
   const audit = (event: string, client: string, accountKey: string, more: object = {}) =>
     logger.info({ event: `audit.${event}`, client, account: shortName(accountKey), ...more });
+  const countEnded = (reason: string, sessions: number) =>
+    sessions > 0 && measure('onbehalf.session.ended', sessions, { 'onbehalf.session.reason': reason });
 
   /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code is unspent) or Entra's class. */
   async function redeem(client: Client, { traceId, ...asked }: Redeem) {
@@ -93,6 +96,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
   async function endRevoked(client: Client, { account, accountKey }: Session, refusal: Refusal): Promise<void> {
     if (refusal.class !== 'revoked' || !account.homeAccountId.endsWith(`.${account.tenantId}`)) return;
     const ended = await sessions.endAccount(client.name, account.homeAccountId);
+    countEnded('revoked', ended);
     audit('sessions_revoked', client.name, accountKey, { ended, aadsts: refusal.members.error_codes });
   }
 
@@ -170,6 +174,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     const session = await introspect(client, token);
     if (!session) return;
     await sessions.end(session.hash);
+    countEnded('sign_out', 1);
     audit('session_ended', client.name, session.accountKey, { reason: 'sign_out' });
   }
 
@@ -178,6 +183,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     const session = await introspect(client, token);
     if (!session) return 0;
     const ended = await sessions.endAccount(client.name, session.account.homeAccountId);
+    countEnded('sign_out', ended);
     audit('sessions_ended', client.name, session.accountKey, { reason: 'sign_out', ended });
     return ended;
   }
@@ -185,6 +191,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
   /** Ends what one Entra session carries at this client: OIDC Front-Channel Logout. */
   async function endBySid(client: Client, sid: string): Promise<number> {
     const ended = await sessions.endBySid(client.name, sid);
+    countEnded('front_channel', ended);
     audit('sessions_ended', client.name, names.sid(client.name, sid), { reason: 'front_channel', ended });
     return ended;
   }
@@ -196,6 +203,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     }
     const homeAccountId = `${objectId}.${tenantId}`;
     const ended = await sessions.endPerson(homeAccountId);
+    countEnded('operator', ended);
     audit('sessions_ended', client.name, names.user(homeAccountId), { reason: 'operator', ended });
     return ended;
   }

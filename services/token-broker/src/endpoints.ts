@@ -1,13 +1,21 @@
 import { Fault } from '@onbehalf/chassis/fault';
+import { secondsSince } from '@onbehalf/chassis/measures';
+import { describeRequest } from '@onbehalf/chassis/server-span';
+import { errorType } from '@onbehalf/chassis/tracing';
+import type { Attributes } from '@opentelemetry/api';
 import { z } from 'zod';
 import type { Broker } from './broker.ts';
 import { type Client, type GrantType, grantTypes } from './clients.ts';
 import { type Form, parameters } from './form.ts';
+import { measure } from './signals.ts';
 import type { Token } from './tokens.ts';
 
 /** What an endpoint answers with status 200. */
 export type Answer = Record<string, unknown>;
 export type Endpoint = (client: Client, form: Form, traceId: string) => Promise<Answer>;
+/** A grant's answer, and where its token came from. */
+type Granted = { answer: Answer; level: Token['level'] };
+type Grant = (...asked: Parameters<Endpoint>) => Promise<Granted>;
 
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 
@@ -64,7 +72,7 @@ const grantType = z.object({ grant_type: z.string() });
 
 /** The endpoints of an OAuth authorization server, over the broker. `authorityHost` is whose `sid`s they are. */
 export function createEndpoints(broker: Broker, authorityHost: string): Record<string, Endpoint> {
-  const grants: Record<GrantType, Endpoint> = {
+  const grants: Record<GrantType, Grant> = {
     [grantTypes.authorization_code]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.authorization_code], form);
       const { token, idToken, expiresInSeconds } = await broker.redeem(client, {
@@ -74,7 +82,8 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
         nonce: asked.nonce,
         traceId,
       });
-      return { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, id_token: idToken };
+      const answer = { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, id_token: idToken };
+      return { answer, level: 'none' };
     },
     [grantTypes.token_exchange]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
@@ -83,7 +92,8 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
         claims: asked.claims,
         traceId,
       });
-      return { ...tokenAnswer(token), issued_token_type: accessTokenType };
+      const { answer, level } = tokenAnswer(token);
+      return { answer: { ...answer, issued_token_type: accessTokenType }, level };
     },
     [grantTypes.jwt_bearer]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
@@ -104,7 +114,7 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
       const grant = grant_type as GrantType;
       if (!client.grants.includes(grant))
         throw new Fault('unauthorized_client', 'The client is not configured for this grant.');
-      return await grants[grant](client, form, traceId);
+      return await observeGrant(grant, () => grants[grant](client, form, traceId));
     },
     '/oauth2/introspect': async (client, form) => {
       const session = await broker.introspect(client, parameters(tokenParameter, form).token);
@@ -134,13 +144,34 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
   };
 }
 
+const grantNames = new Map<GrantType, string>(Object.entries(grantTypes).map(([name, type]) => [type, name]));
+
+/** A grant as the request's attributes and measurement: where its token came from, or the Fault it failed with. */
+async function observeGrant(grant: GrantType, work: () => Promise<Granted>): Promise<Answer> {
+  const startedAtMs = performance.now();
+  const attributes = { 'onbehalf.grant': grantNames.get(grant) ?? 'unknown' };
+  const done = (more: Attributes) => {
+    describeRequest({ ...attributes, ...more });
+    measure('onbehalf.token.acquire.duration', secondsSince(startedAtMs), { ...attributes, ...more });
+  };
+  try {
+    const { answer, level } = await work();
+    done({ 'onbehalf.token.cache_level': level });
+    return answer;
+  } catch (error) {
+    done({ 'error.type': errorType(error) });
+    throw error;
+  }
+}
+
 /** RFC 6749 section 5.1. `expires_in` is what is truly left. */
-function tokenAnswer({ record }: Token): Answer {
+function tokenAnswer({ record, level }: Token): Granted {
+  const expiresIn = Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000));
+  describeRequest({ 'onbehalf.token.expires_in': expiresIn });
+  measure('onbehalf.token.remaining', expiresIn, { 'onbehalf.token.cache_level': level });
   return {
-    access_token: record.accessToken,
-    token_type: 'Bearer',
-    expires_in: Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000)),
-    scope: record.scope,
+    level,
+    answer: { access_token: record.accessToken, token_type: 'Bearer', expires_in: expiresIn, scope: record.scope },
   };
 }
 

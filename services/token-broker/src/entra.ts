@@ -7,12 +7,15 @@ import {
 } from '@azure/msal-node';
 import { toGuid } from '@onbehalf/chassis/correlation';
 import { describeError, type Logger } from '@onbehalf/chassis/logger';
+import { secondsSince } from '@onbehalf/chassis/measures';
+import { inSpan } from '@onbehalf/chassis/tracing';
 import { z } from 'zod';
 import type { Client } from './clients.ts';
 import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
 import { type EntraGrant, type Refusal, tokenSchema } from './entra-answer.ts';
 import type { EntraNetwork, Wire } from './entra-network.ts';
 import { credentialProbeSeconds, entraDeadlineMs } from './lifetimes.ts';
+import { measure } from './signals.ts';
 
 /** A person at a client, as MSAL finds them again in its cache. */
 export type Account = { homeAccountId: string; environment: string; tenantId: string; localAccountId: string };
@@ -114,6 +117,7 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
         }
         const { module, wire } = network.operation(grant, deadline);
         const cache = memoryCache(msal);
+        const observed = observe(grant, source.type, wire);
         const cca = new ConfidentialClientApplication({
           auth: {
             clientId: client.clientId,
@@ -126,7 +130,7 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
           system: { networkClient: module, loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false } },
         } satisfies Configuration);
         try {
-          const result = await work(cca, requestOf(asked));
+          const result = await observed(() => work(cca, requestOf(asked)));
           return acquired(result, wire, cache.content(), asked);
         } catch (error) {
           const refusal = wire.refusal ?? refusalOfMsal(error, grant, client);
@@ -175,6 +179,33 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
         cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
       ),
   };
+}
+
+/** Runs one operation as a span and a measurement; what Entra said is in `wire`, since MSAL drops most of it. */
+function observe(grant: EntraGrant, credential: string, wire: Wire) {
+  const known = { 'onbehalf.grant': grant, 'onbehalf.credential': credential };
+  return <T>(work: () => Promise<T>): Promise<T> =>
+    inSpan(
+      'token.idp.request',
+      async (span) => {
+        const startedAtMs = performance.now();
+        try {
+          return await work();
+        } finally {
+          const { refusal, requestId } = wire;
+          const outcome = { 'onbehalf.entra.class': refusal?.class ?? 'ok' };
+          const [code] = refusal?.members.error_codes ?? [];
+          span?.setAttributes({
+            ...outcome,
+            ...(code !== undefined && { 'onbehalf.entra.error_code': code }),
+            ...(requestId !== undefined && { 'onbehalf.entra.request_id': requestId }),
+          });
+          measure('onbehalf.entra.request.duration', secondsSince(startedAtMs), { ...known, ...outcome });
+          if (refusal && !refusal.known) measure('onbehalf.entra.unclassified', 1, { 'onbehalf.grant': grant });
+        }
+      },
+      { attributes: known },
+    );
 }
 
 function refused(name: Refusal['class']): Refused {

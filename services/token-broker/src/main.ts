@@ -5,6 +5,8 @@ import { createLogger } from '@onbehalf/chassis/logger';
 import { aborted, run } from '@onbehalf/chassis/run';
 import { Secret } from '@onbehalf/chassis/secret';
 import { serve } from '@onbehalf/chassis/serve';
+import { observed } from '@onbehalf/chassis/server-span';
+import { startTelemetry } from '@onbehalf/chassis/telemetry';
 import { assemble } from './assemble.ts';
 import { openClients } from './clients-file.ts';
 import { readConfig } from './config.ts';
@@ -14,11 +16,13 @@ import { createNames, indexKeyOf } from './names.ts';
 import { connectRedis } from './redis.ts';
 import { entraCredentials } from './redis-credentials.ts';
 import { createSealing, logUnopened } from './sealing.ts';
+import registry from './signals.json' with { type: 'json' };
 import { redisStore } from './store-redis.ts';
 
 await run(async (signal) => {
   const config = readConfig(process.env);
   const { redis } = config;
+  await using _telemetry = await startTelemetry({ env: process.env, service: 'token-broker', registry });
   const logger = createLogger({ ...config.log, service: 'token-broker' });
   logger.info({ event: 'started', config }, 'token-broker starts');
 
@@ -54,7 +58,10 @@ await run(async (signal) => {
     logger,
   });
   const [cert, key] = [await read(config.tls.certFile), await read(config.tls.keyFile)];
-  await using _server = await serve(handler, { ...config.http, tls: cert && key ? { cert, key } : undefined });
+  await using _server = await serve(observed(handler), {
+    ...config.http,
+    tls: cert && key ? { cert, key } : undefined,
+  });
   await using _ready = health.ready(config.shutdownDelayMs);
   logger.info({ event: 'listening', port: _server.port }, 'token-broker listens');
   await aborted(signal);

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { secondsSince } from '@onbehalf/chassis/measures';
 import type { Secret } from '@onbehalf/chassis/secret';
+import { inSpan } from '@onbehalf/chassis/tracing';
+import { SpanKind } from '@opentelemetry/api';
 import { createClient, createCluster, RESP_TYPES, type RedisClientOptions } from 'redis';
 import { createEvents } from './events.ts';
 import {
@@ -15,6 +18,7 @@ import {
   redisSilenceMs,
   redisTopologyMs,
 } from './lifetimes.ts';
+import { measure } from './signals.ts';
 import type { Events } from './store.ts';
 
 export type RedisOptions = {
@@ -66,7 +70,28 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
 
   const commands = open(() => {});
 
+  /** One command as span and measurement; neither holds more of it than its first word. */
   async function command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
+    const name = String(args[0]);
+    const startedAtMs = performance.now();
+    const done = (outcome: string) =>
+      measure('onbehalf.cache.operation.duration', secondsSince(startedAtMs), {
+        'onbehalf.cache.operation': operationOf(name, key),
+        'onbehalf.cache.outcome': outcome,
+      });
+    const attributes = { 'db.system.name': 'redis', 'db.operation.name': name };
+    const work = () => send(key, args);
+    try {
+      const reply = await inSpan(name, work, { kind: SpanKind.CLIENT, attributes });
+      done(reads.has(name) ? (reply === null ? 'miss' : 'hit') : 'ok');
+      return reply;
+    } catch (error) {
+      done(failureOf(error));
+      throw error;
+    }
+  }
+
+  async function send(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
     if (!commands.isReady || Date.now() < frozenUntilMs) {
       report(false);
       throw away();
@@ -133,6 +158,20 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
       commands.destroy();
     },
   };
+}
+
+const reads = new Set(['GET', 'HGET', 'HMGET', 'SMEMBERS']);
+
+function operationOf(name: string, key = ''): string {
+  if (name === 'PUBLISH') return 'publish';
+  if (key.includes('lease:')) return 'lease';
+  if (key.includes('session:')) return 'session';
+  return reads.has(name) ? 'read' : 'write';
+}
+
+function failureOf(error: unknown): string {
+  if (isReply(error)) return (error as Error).message.startsWith('OOM') ? 'full' : 'refused';
+  return (error as Error).cause instanceof Timeout ? 'timeout' : 'down';
 }
 
 class Timeout extends Error {}

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { KeyRing } from '@onbehalf/chassis/key-ring';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { shortName } from './names.ts';
+import { measure } from './signals.ts';
 
 const cipher = 'aes-256-gcm';
 const ivBytes = 12;
@@ -50,6 +51,8 @@ export function createSealing(ring: () => KeyRing, onUnopened: (name: string) =>
     open(sealed: Buffer, name: string): Opened | undefined {
       const opened = decipher(sealed, name);
       if (!opened) onUnopened(name);
+      if (!opened) measure('onbehalf.cache.open_failed', 1);
+      else if (opened.old) measure('onbehalf.cache.old_key', 1);
       return opened;
     },
   };

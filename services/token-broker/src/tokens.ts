@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
 import { describeError, type Logger } from '@onbehalf/chassis/logger';
+import { secondsSince } from '@onbehalf/chassis/measures';
+import { describeRequest } from '@onbehalf/chassis/server-span';
+import { activeSpan, inOwnTrace, inSpan } from '@onbehalf/chassis/tracing';
+import type { SpanContext } from '@opentelemetry/api';
 import { z } from 'zod';
 import type { Acquired, Refused } from './entra.ts';
 import { faultOf, type Refusal } from './entra-answer.ts';
@@ -10,6 +14,7 @@ import { type Names, sha256 } from './names.ts';
 import { refreshAtSeconds } from './refresh-point.ts';
 import type { Refusals, Remembered } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
+import { measure } from './signals.ts';
 import type { Store } from './store.ts';
 
 const recordSchema = z.object({
@@ -71,7 +76,7 @@ export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): bo
  * one pod under a lease while all others wait for it.
  */
 export function createTokens({ store, l1, refusals, names, sealing, logger, nowMs }: Deps) {
-  const flights = new Map<string, Promise<Token>>();
+  const flights = new Map<string, { token: Promise<Token>; leader: SpanContext | undefined }>();
   const refreshing = new Set<string>();
   const nowSeconds = () => nowMs() / 1_000;
 
@@ -97,9 +102,9 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const held = found?.standing === 'lapsed' && request.partition.kind !== 'app' ? undefined : found?.value;
     const flightKey = `${request.partition.key} ${l1Field}`;
     const flying = flights.get(flightKey);
-    if (flying) return await flying;
+    if (flying) return await waiting('process', () => flying.token, flying.leader);
     const flight = fetch(request, l1Field, held).finally(() => flights.delete(flightKey));
-    flights.set(flightKey, flight);
+    flights.set(flightKey, { token: flight, leader: activeSpan() });
     return await flight;
   }
 
@@ -142,7 +147,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       const woken = store.events.woken(leaseKey, Math.min(lease.heldForMs + 5, leftMs));
       const seen = await inspect(request, field, l1Field);
       if (seen.token) return seen.token;
-      await woken;
+      await waiting('cluster', () => woken);
       const after = await inspect(request, field, l1Field);
       if (after.token) return after.token;
     }
@@ -231,6 +236,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       return { record, level: 'none' };
     }
     if (outcome === 'fenced') {
+      measure('onbehalf.token.stampede', 1);
       const newer = open(key, field, await store.readRecord(key, field));
       if (newer && isHit(newer, nowSeconds())) return { record: newer, level: 'l2' };
     }
@@ -253,7 +259,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       const lease = await store.takeLease(leaseKey, owner, leaseMs);
       if ('fence' in lease) await buy(request, { field, l1Field, leaseKey, owner, fence: lease.fence }, nowSeconds());
     };
-    refresh()
+    inOwnTrace('token.refresh', refresh)
       .catch((error) => logger.debug({ event: 'token.refresh_failed', error: describeError(error) }))
       // The next one may try after a pause, so that a lost lease or a refusal is not asked about on every hit.
       .finally(() => setTimeout(() => refreshing.delete(name), 1_000).unref());
@@ -290,6 +296,26 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
 }
 
 export type Tokens = ReturnType<typeof createTokens>;
+
+/** Waits for another's flight, linked to it where it is known. */
+async function waiting<T>(where: 'process' | 'cluster', flight: () => Promise<T>, leader?: SpanContext): Promise<T> {
+  const startedAtMs = performance.now();
+  const attributes = { 'onbehalf.wait.where': where };
+  const done = (outcome: string) =>
+    measure('onbehalf.token.lease.wait.duration', secondsSince(startedAtMs), {
+      ...attributes,
+      'onbehalf.wait.outcome': outcome,
+    });
+  describeRequest({ 'onbehalf.token.coalesced': true });
+  try {
+    const result = await inSpan('token.lease.wait', flight, { attributes, links: [leader] });
+    done('woken');
+    return result;
+  } catch (error) {
+    done('failed');
+    throw error;
+  }
+}
 
 /** Redis refused the write itself, e.g. because its memory is full. */
 function isStoreReply(error: unknown): boolean {

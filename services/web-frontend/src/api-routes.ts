@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { traceparentOf } from '@onbehalf/chassis/correlation';
+import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import type { Request, Response } from 'express';
@@ -39,17 +39,15 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
     res.once('close', () => gone.abort());
     const target = `${to.name}${to.path}`;
     const send = (accessToken: string) =>
-      requestApi({
-        url: new URL(`${api.url}${to.path}${to.query}`),
-        method: req.method,
-        headers: {
-          ...headers,
-          authorization: `Bearer ${accessToken}`,
-          traceparent: traceparentOf(traceId),
-        },
-        body,
-        signal: gone.signal,
-      });
+      toOurs(traceId, (traced) =>
+        requestApi({
+          url: new URL(`${api.url}${to.path}${to.query}`),
+          method: req.method,
+          headers: { ...headers, authorization: `Bearer ${accessToken}`, ...traced },
+          body,
+          signal: gone.signal,
+        }),
+      );
     const called = await callApi({ broker, apis }, { session, target, scopes, repeatable, traceId, send });
     if (called.kind === 'ended') sessions.clear(res);
     return { called, target, scopes };

@@ -7,9 +7,11 @@ import { createApiRoutes } from './api-routes.ts';
 import type { Apis } from './apis.ts';
 import type { Broker } from './broker.ts';
 import type { Config } from './config.ts';
+import { cookieFlags, cookiesOf } from './cookies.ts';
 import { createDemands } from './demands.ts';
 import { createEndings } from './endings.ts';
 import type { Entra } from './entra.ts';
+import { createFlowTrace, landingCookie } from './flow-trace.ts';
 import { formBody } from './form.ts';
 import { createLogins } from './logins.ts';
 import { calls } from './pages.ts';
@@ -45,10 +47,11 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const nowSeconds = () => Math.floor(nowMs() / 1_000);
   const seal = createSeal(keys);
   const sessions = createSessions({ seal, sameSite });
-  const logins = createLogins({ seal, responseMode, nowSeconds });
+  const flowTrace = createFlowTrace(keys, nowMs);
+  const logins = createLogins({ seal, flowTrace, responseMode, nowSeconds });
   const demands = createDemands({ seal, nowSeconds });
   const endings = createEndings({ ...deps, nowMs, ...(pause && { pause }) });
-  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, logins, demands, endings, nowSeconds };
+  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, demands, endings, nowSeconds };
   const signIn = createSignIn(rooms);
   const signOut = createSignOut(rooms);
   const person = createPerson(rooms);
@@ -58,6 +61,12 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const limited = rateLimit(publicRate, nowMs);
   const readOnly = onlyMethods('GET', 'HEAD');
   const routes = Router({ caseSensitive: true, strict: true });
+
+  // The first page after a sign-in was the last of its trace.
+  routes.use((req, res, next) => {
+    if (cookiesOf(req).has(landingCookie)) res.clearCookie(landingCookie, { ...cookieFlags, sameSite: 'lax' });
+    next();
+  });
 
   // Pages: a navigation from anywhere may open them; they change nothing.
   routes.route('/').get(person.home).all(readOnly);

@@ -1,4 +1,4 @@
-import { traceparentOf } from '@onbehalf/chassis/correlation';
+import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import { z } from 'zod';
 import { brokerDeadlineMs } from './lifetimes.ts';
@@ -59,8 +59,10 @@ type BrokerOptions = {
 export function createBroker({ url, upstream, assertion }: BrokerOptions) {
   async function post(path: string, traceId: string, form: Record<string, string>, deadlineMs: number) {
     const body = new URLSearchParams({ ...form, ...(await clientAssertion(assertion)) });
-    const headers = { accept: 'application/json', traceparent: traceparentOf(traceId) };
-    const response = await upstream(`${url}${path}`, { method: 'POST', headers, body }, { deadlineMs });
+    const response = await toOurs(traceId, (traced) => {
+      const headers = { accept: 'application/json', ...traced };
+      return upstream(`${url}${path}`, { method: 'POST', headers, body }, { deadlineMs });
+    });
     const later = laterFault(response);
     if (later) await response.body?.cancel();
     if (later) throw later;

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { newTraceId, toGuid, traceparentOf } from '@onbehalf/chassis/correlation';
+import { toOurs } from '@onbehalf/chassis/client-span';
+import { newTraceId, toGuid } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
 import * as openid from 'openid-client';
 import { z } from 'zod';
@@ -9,6 +10,7 @@ import { type Fetch, laterFault, type Upstream, unavailable } from './upstream.t
 
 type EntraOptions = {
   authorityHost: string;
+  /** A tenant's GUID, or `organizations` for people of any. */
   tenantId: string;
   clientId: string;
   redirectUri: string;
@@ -20,6 +22,9 @@ type EntraOptions = {
   assertion: () => Promise<string>;
   nowMs: () => number;
 };
+
+/** Whose account it is: `client_info` of Entra's answer, base64url. It only picks the issuer that is then insisted on. */
+const clientInfoSchema = z.object({ utid: z.guid() });
 
 /** Entra's outages are longer than ours. */
 const retryAfterSeconds = 5;
@@ -63,7 +68,8 @@ export type Redeemed =
 export function createEntra(options: EntraOptions) {
   const { authorityHost, tenantId, clientId, brokerUrl, redirectUri } = options;
   const tokenEndpoint = `${brokerUrl}/oauth2/token`;
-  const issuer = `${authorityHost}/${tenantId}/v2.0`;
+  const manyTenants = tenantId === 'organizations';
+  const issuerOf = (tenant: string) => `${authorityHost}/${tenant}/v2.0`;
   /** openid-client hands its fetch no word of the request it works for. */
   const flow = new AsyncLocalStorage<string>();
 
@@ -73,10 +79,11 @@ export function createEntra(options: EntraOptions) {
 
   const fetchFor: openid.CustomFetch = async (url, { headers, ...init }) => {
     if (url !== tokenEndpoint) return fromEntra(url, { ...(init as RequestInit), headers });
-    const traced = { ...headers, traceparent: traceparentOf(flow.getStore() ?? newTraceId()) };
     // A code is good for one attempt.
     const limits = { deadlineMs: brokerDeadlineMs.token, once: true };
-    const response = await options.upstream(url, { ...(init as RequestInit), headers: traced }, limits);
+    const response = await toOurs(flow.getStore() ?? newTraceId(), (traced) =>
+      options.upstream(url, { ...(init as RequestInit), headers: { ...headers, ...traced } }, limits),
+    );
     const later = laterFault(response);
     if (later) throw later;
     return response;
@@ -90,16 +97,25 @@ export function createEntra(options: EntraOptions) {
     return response;
   }
 
+  // Plain http: the broker inside its cluster, and the emulator's pages.
+  const insecure = [brokerUrl, authorityHost, redirectUri].some((url) => url.startsWith('http:'));
+  const extensions = insecure ? [openid.allowInsecureRequests] : [];
+
   async function discover(): Promise<openid.Configuration> {
-    // Plain http: the broker inside its cluster, and the emulator's pages.
-    const insecure = [brokerUrl, authorityHost, redirectUri].some((url) => url.startsWith('http:'));
-    const extensions = insecure ? [openid.allowInsecureRequests] : [];
-    const found = await openid.discovery(new URL(issuer), clientId, undefined, undefined, {
+    // By the document's own address openid-client leaves the issuer to us: that of many tenants is a template.
+    const url = new URL(`${issuerOf(tenantId)}/.well-known/openid-configuration`);
+    const found = await openid.discovery(url, clientId, undefined, undefined, {
       execute: extensions,
       timeout: discovery.deadlineMs / 1_000,
       [openid.customFetch]: fetchFor,
     });
-    const server: openid.ServerMetadata = Object.assign(found.serverMetadata(), { token_endpoint: tokenEndpoint });
+    const server = found.serverMetadata();
+    if (server.issuer !== issuerOf(manyTenants ? '{tenantid}' : tenantId)) throw new Error('unexpected issuer');
+    return configure(server, server.issuer);
+  }
+
+  function configure(found: openid.ServerMetadata, issuer: string): openid.Configuration {
+    const server: openid.ServerMetadata = Object.assign(found, { issuer, token_endpoint: tokenEndpoint });
     const client = { id_token_signed_response_alg: 'RS256' };
     const configuration = new openid.Configuration(server, clientId, client, clientAuth);
     for (const extend of [...extensions, openid.enableNonRepudiationChecks]) extend(configuration);
@@ -108,11 +124,25 @@ export function createEntra(options: EntraOptions) {
     return configuration;
   }
 
+  /** Entra as the one issuer that the account's tenant is; the signing keys are the same for all. */
+  function forTenantOf(all: openid.Configuration, clientInfo: string | null): openid.Configuration {
+    const json: unknown = JSON.parse(Buffer.from(clientInfo ?? '', 'base64url').toString());
+    const one = configure(all.serverMetadata(), issuerOf(clientInfoSchema.parse(json).utid));
+    const keys = openid.getJwksCache(all);
+    if (keys) openid.setJwksCache(one, keys);
+    return one;
+  }
+
   const configured = healing(discover, options.nowMs);
 
   return {
-    issuer,
     configured,
+
+    /** Whether an `iss` is the one we sign in with. */
+    isIssuer: (iss: string): boolean => {
+      const tenant = manyTenants ? iss.slice(issuerOf('').indexOf('/v2.0'), -'/v2.0'.length) : tenantId;
+      return iss === issuerOf(tenant) && z.guid().safeParse(tenant).success;
+    },
 
     /** Where to send the browser. @throws Fault `unavailable` while Entra was never reached. */
     async authorizeUrl(request: AuthorizeRequest): Promise<URL> {
@@ -129,6 +159,7 @@ export function createEntra(options: EntraOptions) {
         login_hint: request.loginHint,
         domain_hint: request.domainHint,
         claims: request.claims,
+        client_info: manyTenants ? '1' : undefined,
       };
       const present = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined);
       return openid.buildAuthorizationUrl(await configured.get(), Object.fromEntries(present));
@@ -136,15 +167,19 @@ export function createEntra(options: EntraOptions) {
 
     /** Checks an authorization response and redeems its code at the broker. @throws Fault while that is impossible. */
     async redeem(response: URLSearchParams, proofs: Proofs, traceId: string): Promise<Redeemed> {
-      const configuration = await configured.get();
+      const all = await configured.get();
       const checks = { expectedState: proofs.state, expectedNonce: proofs.nonce, pkceCodeVerifier: proofs.verifier };
       try {
+        const configuration = manyTenants ? forTenantOf(all, response.get('client_info')) : all;
         const tokens = await flow.run(traceId, () =>
           openid.authorizationCodeGrant(configuration, new URL(`${redirectUri}?${response}`), checks, {
             nonce: proofs.nonce,
           }),
         );
+        const keys = openid.getJwksCache(configuration);
+        if (keys) openid.setJwksCache(all, keys);
         const person = idTokenSchema.parse(tokens.claims());
+        if (tokens.claims()?.iss !== issuerOf(person.tid)) return { kind: 'not_ours', cause: new Error('foreign tid') };
         return { kind: 'signed_in', sessionToken: tokens.access_token, person };
       } catch (error) {
         return outcomeOf(error);

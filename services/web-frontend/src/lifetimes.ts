@@ -1,6 +1,9 @@
 /** How long a person may take at Entra, second factor and password reset included. */
 export const loginSeconds = 15 * 60;
 
+/** From the callback to the first page after it, which belongs to the same trace. */
+export const landingSeconds = 30;
+
 /** Login attempts a browser may have open at once; the oldest goes. Keeps the Cookie header far below 8 KB. */
 export const maxLogins = 5;
 

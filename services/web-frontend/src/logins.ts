@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { activeSpan } from '@onbehalf/chassis/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
+import { cookieFlags, cookiesOf } from './cookies.ts';
+import { type Carried, type FlowTrace, loginCookiePrefix, splitLogin } from './flow-trace.ts';
 import { loginSeconds, maxLogins } from './lifetimes.ts';
 import type { Seal } from './seal.ts';
 import { resumption } from './session.ts';
-
-const loginPrefix = `${cookiePrefix}login-`;
 
 /** What a sign-in attempt was started with; enough to start it over. */
 export const startSchema = z.object({
@@ -38,15 +38,20 @@ const loginSchema = z.object({
 export type LoginStart = z.output<typeof startSchema>;
 export type Login = z.output<typeof loginSchema>;
 
-type LoginsOptions = { seal: Seal; responseMode: 'query' | 'form_post'; nowSeconds: () => number };
+type LoginsOptions = {
+  seal: Seal;
+  flowTrace: FlowTrace;
+  responseMode: 'query' | 'form_post';
+  nowSeconds: () => number;
+};
 
 /**
  * One sealed cookie per sign-in attempt, named by the first part of its `state`, so that several tabs do not disturb
  * each other. With `form_post` it has to cross sites (`SameSite=None`), with `query` it comes along on navigations.
  */
-export function createLogins({ seal, responseMode, nowSeconds }: LoginsOptions) {
+export function createLogins({ seal, flowTrace, responseMode, nowSeconds }: LoginsOptions) {
   const flags = { ...cookieFlags, sameSite: responseMode === 'form_post' ? 'none' : 'lax' } as const;
-  const nameOf = (state: string) => loginPrefix + state.slice(0, state.indexOf('.'));
+  const nameOf = (state: string) => loginCookiePrefix + state.slice(0, state.indexOf('.'));
   return {
     /** A fresh `state`. Its first part names the cookie and sorts by age. */
     newState(): string {
@@ -55,18 +60,20 @@ export function createLogins({ seal, responseMode, nowSeconds }: LoginsOptions) 
     },
 
     async write(req: Request, res: Response, login: Login): Promise<void> {
-      const others = [...cookiesOf(req).keys()].filter((name) => name.startsWith(loginPrefix)).sort();
+      const others = [...cookiesOf(req).keys()].filter((name) => name.startsWith(loginCookiePrefix)).sort();
       for (const oldest of others.slice(0, Math.max(0, others.length + 1 - maxLogins))) res.clearCookie(oldest, flags);
       const options = { ...flags, maxAge: loginSeconds * 1_000 };
-      res.cookie(nameOf(login.state), await seal.seal('login', login), options);
+      const sealed = await seal.seal('login', login);
+      const span = activeSpan();
+      res.cookie(nameOf(login.state), span ? `${flowTrace.write(span)}.${sealed}` : sealed, options);
     },
 
     /** The attempt that a callback's `state` belongs to; undefined if this browser has none, or it is too old. */
-    async read(req: Request, state: string): Promise<Login | undefined> {
-      const sealed = cookiesOf(req).get(nameOf(state));
+    async read(req: Request, state: string): Promise<{ login: Login; carried: Carried | undefined } | undefined> {
+      const { sealed, carried } = splitLogin(cookiesOf(req).get(nameOf(state)));
       const login = sealed && (await seal.open('login', sealed, loginSchema))?.value;
-      if (!login || login.state !== state) return undefined;
-      return nowSeconds() - login.startedAtSeconds <= loginSeconds ? login : undefined;
+      if (!login || login.state !== state || nowSeconds() - login.startedAtSeconds > loginSeconds) return undefined;
+      return { login, carried: flowTrace.readLogin(carried) };
     },
 
     clear: (res: Response, state: string): void => void res.clearCookie(nameOf(state), flags),

@@ -6,13 +6,18 @@ import { createLogger } from '@onbehalf/chassis/logger';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { aborted, run } from '@onbehalf/chassis/run';
 import { serve } from '@onbehalf/chassis/serve';
+import { observed } from '@onbehalf/chassis/server-span';
+import { startTelemetry } from '@onbehalf/chassis/telemetry';
 import { apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { connect } from './connect.ts';
+import { createFlowTrace } from './flow-trace.ts';
+import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {
   const config = readConfig(process.env);
+  await using _telemetry = await startTelemetry({ env: process.env, service: 'web-frontend', registry });
   const logger = createLogger({ ...config.log, service: 'web-frontend' });
   const apis = parseJsonConfig(apisSchema, await readFile(config.apisFile, 'utf8'), 'APIS_FILE');
   const health = createHealth();
@@ -21,7 +26,7 @@ await run(async (signal) => {
   const assertion = createMountedFile(config.broker.assertionFile);
   const { broker, entra } = connect({ config, assertion });
   const app = createApp({ config, apis, broker, entra, keys: keys.get, logger });
-  await using server = await serve(app, config.http);
+  await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), config.http);
   logger.info({ event: 'started', config, port: server.port });
   await using _ready = health.ready(config.shutdownDelayMs);
   await aborted(signal);

@@ -1,3 +1,5 @@
+import { spanContextOf } from '@onbehalf/chassis/correlation';
+import { linkRequest } from '@onbehalf/chassis/server-span';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
@@ -22,6 +24,8 @@ const sessionSchema = z.object({
   name: z.string().optional(),
   username: z.string().optional(),
   loginHint: z.string().optional(),
+  /** The span of the callback that began it, as a `traceparent`: later requests link to it. */
+  flow: z.string().optional(),
   /** The latest first. */
   resumed: z.array(resumption).default([]),
 });
@@ -51,6 +55,8 @@ export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax'
       const sealed = cookiesOf(req).get(sessionCookie);
       const opened = sealed && (await seal.open('session', sealed, sessionSchema));
       if (!opened) return undefined;
+      const flow = spanContextOf(opened.value.flow);
+      if (flow) linkRequest(flow);
       if (opened.stale) await write(res, opened.value);
       return opened.value;
     },

@@ -1,19 +1,26 @@
 import { randomBytes } from 'node:crypto';
+import { traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { activeSpan, inSpan } from '@onbehalf/chassis/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type Apis, knownScopes } from './apis.ts';
+import { cookieFlags } from './cookies.ts';
 import type { Demands } from './demands.ts';
 import type { Endings } from './endings.ts';
 import type { Entra, Redeemed } from './entra.ts';
+import { type FlowReturn, flowReturns, flowStarts, outcomeOf } from './flow.ts';
+import { type FlowTrace, landingCookie } from './flow-trace.ts';
 import { parseParameters } from './form.ts';
+import { landingSeconds } from './lifetimes.ts';
 import type { Login, LoginStart, Logins } from './logins.ts';
 import { sendPage } from './page.ts';
 import { forwarding } from './pages.ts';
 import { redirect } from './redirect.ts';
 import { returnPath } from './return-path.ts';
 import type { Sessions } from './session.ts';
+import { measure } from './signals.ts';
 
 /** What signing in asks for; an API's scopes are asked for when a page needs them. */
 const signInScopes = ['openid', 'profile', 'offline_access'];
@@ -35,6 +42,7 @@ type SignInDeps = {
   demands: Demands;
   endings: Endings;
   entra: Entra;
+  flowTrace: FlowTrace;
   logger: Logger;
   logins: Logins;
   nowSeconds: () => number;
@@ -45,9 +53,10 @@ type SignInDeps = {
 
 /** `/sign-in` and `/auth/callback`: to Entra and back. */
 export function createSignIn(deps: SignInDeps) {
-  const { apis, demands, endings, entra, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
+  const { apis, demands, endings, entra, flowTrace, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
 
   async function begin(req: Request, res: Response, start: LoginStart, replaces?: string): Promise<void> {
+    flowStarts(start);
     const proofs = { state: logins.newState(), nonce: random(), verifier: random() };
     const traceId = String(res.locals.traceId);
     const scope = [...new Set([...signInScopes, ...start.scopes])].join(' ');
@@ -59,6 +68,7 @@ export function createSignIn(deps: SignInDeps) {
   async function complete(req: Request, res: Response, login: Login, redeemed: Redeemed & { kind: 'signed_in' }) {
     const { sessionToken: token, person } = redeemed;
     if (person.sid === undefined) {
+      measure('onbehalf.flow.sid_missing', 1);
       logger.warn({ event: 'sign_in.sid_missing' }, 'the ID token has no sid: add the optional claim for sign-out');
     }
     const previous = await sessions.read(req, res);
@@ -68,7 +78,15 @@ export function createSignIn(deps: SignInDeps) {
     // The time that counts against a loop is the return, not the departure.
     const resumed = login.resumed.map((entry, index) => (index === 0 ? { ...entry, atSeconds: nowSeconds() } : entry));
     logins.clear(res, login.state);
-    await sessions.write(res, { token, oid, tid, name, username, loginHint, resumed: resumes ? resumed : [] });
+    const span = activeSpan();
+    const flow = span && traceparentOfSpan(span);
+    await sessions.write(res, { token, oid, tid, name, username, loginHint, flow, resumed: resumes ? resumed : [] });
+    if (span)
+      res.cookie(landingCookie, flowTrace.write(span), {
+        ...cookieFlags,
+        sameSite: 'lax',
+        maxAge: landingSeconds * 1_000,
+      });
     // A session token that was there before signing in must not outlive it.
     const replaced = new Set([previous?.token, login.replaces]);
     for (const old of replaced) if (old !== undefined && old !== token) await endings.end('here', old, login.traceId);
@@ -83,18 +101,36 @@ export function createSignIn(deps: SignInDeps) {
   }
 
   async function callback(req: Request, res: Response, input: unknown): Promise<void> {
+    const flow = flowReturns();
+    try {
+      await finish(req, res, input, flow);
+    } catch (error) {
+      flow.end(outcomeOf(error), error);
+      throw error;
+    }
+  }
+
+  async function finish(req: Request, res: Response, input: unknown, flow: FlowReturn): Promise<void> {
     const parameters = parseParameters(callbackSchema, input);
-    const login = await logins.read(req, parameters.state);
-    if (!login) {
+    const found = await logins.read(req, parameters.state);
+    if (!found) {
+      flow.end('expired');
       throw new Fault(
         'invalid_request',
         'This sign-in was completed already, took too long or began in another browser.',
       );
     }
+    const { login, carried } = found;
+    flow.from(login, carried);
     res.locals.traceId = login.traceId;
     // A Fault leaves the attempt in place: the very same answer may be sent again once the outage is over.
-    const redeemed = await entra.redeem(new URLSearchParams(parameters), login, login.traceId);
-    if (redeemed.kind === 'signed_in') return complete(req, res, login, redeemed);
+    const redeemed = await inSpan('auth.code.redeem', () =>
+      entra.redeem(new URLSearchParams(parameters), login, login.traceId),
+    );
+    if (redeemed.kind === 'signed_in') {
+      await complete(req, res, login, redeemed);
+      return flow.end('success');
+    }
     logins.clear(res, login.state);
     if (redeemed.kind === 'code_unusable' && !login.again) {
       const { state: _s, nonce: _n, verifier: _v, traceId: _t, startedAtSeconds: _a, replaces, ...start } = login;
