@@ -23,7 +23,6 @@ metadata:
   name: {{ $name }}
   namespace: {{ $root.Release.Namespace }}
   labels: {{- toYaml $labels | nindent 4 }}
-  annotations: {helm.sh/hook: test, helm.sh/hook-weight: "-1", helm.sh/hook-delete-policy: before-hook-creation}
 data:
   test.mjs: |
     {{- $root.Files.Get "files/test.mjs" | nindent 4 }}

@@ -156,6 +156,10 @@ const dev = section({
   entraEmulator: section({
     image,
     browserOrigin: origin,
+    frontendOrigin: origin,
+    federatedIssuers: list(
+      z.strictObject({ issuer: url, jwksUri: url.optional(), caFile: text.optional(), bearerTokenFile: text.optional() }),
+    ),
     tls: section({ existingSecret: secretName }),
     env: words,
   }),

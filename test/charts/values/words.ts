@@ -30,7 +30,7 @@ export const configMapFile = section({ name: optional(dnsName), key: secretKey }
 export const tag = z.string().regex(/^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$/).meta({ not: { const: "latest" } });
 export const image = section({
   registry: text,
-  repository: z.string().regex(/^[a-z0-9]([-a-z0-9._/]*[a-z0-9])?$/),
+  repository: z.string().regex(/^[a-z0-9][-a-z0-9.]*(:[0-9]+)?([-a-z0-9._/]*[a-z0-9])?$/),
   tag: optional(tag),
   digest: optional(z.string().regex(/^sha256:[0-9a-f]{64}$/)),
 });
