@@ -13,7 +13,8 @@ export const environment = z
     /** Where browsers reach us; redirect URIs and same-origin checks rest on it, never on `Host`. */
     PUBLIC_BASE_URL: origin,
     ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
-    ENTRA_TENANT_ID: guid,
+    /** Whose people sign in; `organizations` for those of any tenant. */
+    ENTRA_TENANT_ID: z.union([guid, z.literal('organizations')], 'must be a GUID or organizations'),
     ENTRA_CLIENT_ID: guid,
     BROKER_URL: baseUrl,
     /** The ServiceAccount token that authenticates us to the broker (RFC 7523); re-read. */

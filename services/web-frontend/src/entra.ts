@@ -140,7 +140,7 @@ export function createEntra(options: EntraOptions) {
 
     /** Whether an `iss` is the one we sign in with. */
     isIssuer: (iss: string): boolean => {
-      const tenant = manyTenants ? iss.slice(issuerOf('').indexOf('/v2.0'), -'/v2.0'.length) : tenantId;
+      const tenant = manyTenants ? (iss.split('/').at(-2) ?? '') : tenantId;
       return iss === issuerOf(tenant) && z.guid().safeParse(tenant).success;
     },
 
@@ -177,7 +177,7 @@ export function createEntra(options: EntraOptions) {
           }),
         );
         const keys = openid.getJwksCache(configuration);
-        if (keys) openid.setJwksCache(all, keys);
+        if (keys && manyTenants) openid.setJwksCache(all, keys);
         const person = idTokenSchema.parse(tokens.claims());
         if (tokens.claims()?.iss !== issuerOf(person.tid)) return { kind: 'not_ours', cause: new Error('foreign tid') };
         return { kind: 'signed_in', sessionToken: tokens.access_token, person };

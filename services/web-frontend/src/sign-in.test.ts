@@ -223,6 +223,35 @@ describe('sign-in', () => {
     assert.equal(new URL(location).searchParams.get('prompt'), 'consent');
   });
 
+  it('signs in people of any tenant, each by the issuer of their own', async () => {
+    await using testbed = await openTestbed({ tenantId: 'organizations' });
+    const fabrikam = '33333333-3333-4333-8333-333333333333';
+    const iss = `${testbed.entra.origin}/${fabrikam}/v2.0`;
+    const send = async (claims: object, change: (parameters: URLSearchParams) => void = () => {}) => {
+      const browser = testbed.browser();
+      const { location } = await browser.send('/sign-in');
+      const parameters = testbed.visit(location, { claims: { ...alice, ...claims } });
+      change(parameters);
+      return (await browser.send(`/auth/callback?${parameters}`)).status;
+    };
+    const keysBefore = testbed.entra.requests.filter(({ path }) => path.endsWith('/keys')).length;
+    assert.equal(await send({}), 303);
+    assert.equal(await send({ tid: fabrikam, iss }), 303);
+    const keysAfter = testbed.entra.requests.filter(({ path }) => path.endsWith('/keys')).length;
+    assert.equal(keysAfter - keysBefore, 1, 'the keys are the same for all tenants');
+    assert.equal(await send({ tid: fabrikam }), 400, "a tenant with another one's issuer");
+    assert.equal(await send({ iss }), 400, "an issuer with another one's tenant");
+    assert.equal(await send({ tid: fabrikam, iss: 'https://evil.example/v2.0' }), 400);
+    assert.equal(await send({ tid: 'not-a-guid', iss: `${testbed.entra.origin}/not-a-guid/v2.0` }), 400);
+    assert.equal(await send({}, (parameters) => parameters.delete('client_info')), 400);
+    assert.equal(await send({}, (parameters) => parameters.set('client_info', '%%')), 400);
+    const logout = (value: string) =>
+      testbed.browser().send(`/auth/front-channel-logout?${new URLSearchParams({ sid: 's', iss: value })}`);
+    assert.equal((await logout(iss)).status, 200);
+    assert.equal((await logout(`${testbed.entra.origin}/{tenantid}/v2.0`)).status, 400);
+    assert.equal((await logout('https://evil.example/x/v2.0')).status, 400);
+  });
+
   it('logs no code, state, nonce, verifier, token, cookie or name', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();

@@ -43,7 +43,7 @@ export function createSignOut({ broker, endings, entra, publicBaseUrl, sessions 
       res.removeHeader('X-Frame-Options');
       const policy = `default-src 'none'; frame-ancestors ${entra.origins().join(' ')}`;
       res.set({ 'Content-Security-Policy': policy, 'Cache-Control': 'no-store' });
-      if (iss !== undefined && iss !== entra.issuer) {
+      if (iss !== undefined && !entra.isIssuer(iss)) {
         throw new Fault('invalid_request', 'The issuer is not the one this app signs in with.');
       }
       await broker.endBySid(sid, iss, String(res.locals.traceId));

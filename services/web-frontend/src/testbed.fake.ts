@@ -64,10 +64,11 @@ async function openEntra() {
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', use: 'sig', alg: 'RS256' };
   const issuer = () => `${wire.origin}/${tenantId}/v2.0`;
   const wire = await openWire(({ path }) => {
+    const issuerName = path.startsWith('/organizations/') ? `${wire.origin}/{tenantid}/v2.0` : issuer();
     if (path.endsWith('/keys')) return { json: { keys: [jwk] } };
     return {
       json: {
-        issuer: issuer(),
+        issuer: issuerName,
         authorization_endpoint: `${wire.origin}/authorize`,
         token_endpoint: `${wire.origin}/token`,
         end_session_endpoint: `${wire.origin}/logout`,
@@ -145,6 +146,7 @@ type TestbedOptions = {
   apis?: (apiOrigin: string) => unknown;
   trustedProxies?: string[];
   publicRate?: { perSecond: number; burst: number };
+  tenantId?: string;
   /** Entra is down from the start. */
   coldStart?: boolean;
 };
@@ -172,7 +174,12 @@ export async function openTestbed(options: TestbedOptions = {}) {
     trustedProxies: options.trustedProxies ?? [],
     publicRate: options.publicRate ?? { perSecond: 1_000, burst: 1_000 },
     session: { sameSite: options.sameSite ?? 'lax' },
-    entra: { authorityHost: entra.origin, tenantId, clientId, responseMode: options.responseMode ?? 'query' },
+    entra: {
+      authorityHost: entra.origin,
+      tenantId: options.tenantId ?? tenantId,
+      clientId,
+      responseMode: options.responseMode ?? 'query',
+    },
     broker: { url: broker.origin, assertionFile: 'unused' },
   } as const;
   const nowMs = () => clock.nowMs;
@@ -198,7 +205,10 @@ export async function openTestbed(options: TestbedOptions = {}) {
       const code = randomBytes(8).toString('hex');
       const challenge = asked.get('code_challenge') ?? '';
       broker.codes.set(code, { nonce: asked.get('nonce') ?? '', challenge, claims, forged });
-      return new URLSearchParams({ code, state: asked.get('state') ?? '', session_state: 'x' });
+      const info = Buffer.from(JSON.stringify({ uid: claims.oid, utid: claims.tid })).toString('base64url');
+      const asksForInfo = asked.get('client_info') === '1';
+      const state = asked.get('state') ?? '';
+      return new URLSearchParams({ code, state, session_state: 'x', ...(asksForInfo && { client_info: info }) });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
