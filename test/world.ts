@@ -129,7 +129,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   const relayed: Redis = { ...redis, host, port: redisRelay.port };
   const environments = await serviceEnvironments(places, cluster, relayed, caFile);
   const traced: Environment = viewerUrl
-    ? { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${host}:${viewer}`, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
+    ? { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${host}:${viewer}`, OTEL_BSP_SCHEDULE_DELAY: '200' }
     : {};
   const serve = async (kind: 'web' | 'broker' | 'api', room: string, port: number, detail: string, instance = room) => {
     const adminPort = await freePort();

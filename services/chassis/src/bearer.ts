@@ -83,6 +83,7 @@ async function measured<T>(check: () => Promise<T>): Promise<T> {
   return await inSpan('token.validate', async (span) => {
     try {
       const claims = await check();
+      span?.setAttribute('onbehalf.validation.result', 'ok');
       done('ok');
       return claims;
     } catch (error) {

@@ -36,7 +36,7 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
     end(error?: unknown): void {
       if (ended) return;
       ended = true;
-      const failure = error !== undefined ? errorType(error) : (status ?? 0) >= 400 ? String(status) : undefined;
+      const failure = error !== undefined ? errorType(error) : isTrouble(status) ? String(status) : undefined;
       if (span) endSpan(span, status, failure);
       const { 'server.port': _port, ...measured } = attributes;
       measure('http.client.request.duration', secondsSince(startedAtMs), {
@@ -46,6 +46,11 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
       });
     },
   };
+}
+
+/** An answer that helps nobody. A 4xx is one to act on: consent to ask for, a token to renew. */
+function isTrouble(status = 0): boolean {
+  return status >= 500 || status === 429;
 }
 
 function endSpan(span: Span, status: number | undefined, failure: string | undefined): void {

@@ -36,7 +36,13 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
     const attributes = { 'http.request.method': method, ...(alwaysSampled && { [alwaysSampledAttribute]: true }) };
     const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, above);
     const facts: Facts = { span, route: undefined, errorType: undefined };
-    res.once('close', () => finish(req, res, facts, method, startedAtMs));
+    let finished = false;
+    const end = () => {
+      if (!finished) finish(req, res, facts, method, startedAtMs);
+      finished = true;
+    };
+    // Sent, or cut before that.
+    res.once('finish', end).once('close', end);
     context.with(trace.setSpan(above, span).setValue(factsKey, facts), handler, undefined, req, res);
   };
 }

@@ -8,7 +8,7 @@ import {
 import { toGuid } from '@onbehalf/chassis/correlation';
 import { describeError, type Logger } from '@onbehalf/chassis/logger';
 import { secondsSince } from '@onbehalf/chassis/measures';
-import { inSpan } from '@onbehalf/chassis/tracing';
+import { errorType, fail, inSpan } from '@onbehalf/chassis/tracing';
 import { z } from 'zod';
 import type { Client } from './clients.ts';
 import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
@@ -181,31 +181,39 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
   };
 }
 
+/** Answers of Entra's that are no failure: the person has something to do. */
+const expected = new Set<Refusal['class']>(['interaction', 'consent', 'sign_in']);
+
 /** Runs one operation as a span and a measurement; what Entra said is in `wire`, since MSAL drops most of it. */
 function observe(grant: EntraGrant, credential: string, wire: Wire) {
   const known = { 'onbehalf.grant': grant, 'onbehalf.credential': credential };
-  return <T>(work: () => Promise<T>): Promise<T> =>
-    inSpan(
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    const startedAtMs = performance.now();
+    const settled = await inSpan(
       'token.idp.request',
       async (span) => {
-        const startedAtMs = performance.now();
-        try {
-          return await work();
-        } finally {
-          const { refusal, requestId } = wire;
-          const outcome = { 'onbehalf.entra.class': refusal?.class ?? 'ok' };
-          const [code] = refusal?.members.error_codes ?? [];
-          span?.setAttributes({
-            ...outcome,
-            ...(code !== undefined && { 'onbehalf.entra.error_code': code }),
-            ...(requestId !== undefined && { 'onbehalf.entra.request_id': requestId }),
-          });
-          measure('onbehalf.entra.request.duration', secondsSince(startedAtMs), { ...known, ...outcome });
-          if (refusal && !refusal.known) measure('onbehalf.entra.unclassified', 1, { 'onbehalf.grant': grant });
+        const [outcome] = await Promise.allSettled([work()]);
+        const { refusal, requestId } = wire;
+        const [code] = refusal?.members.error_codes ?? [];
+        span?.setAttributes({
+          'onbehalf.entra.class': refusal?.class ?? 'ok',
+          ...(code !== undefined && { 'onbehalf.entra.error_code': code }),
+          ...(requestId !== undefined && { 'onbehalf.entra.request_id': requestId }),
+        });
+        if (span && outcome.status === 'rejected' && !(refusal && expected.has(refusal.class))) {
+          fail(span, refusal?.class ?? errorType(outcome.reason));
         }
+        return outcome;
       },
       { attributes: known },
     );
+    const { refusal } = wire;
+    const measured = { ...known, 'onbehalf.entra.class': refusal?.class ?? 'ok' };
+    measure('onbehalf.entra.request.duration', secondsSince(startedAtMs), measured);
+    if (refusal && !refusal.known) measure('onbehalf.entra.unclassified', 1, { 'onbehalf.grant': grant });
+    if (settled.status === 'rejected') throw settled.reason;
+    return settled.value;
+  };
 }
 
 function refused(name: Refusal['class']): Refused {

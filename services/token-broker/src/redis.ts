@@ -80,9 +80,11 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
         'onbehalf.cache.outcome': outcome,
       });
     const attributes = { 'db.system.name': 'redis', 'db.operation.name': name };
-    const work = () => send(key, args);
+    // A script that is not loaded yet is no failure: it is sent.
+    const work = () => send(key, args).catch((error) => (isUnknownScript(error) ? error : Promise.reject(error)));
     try {
       const reply = await inSpan(name, work, { kind: SpanKind.CLIENT, attributes });
+      if (reply instanceof Error) throw reply;
       done(reads.has(name) ? (reply === null ? 'miss' : 'hit') : 'ok');
       return reply;
     } catch (error) {
@@ -167,6 +169,10 @@ function operationOf(name: string, key = ''): string {
   if (key.includes('lease:')) return 'lease';
   if (key.includes('session:')) return 'session';
   return reads.has(name) ? 'read' : 'write';
+}
+
+function isUnknownScript(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }
 
 function failureOf(error: unknown): string {
