@@ -222,9 +222,10 @@ async function authorize(
   emulator: Emulator,
   { user, tenant, verifier }: { user: string; tenant: string; verifier: string },
 ): Promise<string> {
+  const upn = user.includes('@') ? user : `${user}@contoso.test`;
   await fetch(`${emulator.admin}/interaction`, {
     method: 'PUT',
-    body: JSON.stringify({ mode: 'auto', user: user.includes('@') ? user : `${user}@contoso.test` }),
+    body: JSON.stringify({ mode: 'auto', user: upn }),
   });
   const url = new URL(`${emulator.browserOrigin}/${tenant}/oauth2/v2.0/authorize`);
   url.search = new URLSearchParams({
@@ -232,6 +233,7 @@ async function authorize(
     response_type: 'code',
     redirect_uri: redirectUri,
     scope: `openid profile offline_access ${apiScope}`,
+    login_hint: upn,
     state: randomUUID(),
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',

@@ -3,7 +3,7 @@ import { backOffSeconds, type EntraClass, type Refusal } from './entra-answer.ts
 import { refusalSeconds } from './lifetimes.ts';
 import type { Names } from './names.ts';
 import type { Sealing } from './sealing.ts';
-import type { Store } from './store.ts';
+import { type Store, signInOf } from './store.ts';
 
 /** What Entra refused, and until when nobody needs to ask again. */
 export type Remembered = { refusal: Refusal; untilMs: number };
@@ -12,7 +12,7 @@ const recordSchema = z.object({
   refusal: z.custom<Refusal>(),
   untilMs: z.number(),
   times: z.number(),
-  version: z.string().optional(),
+  signIn: z.string().optional(),
 });
 
 type About = {
@@ -41,12 +41,12 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
   });
 
   return {
-    /** An answer that still stands. A new sign-in changes the partition's version and voids what it was refused. */
+    /** An answer that still stands. A new sign-in voids what was refused before it. */
     async recall(about: About, version: string | undefined): Promise<Remembered | undefined> {
       const keys = keysOf(about);
       const [pause, answer] = await Promise.all([read(keys.pause), read(keys.answer)]);
       if (pause && pause.untilMs > nowMs()) return pause;
-      if (answer && answer.untilMs > nowMs() && answer.version === version) return answer;
+      if (answer && answer.untilMs > nowMs() && answer.signIn === signInOf(version)) return answer;
       return undefined;
     },
     /** Keeps a refusal as long as its class says. */
@@ -58,7 +58,7 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
       const key = pausing ? keys.pause : keys.answer;
       const times = pausing ? ((await read(key))?.times ?? 0) + 1 : 1;
       const lastsMs = (seconds ?? backOffSeconds(refusal, times)) * 1_000;
-      const record = { refusal, untilMs: nowMs() + lastsMs, times, version };
+      const record = { refusal, untilMs: nowMs() + lastsMs, times, signIn: signInOf(version) };
       // Kept for twice as long, so that the next refusal in a row is known as such.
       await store.set(key, sealing.seal(JSON.stringify(record), key), lastsMs * (pausing ? 2 : 1));
       return record;

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 
 /**
  * The atomic steps of the store, in Lua. Each touches one key. Time is Redis' own, so that pods' clocks do not matter.
- * A partition's fields: `v` = life:counter, `msal`, `s:<session hash>` = expires|created, `t:<token>` = fence|expires|sealed.
+ * A partition's fields: `v` = life:sign-ins:writes, `msal`, `s:<session hash>` = expires|created, `t:<token>` = fence|expires|sealed.
  */
 function script(lua: string) {
   return { lua, sha: hash('sha1', lua) };
@@ -27,9 +27,12 @@ local function prune(key)
   end
   return lastSession, lastToken
 end
-local function bumped(v)
-  local life, n = string.match(v, '^(.*):(%d+)$')
-  return (life or v) .. ':' .. ((tonumber(n) or 0) + 1)
+local function lifeOf(v) return string.match(v, '^[^:]*') end
+local function bumped(v, signsIn)
+  local signIns, writes = string.match(v, ':(%d+):(%d+)$')
+  signIns, writes = tonumber(signIns) or 0, tonumber(writes) or 0
+  if signsIn then signIns, writes = signIns + 1, 0 else writes = writes + 1 end
+  return lifeOf(v) .. ':' .. signIns .. ':' .. writes
 end
 local function sessions(key)
   local all, open = redis.call('HGETALL', key), {}
@@ -47,7 +50,7 @@ end
 export const openSession = script(`${prune}
 local v = redis.call('HGET', KEYS[1], 'v')
 if v then
-  v = bumped(v)
+  v = bumped(v, true)
 else
   v = ARGV[1]
 end
@@ -87,13 +90,13 @@ if not v then
   if ARGV[1] ~= '' then return 'gone' end
   if ARGV[8] ~= '1' then return 'gone' end
   v = ARGV[2]
-elseif ARGV[1] ~= '' and string.match(v, '^(.*):') ~= string.match(ARGV[1], '^(.*):') then
+elseif ARGV[1] ~= '' and lifeOf(v) ~= lifeOf(ARGV[1]) then
   return 'gone'
 end
 local old = redis.call('HGET', KEYS[1], ARGV[3])
 if old and (tonumber(string.match(old, '^(%d+)|')) or 0) > tonumber(ARGV[4]) then return 'fenced' end
 if ARGV[7] ~= '' and v == ARGV[1] then
-  v = bumped(v)
+  v = bumped(v, false)
   redis.call('HSET', KEYS[1], 'msal', ARGV[7])
 end
 redis.call('HSET', KEYS[1], 'v', v, ARGV[3], ARGV[4] .. '|' .. ARGV[5] .. '|' .. ARGV[6])

@@ -24,8 +24,9 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
     const entry = entries.get(key);
     if (entry) entry.endsMs = seconds * 1_000;
   };
-  const fresh = (): string => `${randomBytes(8).toString('hex')}:1`;
+  const fresh = (): string => `${randomBytes(8).toString('hex')}:1:0`;
   const bump = (version: string) => version.replace(/\d+$/, (n) => String(Number(n) + 1));
+  const signedIn = (version: string) => version.replace(/(\d+):\d+$/, (_, n) => `${Number(n) + 1}:0`);
   const lifeOf = (version: string) => version.split(':')[0];
 
   /** Drops what has expired; gives the latest end of sessions and of tokens. */
@@ -87,7 +88,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
     async openSession(key, { session, msal }) {
       const old = live<Hash>(key);
       const hash: Hash = old ?? { version: fresh(), sessions: new Map(), tokens: new Map() };
-      if (old) hash.version = bump(hash.version);
+      if (old) hash.version = signedIn(hash.version);
       hash.msal = msal;
       hash.sessions.set(session.sessionHash, session);
       entries.set(key, { value: hash, endsMs: 0 });

@@ -5,7 +5,7 @@ import type { OpenSession, Store } from './store.ts';
 
 /** A version that no partition ever had: a late writer of a former life never matches it. */
 export function freshVersion(): string {
-  return `${randomBytes(8).toString('hex')}:1`;
+  return `${randomBytes(8).toString('hex')}:1:0`;
 }
 
 /** The store on Redis, standalone or Cluster. `channel` is where pods tell each other. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import type { Store } from './store.ts';
+import { type Store, signInOf } from './store.ts';
 
 const bytes = (text: string) => Buffer.from(text);
 const nowSeconds = () => Math.floor(Date.now() / 1_000);
@@ -142,6 +142,19 @@ export function storeContract(
       assert.equal(await store.writeToken(k, token({ version, fence: 4, expiresWithTokens: false })), 'fenced');
       await store.reseal(key('account'), 'msal', bytes('rt'), bytes('x'));
       assert.ok((await ttlMs(k)) > 0);
+    });
+
+    it('tells a new sign-in from a write by the version', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s1'), msal: bytes('rt') });
+      const { version: first } = await store.readPartition(k, []);
+      await store.writeToken(k, { ...token({ version: first, msal: bytes('rt2'), expiresWithTokens: false }) });
+      const { version: written } = await store.readPartition(k, []);
+      assert.notEqual(written, first);
+      assert.equal(signInOf(written), signInOf(first));
+      await store.openSession(k, { session: session('s2'), msal: bytes('rt3') });
+      assert.notEqual(signInOf((await store.readPartition(k, [])).version), signInOf(first));
     });
 
     it('keeps a partition as long as its longest session, and drops it with the last', async () => {

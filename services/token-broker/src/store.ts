@@ -67,6 +67,11 @@ export type TokenWrite = {
   expiresWithTokens: boolean;
 };
 
+/** The part of a partition's version that only a sign-in changes. */
+export function signInOf(version: string | undefined): string | undefined {
+  return version?.slice(0, version.lastIndexOf(':'));
+}
+
 /** The channel between pods. While it is down, nobody can be told that something ended. */
 export interface Events {
   /** Counts the channel's lives: what was learnt in an earlier life may have missed a message. */
