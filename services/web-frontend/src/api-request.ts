@@ -3,7 +3,8 @@ import { request as httpsRequest } from 'node:https';
 import { pipeline as pipe, type Readable } from 'node:stream';
 import { startCall } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
-import { apiDeadlineMs } from './lifetimes.ts';
+import { isSafe } from './api-wire.ts';
+import { apiSilenceMs } from './lifetimes.ts';
 
 type ApiRequest = {
   url: URL;
@@ -13,35 +14,40 @@ type ApiRequest = {
   body?: Readable | undefined;
   /** Ends the request, and the answer's body with it. */
   signal: AbortSignal;
+  /** How long nothing may come or go. */
+  silenceMs?: number;
 };
 
 /**
  * Sends a request to an API and resolves with its answer's head, whatever the status; a redirect is an answer like any
  * other. Of an answer that came, the body is a stream that fails when it stalls.
- * @throws Fault `unavailable` if the API cannot be reached or does not begin to answer in time.
+ * @throws Fault `unavailable` if the API cannot be reached, or is silent for too long.
  */
-export function requestApi({ url, method, headers, body, signal }: ApiRequest): Promise<IncomingMessage> {
+export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
+  const { url, method, headers, body, signal, silenceMs = apiSilenceMs } = request;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const call = startCall(method, url);
-  const outgoing = send(url, { method, headers: { ...headers, ...call.headers }, signal });
-  const late = setTimeout(() => outgoing.destroy(new Error('no answer in time')), apiDeadlineMs.headers);
+  const outgoing = send(url, { method, headers: { ...headers, ...call.headers }, signal, timeout: silenceMs });
+  outgoing.once('timeout', () => outgoing.destroy(new Error('silent for too long')));
   outgoing.once('response', (incoming) => {
-    clearTimeout(late);
     call.answered(incoming.statusCode ?? 0);
     incoming.once('close', () => call.end(incoming.complete ? undefined : new Error('cut')));
-    incoming.setTimeout(apiDeadlineMs.idle, () => incoming.destroy(new Error('the answer stalled')));
     resolve(incoming);
   });
-  outgoing.on('error', (cause) => {
-    clearTimeout(late);
+  outgoing.on('error', (cause: NodeJS.ErrnoException) => {
     call.end(cause);
-    reject(
-      new Fault('unavailable', 'The service behind this page cannot be reached.', { cause, retryAfterSeconds: 2 }),
-    );
+    // The API closed an idle connection just as we took it up again: nothing was read, another one serves.
+    const stale = outgoing.reusedSocket && cause.code === 'ECONNRESET' && isSafe(method);
+    if (stale) resolve(requestApi(request));
+    else reject(unreachable(cause));
   });
   // The error handler above hears of both ends.
   if (body) pipe(body, outgoing, () => undefined);
   else outgoing.end();
   return promise;
+}
+
+function unreachable(cause: unknown): Fault {
+  return new Fault('unavailable', 'The service behind this page cannot be reached.', { cause, retryAfterSeconds: 2 });
 }

@@ -25,8 +25,8 @@ export const breaker = { failures: 3, openMs: 1_000 };
 /** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
 export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
 
-/** An API has this long to begin its answer, and this long between two pieces of it. */
-export const apiDeadlineMs = { headers: 30_000, idle: 60_000 };
+/** A call of an API on which nothing has moved for this long is cut: in connecting, sending, waiting or receiving. */
+export const apiSilenceMs = 30_000;
 
 /** A revocation that the broker could not confirm is tried again for this long, this often. */
 export const revokeAgain = { forMs: 60_000, everyMs: 2_000 };

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
+import { requestApi } from './api-request.ts';
+
+async function openApi(listener: RequestListener) {
+  const server = createServer(listener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/x`);
+  const call = (method = 'GET', silenceMs = 5_000) =>
+    requestApi({ url, method, headers: {}, signal: new AbortController().signal, silenceMs });
+  return {
+    call,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** Answers the first request of a connection and resets it on the next. */
+function closesIdleConnections(): RequestListener {
+  const seen = new WeakSet<Socket>();
+  return (req, res) => {
+    if (seen.has(req.socket)) req.socket.resetAndDestroy();
+    else res.end('first');
+    seen.add(req.socket);
+  };
+}
+
+const isUnavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable';
+
+describe('a request to an API', () => {
+  it('is sent again when it met a connection that was just being closed, if it may be', async () => {
+    await using api = await openApi(closesIdleConnections());
+    assert.equal(await text(await api.call()), 'first');
+    assert.equal(await text(await api.call()), 'first');
+    await assert.rejects(api.call('POST'), isUnavailable);
+  });
+
+  it('is given up when no answer begins', async () => {
+    await using api = await openApi(() => {});
+    await assert.rejects(api.call('GET', 50), isUnavailable);
+  });
+
+  it('fails in its body when the answer stalls', async () => {
+    await using api = await openApi((_req, res) => void res.write('half'));
+    await assert.rejects(text(await api.call('GET', 50)));
+  });
+
+  it('lasts as long as the answer moves', async () => {
+    await using api = await openApi((_req, res) => {
+      let pieces = 0;
+      const timer = setInterval(() => {
+        res.write('.');
+        pieces += 1;
+        if (pieces === 10) {
+          clearInterval(timer);
+          res.end();
+        }
+      }, 30);
+    });
+    assert.equal(await text(await api.call('GET', 150)), '..........');
+  });
+});
