@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -29,6 +29,10 @@ export type Child = AsyncDisposable & { name: string; process: ChildProcess; log
 const leaveWithinMs = 5_000;
 const askEveryMs = 20;
 
+/** Has the kernel end a program whose parent was killed and could not; every Debian has it, macOS does not. */
+const setpriv = '/usr/bin/setpriv';
+const dyingWithUs = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'TERM', '--'] : [];
+
 /**
  * Starts a program and waits until it is ready. It stands in a process group of its own, so that Ctrl-C reaches it
  * through us alone; disposing ends it with SIGTERM, then with SIGKILL.
@@ -38,7 +42,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const { name, command, args, input, logFile, ready, withinMs = 10_000 } = options;
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(command, args, {
+  const [program, ...programArgs] = [...dyingWithUs, command, ...args];
+  const child = spawn(program ?? command, programArgs, {
     stdio: [input === undefined ? 'ignore' : 'pipe', log, log],
     env: options.env ?? { PATH: process.env.PATH ?? '' },
     detached: true,
