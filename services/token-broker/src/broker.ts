@@ -75,8 +75,8 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
 
   /** An access token for a session's person. @throws Fault `invalid_grant`, `invalid_scope` or Entra's class. */
   async function exchange(client: Client, sessionToken: string, wanted: Wanted): Promise<Token> {
-    const session = await sessions.find(sessionToken);
-    if (!session || session.client !== client.name) throw new Fault('invalid_grant', 'The session has ended.');
+    const session = await sessions.find(sessionToken, client.name);
+    if (!session) throw new Fault('invalid_grant', 'The session has ended.');
     perSession.take(session.hash);
     const { scope, scopes } = allowed(client, wanted.scope);
     const { account, accountKey } = session;
@@ -165,8 +165,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
 
   /** The live session of a token at its own client, else undefined. RFC 7662 section 2.2. @throws Fault `unavailable`. */
   async function introspect(client: Client, token: string): Promise<Session | undefined> {
-    const session = await sessions.find(token);
-    return session?.client === client.name ? session : undefined;
+    return await sessions.find(token, client.name);
   }
 
   /** Ends the session of a token; an unknown token is fine. RFC 7009 section 2.2. @throws Fault `unavailable`. */
@@ -201,7 +200,8 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     if (!client.permissions.includes('operator')) {
       throw new Fault('unauthorized_client', 'The client lacks the permission operator.');
     }
-    const homeAccountId = `${objectId}.${tenantId}`;
+    // As Entra writes them.
+    const homeAccountId = `${objectId}.${tenantId}`.toLowerCase();
     const ended = await sessions.endPerson(homeAccountId);
     countEnded('operator', ended);
     audit('sessions_ended', client.name, names.user(homeAccountId), { reason: 'operator', ended });

@@ -78,6 +78,9 @@ end
 redis.call('DEL', KEYS[1])
 return 1`);
 
+export const openSessions = script(`${prune}
+return sessions(KEYS[1])`);
+
 export const closePartition = script(`${prune}
 local open = sessions(KEYS[1])
 redis.call('DEL', KEYS[1])

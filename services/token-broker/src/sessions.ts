@@ -66,7 +66,7 @@ export function createSessions(deps: Deps) {
     createdAtSeconds: session.createdAtSeconds,
   });
   const seal = (session: Session, key: string) => sealing.seal(JSON.stringify(recordSchema.parse(session)), key);
-  const open = (hash: string, sealed: Buffer | undefined) => {
+  const unseal = (hash: string, sealed: Buffer | undefined) => {
     const opened = sealed && sealing.open(sealed, names.session(hash));
     return (
       opened && {
@@ -98,32 +98,40 @@ export function createSessions(deps: Deps) {
       store.addMember(names.user(account.homeAccountId), session.accountKey, absoluteMs),
       sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, absoluteMs),
     ]);
-    const others = await store.openSession(session.accountKey, {
+    await store.set(key, seal(session, key), (endOf(session) - created) * 1_000);
+    const open = await store.openSession(session.accountKey, {
       session: openSessionOf(session),
       msal: sealing.seal(signIn.msal, `${session.accountKey} msal`),
     });
-    await store.set(key, seal(session, key), (endOf(session) - created) * 1_000);
     await store.delete(names.ended(account.homeAccountId));
-    const oldest = others
+    // Who ended it before it stood in its partition could not take it out of there.
+    if ((await store.get(key)) === undefined) {
+      await leave(session);
+      throw new Fault('invalid_grant', 'The session was ended while it began.');
+    }
+    const oldest = open
+      .filter(({ sessionHash }) => sessionHash !== hash)
       .sort((a, b) => a.createdAtSeconds - b.createdAtSeconds)
-      .slice(0, Math.max(0, others.length - perAccount));
-    for (const one of oldest) if (one.sessionHash !== hash) await end(one.sessionHash);
+      .slice(0, Math.max(0, open.length - perAccount));
+    for (const { sessionHash } of oldest) await end(sessionHash);
     return { token, session };
   }
 
-  /** The live session of a token, or undefined. Counts as activity. @throws Fault `unavailable`. */
-  async function find(token: string): Promise<Session | undefined> {
+  /** The live session of a token at its own client, or undefined. Counts as activity. @throws Fault `unavailable`. */
+  async function find(token: string, client: string): Promise<Session | undefined> {
     const hash = sha256(token);
     const key = names.session(hash);
     const held = l1.get(key, '');
-    const fresh = held?.standing === 'trusted' && held.ageMs < sessionRecheckMs;
-    const session = fresh ? held.value : await read(hash, held?.standing === 'lapsed' ? undefined : held?.value);
-    if (!session || endOf(session) <= nowSeconds()) return undefined;
-    if (nowSeconds() - session.lastSeenSeconds >= idleSeconds * touchPart) touch(session);
+    // What looks idle from here may have been used at another pod.
+    const usable = held && held.standing !== 'lapsed' && endOf(held.value) > nowSeconds() ? held.value : undefined;
+    const fresh = held?.standing === 'trusted' && held.ageMs < sessionRecheckMs ? usable : undefined;
+    const { session, old } = fresh ? { session: fresh, old: false } : await read(hash, usable);
+    if (session?.client !== client || endOf(session) <= nowSeconds()) return undefined;
+    if (old || nowSeconds() - session.lastSeenSeconds >= idleSeconds * touchPart) touch(session, old);
     return session;
   }
 
-  async function read(hash: string, held: Session | undefined): Promise<Session | undefined> {
+  async function read(hash: string, held: Session | undefined): Promise<{ session?: Session; old: boolean }> {
     const key = names.session(hash);
     const mark = l1.mark();
     let sealed: Buffer | undefined;
@@ -131,17 +139,16 @@ export function createSessions(deps: Deps) {
       sealed = await store.get(key);
     } catch (error) {
       // What memory held within its bound carries the session through an outage.
-      if (held && error instanceof Fault && error.code === 'unavailable') return held;
+      if (held && error instanceof Fault && error.code === 'unavailable') return { session: held, old: false };
       throw error;
     }
-    const opened = open(hash, sealed);
+    const opened = unseal(hash, sealed);
     if (!opened) {
       l1.withdraw(key);
-      return undefined;
+      return { old: false };
     }
     l1.put(key, '', opened.session, mark);
-    if (opened.old) touch(opened.session, opened.old);
-    return opened.session;
+    return opened;
   }
 
   const touching = new Set<string>();
@@ -179,17 +186,18 @@ export function createSessions(deps: Deps) {
   /** Ends one session. True if there was one. @throws Fault `unavailable` if the store cannot confirm. */
   async function end(hash: string): Promise<boolean> {
     const key = names.session(hash);
-    const session = open(hash, await store.take(key))?.session;
+    const session = unseal(hash, await store.take(key))?.session;
     l1.withdraw(key);
-    if (!session) {
-      await store.invalidate([key]);
-      return false;
-    }
-    const last = await store.closeSession(session.accountKey, hash);
-    if (last) await forget(session.client, session.account.homeAccountId);
-    if (session.sid !== undefined) await store.removeMember(names.sid(session.client, session.sid), hash);
     await store.invalidate([key]);
+    if (!session) return false;
+    await leave(session);
     return true;
+  }
+
+  /** Takes an ended session out of its account, and with the last one the account's tokens. */
+  async function leave({ accountKey, account, client, sid, hash }: Session): Promise<void> {
+    if (await store.closeSession(accountKey, hash)) await forgetPartitions(account.homeAccountId, accountKey);
+    if (sid !== undefined) await store.removeMember(names.sid(client, sid), hash);
   }
 
   /** Ends every session of a person at one client. Gives their number. */
@@ -207,29 +215,35 @@ export function createSessions(deps: Deps) {
   }
 
   async function endPartition(accountKey: string, homeAccountId: string): Promise<number> {
-    const sessions = await store.closePartition(accountKey);
-    const keys = sessions.map(({ sessionHash }) => names.session(sessionHash));
-    for (const [i, key] of keys.entries()) {
-      const session = open(sessions[i]?.sessionHash ?? '', await store.take(key))?.session;
-      l1.withdraw(key);
-      if (session?.sid !== undefined) await store.removeMember(names.sid(session.client, session.sid), session.hash);
-    }
+    let ended = await endEach(await store.openSessions(accountKey));
+    // A sign-in may have come in between.
+    ended += await endEach(await store.closePartition(accountKey));
     await forgetPartitions(homeAccountId, accountKey);
-    await store.invalidate(keys);
-    return sessions.length;
+    return ended;
+  }
+
+  async function endEach(open: OpenSession[]): Promise<number> {
+    let ended = 0;
+    for (const { sessionHash } of open) {
+      const key = names.session(sessionHash);
+      const sealed = await store.take(key);
+      l1.withdraw(key);
+      await store.invalidate([key]);
+      const session = unseal(sessionHash, sealed)?.session;
+      if (session?.sid !== undefined) await store.removeMember(names.sid(session.client, session.sid), sessionHash);
+      if (sealed) ended += 1;
+    }
+    return ended;
   }
 
   /** Ends the sessions that one Entra session carries at a client: front-channel logout. */
   async function endBySid(client: string, sid: string): Promise<number> {
     const index = names.sid(client, sid);
     let ended = 0;
+    // A name that leads nowhere stays: it may be that of a sign-in under way.
     for (const hash of await store.members(index)) if (await end(hash)) ended += 1;
-    await store.delete(index);
     return ended;
   }
-
-  const forget = (client: string, homeAccountId: string) =>
-    forgetPartitions(homeAccountId, names.account(client, homeAccountId));
 
   /**
    * A person's tokens go with their last session: those of the account that ended, and what other clients hold on
@@ -238,20 +252,24 @@ export function createSessions(deps: Deps) {
    */
   async function forgetPartitions(homeAccountId: string, accountKey: string | undefined): Promise<void> {
     const index = names.user(homeAccountId);
-    const others = (await store.members(index)).filter((key) => isAccount(key) && key !== accountKey);
-    const alive = await Promise.all(
-      others.map(async (key) => (await store.readPartition(key, [])).version !== undefined),
-    );
-    if (!alive.includes(true)) {
+    if (accountKey !== undefined) await store.invalidate([accountKey]);
+    if (!(await isSignedIn(homeAccountId))) {
       await store.set(names.ended(homeAccountId), Buffer.from(String(nowSeconds())), assertionLifeMs);
+      // A sign-in makes its partition and then lifts the tombstone: again one of the two sees the other.
+      if (await isSignedIn(homeAccountId)) await store.delete(names.ended(homeAccountId));
     }
-    const onBehalfOf = (await store.members(index)).filter((key) => !isAccount(key));
-    for (const key of onBehalfOf) {
+    // An account's name stays in the index: a sign-in under way may have put it there just now.
+    for (const key of (await store.members(index)).filter((one) => !isAccount(one))) {
       await store.delete(key);
+      await store.invalidate([key]);
       await store.removeMember(index, key);
     }
-    // The account's own name stays in the index: a sign-in under way may have put it there just now.
-    await store.invalidate(accountKey === undefined ? onBehalfOf : [accountKey, ...onBehalfOf]);
+  }
+
+  async function isSignedIn(homeAccountId: string): Promise<boolean> {
+    const accounts = (await store.members(names.user(homeAccountId))).filter(isAccount);
+    const read = await Promise.all(accounts.map((key) => store.readPartition(key, [])));
+    return read.some(({ version }) => version !== undefined);
   }
 
   /** When this person's last session ended, if that is remembered. */

@@ -110,6 +110,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
       else entries.delete(key);
       return last === 0;
     },
+    openSessions: async (key) => [...(live<Hash>(key)?.sessions.values() ?? [])],
     async closePartition(key) {
       const hash = live<Hash>(key);
       entries.delete(key);

@@ -47,6 +47,7 @@ export function redisStore(redis: Redis, channel: string): Store {
     touchSession: async (key, session) =>
       (await run(scripts.touchSession, key, session.sessionHash, sessionValue(session))) === 1,
     closeSession: async (key, sessionHash) => (await run(scripts.closeSession, key, sessionHash)) === 1,
+    openSessions: async (key) => parseSessions(await run(scripts.openSessions, key)),
     closePartition: async (key) => parseSessions(await run(scripts.closePartition, key)),
     async writeToken(key, { version = '', fence, field, record, expiresAtSeconds, msal = '', expiresWithTokens }) {
       const lives = expiresWithTokens ? '1' : '0';

@@ -168,10 +168,10 @@ export function storeContract(
       assert.equal(await store.touchSession(k, session('short', 600)), true);
       assert.ok((await ttlMs(k)) > 500_000);
       assert.equal(await store.touchSession(k, session('long', 600)), false);
-      assert.deepEqual(
-        (await store.closePartition(k)).map((one) => one.sessionHash),
-        ['short'],
-      );
+      const hashes = async (open: ReturnType<Store['openSessions']>) => (await open).map((one) => one.sessionHash);
+      assert.deepEqual(await hashes(store.openSessions(k)), ['short']);
+      assert.deepEqual(await hashes(store.closePartition(k)), ['short']);
+      assert.deepEqual(await hashes(store.openSessions(k)), []);
       assert.equal((await store.readPartition(k, [])).version, undefined);
     });
 

@@ -29,6 +29,8 @@ export interface Store {
   touchSession(key: string, session: OpenSession): Promise<boolean>;
   /** Takes a session out; with the last one the partition goes. True if it is gone. */
   closeSession(key: string, sessionHash: string): Promise<boolean>;
+  /** The open sessions of an account partition. */
+  openSessions(key: string): Promise<OpenSession[]>;
   /** Deletes an account partition; its sessions come back. */
   closePartition(key: string): Promise<OpenSession[]>;
   /** Writes an acquired token, and the MSAL cache if nobody wrote it since `version` was read. */
