@@ -83,7 +83,8 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
       if (called.kind !== 'answer') {
         return demands.answerScript(res, { session, demand: demandOf(called), ...rest });
       }
-      res.status(called.answer.statusCode ?? 502).set(responseHeaders(called.answer));
+      // Not by express' own setters: they would complete the content type.
+      res.writeHead(called.answer.statusCode ?? 502, responseHeaders(called.answer));
       await pipeline(called.answer, res).catch((error) => {
         // Half an answer is cut, so that nobody takes it for a whole one; browsers that leave do the same.
         logger.info({ event: 'api.answer_cut', trace_id: res.locals.traceId, error });

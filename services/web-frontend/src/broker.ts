@@ -1,6 +1,7 @@
 import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import { z } from 'zod';
+import { maxClaimsLength } from './challenge.ts';
 import { brokerDeadlineMs } from './lifetimes.ts';
 import { laterFault, type Upstream, unavailable } from './upstream.ts';
 
@@ -25,7 +26,7 @@ const introspectionSchema = z.discriminatedUnion('active', [livingSchema, z.obje
 const tokenSchema = z.object({ access_token: z.string().min(1), token_type: z.string().regex(/^bearer$/i) });
 const errorSchema = z.object({
   error: z.string(),
-  claims: z.string().max(8_192).optional(),
+  claims: z.string().max(maxClaimsLength).optional().catch(undefined),
   scope: z.string().optional(),
   error_codes: z.array(z.number()).default([]),
 });

@@ -55,12 +55,17 @@ export function bearerDemand(header: string | undefined): { claims?: string; sco
   return undefined;
 }
 
-/** Base64 or base64url, padded or not, of a JSON object; undefined for anything else. */
+/** Claims are carried in cookies. Those of an authentication context have 60 characters, those of many policies 400. */
+export const maxClaimsLength = 800;
+
+/** Base64 or base64url, padded or not, of a JSON object of bearable size; undefined for anything else. */
 function decodeClaims(encoded = ''): string | undefined {
   const text = Buffer.from(encoded, 'base64').toString();
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? JSON.stringify(value) : undefined;
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const claims = JSON.stringify(value);
+    return isObject && claims.length <= maxClaimsLength ? claims : undefined;
   } catch {
     // An unreadable demand cannot be met: the answer is shown as it is.
     return undefined;

@@ -8,7 +8,7 @@ import { sendPage } from './page.ts';
 import { stillNeeded } from './pages.ts';
 import { redirect } from './redirect.ts';
 import type { Seal } from './seal.ts';
-import { type Session, wasResumed } from './session.ts';
+import { isSame, type Session, wasResumed } from './session.ts';
 
 const challengeSchema = startSchema
   .pick({ scopes: true, claims: true, loginHint: true, account: true, resumed: true })
@@ -38,21 +38,22 @@ type Demanded = {
  */
 export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: () => number }) {
   async function link({ session, target, demand, scopes }: Demanded, returnTo?: string): Promise<string> {
-    const { kind, claims } = demand;
-    const others = session.resumed.filter((entry) => entry.target !== target || entry.kind !== kind);
+    const { claims } = demand;
+    const same = sameness(target, demand);
+    const others = session.resumed.filter((entry) => !isSame(entry, same));
     const sealed = await seal.seal('challenge', {
       scopes: demand.scopes ?? scopes,
       claims,
       loginHint: session.loginHint ?? session.username,
       account: { oid: session.oid, tid: session.tid },
-      resumed: [{ target, kind, claims, atSeconds: nowSeconds() }, ...others].slice(0, maxResumed),
+      resumed: [{ ...same, claims, atSeconds: nowSeconds() }, ...others].slice(0, maxResumed),
       expiresAtSeconds: nowSeconds() + challengeSeconds,
     } satisfies z.input<typeof challengeSchema>);
     return `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims: sealed })}`;
   }
 
   const stuck = ({ session, target, demand }: Demanded) =>
-    demand.adminOnly === true || wasResumed(session, { target, kind: demand.kind }, nowSeconds());
+    demand.adminOnly === true || wasResumed(session, sameness(target, demand), nowSeconds());
 
   return {
     /** Sends a page's reader to sign in for it and back. */
@@ -89,5 +90,7 @@ export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: ()
     },
   };
 }
+
+const sameness = (target: string, { kind, scopes }: Demand) => ({ target, kind, scope: scopes?.join(' ') });
 
 export type Demands = ReturnType<typeof createDemands>;

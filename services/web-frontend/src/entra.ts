@@ -39,7 +39,7 @@ const idTokenSchema = z.object({
   sid: z.string().optional(),
   name: shown.optional(),
   preferred_username: shown.optional(),
-  login_hint: z.string().max(1_024).optional().catch(undefined),
+  login_hint: z.string().max(512).optional().catch(undefined),
 });
 
 /** The secrets of one sign-in attempt: RFC 6749 state, OIDC nonce, RFC 7636 verifier. */

@@ -38,6 +38,9 @@ const loginSchema = z.object({
 export type LoginStart = z.output<typeof startSchema>;
 export type Login = z.output<typeof loginSchema>;
 
+/** Sealing adds a third and a header, the trace context 150 bytes. */
+const maxContentBytes = 2_700;
+
 type LoginsOptions = {
   seal: Seal;
   flowTrace: FlowTrace;
@@ -63,7 +66,7 @@ export function createLogins({ seal, flowTrace, responseMode, nowSeconds }: Logi
       const others = [...cookiesOf(req).keys()].filter((name) => name.startsWith(loginCookiePrefix)).sort();
       for (const oldest of others.slice(0, Math.max(0, others.length + 1 - maxLogins))) res.clearCookie(oldest, flags);
       const options = { ...flags, maxAge: loginSeconds * 1_000 };
-      const sealed = await seal.seal('login', login);
+      const sealed = await seal.seal('login', fitted(login));
       const span = activeSpan();
       res.cookie(nameOf(login.state), span ? `${flowTrace.write(span)}.${sealed}` : sealed, options);
     },
@@ -78,6 +81,14 @@ export function createLogins({ seal, flowTrace, responseMode, nowSeconds }: Logi
 
     clear: (res: Response, state: string): void => void res.clearCookie(nameOf(state), flags),
   };
+}
+
+/** Browsers drop a cookie over 4,096 bytes, and the sign-in with it: what only makes it smoother goes first. */
+function fitted(login: Login): Login {
+  const fits = (one: Login) => Buffer.byteLength(JSON.stringify(one)) <= maxContentBytes;
+  if (fits(login)) return login;
+  const alone = { ...login, resumed: login.resumed.slice(0, 1) };
+  return fits(alone) ? alone : { ...alone, returnTo: '/' };
 }
 
 export type Logins = ReturnType<typeof createLogins>;

@@ -12,6 +12,9 @@ type Page = {
   signedIn?: boolean;
 };
 
+const icon =
+  'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4.5" cy="4.5" r="3" fill="none" stroke="%232450b2" stroke-width="2"/></svg>';
+
 /**
  * Sends a page: no script at all, the one style by nonce, forms to ourselves and to Entra's sign-out only (a browser
  * applies `form-action` to the redirect after a form too), never cached, so that Back after signing out shows nothing.
@@ -24,7 +27,7 @@ export function sendPage(res: Response, { title, main, forward, signedIn = false
     // With no-referrer, browsers send `Origin: null` even with our own forms, and those are refused (Fetch section 3.2).
     // The callback's address holds the code, and its pages no form.
     'Referrer-Policy': res.req.path === '/auth/callback' ? 'no-referrer' : 'same-origin',
-    'Content-Security-Policy': `default-src 'none'; style-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action ${formTargets}; frame-ancestors 'none'`,
+    'Content-Security-Policy': `default-src 'none'; img-src data:; style-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action ${formTargets}; frame-ancestors 'none'`,
   });
   const page = html`<!doctype html>
 <html lang="en">
@@ -33,6 +36,7 @@ export function sendPage(res: Response, { title, main, forward, signedIn = false
 <meta name="viewport" content="width=device-width, initial-scale=1">
 ${forward !== undefined && html`<meta http-equiv="refresh" content="0;url=${forward}">`}
 <title>${title} · Onbehalf</title>
+<link rel="icon" href="${icon}">
 <style nonce="${nonce}">${new Html(style)}</style>
 </head>
 <body>

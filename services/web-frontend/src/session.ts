@@ -13,6 +13,8 @@ export const resumption = z.object({
   target: z.string(),
   kind: z.enum(['claims', 'consent', 'sign_in']),
   claims: z.string().optional(),
+  /** What consent was asked for: an API may need one for itself and another for what it calls. */
+  scope: z.string().optional(),
   atSeconds: z.number(),
 });
 
@@ -32,6 +34,7 @@ const sessionSchema = z.object({
 
 export type Session = z.output<typeof sessionSchema>;
 export type Resumption = z.output<typeof resumption>;
+type Demanded = Pick<Resumption, 'target' | 'kind' | 'scope'>;
 
 /** Browsers drop a cookie over 4,096 bytes; sealing adds a third and a header. */
 const maxContentBytes = 2_600;
@@ -71,10 +74,13 @@ export function claimsFor(session: Session, target: string): string | undefined 
 }
 
 /** Whether the person came back from Entra for just this a moment ago. */
-export function wasResumed(session: Session, { target, kind }: { target: string; kind: string }, now: number): boolean {
-  return session.resumed.some(
-    (entry) => entry.target === target && entry.kind === kind && now - entry.atSeconds < sameAnswerSeconds,
-  );
+export function wasResumed(session: Session, demand: Demanded, now: number): boolean {
+  return session.resumed.some((entry) => isSame(entry, demand) && now - entry.atSeconds < sameAnswerSeconds);
+}
+
+/** Whether two demands ask for the same thing, whatever claims they come with. */
+export function isSame(one: Demanded, other: Demanded): boolean {
+  return one.target === other.target && one.kind === other.kind && one.scope === other.scope;
 }
 
 function bytesOf(value: object): number {

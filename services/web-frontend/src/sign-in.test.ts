@@ -252,6 +252,33 @@ describe('sign-in', () => {
     assert.equal((await logout('https://evil.example/x/v2.0')).status, 400);
   });
 
+  it('completes whatever the longest return path, hint and claims are: the cookie stays one that browsers keep', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const claims = {
+      ...alice,
+      login_hint: 'h'.repeat(512),
+      name: '名'.repeat(400),
+      preferred_username: 'ü'.repeat(300),
+    };
+    await signIn(testbed, browser, '/sign-in', { claims });
+    const challenge = JSON.stringify({ access_token: { capolids: { values: ['x'.repeat(700)] } } });
+    testbed.broker.answers.set('/oauth2/token', (form) =>
+      form.has('code') ? undefined : { status: 400, json: { error: 'interaction_required', claims: challenge } },
+    );
+    for (const path of ['/api/orders/a', '/api/orders/b', '/api/orders/c', '/api/orders/d', '/api/orders/e']) {
+      const { sign_in } = JSON.parse((await browser.script(path)).body);
+      const { location } = await browser.send(`${sign_in}&return_to=/profile%3F${'y'.repeat(1_000)}`);
+      for (const [name, value] of browser.cookies)
+        assert.ok(name.length + value.length < 4_096, `${name}: ${value.length}`);
+      assert.equal(new URL(location).searchParams.get('claims'), challenge);
+      const back = await browser.send(`/auth/callback?${testbed.visit(location, { claims })}`);
+      assert.equal(back.status, 303);
+    }
+    for (const [name, value] of browser.cookies)
+      assert.ok(name.length + value.length < 4_096, `${name}: ${value.length}`);
+  });
+
   it('logs no code, state, nonce, verifier, token, cookie or name', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();

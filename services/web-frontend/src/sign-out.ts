@@ -1,4 +1,5 @@
 import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Broker } from './broker.ts';
@@ -12,10 +13,17 @@ import type { Sessions } from './session.ts';
 const signOutSchema = z.object({ where: z.enum(['here', 'everywhere']).default('here') });
 const frontChannelSchema = z.object({ sid: z.string().min(1).max(256), iss: z.string().max(2_048).optional() });
 
-type SignOutDeps = { broker: Broker; endings: Endings; entra: Entra; publicBaseUrl: string; sessions: Sessions };
+type SignOutDeps = {
+  broker: Broker;
+  endings: Endings;
+  entra: Entra;
+  logger: Logger;
+  publicBaseUrl: string;
+  sessions: Sessions;
+};
 
 /** `/sign-out`, asked for by the person here, and `/auth/front-channel-logout`, told by Entra. */
-export function createSignOut({ broker, endings, entra, publicBaseUrl, sessions }: SignOutDeps) {
+export function createSignOut({ broker, endings, entra, logger, publicBaseUrl, sessions }: SignOutDeps) {
   return {
     /** Ends the session at the broker, in this browser and at Entra, in this order; an outage stops none of them. */
     signOut: async (req: Request, res: Response): Promise<void> => {
@@ -23,6 +31,7 @@ export function createSignOut({ broker, endings, entra, publicBaseUrl, sessions 
       const session = await sessions.read(req, res);
       const confirmed = !session || (await endings.end(where, session.token, String(res.locals.traceId)));
       sessions.clear(res);
+      logger.info({ event: 'session.ended', reason: 'sign_out', where, confirmed, trace_id: res.locals.traceId });
       setNotice(res, !confirmed ? 'unconfirmed' : where === 'everywhere' ? 'everywhere' : 'signed-out');
       const hint = session?.loginHint;
       const parameters = {
@@ -47,6 +56,7 @@ export function createSignOut({ broker, endings, entra, publicBaseUrl, sessions 
         throw new Fault('invalid_request', 'The issuer is not the one this app signs in with.');
       }
       await broker.endBySid(sid, iss, String(res.locals.traceId));
+      logger.info({ event: 'session.ended', reason: 'front_channel', trace_id: res.locals.traceId });
       res.type('text').send('signed out\n');
     },
   };
