@@ -29,6 +29,9 @@ export const web = client('web');
 export const otherWeb = client('other-web');
 export const api = client('api');
 
+/** Making one costs more than making all the rest. */
+const logger = createLogger({ level: 'silent', service: 'test' });
+
 const jwtOf = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${randomUUID()}`;
 
 /** Brokers without HTTP over one store in memory and one fake Entra, under a clock that stands still unless moved. */
@@ -40,8 +43,6 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   const ring = { current: 'k1', keys: new Map([['k1', createSecretKey(randomBytes(32))]]) };
   const sealing = createSealing(() => ring);
   const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
-  const lines: string[] = [];
-  const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
 
   function openPod() {
     const bound = { maxBytes: 10_000_000, maxUnverifiedMs: 60_000, events: store.events, nowMs };
@@ -75,7 +76,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   const [first, ...more] = Array.from({ length: pods }, openPod);
   if (!first) throw new Error('there is no pod');
   return {
-    ...{ clock, store, watch, entra, names, ring, lines, first, second: more[0] ?? first, all: [first, ...more] },
+    ...{ clock, store, watch, entra, names, ring, first, second: more[0] ?? first, all: [first, ...more] },
     /** A person's access token for the client `api`, as old as said. */
     assertionOf: (person: string, ageSeconds = 10) => {
       const iat = Math.floor(clock.ms / 1_000) - ageSeconds;
