@@ -67,7 +67,8 @@ export type Fleet = AsyncDisposable & {
   keys(pattern: string): Promise<string[]>;
   /** Waits until it is so, for at most 15 s. */
   until(condition: () => Promise<boolean>): Promise<void>;
-  startBroker(): Promise<{ url: string; child: Child; admin: string }>;
+  /** One more broker, with further environment. */
+  startBroker(more?: Record<string, string>): Promise<{ url: string; child: Child; admin: string }>;
 };
 
 /** Opens a fleet; disposing ends every process of it. */
@@ -125,7 +126,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     opened.defer(() => looker.destroy());
   }
 
-  const startBroker = async () => {
+  const startBroker = async (more: Record<string, string> = {}) => {
     const [port, adminPort] = [await freePort(), await freePort()];
     const url = `http://127.0.0.1:${port}`;
     const admin = `http://127.0.0.1:${adminPort}`;
@@ -133,14 +134,14 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       name: `token-broker-${port}`,
       command: process.execPath,
       args: ['services/token-broker/src/main.ts'],
-      env: { ...environment, BROKER_URL: url, HTTP_PORT: String(port), ADMIN_PORT: String(adminPort) },
+      env: { ...environment, ...more, BROKER_URL: url, HTTP_PORT: String(port), ADMIN_PORT: String(adminPort) },
       logFile: join(logDir, `token-broker-${port}.log`),
       ready: () => answers(`${admin}/readyz`),
     });
     opened.use(child);
     return { url, child, admin };
   };
-  const started = await Promise.all(Array.from({ length: brokers }, startBroker));
+  const started = await Promise.all(Array.from({ length: brokers }, () => startBroker()));
   const assertions = new Map<string, Promise<string>>();
 
   const fleet: Omit<Fleet, typeof Symbol.asyncDispose> = {

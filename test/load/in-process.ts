@@ -1,0 +1,263 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type AccountInfo,
+  ConfidentialClientApplication,
+  DistributedCachePlugin,
+  type ICacheClient,
+} from '@azure/msal-node';
+import { readKeyRing } from '@onbehalf/chassis/key-ring';
+import { createLogger } from '@onbehalf/chassis/logger';
+import { Secret } from '@onbehalf/chassis/secret';
+import { createClient } from 'redis';
+import { createL1 } from '../../services/token-broker/src/l1.ts';
+import { createNames } from '../../services/token-broker/src/names.ts';
+import { connectRedis } from '../../services/token-broker/src/redis.ts';
+import { createRefusals } from '../../services/token-broker/src/refusals.ts';
+import { createSealing } from '../../services/token-broker/src/sealing.ts';
+import type { Store } from '../../services/token-broker/src/store.ts';
+import { memoryStore } from '../../services/token-broker/src/store-memory.ts';
+import { redisStore } from '../../services/token-broker/src/store-redis.ts';
+import { createTokens, type TokenRecord, type TokenRequest } from '../../services/token-broker/src/tokens.ts';
+import type { Redis } from '../redis.ts';
+import { ratio } from './slices.ts';
+
+export type Row = {
+  name: string;
+  target: string;
+  limit: number;
+  value: number;
+  low: number;
+  high: number;
+  note: string;
+};
+
+const concurrency = 64;
+const users = 1_000;
+/** As long as Entra's access tokens for one API are. */
+const accessToken = `eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.${'x'.repeat(1_700)}.${'y'.repeat(342)}`;
+
+/** CPU of this process per operation, in microseconds. */
+async function cost(operations: number, operation: (i: number) => Promise<unknown>): Promise<number> {
+  let next = 0;
+  const began = process.cpuUsage();
+  const worker = async () => {
+    while (next < operations) await operation(next++);
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  const used = process.cpuUsage(began);
+  return (used.user + used.system) / operations;
+}
+
+function createBench(store: Store, sealing: ReturnType<typeof createSealing>) {
+  const logger = createLogger({ level: 'silent', service: 'bench' });
+  const names = createNames(sealingKeys.index, 'bench:');
+  const options = { maxBytes: 2 ** 31, maxUnverifiedMs: 60_000, events: store.events, nowMs: Date.now };
+  const l1 = createL1<TokenRecord>(options, (record) => record.accessToken.length + record.scope.length);
+  const refusals = createRefusals(store, names, sealing, Date.now);
+  const tokens = createTokens({ store, l1, refusals, names, sealing, logger, nowMs: Date.now });
+  const requests = new Map<number, TokenRequest>();
+  const requestOf = (n: number): TokenRequest => {
+    const known = requests.get(n);
+    if (known) return known;
+    const key = names.app('bench', String(n));
+    const request: TokenRequest = {
+      client: 'bench',
+      partition: { key, kind: 'app', party: key },
+      tenantId: 'bench',
+      scope: 'api://bench/access_as_user',
+      claims: undefined,
+      acquire: async () => ({
+        kind: 'token',
+        // Each user's own string, as each token is in production.
+        accessToken: Buffer.from(accessToken).toString(),
+        scope: 'api://bench/access_as_user',
+        issuedAtSeconds: Math.floor(Date.now() / 1_000),
+        expiresInSeconds: 86_400,
+        refreshInSeconds: undefined,
+        msal: '',
+        account: undefined,
+      }),
+    };
+    requests.set(n, request);
+    return request;
+  };
+  return {
+    get: (n: number) => tokens.get(requestOf(n)),
+    forget: (n: number) => l1.withdraw(requestOf(n).partition.key),
+    l1,
+  };
+}
+
+let sealingKeys: { index: NonNullable<Awaited<ReturnType<typeof readKeyRing>>['index']> };
+
+type Setup = { redis: Redis; keysDir: string; rounds: number; progress(what: string): void };
+
+/** What hits cost inside one process: the rows of the report that HTTP would blur. */
+export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Promise<Row[]> {
+  const ring = await readKeyRing(keysDir);
+  if (!ring.index) throw new Error('the key ring has no index');
+  sealingKeys = { index: ring.index };
+  const sealing = createSealing(() => ring);
+  const rows: Row[] = [];
+
+  progress('L1 with one user and with 200,000');
+  const few = createBench(memoryStore(), sealing);
+  const many = createBench(memoryStore(), sealing);
+  const crowd = 200_000;
+  await few.get(0);
+  const heapBefore = heapBytes();
+  for (let n = 0; n < crowd; n += 1) await many.get(n);
+  const order = Uint32Array.from({ length: 100_000 }, () => Math.floor(Math.random() * crowd));
+  const one: number[] = [];
+  const all: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    one.push(await cost(100_000, () => few.get(0)));
+    all.push(await cost(100_000, (i) => many.get(order[i] ?? 0)));
+  }
+  const l1 = ratio(all, one);
+  rows.push({
+    ...{ name: 'L1 hit, 200,000 users / 1 user', target: '4', limit: 5, value: l1.median, low: l1.low, high: l1.high },
+    note: `${usOf(one)} and ${usOf(all)} us`,
+  });
+  const held = many.l1.bytes / crowd;
+  rows.push({
+    name: 'L1 bytes per token, as bounded',
+    target: '7',
+    limit: 3_072,
+    value: held,
+    low: held,
+    high: held,
+    note: `heap grew by ${Math.round((heapBytes() - heapBefore) / crowd)} bytes a user, requests and memory store included`,
+  });
+
+  progress('L2 against stock, one process each');
+  const channel = `bench:${randomBytes(4).toString('hex')}`;
+  const url = `redis://${redis.host}:${redis.port}`;
+  const password = redis.password === undefined ? undefined : new Secret(redis.password);
+  const logger = createLogger({ level: 'silent', service: 'bench' });
+  await using connection = connectRedis({ url, mode: 'standalone', password }, channel, logger);
+  while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  const l2 = createBench(redisStore(connection, channel), sealing);
+  for (let n = 0; n < users; n += 1) await l2.get(n);
+  const stock = await createStock(redis);
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    ours.push(
+      await cost(4_000, (i) => {
+        l2.forget(i % users);
+        return l2.get(i % users);
+      }),
+    );
+    theirs.push(await cost(2_000, (i) => stock.get(i % users)));
+  }
+  const gain = ratio(theirs, ours);
+  rows.push({
+    ...{ name: 'stock / L2 hit', target: '3', limit: -7, value: gain.median, low: gain.low, high: gain.high },
+    note: `${usOf(theirs)} and ${usOf(ours)} us`,
+  });
+  stock.close();
+  return rows;
+}
+
+function heapBytes(): number {
+  globalThis.gc?.();
+  return process.memoryUsage().heapUsed;
+}
+
+function usOf(values: number[]): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1);
+}
+
+/** MSAL Node as its samples use it: DistributedCachePlugin, a client per request, a partition per account. */
+async function createStock(redis: Redis) {
+  const client = createClient({
+    socket: { host: redis.host, port: redis.port },
+    ...(redis.password && { password: redis.password }),
+  });
+  client.on('error', () => {});
+  await client.connect();
+  const cache: ICacheClient = {
+    get: async (key) => (await client.get(`bench-stock:${key}`)) ?? '',
+    set: async (key, value) =>
+      (await client.set(`bench-stock:${key}`, value, { expiration: { type: 'EX', value: 3_600 } })) ?? '',
+  };
+  const tenant = 'c0a70500-7e57-4000-8000-000000000001';
+  const environment = 'login.windows.net';
+  const scope = 'api://bench/access_as_user';
+  const clientId = '3eb00000-7e57-4000-8000-000000000011';
+  const accounts = Array.from({ length: users }, (_, n): AccountInfo => {
+    const localAccountId = `10ad0000-7e57-4000-8000-${String(n).padStart(12, '0')}`;
+    return {
+      homeAccountId: `${localAccountId}.${tenant}`,
+      environment,
+      tenantId: tenant,
+      username: `u${n}`,
+      localAccountId,
+    };
+  });
+  const now = Math.floor(Date.now() / 1_000);
+  for (const account of accounts)
+    await cache.set(account.homeAccountId, blobOf(account, { clientId, scope, tenant, environment, now }));
+  return {
+    async get(n: number) {
+      const account = accounts[n];
+      if (!account) throw new Error('no such account');
+      const partition = { getKey: async () => account.homeAccountId, extractKey: async () => account.homeAccountId };
+      const cca = new ConfidentialClientApplication({
+        auth: { clientId, clientSecret: 'never sent', authority: `https://login.microsoftonline.com/${tenant}` },
+        cache: { cachePlugin: new DistributedCachePlugin(cache, partition) },
+      });
+      const result = await cca.acquireTokenSilent({ account: { ...account }, scopes: [scope] });
+      if (!result.fromCache) throw new Error('not a hit');
+      return result;
+    },
+    close: () => client.destroy(),
+  };
+}
+
+type BlobFacts = { clientId: string; scope: string; tenant: string; environment: string; now: number };
+
+/** A cache as MSAL Node writes it after a sign-in with one access token. */
+function blobOf(account: AccountInfo, { clientId, scope, tenant, environment, now }: BlobFacts): string {
+  const { homeAccountId: home } = account;
+  const key = (...parts: string[]) => parts.join('-').toLowerCase();
+  const shared = { home_account_id: home, environment, client_id: clientId };
+  return JSON.stringify({
+    Account: {
+      [key(home, environment, tenant)]: {
+        ...{ home_account_id: home, environment, realm: tenant, local_account_id: account.localAccountId },
+        ...{ username: account.username, authority_type: 'MSSTS', tenantProfiles: [] },
+      },
+    },
+    IdToken: {
+      [key(home, environment, 'idtoken', clientId, tenant, '', '', '')]: {
+        ...{ ...shared, credential_type: 'IdToken', realm: tenant, secret: idToken(account) },
+      },
+    },
+    AccessToken: {
+      [key(home, environment, 'accesstoken', clientId, tenant, scope, '', '')]: {
+        ...{ ...shared, credential_type: 'AccessToken', realm: tenant, target: scope, secret: accessToken },
+        ...{
+          cached_at: `${now}`,
+          expires_on: `${now + 3_600}`,
+          extended_expires_on: `${now + 3_600}`,
+          token_type: 'Bearer',
+        },
+      },
+    },
+    RefreshToken: {
+      [key(home, environment, 'refreshtoken', clientId, '', '', '', '')]: {
+        ...{ ...shared, credential_type: 'RefreshToken', secret: 'r'.repeat(1_200) },
+      },
+    },
+    AppMetadata: { [key('appmetadata', environment, clientId)]: { client_id: clientId, environment } },
+  });
+}
+
+function idToken(account: AccountInfo): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = { oid: account.localAccountId, tid: account.tenantId, preferred_username: account.username, sub: 's' };
+  return `${part({ alg: 'RS256' })}.${part(claims)}.${'s'.repeat(342)}`;
+}
