@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { SpanContext } from '@opentelemetry/api';
 import { activeSpan } from './tracing.ts';
@@ -11,9 +11,9 @@ export function traceIdOf(headers: IncomingHttpHeaders): string {
   return spanContextOf(headers.traceparent)?.traceId ?? newTraceId();
 }
 
-/** The trace id of the request that is being served; a fresh one where no telemetry gave it any. */
+/** The trace id of the request that is being served; a fresh one where no telemetry gave it any. UUIDs are pooled. */
 export function newTraceId(): string {
-  return activeSpan()?.traceId ?? randomBytes(16).toString('hex');
+  return activeSpan()?.traceId ?? randomUUID().replaceAll('-', '');
 }
 
 /** The span that a `traceparent` names; undefined if it is none. */

@@ -71,14 +71,17 @@ export function createHandler({ issuer, endpoints, callers, perCaller, logger }:
   };
 }
 
+const answerHeaders = {
+  ...securityHeaders,
+  'Content-Type': 'application/json',
+  'Cache-Control': 'no-store',
+  Pragma: 'no-cache',
+};
+
 function send(res: ServerResponse, status: number, body: Answer): void {
   const json = JSON.stringify(body);
-  res.writeHead(status, {
-    ...securityHeaders,
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(json),
-    'Cache-Control': 'no-store',
-    Pragma: 'no-cache',
-  });
-  res.end(json);
+  const bytes = Buffer.byteLength(json);
+  res.writeHead(status, { ...answerHeaders, 'Content-Length': bytes });
+  // All ASCII, as tokens are, is the same bytes in latin1, which is written with less work.
+  res.end(json, bytes === json.length ? 'latin1' : 'utf8');
 }
