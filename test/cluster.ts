@@ -28,10 +28,14 @@ export function subjectOf({ namespace, name }: Pick<ServiceAccount, 'namespace' 
 }
 
 /**
- * Plays the API server's OIDC issuer on a loopback port: discovery, JWKS, and ServiceAccount tokens in files under
- * `directory`. Kubernetes documentation: "ServiceAccount token volume projection", "ServiceAccount issuer discovery".
+ * Plays the API server's OIDC issuer: discovery, JWKS, and ServiceAccount tokens in files under `directory`. On a free
+ * loopback port, unless others reach it by another name. Kubernetes documentation: "ServiceAccount token volume
+ * projection", "ServiceAccount issuer discovery".
  */
-export async function openCluster(directory: string): Promise<Cluster> {
+export async function openCluster(
+  directory: string,
+  at: { name: string; host: string; port: number } = { name: '127.0.0.1', host: '127.0.0.1', port: 0 },
+): Promise<Cluster> {
   const { privateKey, publicKey } = await generateKeyPair('RS256');
   const jwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(jwk);
@@ -49,9 +53,9 @@ export async function openCluster(directory: string): Promise<Cluster> {
     const document = documents[req.url ?? ''];
     res.writeHead(document ? 200 : 404, { 'Content-Type': 'application/json' });
     res.end(JSON.stringify(document ? document() : { error: 'not found' }));
-  }).listen(0, '127.0.0.1');
+  }).listen(at.port, at.host);
   await once(server, 'listening');
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = `http://${at.name}:${(server.address() as AddressInfo).port}`;
   const timers: NodeJS.Timeout[] = [];
 
   const mint: Cluster['mint'] = ({ namespace, name, audience }, claims = {}) => {
