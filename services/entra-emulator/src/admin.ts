@@ -4,9 +4,10 @@ import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, json } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
 import { faultSchema } from './faults.ts';
+import { mintFor } from './grants.ts';
 import type { Claims } from './keys.ts';
 import { lifetimesSchema } from './lifetimes.ts';
-import { oneResource, parseScope } from './scopes.ts';
+import { parseScope } from './scopes.ts';
 import { defaultSwitches } from './state.ts';
 import type { World } from './world.ts';
 
@@ -34,7 +35,7 @@ const poolSchema = z.strictObject({
   prefix: z.string(),
   n: z.int().positive().optional(),
   azpacr: z.enum(['1', '2']).default('2'),
-  cp1: z.boolean().default(false),
+  claims: z.string().optional(),
 });
 
 /** Something of the seed is not there. */
@@ -127,16 +128,14 @@ function describe({ origin, browserOrigin, directory, keys, clock, lifetimes, in
   return { origin, browserOrigin, tenants, apps, users, keys: keys.list(), clock, lifetimes, interaction, switches };
 }
 
-/** Signs access tokens ahead, to be given out when they are asked for; it takes `signing: load`. */
-function fillPool(world: World, { client: id, scope, prefix, n, azpacr, cp1 }: z.output<typeof poolSchema>) {
-  const { directory, consents, state, tokens, now } = world;
+/** Signs tokens ahead, to be given out when they are asked for; it takes `signing: load`. */
+function fillPool(world: World, { client: id, scope, prefix, n, azpacr, claims }: z.output<typeof poolSchema>) {
+  const { directory, state, now } = world;
   const client = findApp(world, id);
-  const { resource, names } = oneResource(directory, parseScope(directory, scope, client.tid));
+  const asked = parseScope(directory, scope, client.tid);
   const users = directory.users.filter(({ upn }) => upn.startsWith(prefix)).slice(0, n);
   for (const user of users) {
-    const scp = consents.scp(user, client, resource, names) ?? names;
-    const generation = state.generationOf(user);
-    const grant = {
+    const signIn = {
       client,
       user,
       tid: user.tid,
@@ -144,12 +143,11 @@ function fillPool(world: World, { client: id, scope, prefix, n, azpacr, cp1 }: z
       authTime: now(),
       acrs: [],
       mfa: false,
-      generation,
       family: '',
     };
-    tokens.userToken(grant, resource, { scp, azpacr, cp1, hold: true });
+    mintFor(world, { ...signIn, generation: state.generationOf(user) }, asked, { azpacr, claims, hold: true });
   }
-  return { tokens: users.length };
+  return { users: users.length };
 }
 
 /** A minted token is valid unless its claims say otherwise: the issuer of its `tid`, one hour. */

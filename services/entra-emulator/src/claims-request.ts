@@ -22,9 +22,12 @@ export type ClaimsRequest = {
   cp1: boolean;
 };
 
+const none: ClaimsRequest = { text: undefined, acrs: [], capolids: false, notBefore: undefined, cp1: false };
+
 /** Reads `claims`. @throws Refusal 9002313 if it is not the JSON it should be. */
 export function parseClaims(text: string | undefined): ClaimsRequest {
-  const { access_token: access = {}, id_token: id = {} } = parse(text ?? '{}');
+  if (!text) return none;
+  const { access_token: access = {}, id_token: id = {} } = parse(text);
   const values = (name: string, from = access) => {
     const asked = from[name];
     return [...(asked?.values ?? []), ...(asked?.value === undefined ? [] : [asked.value])];

@@ -2,6 +2,7 @@ import type { Call } from './call.ts';
 import type { Subject } from './subject.ts';
 
 type Count = { endpoint: string; grant: string; client: string; outcome: string; count: number };
+type Remembered = { at: number; endpoint: string; subject: Subject; call: Call; outcome: string };
 
 /** How many requests `GET /requests` remembers. */
 const remembered = 1_000;
@@ -13,26 +14,23 @@ export function createCounters(now: () => number) {
   const counts = new Map<string, Count>();
   const running = new Map<string, number>();
   const maxConcurrent = new Map<string, number>();
-  const requests: Record<string, unknown>[] = [];
+  const requests: Remembered[] = [];
 
   return {
     /** Begins one request; the returned function ends it. */
     begin(endpoint: string, subject: Subject, call: Call): (outcome: string) => void {
-      const { grant = endpoint, client = '', auth, user, scopes, claims, tokens } = subject;
+      const { grant = endpoint, client = '' } = subject;
       const at = now();
       const concurrent = (running.get(grant) ?? 0) + 1;
       running.set(grant, concurrent);
       maxConcurrent.set(grant, Math.max(concurrent, maxConcurrent.get(grant) ?? 0));
       return (outcome) => {
         running.set(grant, (running.get(grant) ?? 1) - 1);
-        const key = JSON.stringify([endpoint, grant, client, outcome]);
-        const count = counts.get(key) ?? { endpoint, grant, client, outcome, count: 0 };
-        counts.set(key, { ...count, count: count.count + 1 });
-        const { traceparent } = call.headers;
-        requests.push({
-          ...{ at, endpoint, method: call.method, grant: subject.grant, client, auth, user: user?.upn },
-          ...{ scope: scopes.join(' '), claims, tokens, traceparent, outcome },
-        });
+        const key = `${endpoint} ${grant} ${client} ${outcome}`;
+        const count = counts.get(key);
+        if (count) count.count += 1;
+        else counts.set(key, { endpoint, grant, client, outcome, count: 1 });
+        requests.push({ at, endpoint, subject, call, outcome });
         if (requests.length > remembered) requests.shift();
       };
     },
@@ -41,7 +39,15 @@ export function createCounters(now: () => number) {
       counts.clear();
       maxConcurrent.clear();
     },
-    /** Requests that began at or after that time, epoch seconds. */
-    since: (seconds: number) => requests.filter(({ at }) => Number(at) >= seconds),
+    /** Requests that began at or after that time, epoch seconds; tokens in them as hashes. */
+    since: (seconds: number) => requests.filter(({ at }) => at >= seconds).map(describe),
+  };
+}
+
+function describe({ at, endpoint, subject, call, outcome }: Remembered) {
+  const { grant, client, auth, scopes, claims } = subject;
+  return {
+    ...{ at, endpoint, method: call.method, grant, client, auth, user: subject.user()?.upn, scope: scopes.join(' ') },
+    ...{ claims, tokens: subject.tokens(), traceparent: call.headers.traceparent, outcome },
   };
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, refuse } from './call.ts';
+import type { User } from './seed.ts';
 import type { Subject } from './subject.ts';
 
 const text = z.string().min(1);
@@ -125,9 +126,13 @@ function matches({ path, grant, client, user, scope }: Fault['match'], call: Cal
     (path === undefined || call.path.includes(path)) &&
     (grant === undefined || grant === subject.grant || grant === call.form.get('grant_type')) &&
     (client === undefined || subject.clientIds.includes(client)) &&
-    (user === undefined || user === subject.user?.upn || user === subject.user?.oid) &&
+    (user === undefined || isNamed(subject.user(), user)) &&
     (scope === undefined || subject.scopes.includes(scope))
   );
+}
+
+function isNamed(user: User | undefined, name: string): boolean {
+  return user !== undefined && [user.upn, user.oid].includes(name);
 }
 
 /** A repeatable generator in [0, 1): mulberry32. */

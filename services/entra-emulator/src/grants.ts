@@ -103,20 +103,12 @@ function onBehalfOf(world: World, request: TokenRequest): TokenAnswer {
   return userAnswer(world, request, grant, parseScope(directory, required(form, 'scope'), grant.tid));
 }
 
-/** The tokens of a user's grant for the one resource that is asked. */
+/** The answer to a user's grant, for the one resource that is asked. */
 function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: Asked, code?: Code): TokenAnswer {
-  const { directory, consents, state, tokens, lifetimes, now } = world;
-  const { client, user } = grant;
-  const { resource, names } = oneResource(directory, asked);
-  const claims = parseClaims(request.form.get('claims') ?? code?.claims.text);
-  requirePolicy(grant, resource, claims);
-  const consented = consents.scp(user, client, resource, names);
-  if (!consented) throw new Refusal(65001, { client: client.appId, name: client.displayName });
-  // Graph's tokens also say which OpenID scopes were asked; userinfo lives there.
-  const openid = isGraph(resource) ? asked.oidc.filter((name) => name !== 'offline_access') : [];
-  const scp = [...new Set([...consented, ...openid])];
+  const { state, lifetimes, now } = world;
   const { azpacr } = request.authentication;
-  const { token, expiresIn } = tokens.userToken(grant, resource, { scp, azpacr, cp1: claims.cp1 });
+  const claims = request.form.get('claims') ?? code?.claims.text;
+  const { token, expiresIn, idToken } = mintFor(world, grant, asked, { azpacr, claims, code });
   const refreshToken = () =>
     state.addRefreshToken({ ...bare(grant), asked, issued: now(), expires: now() + lifetimes.refresh, used: false });
   const life = refreshIn(lifetimes, expiresIn);
@@ -128,14 +120,32 @@ function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: As
     ...(life !== undefined && { refresh_in: life }),
     access_token: token,
     ...(asked.oidc.includes('offline_access') && { refresh_token: refreshToken() }),
-    ...(asked.oidc.includes('openid') && {
-      id_token: tokens.idToken(grant, {
-        scopes: asked.oidc,
-        nonce: code?.nonce,
-        wantsAuthTime: code?.wantsAuthTime ?? false,
-      }),
-    }),
+    ...(idToken && { id_token: idToken }),
     ...(request.form.get('client_info') === '1' && { client_info: clientInfo(grant) }),
+  };
+}
+
+type MintOptions = { azpacr: string; claims: string | undefined; code?: Code | undefined; hold?: boolean };
+
+/**
+ * An access token for the one resource that is asked, and an ID token if `openid` is.
+ * @throws Refusal 28000, 50076, 53003, 65001.
+ */
+export function mintFor(world: World, grant: Grant, asked: Asked, { azpacr, claims, code, hold = false }: MintOptions) {
+  const { directory, consents, tokens } = world;
+  const { client, user } = grant;
+  const { resource, names } = oneResource(directory, asked);
+  const requested = parseClaims(claims);
+  requirePolicy(grant, resource, requested);
+  const consented = consents.scp(user, client, resource, names);
+  if (!consented) throw new Refusal(65001, { client: client.appId, name: client.displayName });
+  // Graph's tokens also say which OpenID scopes were asked; userinfo lives there.
+  const openid = isGraph(resource) ? asked.oidc.filter((name) => name !== 'offline_access') : [];
+  const scp = [...new Set([...consented, ...openid])];
+  const { nonce, wantsAuthTime = false } = code ?? {};
+  return {
+    ...tokens.userToken(grant, resource, { scp, azpacr, cp1: requested.cp1, hold }),
+    idToken: asked.oidc.includes('openid') && tokens.idToken(grant, { scopes: asked.oidc, nonce, wantsAuthTime, hold }),
   };
 }
 

@@ -6,15 +6,14 @@ export function signEach(keys: Keys): Sign {
   return (claims) => ({ token: keys.sign(claims), exp: claims.exp });
 }
 
-/** What differs between two tokens that are otherwise the same. */
-const volatile = new Set(['iat', 'nbf', 'exp', 'uti', 'rh', 'xms_ftd']);
 const reuseSeconds = 1;
 /** A held token is given out until then, so that nobody gets one that is about to expire. */
 const leaveSeconds = 600;
 
 /**
  * Signing for load: an RSA signature costs more than all the rest of a token, so equal claims are signed once a second;
- * held ones (`POST /pool`) once in a token's life. An access token's `sid` may then be another session's.
+ * held ones (`POST /pool`) once in a token's life. Without a nonce, `sid` may then be another
+ * session's.
  */
 export function signOnce(keys: Keys, now: () => number): Sign {
   const signed = new Map<string, { token: string; exp: number; until: number }>();
@@ -36,10 +35,9 @@ export function signOnce(keys: Keys, now: () => number): Sign {
   };
 }
 
+/** Equal but for what differs between any two tokens; of the opaque `aio` only the end says something. */
 function keyOf(claims: Claims): string {
-  return JSON.stringify(claims, (name, value) => {
-    if (volatile.has(name) || (name === 'sid' && 'scp' in claims)) return undefined;
-    // Of the opaque `aio` only the end says something.
-    return name === 'aio' ? String(value).replace(/^[^.]*/, '') : value;
-  });
+  const { iat: _, nbf: __, exp: ___, uti: ____, rh: _____, xms_ftd: ______, aio, sid, ...rest } = claims;
+  const generation = String(aio).split('.').slice(1);
+  return JSON.stringify([rest, generation, 'nonce' in claims && sid]);
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Call, parametersOf } from './call.ts';
 import { decode } from './keys.ts';
+import type { User } from './seed.ts';
 import { readCredentials } from './token.ts';
 import type { World } from './world.ts';
 
@@ -12,47 +13,44 @@ export type Subject = {
   clientIds: string[];
   /** `secret`, `assertion` or `none`. */
   auth: string;
-  /** The UPN and object id. */
-  user: { upn: string; oid: string } | undefined;
   scopes: string[];
   claims: string | undefined;
+  /** Asked for only where it matters: it takes a look into tokens. */
+  user(): User | undefined;
   /** SHA-256 of each token in the request, by parameter. */
-  tokens: Record<string, string>;
+  tokens(): Record<string, string>;
 };
 
 const tokenParameters = ['code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
 const grantNames: Record<string, string> = { 'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of' };
 
 export function createSubjects({ directory, state }: World) {
-  const userOf = (form: URLSearchParams) => {
-    const assertion = decode(form.get('assertion')?.split('.')[1] ?? '');
-    return (
-      state.ownerOf(form.get('refresh_token') ?? form.get('code') ?? '') ??
-      directory.user(String(assertion?.oid)) ??
-      directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '')
-    );
-  };
+  const userOf = (form: URLSearchParams) =>
+    state.ownerOf(form.get('refresh_token') ?? form.get('code') ?? '') ??
+    directory.user(String(decode(form.get('assertion')?.split('.')[1] ?? '')?.oid)) ??
+    directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '');
+
   return (call: Call): Subject => {
     const form = parametersOf(call);
     const type = form.get('grant_type') ?? '';
     const { clientId, assertion, secret } = attempt(() => readCredentials(call, type)) ?? {};
     const app = clientId ? directory.findApp(clientId) : undefined;
-    const user = userOf(form);
-    const present = tokenParameters.flatMap((name) => {
-      const value = form.get(name);
-      return value ? [[name, createHash('sha256').update(value).digest('hex')]] : [];
-    });
     return {
       grant: type ? (grantNames[type] ?? type) : undefined,
       client: app?.name ?? clientId,
       clientIds: app ? [app.name, app.appId] : [],
       auth: assertion ? 'assertion' : secret ? 'secret' : 'none',
-      user: user && { upn: user.upn, oid: user.oid },
       scopes: (form.get('scope') ?? '').split(' ').filter(Boolean),
       claims: form.get('claims') ?? undefined,
-      tokens: Object.fromEntries(present),
+      user: () => userOf(form),
+      tokens: () => hashesOf(form),
     };
   };
+}
+
+function hashesOf(form: URLSearchParams): Record<string, string> {
+  const present = [...form].filter(([name]) => tokenParameters.includes(name));
+  return Object.fromEntries(present.map(([name, value]) => [name, createHash('sha256').update(value).digest('hex')]));
 }
 
 /** What cannot be read here is refused by the protocol, in its own words. */

@@ -11,7 +11,7 @@ export type Sign = (claims: Claims & { exp: number }, hold?: boolean) => { token
 export type Minted = { token: string; expiresIn: number };
 
 type Minting = { sign: Sign; lifetimes: Lifetimes; origin: string; now: () => number };
-type IdTokenOptions = { scopes: string[]; nonce?: string | undefined; wantsAuthTime: boolean };
+type IdTokenOptions = { scopes: string[]; nonce: string | undefined; wantsAuthTime: boolean; hold: boolean };
 type AccessTokenOptions = { scp: string[]; azpacr: string; cp1: boolean; hold?: boolean };
 
 /** Makes Entra's three tokens, claim by claim. Learn: "ID token claims reference", "Access token claims reference". */
@@ -29,7 +29,7 @@ export function createTokens({ sign, lifetimes, origin, now }: Minting) {
   };
 
   return {
-    idToken(grant: Grant, { scopes, nonce, wantsAuthTime }: IdTokenOptions): string {
+    idToken(grant: Grant, { scopes, nonce, wantsAuthTime, hold }: IdTokenOptions): string {
       const { client, user, acrs, authTime } = grant;
       const optional = client.optionalClaims.idToken;
       const claims = {
@@ -43,7 +43,7 @@ export function createTokens({ sign, lifetimes, origin, now }: Minting) {
         ...(optional.includes('acrs') && acrs.length > 0 && { acrs }),
         ...(optional.includes('groups') && user.groups.length > 0 && { groups: user.groups }),
       };
-      return sign(claims).token;
+      return sign(claims, hold).token;
     },
     userToken(grant: Grant, resource: App, { scp, azpacr, cp1, hold }: AccessTokenOptions): Minted {
       const { client, user, acrs } = grant;
