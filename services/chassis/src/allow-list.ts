@@ -2,11 +2,13 @@ import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 
 /**
  * The last door before the wire: of a span's attributes only the allowed leave, its events (exceptions quote messages)
- * and its free text do not. What the sources let slip by mistake ends here.
+ * and its free text do not. What the sources let slip by mistake ends here. Once `leaving`, nothing is sent any more:
+ * a collector that is away never holds up a shutdown.
  */
-export function allowOnly(allowed: ReadonlySet<string>, exporter: SpanExporter): SpanExporter {
+export function allowOnly(allowed: ReadonlySet<string>, leaving: AbortSignal, exporter: SpanExporter): SpanExporter {
   return {
     export(spans, done) {
+      if (leaving.aborted) return done({ code: 1 });
       for (const span of spans) strip(span, allowed);
       exporter.export(spans, done);
     },

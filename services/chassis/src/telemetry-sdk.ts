@@ -23,11 +23,11 @@ import chassis from './signals.json' with { type: 'json' };
 
 type SdkOptions = { env: NodeJS.ProcessEnv; service: string; registry: Registry };
 
-const flushMs = 3_000;
+const flushMs = 2_000;
 const complainEveryMs = 60_000;
 const seriesPerInstrument = 200;
-/** An export that is late is lost; the next is tried. */
-const exportTimeoutMs = 5_000;
+/** An export that is late is lost, its retries included; the next is tried. */
+const exportTimeoutMs = 2_000;
 /** About 20 MB of spans: what a collector's absence may cost. */
 const queueSpans = 8_192;
 
@@ -41,9 +41,11 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
   watchUndici();
 
   const shutdowns: (() => Promise<void>)[] = [];
+  const leaving = new AbortController();
   if (env.OTEL_EXPORTER_OTLP_ENDPOINT) {
     const exporter = allowOnly(
       spanAttributes(chassis, registry),
+      leaving.signal,
       new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs }),
     );
     const scheduledDelayMillis = Number(env.OTEL_BSP_SCHEDULE_DELAY) || 1_000;
@@ -59,7 +61,11 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
     const exporter = new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs });
     const exportIntervalMillis = Number(env.OTEL_METRIC_EXPORT_INTERVAL) || 30_000;
     readers.push(
-      new PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis: exportTimeoutMs }),
+      new PeriodicExportingMetricReader({
+        exporter,
+        exportIntervalMillis,
+        exportTimeoutMillis: Math.min(exportTimeoutMs, exportIntervalMillis),
+      }),
     );
   }
   if (env.METRICS_ENABLED === 'true') {
@@ -75,10 +81,9 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
 
   return {
     async [Symbol.asyncDispose]() {
-      const late = AbortSignal.timeout(flushMs);
-      const given = new Promise<void>((resolve) => late.addEventListener('abort', () => resolve()));
-      // Whatever cannot be sent by then is lost: telemetry never holds up a shutdown.
-      await Promise.race([Promise.allSettled(shutdowns.map((shutdown) => shutdown())), given]);
+      const late = setTimeout(() => leaving.abort(), flushMs);
+      await Promise.allSettled(shutdowns.map((shutdown) => shutdown()));
+      clearTimeout(late);
     },
   };
 }

@@ -13,7 +13,7 @@ const off: AsyncDisposable = { [Symbol.asyncDispose]: async () => {} };
 
 /**
  * Starts traces and metrics where `OTEL_EXPORTER_OTLP_ENDPOINT` or `METRICS_ENABLED` asks for them; else no SDK is
- * loaded. Disposing sends what is left, for 3 s at most. A collector that is away costs nothing but its data.
+ * loaded. Disposing sends what is left, for 2 s and a last export at most. A collector that is away costs nothing but its data.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<AsyncDisposable> {
   const { env } = options;

@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import type { Registry } from '@onbehalf/chassis/measures';
+
+const rooms = ['chassis', 'web-frontend', 'token-broker', 'downstream-api'];
+
+/** Each room's registry of signals. */
+export function signalsByRoom(): [room: string, registry: Registry][] {
+  return rooms.map((room) => [room, JSON.parse(readFileSync(`services/${room}/src/signals.json`, 'utf8'))]);
+}
+
+/** All registries as one. */
+export function allSignals(): Registry {
+  const all: Registry = { attributes: {}, spans: {}, metrics: {} };
+  for (const [, { attributes, spans, metrics }] of signalsByRoom()) {
+    Object.assign(all.attributes, attributes);
+    Object.assign(all.spans, spans);
+    Object.assign(all.metrics, metrics);
+  }
+  return all;
+}
