@@ -1,5 +1,6 @@
 import { X509Certificate as Certificate, webcrypto } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 // The certificate library's dependency injection wants this first.
 import 'reflect-metadata';
@@ -40,7 +41,7 @@ function isUsable({ ca, cert, key }: Tls, names: string[]): boolean {
   if (!ca || !cert || !key) return false;
   const certificate = new Certificate(cert);
   const fresh = Date.parse(certificate.validTo) - Date.now() > renewUnderDays * dayMs;
-  return fresh && names.every((name) => certificate.checkHost(name) ?? certificate.checkIP(name));
+  return fresh && names.every((name) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)));
 }
 
 async function issueTls(names: string[]): Promise<Tls> {
@@ -67,7 +68,7 @@ async function issueTls(names: string[]): Promise<Tls> {
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       new x509.SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? ('ip' as const) : ('dns' as const), value })),
+        names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
       ),
       await x509.AuthorityKeyIdentifierExtension.create(caKeys.publicKey),
     ],
