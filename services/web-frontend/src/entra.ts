@@ -5,6 +5,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import * as openid from 'openid-client';
 import { z } from 'zod';
 import { clientAssertion } from './broker.ts';
+import { healing } from './healing.ts';
 import { brokerDeadlineMs, discovery } from './lifetimes.ts';
 import { type Fetch, laterFault, type Upstream, unavailable } from './upstream.ts';
 
@@ -27,7 +28,7 @@ type EntraOptions = {
 const clientInfoSchema = z.object({ utid: z.guid() });
 
 /** Entra's outages are longer than ours. */
-const retryAfterSeconds = 5;
+const entraUnavailable = (cause?: unknown) => unavailable(cause, 5);
 
 /** Names are for showing, and the session cookie has to fit into 4 KB. */
 const shown = z.string().transform((text) => text.slice(0, 160));
@@ -90,10 +91,11 @@ export function createEntra(options: EntraOptions) {
   };
 
   async function fromEntra(url: string, init: RequestInit): Promise<Response> {
-    const response = await options.fetch(url, init).catch((error) => {
-      throw unavailable(error, retryAfterSeconds);
+    const signal = AbortSignal.timeout(discovery.deadlineMs);
+    const response = await options.fetch(url, { ...init, signal }).catch((error) => {
+      throw entraUnavailable(error);
     });
-    if (response.status >= 500 || response.status === 429) throw unavailable(undefined, retryAfterSeconds);
+    if (response.status >= 500 || response.status === 429) throw entraUnavailable();
     return response;
   }
 
@@ -106,7 +108,6 @@ export function createEntra(options: EntraOptions) {
     const url = new URL(`${issuerOf(tenantId)}/.well-known/openid-configuration`);
     const found = await openid.discovery(url, clientId, undefined, undefined, {
       execute: extensions,
-      timeout: discovery.deadlineMs / 1_000,
       [openid.customFetch]: fetchFor,
     });
     const server = found.serverMetadata();
@@ -133,7 +134,7 @@ export function createEntra(options: EntraOptions) {
     return one;
   }
 
-  const configured = healing(discover, options.nowMs);
+  const configured = healing(discover, { ...discovery, nowMs: options.nowMs, unavailable: entraUnavailable });
 
   return {
     configured,
@@ -188,21 +189,19 @@ export function createEntra(options: EntraOptions) {
 
     /** Where a browser ends its session at Entra. OpenID Connect RP-Initiated Logout 1.0. */
     endSessionUrl(parameters: Record<string, string>): URL {
-      const url = new URL(configured.last()?.serverMetadata().end_session_endpoint ?? fallbackLogout());
+      const url = new URL(endSessionEndpoint());
       for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
       return url;
     },
 
     /** The origins of Entra's pages: forms of ours may end there, and they may frame the logout route. */
-    origins(): string[] {
-      const endSession = configured.last()?.serverMetadata().end_session_endpoint ?? fallbackLogout();
-      return [...new Set([authorityHost, new URL(endSession).origin])];
-    },
+    origins: (): string[] => [...new Set([authorityHost, new URL(endSessionEndpoint()).origin])],
   };
 
-  /** Entra's fixed address, so that signing out never waits for discovery. */
-  function fallbackLogout(): string {
-    return `${authorityHost}/${tenantId}/oauth2/v2.0/logout`;
+  /** As discovered, else where it always is at Entra: signing out never waits for discovery. */
+  function endSessionEndpoint(): string {
+    const known = configured.last()?.serverMetadata().end_session_endpoint;
+    return known ?? `${authorityHost}/${tenantId}/oauth2/v2.0/logout`;
   }
 }
 
@@ -219,40 +218,4 @@ function outcomeOf(error: unknown): Redeemed {
   if (!ours.includes(error.error)) return { kind: 'refused', error: error.error };
   const cause = Object.assign(new Error('refused by the broker'), { code: error.error });
   throw new Fault('server_error', 'Something went wrong on our side.', { cause });
-}
-
-/** A value fetched when first needed, once for all who wait, kept while refetching fails. */
-function healing<T>(load: () => Promise<T>, nowMs: () => number) {
-  let last: T | undefined;
-  let nextAtMs = Number.NEGATIVE_INFINITY;
-  let loading: Promise<T> | undefined;
-  const reload = () => {
-    loading ??= load()
-      .then((value) => {
-        nextAtMs = nowMs() + discovery.freshMs;
-        last = value;
-        return value;
-      })
-      .catch((error) => {
-        nextAtMs = nowMs() + discovery.retryMs;
-        throw error instanceof Fault ? error : unavailable(error, retryAfterSeconds);
-      })
-      .finally(() => {
-        loading = undefined;
-      });
-    return loading;
-  };
-  return {
-    last: () => last,
-    async get(): Promise<T> {
-      const due = nowMs() >= nextAtMs;
-      if (last !== undefined) {
-        // The old one serves; a failure is tried again by a later caller.
-        if (due) reload().catch(() => undefined);
-        return last;
-      }
-      if (!due && !loading) throw unavailable(undefined, retryAfterSeconds);
-      return reload();
-    },
-  };
 }
