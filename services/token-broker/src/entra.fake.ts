@@ -24,7 +24,7 @@ export function accountOf(oid: string, tid: string, tenantId = tid): Account {
  */
 export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   const calls: Call[] = [];
-  const answers: Partial<Record<EntraMethod, () => Refused>> = {};
+  const answers: Partial<Record<EntraMethod, (() => Refused) | undefined>> = {};
   const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
   const fake = {
     codes: new Map<string, string>(),
