@@ -20,7 +20,7 @@ const schema = z
     BROWSER_ORIGIN: origin.optional(),
     PROFILE: z.enum(['split', 'https']).default('split'),
     SIGNING: z.enum(['each', 'load']).default('each'),
-    STATE_DIR: z.string().min(1).optional(),
+    STATE_DIR: z.string().min(1).default('.cache/entra-emulator'),
     TLS_NAMES: words.optional(),
     TLS_CERT_FILE: z.string().min(1).optional(),
     TLS_KEY_FILE: z.string().min(1).optional(),

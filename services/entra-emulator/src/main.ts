@@ -15,6 +15,10 @@ await run(async (signal) => {
   const seed: unknown = seedFile ? JSON.parse(await read(seedFile)) : undefined;
   await using emulator = await createEmulator({ ...config.emulator, seed, tls: tls || undefined, logger });
   const { origin, browserOrigin, admin } = emulator;
-  logger.info({ event: 'started', origin, browserOrigin, admin }, 'a stand-in for Entra ID, for development only');
+  const { stateDir } = config.emulator;
+  logger.info(
+    { event: 'started', origin, browserOrigin, admin, stateDir },
+    'a stand-in for Entra ID, for development only',
+  );
   await aborted(signal);
 });
