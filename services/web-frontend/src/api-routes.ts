@@ -53,6 +53,10 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
     return { called, target, scopes };
   }
 
+  /** The pages are those of the sample API; without it, whichever comes first is asked. */
+  const [firstName = ''] = Object.keys(apis);
+  const sampleName = Object.hasOwn(apis, 'downstream-api') ? 'downstream-api' : firstName;
+
   return {
     /** A page that calls the API's route of the same path and shows the answer. */
     page:
@@ -60,8 +64,7 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
       async (req: Request, res: Response): Promise<void> => {
         const session = await sessions.read(req, res);
         if (!session) return redirect(res, `/sign-in?return_to=${path}`);
-        const name = Object.keys(apis)[0] ?? '';
-        const { called, ...rest } = await onBehalf(req, res, session, { name, path, query: '' });
+        const { called, ...rest } = await onBehalf(req, res, session, { name: sampleName, path, query: '' });
         if (called.kind !== 'answer') {
           return demands.answerPage(req, res, { session, demand: demandOf(called), ...rest });
         }
