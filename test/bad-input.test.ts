@@ -134,7 +134,8 @@ describe('token-broker', () => {
 
   it('refuses a wrong content type with 415 and a body over the limit with 413', async () => {
     await refused(() => post('{}', { 'content-type': 'application/json' }), 415, /invalid_request/);
-    await refused(() => post(big), 413, /invalid_request/);
+    // Announced, not sent: it is refused unread, and what was sent could reset the connection under the answer.
+    await refused(() => post('a=b', { 'content-length': '200000' }), 413, /invalid_request/);
   });
 
   const grants: [name: string, fields: Record<string, string>, says: RegExp][] = [

@@ -16,12 +16,12 @@ npm run test:charts, test:browser, test:images are such rings. Ends with "not ru
 type Ring = {
   name: string;
   files: string[];
-  /** What is missing to run it here; `undefined` if nothing is. */
-  lacks: () => string | undefined;
+  /** What is missing to run it here; `undefined` if nothing is. `chosen`: it was asked for by name. */
+  lacks: (chosen: boolean) => string | undefined;
 };
 
 const all = globSync('{services,test}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
-const special = /\.(charts|browser|images)\.test\.ts$|^test\/charts\//;
+const special = /\.(charts|browser|images)\.test\.ts$/;
 const suffixed = (kind: string) => all.filter((file) => file.endsWith(`.${kind}.test.ts`));
 const plain = all.filter((file) => !special.test(file));
 const none = () => undefined;
@@ -31,7 +31,7 @@ const rings: Ring[] = [
   { name: 'journeys', files: plain.filter((file) => file.startsWith('test/')), lacks: none },
   {
     name: 'charts',
-    files: all.filter((file) => file.startsWith('test/charts/') || file.endsWith('.charts.test.ts')),
+    files: suffixed('charts'),
     lacks: () =>
       `${process.platform}-${process.arch}` === 'linux-x64' ? undefined : 'its Helm is for Linux on x86-64',
   },
@@ -39,6 +39,12 @@ const rings: Ring[] = [
     name: 'browser',
     files: suffixed('browser'),
     lacks: () => (findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM"),
+  },
+  {
+    name: 'images',
+    files: suffixed('images'),
+    // Asked for by name, its own tests say what of Docker is missing.
+    lacks: (chosen) => (chosen ? undefined : 'it builds container images, which takes minutes: npm run test:images'),
   },
 ];
 
@@ -51,7 +57,8 @@ async function runRing(ring: Ring, files: string[]): Promise<Counts> {
   const watchdog = setTimeout(() => patience.abort(), silenceMs);
   const stream = run({
     files: files.map((file) => join(process.cwd(), file)),
-    concurrency: 2,
+    // Journeys start programs by the half-dozen and some of them time things: one file at a time.
+    concurrency: ring.name === 'unit' ? 2 : 1,
     timeout: 120_000,
     signal: patience.signal,
   });
@@ -79,7 +86,7 @@ async function main(): Promise<void> {
   const notRun: string[] = [];
   for (const ring of chosen) {
     const files = ring.files.filter((file) => patterns.length === 0 || patterns.some((text) => file.includes(text)));
-    const lacking = ring.lacks();
+    const lacking = ring.lacks(values.only === ring.name);
     if (files.length === 0) continue;
     if (lacking) {
       notRun.push(`not run: ${ring.name} (${files.length} files) because ${lacking}`);

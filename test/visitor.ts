@@ -164,9 +164,9 @@ export class Visitor implements Disposable {
       agent: this.#agent,
       signal: AbortSignal.timeout(answerWithinMs),
       headers: {
+        ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
         ...headers,
         ...(cookie && { cookie: [cookie, headers.cookie].filter(Boolean).join('; ') }),
-        ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
       },
     }).end(body);
     const [incoming] = await once(outgoing, 'response');
