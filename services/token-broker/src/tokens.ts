@@ -119,7 +119,8 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
         if (found.refreshAtSeconds <= nowSeconds()) refreshAhead(request, l1Field);
         return { record: found, level: 'l2' };
       }
-      stale = found ?? held;
+      // Memory may have missed that the person left; the store has not.
+      stale = found;
       return await fly(request, field, l1Field);
     } catch (error) {
       // Inside MSAL's margin a token is still good; while no new one can be had, it is served.
