@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { type Bases, prepareBases } from './bases.ts';
+import type { Engine } from './engine.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+export const production = ['web-frontend', 'token-broker', 'downstream-api'] as const;
+export const development = ['entra-emulator', 'trace-viewer'] as const;
+export type { Bases };
+export type Service = (typeof production)[number] | (typeof development)[number];
+
+/** The image of a service as the compose file names it. */
+export const imageOf = (service: Service): string => `onbehalf/${service}:dev`;
+
+/** Builds the services' images from the one Dockerfile, one after the other; gives seconds per service, and the bases. */
+export async function buildImages(
+  engine: Engine,
+  services: readonly Service[],
+): Promise<{ bases: Bases; seconds: Map<Service, number> }> {
+  const bases = await prepareBases(engine);
+  const seconds = new Map<Service, number>();
+  const { NODE_EXTRA_CA_CERTS: ca, BUILD_NETWORK: network = 'host' } = process.env;
+  for (const service of services) {
+    const startedMs = performance.now();
+    await engine.docker(
+      ...['build', '--network', network, '--file', join(root, 'docker/Dockerfile'), '--tag', imageOf(service)],
+      ...['--build-arg', `SERVICE=${service}`, '--build-arg', `NODE_IMAGE=${bases.node}`],
+      ...['--build-arg', `RUNTIME_IMAGE=${bases.runtime}`, '--build-arg', 'VERSION=0.1.0'],
+      ...(ca ? ['--secret', `id=ca,src=${ca}`] : []),
+      root,
+    );
+    seconds.set(service, (performance.now() - startedMs) / 1_000);
+  }
+  return { bases, seconds };
+}
