@@ -79,6 +79,12 @@ describe('a key ring', () => {
     await put('two', key());
     t.mock.timers.tick(5_000);
     await reloaded;
+    assert.equal(ring.get().keys.size, 2);
+    assert.equal(ring.get().current, 'one', 'the other pods may not know the new key yet');
+
+    const current = seen('keys.reloaded');
+    t.mock.timers.tick(10_000);
+    await current;
     assert.equal(ring.get().current, 'two');
 
     const changed = seen('keys.reloaded');

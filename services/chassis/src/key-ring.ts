@@ -8,6 +8,8 @@ import type { Logger } from './logger.ts';
 export type KeyRing = { current: string; keys: ReadonlyMap<string, KeyObject>; index?: KeyObject };
 
 const reloadEveryMs = 5_000;
+/** In so many looks a key must have been seen before it seals: the other pods, which look at their own pace, open it. */
+const looksBeforeSealing = 3;
 const keyIdShape = /^[A-Za-z0-9_-]{1,32}$/;
 
 /**
@@ -35,13 +37,20 @@ export async function readKeyRing(directory: string): Promise<KeyRing> {
   return { current, keys, ...index };
 }
 
-/** A key ring that follows its directory: `get()` is the last good one; a broken change is logged and not taken. */
+/**
+ * A key ring that follows its directory: `get()` is the last good one; a broken change is logged and not taken. A key
+ * that came with the change becomes current ten seconds later, so that every pod can open what the first one seals.
+ */
 export async function openKeyRing(directory: string, logger: Logger): Promise<Disposable & { get(): KeyRing }> {
   let ring = await readKeyRing(directory);
   let broken = false;
+  const looks = new Map([...ring.keys.keys()].map((id) => [id, looksBeforeSealing]));
   const reload = async () => {
     try {
-      const next = await readKeyRing(directory);
+      const read = await readKeyRing(directory);
+      for (const id of read.keys.keys()) looks.set(id, (looks.get(id) ?? 0) + 1);
+      const settled = (looks.get(read.current) ?? 0) >= looksBeforeSealing || !read.keys.has(ring.current);
+      const next = settled ? read : { ...read, current: ring.current };
       if (!sameRing(ring, next)) logger.info({ event: 'keys.reloaded', current: next.current, keys: next.keys.size });
       ring = next;
       broken = false;
