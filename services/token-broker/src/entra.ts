@@ -11,10 +11,10 @@ import { secondsSince } from '@onbehalf/chassis/measures';
 import { errorType, fail, inSpan } from '@onbehalf/chassis/tracing';
 import { z } from 'zod';
 import type { Client } from './clients.ts';
-import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
+import { type CredentialSource, createCredential, createRefusedProofs, type Proof } from './credentials.ts';
 import { type EntraGrant, type Refusal, tokenSchema } from './entra-answer.ts';
 import type { EntraNetwork, Wire } from './entra-network.ts';
-import { credentialProbeSeconds, entraDeadlineMs } from './lifetimes.ts';
+import { entraDeadlineMs } from './lifetimes.ts';
 import { measure } from './signals.ts';
 
 /** A person at a client, as MSAL finds them again in its cache. */
@@ -86,7 +86,7 @@ const nothingToRefresh = new Set([
 /** Entra through MSAL Node: a fresh ConfidentialClientApplication for every operation, filled from one partition. */
 export function createEntra({ authorityHost, federatedFile, network, logger, nowMs = Date.now }: EntraOptions): Entra {
   const sources = new WeakMap<Client, CredentialSource[]>();
-  const brokenUntilMs = new WeakMap<Client, number>();
+  const refusedProofs = createRefusedProofs(nowMs);
   const { host } = new URL(authorityHost);
 
   function sourcesOf(client: Client): CredentialSource[] {
@@ -103,7 +103,6 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
     { client, tenantId, grant, asked, msal }: Operation,
     work: (cca: ConfidentialClientApplication, request: Request) => Promise<AuthenticationResult | null>,
   ): Promise<(Acquired & { result: AuthenticationResult }) | Refused> {
-    if ((brokenUntilMs.get(client) ?? 0) > nowMs()) return refused('credential');
     const deadline = AbortSignal.timeout(entraDeadlineMs);
     const authority = `${authorityHost}/${tenantId}`;
     for (const source of sourcesOf(client)) {
@@ -115,6 +114,7 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
           logger.error({ event: 'credential.unusable', client: client.name, credential: source.type, error });
           break;
         }
+        if (refusedProofs.rests(source, proof)) break;
         const { module, wire } = network.operation(grant, deadline);
         const cache = memoryCache(msal);
         const observed = observe(grant, source.type, wire);
@@ -131,18 +131,22 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
         } satisfies Configuration);
         try {
           const result = await observed(() => work(cca, requestOf(asked)));
+          refusedProofs.forget(source);
           return acquired(result, wire, cache.content(), asked);
         } catch (error) {
           const refusal = wire.refusal ?? refusalOfMsal(error, grant, client);
-          if (refusal.class !== 'credential') return { kind: 'refused', refusal };
+          if (refusal.class !== 'credential') {
+            if (refusal.class !== 'transient') refusedProofs.forget(source);
+            return { kind: 'refused', refusal };
+          }
           const { error_codes, correlation_id } = refusal.members;
           const facts = { client: client.name, credential: source.type, aadsts: error_codes, correlation_id, attempt };
           logger.error({ event: 'credential.refused', ...facts }, 'Entra ID refuses our credential');
-          source.renew();
+          if (attempt === 'first') source.renew();
+          else refusedProofs.remember(source, proof);
         }
       }
     }
-    brokenUntilMs.set(client, nowMs() + credentialProbeSeconds * 1_000);
     return refused('credential');
   }
 
