@@ -37,24 +37,26 @@ const numbers: [EntraClass, number[]][] = [
 ];
 const classOfNumber = new Map(numbers.flatMap(([name, list]) => list.map((number) => [number, name] as const)));
 
-const classOfWord: Record<string, EntraClass> = {
-  // suberror
-  basic_action: 'interaction',
-  additional_action: 'interaction',
-  message_only: 'interaction',
-  user_password_expired: 'interaction',
-  consent_required: 'consent',
-  bad_token: 'sign_in',
-  token_expired: 'sign_in',
-  // error
-  interaction_required: 'interaction',
-  login_required: 'sign_in',
-  temporarily_unavailable: 'transient',
-  server_error: 'transient',
-  invalid_client: 'credential',
-  invalid_scope: 'scope',
-  invalid_resource: 'scope',
-};
+const classOfWord = new Map<string | undefined, EntraClass>(
+  Object.entries({
+    // suberror
+    basic_action: 'interaction',
+    additional_action: 'interaction',
+    message_only: 'interaction',
+    user_password_expired: 'interaction',
+    consent_required: 'consent',
+    bad_token: 'sign_in',
+    token_expired: 'sign_in',
+    // error
+    interaction_required: 'interaction',
+    login_required: 'sign_in',
+    temporarily_unavailable: 'transient',
+    server_error: 'transient',
+    invalid_client: 'credential',
+    invalid_scope: 'scope',
+    invalid_resource: 'scope',
+  } as const),
+);
 
 /** What an `invalid_grant` that nothing above explains means: it depends on what was granted. */
 const classOfGrant: Record<EntraGrant, EntraClass> = {
@@ -134,11 +136,12 @@ export function backOffSeconds(refusal: Refusal, times: number): number {
 export function faultOf(refusal: Refusal, scope?: string, retryAfterSeconds?: number): Fault {
   const { code, says } = classes[refusal.class];
   const internal = code === 'server_error';
+  const waits = refusal.class === 'throttled' || refusal.class === 'transient';
   return new Fault(code, says, {
     cause: `entra class ${refusal.class}, codes ${refusal.members.error_codes?.join(' ') ?? 'none'}`,
     ...(internal ? { correlation_id: refusal.members.correlation_id } : refusal.members),
     ...(refusal.class === 'consent' && { scope }),
-    retryAfterSeconds: retryAfterSeconds ?? refusal.retryAfterSeconds,
+    ...(waits && { retryAfterSeconds: retryAfterSeconds ?? backOffSeconds(refusal, 1) }),
   });
 }
 
@@ -158,8 +161,8 @@ function classOf(
   return (
     ofNumber.find((name) => name !== undefined) ??
     (error.claims ? 'interaction' : undefined) ??
-    (error.suberror ? classOfWord[error.suberror] : undefined) ??
-    classOfWord[error.error]
+    classOfWord.get(error.suberror) ??
+    classOfWord.get(error.error)
   );
 }
 

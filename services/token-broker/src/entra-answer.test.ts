@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { backOffSeconds, type EntraClass, type EntraGrant, faultOf, noAnswer, refusalOf } from './entra-answer.ts';
+
+const nowMs = Date.parse('2026-01-01T00:00:00Z');
+const grants: EntraGrant[] = ['authorization_code', 'refresh_token', 'on_behalf_of', 'client_credentials'];
+const judge = (body: unknown, grant: EntraGrant = 'refresh_token', status = 400, headers = {}) =>
+  refusalOf({ status, headers, body, requestId: undefined }, grant, nowMs);
+const invalidGrant = (error_codes: unknown, more: object = {}) => ({ error: 'invalid_grant', error_codes, ...more });
+
+/** reliability-and-security: the numbers that decide where `error` and `suberror` mislead. */
+const numbers: Record<string, [EntraClass, number[]]> = {
+  T: ['throttled', [50196, 90055]],
+  U: ['transient', [50033, 70012, 90006, 90012, 90024, 90033, 90090]],
+  I: [
+    'interaction',
+    [
+      ...[50055, 50072, 50074, 50076, 50078, 50079, 50097, 50105, 50129, 50131, 50158],
+      ...[53000, 53001, 53002, 53003, 53004, 530032, 700020],
+    ],
+  ],
+  C: ['consent', [65001, 65004, 90008, 90094, 90095]],
+  L: ['sign_in', [50089, 70008, 70043, 700082]],
+  R: ['revoked', [50034, 50057, 50133, 50173]],
+  A: ['assertion', [50013, 500131, 500133, 7000114]],
+  P: ['code', [54005, 501481]],
+  S: ['scope', [28000, 28003]],
+};
+
+describe('an answer of Entra', () => {
+  for (const [letter, [name, codes]] of Object.entries(numbers)) {
+    it(`is of class ${letter}, ${name}, for each of its numbers, wherever among the codes`, () => {
+      for (const code of codes) {
+        for (const list of [[code], [1, code], [String(code)]]) {
+          for (const error of ['invalid_grant', 'interaction_required', 'invalid_request']) {
+            const refusal = judge({ error, error_codes: list });
+            assert.deepEqual([refusal?.class, refusal?.known], [name, true], `${code}`);
+          }
+        }
+      }
+    });
+  }
+
+  const words: [object, EntraClass][] = [
+    [{ error: 'interaction_required' }, 'interaction'],
+    [invalidGrant([], { suberror: 'basic_action' }), 'interaction'],
+    [invalidGrant([], { suberror: 'additional_action' }), 'interaction'],
+    [invalidGrant([], { suberror: 'message_only' }), 'interaction'],
+    [invalidGrant([], { suberror: 'user_password_expired' }), 'interaction'],
+    [invalidGrant([], { claims: '{"access_token":{}}' }), 'interaction'],
+    [invalidGrant([], { claims: '{"access_token":{}}', suberror: 'bad_token' }), 'interaction'],
+    [invalidGrant([], { suberror: 'consent_required' }), 'consent'],
+    [invalidGrant([], { suberror: 'bad_token' }), 'sign_in'],
+    [invalidGrant([], { suberror: 'token_expired' }), 'sign_in'],
+    [{ error: 'login_required' }, 'sign_in'],
+    [{ error: 'temporarily_unavailable' }, 'transient'],
+    [{ error: 'server_error' }, 'transient'],
+    [{ error: 'invalid_client', error_codes: [7000215] }, 'credential'],
+    [{ error: 'invalid_client', error_codes: [50013] }, 'credential'],
+    [{ error: 'invalid_scope' }, 'scope'],
+    [{ error: 'invalid_resource' }, 'scope'],
+    [invalidGrant([50173], { suberror: 'bad_token' }), 'revoked'],
+    [invalidGrant([50173, 65001]), 'revoked'],
+  ];
+  for (const [body, name] of words) {
+    it(`is ${name} for ${JSON.stringify(body)}`, () => assert.equal(judge(body)?.class, name));
+  }
+
+  it('says of the code, not of a refresh token, that it expired, on the code grant', () => {
+    assert.equal(judge(invalidGrant([70008]), 'authorization_code')?.class, 'code');
+    assert.equal(judge(invalidGrant([70008]), 'refresh_token')?.class, 'sign_in');
+  });
+
+  it('that nobody knows has a safe default by grant, and is marked', () => {
+    const expected: EntraClass[] = ['code', 'sign_in', 'assertion', 'configuration'];
+    for (const [i, grant] of grants.entries()) {
+      const refusal = judge(invalidGrant([99999]), grant);
+      assert.deepEqual([refusal?.class, refusal?.known], [expected[i], false]);
+      assert.deepEqual(judge({ error: 'unauthorized_client' }, grant)?.class, 'configuration');
+    }
+  });
+
+  const token = { access_token: 't', token_type: 'Bearer', expires_in: 3_600 };
+  const bodies: [string, unknown][] = [
+    ['{}', {}],
+    ['HTML, text, nothing, cut JSON, 1 MB', undefined],
+    ['a list', []],
+    ['null', null],
+    ['text', 'x'],
+    ['an error that is no text', { error: 1 }],
+    ['an empty error', { error: '' }],
+    ['an empty token', { ...token, access_token: '' }],
+    ['a token that is no text', { ...token, access_token: 1 }],
+    ['a token without end', { access_token: 't' }],
+    ['a token that has ended', { ...token, expires_in: 0 }],
+  ];
+  for (const status of [200, 201, 204, 302, 400, 401, 404, 429, 500, 503]) {
+    for (const [what, body] of bodies) {
+      it(`with status ${status} and ${what} is ${status === 429 ? 'throttled' : 'transient'}`, () => {
+        for (const grant of grants)
+          assert.equal(judge(body, grant, status)?.class, status === 429 ? 'throttled' : 'transient');
+      });
+    }
+  }
+
+  it('is a token only with status 2xx, a token and its life', () => {
+    assert.equal(judge(token, 'refresh_token', 200), undefined);
+    assert.equal(judge({ ...token, expires_in: '3600', refresh_in: 'soon' }, 'refresh_token', 200), undefined);
+    assert.equal(judge(token, 'refresh_token', 500)?.class, 'transient');
+  });
+
+  it('with an error wins over its status, but for 429 and 5xx', () => {
+    const body = { error: 'invalid_client' };
+    const classes = [200, 400, 401, 403, 429, 500, 503].map((status) => judge(body, 'refresh_token', status)?.class);
+    assert.deepEqual(classes, [...Array(4).fill('credential'), 'throttled', 'transient', 'transient']);
+  });
+
+  it('keeps what the caller needs and drops what is odd', () => {
+    const members = judge({
+      ...invalidGrant([50076, 'x']),
+      claims: 1,
+      suberror: {},
+      correlation_id: 'c',
+      error_description: 'd',
+    })?.members;
+    assert.deepEqual(members, { correlation_id: 'c' });
+    const good = judge(invalidGrant([50076], { claims: '{}', suberror: 'basic_action', correlation_id: 'c' }))?.members;
+    assert.deepEqual(good, { claims: '{}', suberror: 'basic_action', correlation_id: 'c', error_codes: [50076] });
+  });
+
+  it('is judged whatever it says, always as one of the classes', () => {
+    const word = fc.oneof(fc.string(), fc.constantFrom('constructor', '__proto__', 'toString', 'invalid_grant'));
+    const answer = fc.record(
+      { error: word, suberror: fc.oneof(word, fc.anything()), error_codes: fc.anything(), claims: fc.anything() },
+      { requiredKeys: ['error'] },
+    );
+    fc.assert(
+      fc.property(answer, fc.constantFrom(...grants), (body, grant) => {
+        const refusal = judge(body, grant);
+        assert.ok(refusal);
+        assert.ok(faultOf(refusal).status >= 400);
+      }),
+    );
+  });
+
+  it('tells how long to wait, in seconds or by date, within reason', () => {
+    const rows: [string | undefined, number | undefined][] = [
+      [undefined, undefined],
+      ['30', 30],
+      ['0', 1],
+      ['999999', 3_600],
+      ['-5', 1],
+      ['soon', undefined],
+      ['', undefined],
+      ['Thu, 01 Jan 2026 00:00:45 GMT', 45],
+      ['Thu, 01 Jan 2015 00:00:00 GMT', 1],
+    ];
+    for (const [header, seconds] of rows) {
+      const headers = header === undefined ? {} : { 'retry-after': header };
+      assert.equal(judge({}, 'refresh_token', 429, headers)?.retryAfterSeconds, seconds, header);
+    }
+  });
+});
+
+describe('the Fault of a refusal', () => {
+  it('has a time to come back whenever its status is 429 or 503', () => {
+    for (const refusal of [noAnswer(), judge({}, 'refresh_token', 429), judge(invalidGrant([50196]))]) {
+      assert.ok(refusal);
+      const fault = faultOf(refusal);
+      assert.ok([429, 503].includes(fault.status));
+      assert.equal(fault.retryAfterSeconds, backOffSeconds(refusal, 1));
+      assert.ok(fault.toHeaders()['Retry-After']);
+    }
+  });
+
+  it('says nothing of the inside when it is our fault', () => {
+    const refusal = judge({ error: 'invalid_client', error_codes: [7000215], correlation_id: 'c', suberror: 's' });
+    assert.ok(refusal);
+    const { error_description, ...body } = faultOf(refusal).toBody('t');
+    assert.deepEqual(body, { error: 'server_error', correlation_id: 'c', trace_id: 't' });
+  });
+
+  it('names the scopes that lack consent', () => {
+    const refusal = judge(invalidGrant([65001]));
+    assert.ok(refusal);
+    assert.equal(faultOf(refusal, 'api://x/y').toBody().scope, 'api://x/y');
+  });
+});
