@@ -53,7 +53,7 @@ async function download(work: string, settings: string[]): Promise<string[] | un
 }
 
 /** Runs apt-get; what it prints, or `undefined` if it failed or is not there. */
-function apt(cwd: string, settings: string[], args: string[]): string | undefined {
+export function apt(cwd: string, settings: string[], args: string[]): string | undefined {
   const options = settings.flatMap((setting) => ['-o', setting]);
   const { status, stdout } = spawnSync('apt-get', ['--quiet', ...options, ...args], {
     cwd,

@@ -52,6 +52,11 @@ export function createMeasures<R extends Registry>(registry: R) {
 /** What every service measures. */
 export const { measure, watch } = createMeasures(chassis);
 
+/** Counts that mounted files were read anew, or could not be. */
+export function noteReload(what: 'keys' | 'clients', ok: boolean): void {
+  measure('onbehalf.reload', 1, { 'onbehalf.reload.what': what, 'onbehalf.result': ok ? 'ok' : 'failed' });
+}
+
 /** Seconds since `startedAtMs` of `performance.now()`. */
 export function secondsSince(startedAtMs: number): number {
   return (performance.now() - startedAtMs) / 1_000;

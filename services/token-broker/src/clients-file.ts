@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { noteReload } from '@onbehalf/chassis/measures';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { type Clients, parseClients } from './clients.ts';
 import { clientsReloadMs } from './lifetimes.ts';
@@ -15,8 +16,10 @@ export async function openClients(path: string, logger: Logger): Promise<Disposa
       if (next === text.trim()) return;
       text = next;
       clients = parseClients(next);
+      noteReload('clients', true);
       logger.info({ event: 'clients.reloaded', clients: clients.byName.size });
     } catch (error) {
+      noteReload('clients', false);
       logger.error({ event: 'clients.reload_failed', error }, 'CLIENTS_FILE is broken: keeping the last good one');
     }
   };

@@ -3,6 +3,7 @@ import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-answer.ts';
 import { discoveryMs, entraConnectMs } from './lifetimes.ts';
+import { watch } from './signals.ts';
 
 /** What one operation learnt on the wire: MSAL drops most of it. */
 export type Wire = {
@@ -32,10 +33,16 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
   });
   const documents = new Map<string, { readAtMs: number; answer: HttpAnswer }>();
 
+  let skewSeconds: number | undefined;
+  watch('onbehalf.clock.skew', () => skewSeconds);
+
   async function send(url: string, options: Parameters<typeof request>[1]): Promise<HttpAnswer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await read(await request(url, { ...options, dispatcher: agent }));
+        const answer = await read(await request(url, { ...options, dispatcher: agent }));
+        const theirMs = Date.parse(answer.headers.date ?? '');
+        if (Number.isFinite(theirMs)) skewSeconds = (theirMs - nowMs()) / 1_000;
+        return answer;
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? '';
         if (attempt > 1 || !connectErrors.has(code)) throw error;
