@@ -24,9 +24,20 @@ export type ClaimsRequest = {
 
 const none: ClaimsRequest = { text: undefined, acrs: [], capolids: false, notBefore: undefined, cp1: false };
 
+/** Clients send the same text with every request. */
+const read = new Map<string, ClaimsRequest>();
+const rememberedTexts = 1_000;
+
 /** Reads `claims`. @throws Refusal 9002313 if it is not the JSON it should be. */
 export function parseClaims(text: string | undefined): ClaimsRequest {
   if (!text) return none;
+  const claims = read.get(text) ?? readClaims(text);
+  if (read.size >= rememberedTexts) read.clear();
+  read.set(text, claims);
+  return claims;
+}
+
+function readClaims(text: string): ClaimsRequest {
   const { access_token: access = {}, id_token: id = {} } = parse(text);
   const values = (name: string, from = access) => {
     const asked = from[name];

@@ -13,7 +13,7 @@ import { lifetimesSchema } from './lifetimes.ts';
 import { createListener } from './listener.ts';
 import { createProtocol } from './protocol.ts';
 import { builtInSeed, type Seed, seedSchema } from './seed.ts';
-import { signEach, signOnce } from './sign-once.ts';
+import { signEach, signOnce } from './sign.ts';
 import { createState } from './state.ts';
 import { issueClientCertificate, openTls } from './tls.ts';
 import { createTokens } from './tokens.ts';
@@ -111,11 +111,11 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     const directory = createDirectory(seed);
     const state = createState(now);
     const lifetimes = lifetimesSchema.parse({});
-    const sign = options.signing === 'load' ? signOnce(keys, now) : signEach(keys);
+    const sign = options.signing === 'load' ? signOnce(keys, now) : signEach(keys, now);
     const world: World = {
       ...{ origin, browserOrigin, now, clock, lifetimes, interaction: { mode: 'page' }, keys, directory, state },
       consents: createConsents(directory, seed.consents),
-      tokens: createTokens({ sign, lifetimes, origin, now }),
+      tokens: createTokens({ sign, lifetimes, origin }),
       authenticate: createAuthenticate({ origin, now, federation, logger }),
     };
     return { world, ...createDispatch({ world, protocol: createProtocol(world), logger, signal: stop.signal }) };

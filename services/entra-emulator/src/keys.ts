@@ -8,6 +8,9 @@ type SigningKey = { kid: string; state: KeyState; privateKey: KeyObject; publicK
 
 export type Claims = Record<string, unknown>;
 
+/** Verified tokens that are remembered. */
+const rememberedVerdicts = 10_000;
+
 const generate = promisify(generateKeyPair);
 
 /** The emulator's RS256 signing keys and their rollover: stage, activate, retire. */
@@ -15,6 +18,8 @@ export type Keys = Awaited<ReturnType<typeof createKeys>>;
 
 export async function createKeys() {
   const keys = [await createKey('active')];
+  /** Tokens of ours that were verified: an assertion comes again and again. */
+  const verified = new Map<string, Claims>();
   /** Signs, but was never published. */
   let foreign: SigningKey | undefined;
   const active = () => keys.find((key) => key.state === 'active') as SigningKey;
@@ -36,13 +41,18 @@ export async function createKeys() {
     },
     /** The claims of a JWT that a published key of ours signed, whatever its times; else undefined. */
     verify(jws: string): Claims | undefined {
+      const known = verified.get(jws);
+      if (known) return known;
       const [header, payload, signature, rest] = jws.split('.');
       if (!header || !payload || !signature || rest !== undefined) return undefined;
       const { alg, kid } = decode(header) ?? {};
       const key = alg === 'RS256' ? published().find((candidate) => candidate.kid === kid) : undefined;
       const input = Buffer.from(`${header}.${payload}`);
       if (!key || !verify('sha256', input, key.publicKey, Buffer.from(signature, 'base64url'))) return undefined;
-      return decode(payload);
+      const claims = decode(payload);
+      if (verified.size >= rememberedVerdicts) verified.clear();
+      if (claims) verified.set(jws, claims);
+      return claims;
     },
     /** RFC 7517, with the members Entra gives. */
     jwks: (issuer: string) => ({
@@ -66,6 +76,7 @@ export async function createKeys() {
     },
     /** Withdraws every key but the active one. */
     retire() {
+      verified.clear();
       for (const key of keys) if (key.state !== 'active') key.state = 'retired';
     },
   };

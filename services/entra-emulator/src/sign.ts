@@ -1,0 +1,54 @@
+import { type Claims, type Keys, opaque } from './keys.ts';
+
+export type Minted = { token: string; expiresIn: number };
+
+type SignOptions = {
+  /** Seconds. */
+  life: number;
+  /** In load mode: keep the token for its whole life. */
+  hold?: boolean;
+};
+
+/**
+ * Makes a token of claims, adding what differs between any two: times, `uti`, `rh` and the opaque beginning of `aio`.
+ */
+export type Sign = (claims: Claims, options: SignOptions) => Minted;
+
+const reuseSeconds = 1;
+/** A held token is given out until then, so that nobody gets one that is about to expire. */
+const leaveSeconds = 600;
+
+/** A signature for every token, as Entra makes them. */
+export function signEach(keys: Keys, now: () => number): Sign {
+  return (claims, { life }) => ({ token: keys.sign(stamp(claims, Math.floor(now()), life)), expiresIn: life });
+}
+
+/**
+ * Signing for load: an RSA signature costs more than all the rest of a token, so equal claims are signed once a second,
+ * held ones (`POST /pool`) once in a token's life. Without a nonce, `sid` may then be another session's.
+ */
+export function signOnce(keys: Keys, now: () => number): Sign {
+  const signed = new Map<string, { token: string; exp: number; until: number }>();
+  let sweptAt = now();
+  const sweep = () => {
+    if (now() - sweptAt < reuseSeconds) return;
+    sweptAt = now();
+    for (const [key, { until }] of signed) if (until <= sweptAt) signed.delete(key);
+  };
+  return (claims, { life, hold = false }) => {
+    const iat = Math.floor(now());
+    const key = JSON.stringify([life, 'nonce' in claims ? claims : { ...claims, sid: undefined }]);
+    const found = signed.get(key);
+    if (found && found.until > now() && !hold) return { token: found.token, expiresIn: found.exp - iat };
+    sweep();
+    const exp = iat + life;
+    const token = keys.sign(stamp(claims, iat, life));
+    signed.set(key, { token, exp, until: hold ? exp - leaveSeconds : now() + reuseSeconds });
+    return { token, expiresIn: life };
+  };
+}
+
+function stamp(claims: Claims, iat: number, life: number): Claims {
+  const aio = `${opaque()}${claims.aio ?? ''}`;
+  return { ...claims, iat, nbf: iat, exp: iat + life, aio, rh: `1.${opaque()}`, uti: opaque() };
+}
