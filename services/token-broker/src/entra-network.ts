@@ -64,8 +64,11 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
           const known = documents.get(url);
           if (known && nowMs() - known.readAtMs < discoveryMs) return known.answer;
           const answer = await send(url, { headers: headers ?? {}, signal: deadline }).catch(() => refuse(noAnswer()));
-          if (answer.status !== 200)
-            return refuse({ ...noAnswer(), class: answer.status < 500 ? 'configuration' : 'transient' });
+          const { status, body } = answer;
+          if (status !== 200 || typeof body !== 'object') {
+            const lasting = status >= 300 && status < 500 && status !== 429;
+            return refuse({ ...noAnswer(), class: lasting ? 'configuration' : 'transient' });
+          }
           documents.set(url, { readAtMs: nowMs(), answer });
           return answer;
         },

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:net';
+import { describe, it } from 'node:test';
+import type { INetworkModule } from '@azure/msal-node';
+import { serve } from '@onbehalf/chassis/serve';
+import type { EntraClass } from './entra-answer.ts';
+import { createEntraNetwork } from './entra-network.ts';
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+const token = JSON.stringify({ access_token: 'canary', token_type: 'Bearer', expires_in: 3_600 });
+
+/** A stub of Entra over real HTTP; counts what it is asked. */
+async function open(handle: Handler, nowMs?: () => number) {
+  await using opened = new AsyncDisposableStack();
+  const asked: string[] = [];
+  const server = await serve(
+    (req, res) => {
+      asked.push(`${req.method} ${req.url}`);
+      req.resume();
+      req.on('end', () => handle(req, res));
+    },
+    { port: 0, host: '127.0.0.1', drainMs: 0 },
+  );
+  opened.use(server);
+  const network = opened.use(createEntraNetwork(nowMs));
+  const origin = `http://127.0.0.1:${server.port}`;
+  const operation = (deadlineMs = 5_000) => network.operation('refresh_token', AbortSignal.timeout(deadlineMs));
+  const disposal = opened.move();
+  return {
+    ...{ asked, origin, server, operation },
+    /** Posts once as MSAL does; gives what the operation learnt. */
+    async post(deadlineMs?: number, url = `${origin}/token`) {
+      const { module, wire } = operation(deadlineMs);
+      const answer = await module.sendPostRequestAsync(url, { headers: {}, body: 'a=b' }).catch(() => undefined);
+      return { answer, wire };
+    },
+    get: (module: INetworkModule) => module.sendGetRequestAsync(`${origin}/discovery`),
+    [Symbol.asyncDispose]: () => disposal.disposeAsync(),
+  };
+}
+
+const reply =
+  (status: number, body: string, headers: Record<string, string> = {}): Handler =>
+  (_req, res) =>
+    void res.writeHead(status, headers).end(body);
+
+describe('the network under MSAL', () => {
+  it('gives a token answer, and when its request left', async () => {
+    let now = 1_000_000;
+    await using entra = await open(
+      (req, res) => {
+        now += 5_000;
+        reply(200, token, { 'x-ms-request-id': 'r' })(req, res);
+      },
+      () => now,
+    );
+    const { answer, wire } = await entra.post();
+    assert.deepEqual(answer?.body, JSON.parse(token));
+    assert.deepEqual([wire.sentAtMs, wire.requestId, wire.refusal], [1_000_000, 'r', undefined]);
+  });
+
+  const bodies = {
+    '{}': '{}',
+    HTML: '<html>no</html>',
+    nothing: '',
+    cut: token.slice(0, 20),
+    '1 MB': `"${'x'.repeat(1_100_000)}"`,
+  };
+  for (const status of [200, 400, 429, 500, 503]) {
+    for (const [what, body] of Object.entries(bodies)) {
+      const expected: EntraClass = status === 429 && what !== '1 MB' ? 'throttled' : 'transient';
+      it(`judges ${status} with ${what}: ${expected}, one POST, no token`, async () => {
+        await using entra = await open(reply(status, body));
+        const { answer, wire } = await entra.post();
+        assert.deepEqual([answer, wire.token, wire.refusal?.class], [undefined, undefined, expected]);
+        assert.equal(entra.asked.length, 1);
+      });
+    }
+  }
+
+  const hangs: [string, Handler][] = [
+    ['never answers', () => {}],
+    ['stops within its answer', (_req, res) => void res.writeHead(200, { 'Content-Length': '100' }).write('{')],
+  ];
+  for (const [what, handle] of hangs) {
+    it(`gives up at the deadline when Entra ${what}, after one POST`, async () => {
+      await using entra = await open(handle);
+      const startedAtMs = performance.now();
+      const { wire } = await entra.post(300);
+      const tookMs = performance.now() - startedAtMs;
+      assert.ok(tookMs > 250 && tookMs < 1_500, `${tookMs} ms`);
+      assert.equal(wire.refusal?.class, 'transient');
+      assert.equal(entra.asked.length, 1);
+    });
+  }
+
+  it('never posts twice once a connection stood: a code may be spent', async () => {
+    await using entra = await open((req) => void req.socket.destroy());
+    const { wire } = await entra.post();
+    assert.equal(wire.refusal?.class, 'transient');
+    assert.equal(entra.asked.length, 1);
+  });
+
+  it('tries a connection that never stood once more', async () => {
+    await using entra = await open(reply(200, token));
+    // A port where nobody listens until the first attempt has failed.
+    const holder = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const { port } = holder.address() as { port: number };
+    await new Promise((resolve) => holder.close(resolve));
+    const posting = entra.post(5_000, `http://127.0.0.1:${port}/token`);
+    const late = await serve(reply(200, token), { port, host: '127.0.0.1', drainMs: 0 });
+    const { answer, wire } = await posting;
+    await late[Symbol.asyncDispose]();
+    assert.ok(answer, String(wire.refusal?.class));
+    const { wire: refused } = await entra.post(5_000, `http://127.0.0.1:${port}/token`);
+    assert.equal(refused.refusal?.class, 'transient');
+  });
+
+  it('survives a server that closes idle connections', async () => {
+    await using entra = await open(reply(200, token));
+    for (let i = 0; i < 50; i += 1) {
+      const { answer } = await entra.post();
+      assert.ok(answer);
+      entra.server.server.closeIdleConnections();
+      await new Promise(setImmediate);
+    }
+    assert.equal(entra.asked.length, 50);
+  });
+
+  it('reads a discovery document once an hour, for all operations', async () => {
+    let now = 1_000_000;
+    await using entra = await open(reply(200, '{"issuer":"x"}'), () => now);
+    for (let i = 0; i < 5; i += 1) await entra.get(entra.operation().module);
+    assert.equal(entra.asked.length, 1);
+    now += 3_600_001;
+    await entra.get(entra.operation().module);
+    assert.equal(entra.asked.length, 2);
+  });
+
+  const broken: [string, Handler, EntraClass][] = [
+    ['503', reply(503, '{}'), 'transient'],
+    ['429', reply(429, '{}'), 'transient'],
+    ['404', reply(404, '{}'), 'configuration'],
+    ['200 with HTML', reply(200, '<html>sign in to the WiFi</html>'), 'transient'],
+  ];
+  for (const [what, handle, expected] of broken) {
+    it(`does not remember a discovery answer of ${what}`, async () => {
+      await using entra = await open(handle);
+      for (let i = 1; i <= 2; i += 1) {
+        const { module, wire } = entra.operation();
+        await assert.rejects(entra.get(module));
+        assert.equal(wire.refusal?.class, expected);
+        assert.equal(entra.asked.length, i);
+      }
+    });
+  }
+});
