@@ -48,8 +48,8 @@ const rings: Ring[] = [
   },
 ];
 
-/** A ring that says nothing for so long hangs. */
-const silenceMs = 180_000;
+/** A ring that says nothing for so long hangs; the longest step is a base image made of Debian packages. */
+const silenceMs = 300_000;
 
 async function runRing(ring: Ring, files: string[]): Promise<Counts> {
   console.log(`\n— ${ring.name}: ${files.length} files`);
@@ -59,7 +59,8 @@ async function runRing(ring: Ring, files: string[]): Promise<Counts> {
     files: files.map((file) => join(process.cwd(), file)),
     // Journeys start programs by the half-dozen and some of them time things: one file at a time.
     concurrency: ring.name === 'unit' ? 2 : 1,
-    timeout: 120_000,
+    // Images are built, and every value of the charts is changed by itself.
+    timeout: ring.name === 'images' || ring.name === 'charts' ? 900_000 : 120_000,
     signal: patience.signal,
   });
   stream.on('data', () => watchdog.refresh());

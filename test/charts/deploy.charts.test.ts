@@ -88,9 +88,15 @@ describe('skaffold.yaml', async () => {
   const releases = (name: string) => profile(name)?.deploy?.helm.releases ?? [];
 
   it('builds each service from the one Dockerfile, development parts in kind only', () => {
-    assert.deepEqual(skaffold.build.artifacts.map(({ image }) => image), production);
+    assert.deepEqual(
+      skaffold.build.artifacts.map(({ image }) => image),
+      production,
+    );
     const added = profile('kind')?.patches?.map(({ value }) => artifact.parse(value)) ?? [];
-    assert.deepEqual(added.map(({ image }) => image), development);
+    assert.deepEqual(
+      added.map(({ image }) => image),
+      development,
+    );
     for (const { image, docker } of [...skaffold.build.artifacts, ...added]) {
       assert.deepEqual(docker, { dockerfile: 'docker/Dockerfile', buildArgs: { SERVICE: image } });
     }
@@ -102,17 +108,28 @@ describe('skaffold.yaml', async () => {
         assert.ok(await exists(join(chartPath, 'Chart.yaml')), chartPath);
         // A deployer's own facts.
         for (const file of valuesFiles.filter((file) => file !== 'my-values.yaml')) assert.ok(await exists(file), file);
-        for (const other of dependsOn) assert.ok(releases(name).some((one) => one.name === other), other);
+        for (const other of dependsOn)
+          assert.ok(
+            releases(name).some((one) => one.name === other),
+            other,
+          );
       }
     }
-    for (const { host } of profile('kind')?.deploy?.helm.hooks?.before ?? []) assert.ok(await exists(host.command[0] ?? ''));
-    for (const { executionMode } of skaffold.verify) assert.ok(await exists(executionMode.kubernetesCluster.jobManifestPath));
+    for (const { host } of profile('kind')?.deploy?.helm.hooks?.before ?? [])
+      assert.ok(await exists(host.command[0] ?? ''));
+    for (const { executionMode } of skaffold.verify)
+      assert.ok(await exists(executionMode.kubernetesCluster.jobManifestPath));
   });
 
   it('gives each image it builds to one release', () => {
-    for (const [name, images] of [['kind', [...production, ...development]], ['aks', production]] as const) {
+    for (const [name, images] of [
+      ['kind', [...production, ...development]],
+      ['aks', production],
+    ] as const) {
       const templates = releases(name).flatMap(({ setValueTemplates }) => Object.values(setValueTemplates));
-      const wanted = images.flatMap((image) => ['REPO', 'TAG'].map((part) => `{{.IMAGE_${part}_${image.replaceAll('-', '_')}}}`));
+      const wanted = images.flatMap((image) =>
+        ['REPO', 'TAG'].map((part) => `{{.IMAGE_${part}_${image.replaceAll('-', '_')}}}`),
+      );
       assert.deepEqual([...templates].sort(), wanted.sort());
     }
   });
@@ -142,8 +159,17 @@ describe('docker/', () => {
   });
 
   it('confines every container of compose.yaml', async () => {
-    type Service = { read_only: boolean; cap_drop: string[]; user: string; mem_limit: string; security_opt: string[]; image: string };
-    const { services } = parse(await read('docker/compose.yaml'), { merge: true }) as { services: Record<string, Service> };
+    type Service = {
+      read_only: boolean;
+      cap_drop: string[];
+      user: string;
+      mem_limit: string;
+      security_opt: string[];
+      image: string;
+    };
+    const { services } = parse(await read('docker/compose.yaml'), { merge: true }) as {
+      services: Record<string, Service>;
+    };
     assert.ok(Object.keys(services).length >= 7);
     for (const [name, service] of Object.entries(services)) {
       assert.equal(service.read_only, true, name);
@@ -156,12 +182,19 @@ describe('docker/', () => {
   });
 });
 
-type Job = { permissions?: object; 'timeout-minutes'?: number; steps: { uses?: string; run?: string }[]; strategy?: { matrix: { service: string[] } } };
+type Job = {
+  permissions?: object;
+  'timeout-minutes'?: number;
+  steps: { uses?: string; run?: string }[];
+  strategy?: { matrix: { service: string[] } };
+};
 type Workflow = { on: object; permissions: object; jobs: Record<string, Job> };
 
 describe('.github/workflows', async () => {
   const names = await readdir(join(root, '.github/workflows'));
-  const texts = new Map(await Promise.all(names.map(async (name) => [name, await read(`.github/workflows/${name}`)] as const)));
+  const texts = new Map(
+    await Promise.all(names.map(async (name) => [name, await read(`.github/workflows/${name}`)] as const)),
+  );
   const workflows = [...texts].map(([name, text]) => ({ name, workflow: parse(text) as Workflow }));
 
   it('grant nothing on top, and each job its own with a time limit', () => {

@@ -1,4 +1,9 @@
-import type { KubernetesObject, V1NetworkPolicy, V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node';
+import type {
+  KubernetesObject,
+  V1NetworkPolicy,
+  V1NetworkPolicyPeer,
+  V1NetworkPolicyPort,
+} from '@kubernetes/client-node';
 import { ofKind } from './render.ts';
 
 export type Edge = { from: string; to: string; port: string; side: 'ingress' | 'egress' };
@@ -33,7 +38,8 @@ function nameOf({ podSelector, namespaceSelector, ipBlock }: V1NetworkPolicyPeer
   if (labels['k8s-app'] === 'kube-dns') return 'DNS';
   if (labels['app.kubernetes.io/component'] === 'test') return 'test pods';
   if (labels[nameLabel]) return labels[nameLabel];
-  if (podSelector?.matchExpressions?.some(({ key }) => key === 'gateway.networking.k8s.io/gateway-name')) return 'gateway';
+  if (podSelector?.matchExpressions?.some(({ key }) => key === 'gateway.networking.k8s.io/gateway-name'))
+    return 'gateway';
   if (namespaceSelector) return namespaceSelector.matchLabels ? 'Prometheus' : 'collector';
   return podSelector ? JSON.stringify(podSelector) : 'anywhere';
 }

@@ -10,7 +10,14 @@ import { copyCharts, render } from './render.ts';
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
 const script = join(root, 'docs/aks/entra-apps.sh');
-const facts = ['--host', 'signin.example.com', '--issuer', 'https://oidc.example.com/x/', '--subject', 'system:serviceaccount:onbehalf:token-broker'];
+const facts = [
+  '--host',
+  'signin.example.com',
+  '--issuer',
+  'https://oidc.example.com/x/',
+  '--subject',
+  'system:serviceaccount:onbehalf:token-broker',
+];
 
 /** Stands in for `az rest` on Microsoft Graph: objects in a file, every write counted in another. */
 const az = `#!${process.execPath}
@@ -81,7 +88,11 @@ describe('docs/aks/entra-apps.sh', () => {
     const trusted = objects.filter(({ kind }) => kind === 'federatedIdentityCredentials');
     assert.deepEqual(
       trusted.map(({ issuer, subject, audiences }) => [issuer, subject, audiences]),
-      [1, 2].map(() => ['https://oidc.example.com/x/', 'system:serviceaccount:onbehalf:token-broker', ['api://AzureADTokenExchange']]),
+      [1, 2].map(() => [
+        'https://oidc.example.com/x/',
+        'system:serviceaccount:onbehalf:token-broker',
+        ['api://AzureADTokenExchange'],
+      ]),
     );
     assert.doesNotMatch(JSON.stringify(objects), /passwordCredentials|keyCredentials/);
   });
@@ -107,11 +118,16 @@ describe('docs/aks/entra-apps.sh', () => {
     assert.deepEqual((await apply('plan', '--plan', ...facts)).writes, []);
     await apply('gone', ...facts);
     assert.equal((await apply('gone', '--delete')).writes.length, 2);
-    assert.deepEqual((await stored('gone')).filter(({ kind }) => kind === 'applications'), []);
+    assert.deepEqual(
+      (await stored('gone')).filter(({ kind }) => kind === 'applications'),
+      [],
+    );
   });
 
   it('says which fact is missing', async () => {
-    await assert.rejects(apply('missing', '--host', 'a'), ({ stderr }: { stderr: string }) => stderr.includes('--issuer is required'));
+    await assert.rejects(apply('missing', '--host', 'a'), ({ stderr }: { stderr: string }) =>
+      stderr.includes('--issuer is required'),
+    );
   });
 });
 
@@ -120,15 +136,27 @@ describe('docs/aks', () => {
     const readme = await readFile(join(root, 'docs/aks/README.md'), 'utf8');
     const guid = '11111111-1111-4111-8111-111111111111';
     const known: Record<string, string> = {
-      HOST: 'signin.example.com', TENANT: guid, WEB_ID: guid, API_ID: guid, RID: guid, GID: guid,
-      REG: 'onbehalf.azurecr.io', TAG: '0000000', KV: 'onbehalf', ISSUER: 'https://oidc.example.com/x/',
-      RHOST: 'onbehalf.swedencentral.redis.azure.net', ZID: '/subscriptions/x/dnsZones/example.com',
+      HOST: 'signin.example.com',
+      TENANT: guid,
+      WEB_ID: guid,
+      API_ID: guid,
+      RID: guid,
+      GID: guid,
+      REG: 'onbehalf.azurecr.io',
+      TAG: '0000000',
+      KV: 'onbehalf',
+      ISSUER: 'https://oidc.example.com/x/',
+      RHOST: 'onbehalf.swedencentral.redis.azure.net',
+      ZID: '/subscriptions/x/dnsZones/example.com',
     };
-    const text = (await readFile(join(root, 'docs/aks/values.yaml'), 'utf8')).replaceAll(/\$(\w+)/g, (_, name: string) => {
-      assert.ok(known[name], name);
-      if (!/^(WEB|API)_ID$/.test(name)) assert.match(readme, new RegExp(`\\b${name}=`), `${name} is set nowhere`);
-      return known[name] as string;
-    });
+    const text = (await readFile(join(root, 'docs/aks/values.yaml'), 'utf8')).replaceAll(
+      /\$(\w+)/g,
+      (_, name: string) => {
+        assert.ok(known[name], name);
+        if (!/^(WEB|API)_ID$/.test(name)) assert.match(readme, new RegExp(`\\b${name}=`), `${name} is set nowhere`);
+        return known[name] as string;
+      },
+    );
     const charts = await copyCharts();
     await writeFile(join(charts, 'onbehalf/my-values.yaml'), text);
     const files = ['ci/aks-automatic-values.yaml', 'my-values.yaml'];

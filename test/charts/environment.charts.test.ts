@@ -67,7 +67,11 @@ describe('the environment of a pod', () => {
 
   it('has no word of telemetry unless an endpoint is given', () => {
     const withOtel = environments('token-broker').filter(([, env]) => env.some(({ name }) => name.startsWith('OTEL_')));
-    assert.deepEqual(withOtel.map(([scenario]) => scenario).sort(), ['onbehalf/cilium', 'onbehalf/kind', 'token-broker/kind']);
+    assert.deepEqual(withOtel.map(([scenario]) => scenario).sort(), [
+      'onbehalf/cilium',
+      'onbehalf/kind',
+      'token-broker/kind',
+    ]);
   });
 
   it('comes with files that the services take', () => {
@@ -83,7 +87,9 @@ describe('the environment of a pod', () => {
   });
 
   it('fills in what the release knows: subjects and redirect URIs', () => {
-    const data = ofKind<V1ConfigMap>(rendered.get('onbehalf/facts') ?? [], 'ConfigMap').find((map) => map.data?.['clients.json']);
+    const data = ofKind<V1ConfigMap>(rendered.get('onbehalf/facts') ?? [], 'ConfigMap').find(
+      (map) => map.data?.['clients.json'],
+    );
     const clients = JSON.parse(data?.data?.['clients.json'] ?? '');
     assert.deepEqual(clients.web.subjects, ['system:serviceaccount:onbehalf:web-frontend']);
     assert.deepEqual(clients.web.redirectUris, ['https://signin.example.com/auth/callback']);

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import type { KubernetesObject, V1Deployment, V1PodSpec, V1ServiceAccountTokenProjection } from '@kubernetes/client-node';
+import type {
+  KubernetesObject,
+  V1Deployment,
+  V1PodSpec,
+  V1ServiceAccountTokenProjection,
+} from '@kubernetes/client-node';
 import { copyCharts, objectsOf, ofKind, podsOf, render, scenarios } from './render.ts';
 
 const all = await scenarios();
@@ -75,7 +80,11 @@ describe('identity and secrets', () => {
   it('makes nothing up: no template draws random values, looks into the cluster or holds a placeholder', async () => {
     for (const path of await templates()) {
       const text = await readFile(path, 'utf8');
-      assert.doesNotMatch(text, /\b(rand(AlphaNum|Alpha|Numeric|Ascii|Bytes|Int)|lookup|gen(CA|SelfSignedCert|SignedCert|PrivateKey)|htpasswd|uuidv4|now)\b/, path);
+      assert.doesNotMatch(
+        text,
+        /\b(rand(AlphaNum|Alpha|Numeric|Ascii|Bytes|Int)|lookup|gen(CA|SelfSignedCert|SignedCert|PrivateKey)|htpasswd|uuidv4|now)\b/,
+        path,
+      );
       assert.doesNotMatch(text, /change-?me|s3cr3t|passw0rd|your-/i, path);
     }
   });

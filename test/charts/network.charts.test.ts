@@ -16,7 +16,10 @@ async function documentedRows(): Promise<Row[]> {
   const text = await readFile(join(import.meta.dirname, '../../docs/aks/network.md'), 'utf8');
   const lines = text.split('\n').filter((line) => /^\| (?!From|-)/.test(line));
   return lines.map((line) => {
-    const [from = '', to = '', port = '', scenario = ''] = line.slice(1, -1).split('|').map((cell) => cell.trim());
+    const [from = '', to = '', port = '', scenario = ''] = line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim());
     return { from, to, port, scenario };
   });
 }
@@ -106,7 +109,12 @@ describe('the network', () => {
       const routes = ofKind<Route>(objects(name), 'HTTPRoute');
       assert.equal(routes.length > 0, chart === 'onbehalf', name);
       const backends = routes.flatMap(({ spec }) => spec.rules.flatMap(({ backendRefs = [] }) => backendRefs));
-      if (chart === 'onbehalf') assert.deepEqual(backends.map(({ name: to }) => to.includes('web-frontend') || to === 'auth'), [true], name);
+      if (chart === 'onbehalf')
+        assert.deepEqual(
+          backends.map(({ name: to }) => to.includes('web-frontend') || to === 'auth'),
+          [true],
+          name,
+        );
       const kinds = objects(name).map(({ kind }) => kind);
       assert.ok(!kinds.includes('Ingress'));
     }

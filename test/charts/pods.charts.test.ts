@@ -64,7 +64,8 @@ describe('every pod', () => {
   const objects = (name: string) => rendered.get(name) ?? [];
   const deployments = (name: string) => ofKind<V1Deployment>(objects(name), 'Deployment');
   const everyPod = () => all.flatMap(({ name }) => podsOf(objects(name)).map((pod) => ({ ...pod, name })));
-  const everyContainer = () => everyPod().flatMap(({ spec, owner }) => containersOf(spec).map((c) => ({ ...c, owner })));
+  const everyContainer = () =>
+    everyPod().flatMap(({ spec, owner }) => containersOf(spec).map((c) => ({ ...c, owner })));
 
   it('meets Pod Security "restricted" with a read-only root, test pods too', () => {
     assert.ok(everyPod().some(({ owner }) => owner.startsWith('Pod ')));

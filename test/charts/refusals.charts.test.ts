@@ -66,7 +66,10 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ clients: { orders: { subjects: ['orders'] } } }, 'subjects'],
     [{ clients: { orders: { credentials: [] } } }, 'credentials'],
     [{ clients: { orders: { credentials: [{ type: 'secret', value: 'plain' }] } } }, 'credentials'],
-    [{ clients: { orders: { credentials: [{ type: 'federated', existingSecret: { name: 'a', key: 'b' } }] } } }, 'credentials'],
+    [
+      { clients: { orders: { credentials: [{ type: 'federated', existingSecret: { name: 'a', key: 'b' } }] } } },
+      'credentials',
+    ],
     [{ clients: { orders: { credentials: [{ type: 'certificate', existingSecret: { name: 'a' } }] } } }, 'credentials'],
     [{ clients: { orders: { permissions: ['admin'] } } }, 'permissions'],
     [{ callers: { issuer: 'kubernetes' } }, 'issuer'],
@@ -93,7 +96,10 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ gatway: {} }, 'gatway'],
     [{ gateway: { class: 'x' } }, 'class'],
     [{ gateway: { tls: { keyVaultCertUri: 'signin' } } }, 'keyVaultCertUri'],
-    [{ gateway: { tls: { keyVaultCertUri: 'https://a.vault.azure.net/certificates/b' } } }, 'gateway.tls.serviceAccount'],
+    [
+      { gateway: { tls: { keyVaultCertUri: 'https://a.vault.azure.net/certificates/b' } } },
+      'gateway.tls.serviceAccount',
+    ],
     [{ gateway: { tls: { secretName: '' } } }, 'gateway.tls.secretName'],
     [{ gateway: { create: false } }, 'gateway.parentRefs'],
     [{ alerts: true }, 'alerts'],
@@ -114,7 +120,11 @@ const required: [scenario: string, unset: object, names: string][] = [
   ['web-frontend/alone', { session: { existingSecret: { name: '' } } }, 'session.existingSecret.name is required'],
   ['web-frontend/alone', { keyVault: { enabled: true } }, 'keyVault.clientId is required'],
   ['token-broker/alone', { clients: null }, 'clients is required'],
-  ['token-broker/alone', { keyVault: { enabled: true, name: 'vault', clientId: '44444444-4444-4444-8444-444444444444' } }, 'keyVault.objects is required'],
+  [
+    'token-broker/alone',
+    { keyVault: { enabled: true, name: 'vault', clientId: '44444444-4444-4444-8444-444444444444' } },
+    'keyVault.objects is required',
+  ],
   ['token-broker/alone', { autoscaling: { enabled: false }, keda: { enabled: true } }, 'keda.triggers is required'],
   ['token-broker/alone', { callers: { issuer: '' } }, 'callers.issuer is required'],
   ['token-broker/alone', { sealing: { existingSecret: { name: '' } } }, 'sealing.existingSecret.name is required'],
@@ -133,13 +143,17 @@ for (const version of ['4.1.4', '3.17.2'] as HelmVersion[]) {
     for (const [scenario, rows] of Object.entries(wrong)) {
       for (const [set, names] of rows) {
         it(`${scenario} with ${stringify(set, { collectionStyle: 'flow' }).trim()}`, async () => {
-          await assert.rejects(render(charts, named(scenario), { version, set }), ({ message }: Error) => message.includes(names));
+          await assert.rejects(render(charts, named(scenario), { version, set }), ({ message }: Error) =>
+            message.includes(names),
+          );
         });
       }
     }
     for (const [scenario, set, names] of required) {
       it(`${scenario} when ${names}`, async () => {
-        await assert.rejects(render(charts, named(scenario), { version, set }), ({ message }: Error) => message.includes(names));
+        await assert.rejects(render(charts, named(scenario), { version, set }), ({ message }: Error) =>
+          message.includes(names),
+        );
       });
     }
   });

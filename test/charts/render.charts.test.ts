@@ -102,7 +102,8 @@ describe('the charts as a set', () => {
   it('state the same global values in every service', async () => {
     const globals = await Promise.all(
       ['web-frontend', 'token-broker', 'downstream-api'].map(
-        async (chart) => /^global:[\s\S]*?^(?=image:)/m.exec(await readFile(join(source, chart, 'values.yaml'), 'utf8'))?.[0],
+        async (chart) =>
+          /^global:[\s\S]*?^(?=image:)/m.exec(await readFile(join(source, chart, 'values.yaml'), 'utf8'))?.[0],
       ),
     );
     assert.ok(globals[0]);

@@ -52,7 +52,10 @@ export async function render(charts: string, scenario: Scenario, options: Render
     files.push(overlay);
   }
   const values = files.flatMap((file) => ['-f', file]);
-  return helm(['template', release, chart, '-n', namespace, '--kube-version', kubeVersion, ...values, ...args], version);
+  return helm(
+    ['template', release, chart, '-n', namespace, '--kube-version', kubeVersion, ...values, ...args],
+    version,
+  );
 }
 
 /** The rendered objects, tests included. */

@@ -28,9 +28,13 @@ export async function compileCustomResources(objects: KubernetesObject[]): Promi
     await writeFile(join(directory, 'objects.ts'), [...imports, ...literals].join('\n'));
     const config = { extends: '../../tsconfig.json', compilerOptions: { types: [] }, include: ['objects.ts'] };
     await writeFile(join(directory, 'tsconfig.json'), JSON.stringify(config));
-    const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory], {
-      timeout: 120_000,
-    }).catch((error: { stdout: string }) => error);
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory],
+      {
+        timeout: 120_000,
+      },
+    ).catch((error: { stdout: string }) => error);
     return stdout.split('\n').filter((line) => line.includes('error TS'));
   } finally {
     await rm(directory, { recursive: true, force: true });

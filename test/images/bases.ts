@@ -31,10 +31,14 @@ async function imported(
   const image = `${name}:24`;
   if (await engine.docker('images', '-q', image)) return image;
   const root = await debianRoot(name, packages, change);
-  await run('sh', ['-c', `tar -C "$1" -c . | "$2" import - "$3"`, 'import', root, process.env.DOCKER ?? '/usr/bin/docker', image], {
-    env: { ...process.env, DOCKER_HOST: engine.host },
-    timeout: 300_000,
-  });
+  await run(
+    'sh',
+    ['-c', `tar -C "$1" -c . | "$2" import - "$3"`, 'import', root, process.env.DOCKER ?? '/usr/bin/docker', image],
+    {
+      env: { ...process.env, DOCKER_HOST: engine.host },
+      timeout: 300_000,
+    },
+  );
   return image;
 }
 
@@ -44,10 +48,14 @@ async function debianRoot(name: string, packages: string[], change: (root: strin
   await mkdir(cache, { recursive: true });
   const part = `${root}.part`;
   await rm(part, { recursive: true, force: true });
-  await run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, 'bookworm', part, ...(await mirror())], {
-    timeout: 600_000,
-    maxBuffer: 16 << 20,
-  });
+  await run(
+    'debootstrap',
+    ['--variant=minbase', `--include=${packages.join(',')}`, 'bookworm', part, ...(await mirror())],
+    {
+      timeout: 600_000,
+      maxBuffer: 16 << 20,
+    },
+  );
   await change(part);
   await rename(part, root);
   return root;

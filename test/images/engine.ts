@@ -25,7 +25,16 @@ export async function openEngine(): Promise<Engine> {
   const host = `unix://${directory}/docker.sock`;
   const daemon = spawn(
     'dockerd',
-    ['--host', host, '--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '--pidfile', `${directory}/pid`],
+    [
+      '--host',
+      host,
+      '--data-root',
+      `${directory}/data`,
+      '--exec-root',
+      `${directory}/exec`,
+      '--pidfile',
+      `${directory}/pid`,
+    ],
     { stdio: 'ignore' },
   );
   const failed = new Promise<never>((_, reject) => {

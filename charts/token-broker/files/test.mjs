@@ -8,8 +8,16 @@ const deadline = Date.now() + 60_000;
 const assertion = await readFile('/var/run/secrets/foreign/assertion', 'utf8');
 
 async function ask(form) {
-  const body = new URLSearchParams({ grant_type: 'client_credentials', scope: 'https://graph.microsoft.com/.default', ...form });
-  const response = await fetch(`${TARGET_URL}/oauth2/token`, { method: 'POST', body, signal: AbortSignal.timeout(5_000) });
+  const body = new URLSearchParams({
+    grant_type: 'client_credentials',
+    scope: 'https://graph.microsoft.com/.default',
+    ...form,
+  });
+  const response = await fetch(`${TARGET_URL}/oauth2/token`, {
+    method: 'POST',
+    body,
+    signal: AbortSignal.timeout(5_000),
+  });
   return `${response.status} ${(await response.json()).error}`;
 }
 

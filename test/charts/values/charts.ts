@@ -158,7 +158,12 @@ const dev = section({
     browserOrigin: origin,
     frontendOrigin: origin,
     federatedIssuers: list(
-      z.strictObject({ issuer: url, jwksUri: url.optional(), caFile: text.optional(), bearerTokenFile: text.optional() }),
+      z.strictObject({
+        issuer: url,
+        jwksUri: url.optional(),
+        caFile: text.optional(),
+        bearerTokenFile: text.optional(),
+      }),
     ),
     tls: section({ existingSecret: secretName }),
     env: words,

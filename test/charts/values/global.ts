@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { anything, dnsName, guid, list, optional, section, secretKey, tag, text, url, words } from './words.ts';
+import { anything, dnsName, guid, list, optional, secretKey, section, tag, text, url, words } from './words.ts';
 
 /** The clouds of Microsoft; development has an emulator anywhere. */
-const authorityHost = z.string().regex(
-  /^https:\/\/(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|(localhost|127\.0\.0\.1|[a-z0-9-]*entra-emulator)(\.[a-z0-9.-]+)?(:[0-9]+)?)$/,
-);
+const authorityHost = z
+  .string()
+  .regex(
+    /^https:\/\/(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|(localhost|127\.0\.0\.1|[a-z0-9-]*entra-emulator)(\.[a-z0-9.-]+)?(:[0-9]+)?)$/,
+  );
 
 /** https, but for one machine's own browser: other browsers refuse the cookies. */
 const publicBaseUrl = z

@@ -1,6 +1,19 @@
 import { z } from 'zod';
 import { globalValues } from './global.ts';
-import { anything, dnsName, guid, image, list, optional, resources, section, secretKey, text, whole, words } from './words.ts';
+import {
+  anything,
+  dnsName,
+  guid,
+  image,
+  list,
+  optional,
+  resources,
+  secretKey,
+  section,
+  text,
+  whole,
+  words,
+} from './words.ts';
 
 const replicas = whole(1, 1_000);
 

@@ -27,7 +27,10 @@ export const secretFile = z.strictObject({ name: dnsName, key: secretKey });
 export const configMapFile = section({ name: optional(dnsName), key: secretKey });
 
 /** `latest` moves under a running release: a rollback could not bring it back. */
-export const tag = z.string().regex(/^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$/).meta({ not: { const: "latest" } });
+export const tag = z
+  .string()
+  .regex(/^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$/)
+  .meta({ not: { const: 'latest' } });
 export const image = section({
   registry: text,
   repository: z.string().regex(/^[a-z0-9][-a-z0-9.]*(:[0-9]+)?([-a-z0-9._/]*[a-z0-9])?$/),
