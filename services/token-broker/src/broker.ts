@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { z } from 'zod';
@@ -5,7 +6,7 @@ import { unverifiedClaims } from './callers.ts';
 import type { Client } from './clients.ts';
 import type { Acquired, Entra } from './entra.ts';
 import { faultOf, type Refusal } from './entra-answer.ts';
-import { codeLedgerMs } from './lifetimes.ts';
+import { codeLedgerMs, signInMarkMs } from './lifetimes.ts';
 import type { Limit } from './limits.ts';
 import { type Names, shortName } from './names.ts';
 import type { Session, Sessions } from './sessions.ts';
@@ -69,6 +70,10 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     if (signIn.kind === 'refused') throw faultOf(signIn.refusal);
     if (signIn.sid === undefined) logger.warn({ event: 'flow.sid_missing', client: client.name });
     const { token, session } = await sessions.start(client.name, signIn);
+    // They may just have given what a call on behalf of them was refused for. Unmarked, that refusal stands for 30 s.
+    await store
+      .set(names.signedIn(session.account.homeAccountId), Buffer.from(randomUUID()), signInMarkMs)
+      .catch(() => undefined);
     audit('session_started', client.name, session.accountKey, { trace_id: traceId });
     return { token, idToken: signIn.idToken, expiresInSeconds: sessions.endOf(session) - session.createdAtSeconds };
   }
@@ -126,6 +131,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
       tenantId: claims.tid,
       scope,
       claims: wanted.claims,
+      signIn: async () => (await store.get(names.signedIn(homeAccountId)))?.toString(),
       acquire: async () => {
         await refuseEnded(homeAccountId);
         return await entra.onBehalfOf(client, asked);

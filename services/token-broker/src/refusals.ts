@@ -3,7 +3,7 @@ import { backOffSeconds, type EntraClass, type Refusal } from './entra-answer.ts
 import { refusalSeconds } from './lifetimes.ts';
 import type { Names } from './names.ts';
 import type { Sealing } from './sealing.ts';
-import { type Store, signInOf } from './store.ts';
+import type { Store } from './store.ts';
 
 /** What Entra refused, and until when nobody needs to ask again. */
 export type Remembered = { refusal: Refusal; untilMs: number };
@@ -42,15 +42,15 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
 
   return {
     /** An answer that still stands. A new sign-in voids what was refused before it. */
-    async recall(about: About, version: string | undefined): Promise<Remembered | undefined> {
+    async recall(about: About, signIn: string | undefined): Promise<Remembered | undefined> {
       const keys = keysOf(about);
       const [pause, answer] = await Promise.all([read(keys.pause), read(keys.answer)]);
       if (pause && pause.untilMs > nowMs()) return pause;
-      if (answer && answer.untilMs > nowMs() && answer.signIn === signInOf(version)) return answer;
+      if (answer && answer.untilMs > nowMs() && answer.signIn === signIn) return answer;
       return undefined;
     },
     /** Keeps a refusal as long as its class says. */
-    async remember(about: About, refusal: Refusal, version: string | undefined): Promise<Remembered> {
+    async remember(about: About, refusal: Refusal, signIn: string | undefined): Promise<Remembered> {
       const keys = keysOf(about);
       const pausing = pauses.has(refusal.class);
       const seconds = pausing ? undefined : answers[refusal.class];
@@ -58,7 +58,7 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
       const key = pausing ? keys.pause : keys.answer;
       const times = pausing ? ((await read(key))?.times ?? 0) + 1 : 1;
       const lastsMs = (seconds ?? backOffSeconds(refusal, times)) * 1_000;
-      const record = { refusal, untilMs: nowMs() + lastsMs, times, signIn: signInOf(version) };
+      const record = { refusal, untilMs: nowMs() + lastsMs, times, signIn };
       // Kept for twice as long, so that the next refusal in a row is known as such.
       await store.set(key, sealing.seal(JSON.stringify(record), key), lastsMs * (pausing ? 2 : 1));
       return record;

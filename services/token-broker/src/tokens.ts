@@ -15,7 +15,7 @@ import { refreshAtSeconds } from './refresh-point.ts';
 import type { Refusals, Remembered } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
 import { measure } from './signals.ts';
-import type { Store } from './store.ts';
+import { type Store, signInOf } from './store.ts';
 
 const recordSchema = z.object({
   accessToken: z.string(),
@@ -41,6 +41,8 @@ export type TokenRequest = {
   /** Sorted, each once, in one string: a token never serves a wider or narrower request. */
   scope: string;
   claims: string | undefined;
+  /** The person's latest sign-in, where the partition does not tell: it voids what was refused before. */
+  signIn?(): Promise<string | undefined>;
   /** Asks Entra; `msal` is the partition's cache, undefined where it has none. */
   acquire(msal: string | undefined): Promise<Acquired | Refused>;
   /** Runs before the token is written, e.g. to index the partition. */
@@ -167,7 +169,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       const answer = await request.acquire(seen.msal);
       if (answer.kind === 'refused') {
         logRefusal(request, answer.refusal);
-        const remembered = await refusals.remember(aboutOf(request, lease.field), answer.refusal, seen.version);
+        const remembered = await refusals.remember(aboutOf(request, lease.field), answer.refusal, seen.signIn);
         await request.onRefused?.(answer.refusal);
         throw faultOfRemembered(remembered, request);
       }
@@ -194,13 +196,14 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       return { token: { record, level: 'l2' } as Token };
     }
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
-    const refused = await refusals.recall(aboutOf(request, field), version);
+    const signIn = request.signIn ? await request.signIn() : signInOf(version);
+    const refused = await refusals.recall(aboutOf(request, field), signIn);
     if (refused) throw faultOfRemembered(refused, request);
     const msal = sealed && openField(key, 'msal', sealed)?.toString();
     if (kind === 'account' && msal === undefined) {
       throw new Fault('login_required', 'The person has to sign in again.');
     }
-    return { version, msal };
+    return { version, msal, signIn };
   }
 
   async function keep(

@@ -59,3 +59,11 @@ export function knownScopes(apis: Apis, asked: string): string[] | undefined {
     .map((name) => (known.has(name) ? name : configured.find((candidate) => candidate.endsWith(`/${name}`))));
   return full.every((name) => name !== undefined) ? full : undefined;
 }
+
+/** An API names itself by its client id, we name it by the resource of its scopes: `<guid>/.default` is that resource's. */
+export function inOurWords(asked: string, [scope = '']: string[]): string {
+  return asked.replace(
+    /(?<!\S)[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\/\.default(?!\S)/gi,
+    () => `${resourceOf(scope)}/.default`,
+  );
+}

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type Apis, knownScopes } from './apis.ts';
+import { type Apis, inOurWords, knownScopes } from './apis.ts';
 import type { Acquired, Broker, Demand } from './broker.ts';
 import { bearerDemand } from './challenge.ts';
 import { claimsFor, type Session } from './session.ts';
@@ -32,7 +32,7 @@ export async function callApi({ broker, apis }: { broker: Broker; apis: Apis }, 
     const acquired = await acquire(claims);
     if (acquired.kind !== 'token') return acquired;
     const answer = await call.send(acquired.accessToken);
-    const demand = demandOf(apis, answer);
+    const demand = demandOf(apis, call.scopes, answer);
     if (!demand) return { kind: 'answer', answer };
     answer.resume();
     const hopeless = demand.claims === undefined || demand.claims === claims || attempt === 2 || !call.repeatable;
@@ -41,11 +41,11 @@ export async function callApi({ broker, apis }: { broker: Broker; apis: Apis }, 
   }
 }
 
-function demandOf(apis: Apis, { statusCode, headers }: IncomingMessage): Demand | undefined {
+function demandOf(apis: Apis, own: string[], { statusCode, headers }: IncomingMessage): Demand | undefined {
   if (statusCode !== 401 && statusCode !== 403) return undefined;
   const asked = bearerDemand(headers['www-authenticate']);
   if (asked?.claims) return { kind: 'claims', claims: asked.claims };
   // A scope that is not configured is not the person's to consent to: the answer is shown as it is.
-  const scopes = asked?.scope === undefined ? undefined : knownScopes(apis, asked.scope);
+  const scopes = asked?.scope === undefined ? undefined : knownScopes(apis, inOurWords(asked.scope, own));
   return scopes && scopes.length > 0 ? { kind: 'consent', scopes } : undefined;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '@onbehalf/chassis/config';
-import { apisSchema, knownScopes, scopesFor } from './apis.ts';
+import { apisSchema, inOurWords, knownScopes, scopesFor } from './apis.ts';
 import { readConfig } from './config.ts';
 
 const good = {
@@ -88,6 +88,13 @@ describe('APIs', () => {
     ]) {
       assert.equal(scopesFor(api, String(method), String(path)), undefined, `${method} ${path}`);
     }
+  });
+
+  it('takes the client id of an API in its challenge for the API itself', () => {
+    const id = 'A9100000-7e57-4000-8000-000000000021';
+    assert.equal(inOurWords(`Read ${id}/.default`, ['api://orders/Read']), 'Read api://orders/.default');
+    for (const other of [`api://${id}/.default`, `${id}/Read`, `x${id}/.default`, `${id}/.defaults`])
+      assert.equal(inOurWords(other, ['api://orders/Read']), other);
   });
 
   it('knows configured scopes by full and short name, and .default of their resources', () => {
