@@ -11,8 +11,8 @@ import { copyCharts, objectsOf, ofKind, render, scenarios } from './render.ts';
 const services = { 'web-frontend': webFrontend, 'token-broker': tokenBroker, 'downstream-api': downstreamApi };
 const all = (await scenarios()).filter(({ chart }) => chart !== 'dev');
 
-/** A pod listens on every address, which is what an unset key means. */
-const neverRendered = ['BIND_ADDRESS'];
+/** A pod listens on every address, which is what an unset key means; the trace viewer is for development. */
+const neverRendered = ['BIND_ADDRESS', 'TRACE_VIEWER_URL'];
 
 /** Node's and OpenTelemetry's own words, what they stand on, and the switch that loads telemetry before any config. */
 const foreign = /^(NODE_|OTEL_|K8S_|METRICS_ENABLED$|EXTRA_ENV$)/;

@@ -1,0 +1,21 @@
+{{/* What Entra must trust, and what to be warned of: the umbrella says it too. */}}
+{{- define "token-broker.trust" -}}
+{{- if include "token-broker.federated" . }}
+Each app registration the broker stands for needs a federated credential with exactly
+  subject    system:serviceaccount:{{ .Release.Namespace }}:{{ include "common.serviceAccountName" . }}
+  issuer     {{ .Values.callers.issuer }}
+  audience   api://AzureADTokenExchange
+{{- else }}
+No client of the broker is federated: nothing in Entra needs to trust this cluster.
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.warnings" -}}
+{{- range $name, $client := .Values.clients }}
+{{- range $client.credentials }}
+{{- if eq .type "secret" }}
+WARNING: client {{ $name }} uses a client secret. It expires and can be copied; prefer federated.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
