@@ -18,6 +18,7 @@ describe('names', () => {
       names.sid('web', 'canary'),
       names.user('canary.tenant'),
       names.ended('canary.tenant'),
+      names.signedIn('canary.tenant'),
       names.code('web', 'canary'),
       names.oboParty('web', 'canary', 'canary'),
     ];

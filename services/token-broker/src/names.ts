@@ -25,7 +25,7 @@ export function createNames(index: KeyObject, prefix: string) {
     /** When a person's last session ended. */
     ended: (homeAccountId: string) => `${prefix}ended:{${id('user', homeAccountId)}}`,
     /** A person's latest sign-in, for as long as refusals are remembered. */
-    signedIn: (homeAccountId: string) => `${prefix}signed-in:{${id('user', homeAccountId)}}`,
+    signedIn: (homeAccountId: string) => `${prefix}signin:{${id('user', homeAccountId)}}`,
     /** A spent authorization code. */
     code: (client: string, code: string) => `${prefix}code:{${id('code', client, sha256(code))}}`,
     lease: (partition: string, field: string) => `${prefix}lease:${tagOf(partition)}:${field}`,
