@@ -23,7 +23,7 @@ describe('names', () => {
       names.oboParty('web', 'canary', 'canary'),
     ];
     for (const name of all) assert.doesNotMatch(name, /canary|web|tenant/);
-    assert.equal(new Set(all.map(tagOf)).size, all.length - 1, 'only user and ended share their tag');
+    assert.equal(new Set(all.map(tagOf)).size, all.length - 2, 'only user, ended and signin share their tag');
   });
 
   it('are the same for the same, and only for the same', () => {
