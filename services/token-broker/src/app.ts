@@ -27,8 +27,10 @@ type Deps = {
  */
 export function createHandler({ issuer, endpoints, callers, perCaller, logger }: Deps): RequestListener {
   const routes = Router({ strict: true, caseSensitive: true });
-  routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(metadata(issuer)));
-  routes.get('/openapi.json', (_req, res) => void res.json(openapi(issuer)));
+  // Anybody may ask for these: they are made once.
+  const documents = { metadata: metadata(issuer), openapi: openapi(issuer) };
+  routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(documents.metadata));
+  routes.get('/openapi.json', (_req, res) => void res.json(documents.openapi));
   routes.all(['/.well-known/oauth-authorization-server', '/openapi.json'], onlyMethods('GET', 'HEAD'));
   routes.all(Object.keys(endpoints), onlyMethods('POST'));
   const app = createApp({ logger, routes });

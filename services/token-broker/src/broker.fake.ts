@@ -146,7 +146,9 @@ export async function openBroker(environment: Record<string, string> = {}) {
       issuer.user({ aud: clients.byName.get('api')?.clientId, ...claims }, forgery),
     /** Signs in; gives the session token. */
     async signIn(person: string = randomUUID(), as = 'web'): Promise<string> {
-      const { status, body } = await broker.post('/oauth2/token', as, broker.codeGrant(person));
+      const code = randomUUID();
+      entra.codes.set(code, person);
+      const { status, body } = await broker.post('/oauth2/token', as, broker.codeGrant(code));
       if (status !== 200) throw new Error(`the sign-in failed: ${status} ${body.error}`);
       return String(body.access_token);
     },
