@@ -15,6 +15,7 @@ let vault: Vault;
 before(async () => {
   fleet = await openFleet({
     name: 'broker-accounts',
+    signing: 'each',
     people,
     scopes: [...scopes, otherScope],
     seed: (usual) => ({
@@ -43,6 +44,8 @@ type Person = { upn: string; session: string; oid: string; key: string };
 
 async function signIn(upn: string): Promise<Person> {
   const session = await fleet.signIn(upn);
+  // One after the other, so that every broker is warm before all ask at once.
+  for (const broker of [1, 2]) await token(broker, session, apiScope);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(await token(0, session, apiScope));
   return { upn, session, oid, key: vault.names.account('web', `${oid}.${tid}`) };
 }

@@ -155,6 +155,31 @@ describe('what Entra refuses one person, three brokers', () => {
     t.diagnostic(`1 call for 60 callers and 2 s of asking on; Retry-After fell to ${last}`);
   });
 
+  it('serve a token in its last minutes while no new one can be had, but not its last', async () => {
+    for (const [access, then, status] of [
+      [200, { status: 503 }, 200],
+      [200, { status: 429 }, 200],
+      [200, { aadsts: 50076 }, 400],
+      [50, { status: 503 }, 503],
+    ] as const) {
+      const user = nobody();
+      const session = await fleet.signIn(user);
+      await fleet.admin('PUT', '/lifetimes', { access });
+      const bought = await fleet.exchange(0, session, apiScope);
+      await fleet.admin('PUT', '/lifetimes', { access: 3_600 });
+      await arm(user, 'refresh_token', { then });
+      for (const broker of brokers) {
+        const answer = await fleet.exchange(broker, session, apiScope);
+        assert.equal(answer.status, status, `${access} s, ${JSON.stringify(then)}`);
+        if (status !== 200) continue;
+        assert.equal(answer.body.access_token, bought.body.access_token);
+        assert.ok(Number(answer.body.expires_in) <= access);
+      }
+      const demanding = await fleet.exchange(0, session, apiScope, { claims });
+      assert.notEqual(demanding.status, 200, 'a claims challenge asks for another token');
+    }
+  });
+
   it('wait twice as long after each failure in a row', async (t) => {
     const user = nobody();
     const session = await fleet.signIn(user);

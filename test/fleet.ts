@@ -27,6 +27,8 @@ type FleetOptions = {
   /** How many people `load00001`, `load00002` … there are. */
   people?: number;
   env?: Record<string, string>;
+  /** `each`: no two of Entra's tokens are the same. Default: `load`, which costs less. */
+  signing?: 'each' | 'load';
   /** Puts a relay before Redis, to cut and freeze it. It shares this process: not for load. */
   relayed?: boolean;
   /** In place of an own Redis: what the brokers are told of another one, e.g. a Redis Cluster. */
@@ -84,7 +86,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const cluster = opened.use(await openCluster(join(stateDir, 'accounts')));
   const emulator = await createEmulator({
     stateDir: join(stateDir, 'emulator'),
-    signing: 'load',
+    signing: options.signing ?? 'load',
     federatedIssuers: [{ issuer: cluster.issuer }],
     seed: options.seed?.(withPeople(people)) ?? withPeople(people),
   });
@@ -165,8 +167,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     },
     async startSignIn(user, tenant = emulator.ids.tenants.contoso) {
       const code_verifier = randomBytes(32).toString('base64url');
-      const code = await authorize(emulator, { user, tenant, verifier: code_verifier });
-      return { fields: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier } };
+      const nonce = randomUUID();
+      const code = await authorize(emulator, { user, tenant, nonce, verifier: code_verifier });
+      return { fields: { grant_type: 'authorization_code', code, nonce, redirect_uri: redirectUri, code_verifier } };
     },
     async signIn(user, broker = 0) {
       const { fields } = await fleet.startSignIn(user);
@@ -221,7 +224,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
 /** Walks the authorize endpoint as a browser whose person says yes to everything; gives the code. */
 async function authorize(
   emulator: Emulator,
-  { user, tenant, verifier }: { user: string; tenant: string; verifier: string },
+  { user, tenant, nonce, verifier }: { user: string; tenant: string; nonce: string; verifier: string },
 ): Promise<string> {
   const upn = user.includes('@') ? user : `${user}@contoso.test`;
   await fetch(`${emulator.admin}/interaction`, {
@@ -235,6 +238,7 @@ async function authorize(
     redirect_uri: redirectUri,
     scope: `openid profile offline_access ${apiScope}`,
     login_hint: upn,
+    nonce,
     state: randomUUID(),
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
