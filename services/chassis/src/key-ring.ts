@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from './config.ts';
 import type { Logger } from './logger.ts';
+import { noteReload } from './measures.ts';
 
 /** Keys by id, 32 bytes each; `current` is the one that seals. `index`, where present, is the HMAC key of names. */
 export type KeyRing = { current: string; keys: ReadonlyMap<string, KeyObject>; index?: KeyObject };
@@ -51,10 +52,14 @@ export async function openKeyRing(directory: string, logger: Logger): Promise<Di
       for (const id of read.keys.keys()) looks.set(id, (looks.get(id) ?? 0) + 1);
       const settled = (looks.get(read.current) ?? 0) >= looksBeforeSealing || !read.keys.has(ring.current);
       const next = settled ? read : { ...read, current: ring.current };
-      if (!sameRing(ring, next)) logger.info({ event: 'keys.reloaded', current: next.current, keys: next.keys.size });
+      if (!sameRing(ring, next)) {
+        noteReload('keys', true);
+        logger.info({ event: 'keys.reloaded', current: next.current, keys: next.keys.size });
+      }
       ring = next;
       broken = false;
     } catch (error) {
+      noteReload('keys', false);
       if (!broken)
         logger.error({ event: 'keys.reload_failed', error }, 'the key ring is broken: keeping the last good one');
       broken = true;

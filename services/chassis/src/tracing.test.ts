@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import type { IncomingHttpHeaders, RequestListener } from 'node:http';
+import { describe, it } from 'node:test';
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { Router } from 'express';
+import { pino } from 'pino';
+import { toOurs, watchUndici } from './client-span.ts';
+import { newTraceId } from './correlation.ts';
+import { Fault } from './fault.ts';
+import { createApp } from './http.ts';
+import { createLogger } from './logger.ts';
+import { serve } from './serve.ts';
+import { linkRequest, nameRoute, observed } from './server-span.ts';
+import { keepSpans } from './spans.fake.ts';
+import { activeSpan, inOwnTrace, inSpan } from './tracing.ts';
+
+const spans = keepSpans();
+watchUndici();
+
+const [traceId, spanId] = ['a'.repeat(32), 'b'.repeat(16)];
+const traceparent = `00-${traceId}-${spanId}-01`;
+const listen = { port: 0, host: '127.0.0.1', drainMs: 100 };
+
+/** Serves one request of a listener and gives the spans it left. */
+async function served(listener: RequestListener, path = '/', headers: Record<string, string> = { traceparent }) {
+  await using server = await serve(observed(listener), listen);
+  const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { headers });
+  const body = await response.text();
+  await new Promise(setImmediate);
+  return { body, spans: spans.take() };
+}
+
+const silent = pino({ level: 'silent' });
+
+describe('a server span', () => {
+  it('is the child of the caller’s span and bears method, route and status', async () => {
+    const routes = Router();
+    routes.get('/items/:id', (_req, res) => void res.json({ traceId: newTraceId() }));
+    const { spans: seen, body } = await served(createApp({ logger: silent, routes }), '/items/secret?code=secret');
+    const [span] = seen.filter(({ kind }) => kind === SpanKind.SERVER);
+    assert.equal(span?.name, 'GET /items/:id');
+    assert.equal(span?.spanContext().traceId, traceId);
+    assert.equal(span?.parentSpanContext?.spanId, spanId);
+    assert.deepEqual(span?.attributes, {
+      'http.request.method': 'GET',
+      'http.response.status_code': 200,
+      'http.route': '/items/:id',
+    });
+    assert.equal(JSON.parse(body).traceId, traceId);
+  });
+
+  it('is named by nameRoute where Express does not serve', async () => {
+    const { spans: seen } = await served((_req, res) => {
+      nameRoute('/oauth2/token');
+      res.end();
+    });
+    assert.equal(seen[0]?.name, 'GET /oauth2/token');
+  });
+
+  it('fails with the code of the Fault that ended the request', async () => {
+    const routes = Router();
+    routes.get('/busy', () => {
+      throw new Fault('unavailable', 'Later.');
+    });
+    const { spans: seen } = await served(createApp({ logger: silent, routes }), '/busy');
+    assert.equal(seen[0]?.attributes['error.type'], 'unavailable');
+    assert.deepEqual(seen[0]?.status, { code: SpanStatusCode.ERROR, message: 'unavailable' });
+  });
+
+  it('does not fail with an answer that tells the caller what to do', async () => {
+    const routes = Router();
+    routes.get('/consent', () => {
+      throw new Fault('consent_required', 'Ask.');
+    });
+    const { spans: seen } = await served(createApp({ logger: silent, routes }), '/consent');
+    assert.equal(seen[0]?.attributes['error.type'], 'consent_required');
+    assert.equal(seen[0]?.status.code, SpanStatusCode.UNSET);
+  });
+
+  it('begins a trace of its own for a broken traceparent, and links to an earlier one', async () => {
+    const earlier = { traceId: 'c'.repeat(32), spanId: 'd'.repeat(16), traceFlags: 1 };
+    const listener: RequestListener = (_req, res) => {
+      linkRequest(earlier);
+      res.end();
+    };
+    const { spans: seen } = await served(listener, '/', { traceparent: `00-${'0'.repeat(32)}-${spanId}-01` });
+    assert.equal(seen[0]?.parentSpanContext, undefined);
+    assert.deepEqual(
+      seen[0]?.links.map((link) => link.context),
+      [earlier],
+    );
+  });
+});
+
+describe('a client span', () => {
+  /** What a server of another party hears when it is called while a request is served. */
+  async function heardFrom(call: (url: string) => Promise<unknown>, status = 200) {
+    let heard: IncomingHttpHeaders = {};
+    const other: RequestListener = (req, res) => {
+      heard = req.headers;
+      res.writeHead(status).end();
+    };
+    await using server = await serve(other, listen);
+    await inOwnTrace('work', () => call(`http://127.0.0.1:${server.port}/path?code=secret`));
+    await new Promise(setImmediate);
+    return { heard, client: spans.take().find(({ kind }) => kind === SpanKind.CLIENT) };
+  }
+
+  it('sends the trace context to a service of ours', async () => {
+    const { heard, client } = await heardFrom((url) => toOurs('unused', (headers) => fetch(url, { headers })));
+    const { traceId: trace, spanId: span } = client?.spanContext() ?? {};
+    assert.equal(heard.traceparent, `00-${trace}-${span}-01`);
+  });
+
+  it('sends nothing to anybody else', async () => {
+    const { heard, client } = await heardFrom((url) => fetch(url));
+    assert.deepEqual([heard.traceparent, heard.tracestate, heard.baggage], [undefined, undefined, undefined]);
+    assert.deepEqual(Object.keys(client?.attributes ?? {}).sort(), [
+      'http.request.method',
+      'http.response.status_code',
+      'server.address',
+      'server.port',
+    ]);
+  });
+
+  it('fails with a 5xx, not with a 4xx', async () => {
+    assert.equal((await heardFrom((url) => fetch(url), 503)).client?.status.code, SpanStatusCode.ERROR);
+    assert.equal((await heardFrom((url) => fetch(url), 401)).client?.status.code, SpanStatusCode.UNSET);
+  });
+
+  it('is not made outside a trace, yet our services hear which one it is', async () => {
+    let heard: string | undefined;
+    await using server = await serve((req, res) => {
+      heard = String(req.headers.traceparent);
+      res.end();
+    }, listen);
+    await toOurs(traceId, (headers) => fetch(`http://127.0.0.1:${server.port}`, { headers }));
+    assert.match(heard ?? '', new RegExp(`^00-${traceId}-[0-9a-f]{16}-00$`));
+    assert.deepEqual(spans.take(), []);
+  });
+});
+
+describe('work', () => {
+  it('is a child span with the kind of its error, never its words', async () => {
+    const work = () => inSpan('inner', () => Promise.reject(new TypeError('eyJ secret')));
+    await assert.rejects(inOwnTrace('outer', work), TypeError);
+    const [inner, outer] = spans.take();
+    assert.equal(inner?.parentSpanContext?.spanId, outer?.spanContext().spanId);
+    assert.equal(inner?.attributes['error.type'], 'TypeError');
+    assert.deepEqual(inner?.events, []);
+  });
+
+  it('in its own trace links to what caused it', async () => {
+    const cause = await inOwnTrace('cause', async () => {
+      await inOwnTrace('effect', async () => {});
+      return activeSpan();
+    });
+    const effect = spans.take().find(({ name }) => name === 'effect');
+    assert.equal(effect?.links[0]?.context.spanId, cause?.spanId);
+  });
+
+  it('gives its log lines the ids of trace and span', async () => {
+    const lines: string[] = [];
+    const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => void lines.push(line) });
+    const active = await inOwnTrace('logging', async () => {
+      logger.info('inside');
+      return activeSpan();
+    });
+    logger.info('outside');
+    const [inside, outside] = lines.map((line) => JSON.parse(line));
+    assert.deepEqual([inside.trace_id, inside.span_id], [active?.traceId, active?.spanId]);
+    assert.equal('trace_id' in outside, false);
+  });
+});
