@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { accept, answerOn, pick, session } from './steps.ts';
 import type { Progress, World } from './world.ts';
 
@@ -65,5 +66,26 @@ export async function checkJourney(world: World, progress: Progress): Promise<vo
     assert.equal(replayed.status, 401, 'the old cookie still works');
     return ['for this browser, and for one that kept the cookie', undefined];
   });
+  const { viewer } = world;
+  if (viewer) {
+    await step('trace', async () => {
+      const { services, spans } = await drawnFlow(viewer);
+      return [`the sign-in is one trace of ${spans} spans over ${services.join(', ')}`, undefined];
+    });
+  }
   console.log(`signed in, called downstream-api on behalf of ${user}, signed out`);
+}
+
+type Flow = { action: string; services: string[]; spans: number };
+
+/** The first sign-in that the trace viewer shows, whole: spans arrive service by service. */
+async function drawnFlow(viewer: string): Promise<Flow> {
+  const endMs = performance.now() + 5_000;
+  for (;;) {
+    const flows = (await (await fetch(`${viewer}/api/flows`, { signal: AbortSignal.timeout(2_000) })).json()) as Flow[];
+    const flow = flows.findLast(({ action, services }) => action === 'sign in' && services.length > 1);
+    if (flow) return flow;
+    assert.ok(performance.now() < endMs, 'the trace viewer shows no sign-in');
+    await delay(50);
+  }
 }

@@ -93,7 +93,10 @@ async function main(): Promise<void> {
   });
   console.log(`started in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
   if (values.check) {
-    await Promise.race([checkJourney(world, progress), aborted(ending.signal)]);
+    const stopped = aborted(ending.signal).then(() => {
+      throw new Error(death ?? 'Stopped before the journey was over.');
+    });
+    await Promise.race([checkJourney(world, progress), stopped]);
   } else {
     introduce(world);
     await aborted(ending.signal);
