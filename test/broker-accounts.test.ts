@@ -176,4 +176,8 @@ describe('the accounts of three brokers', () => {
       assert.equal(single.status === 200, home === contoso, "a single-tenant client takes no other tenant's people");
     }
   });
+
+  it('leave no key without a TTL', async () => {
+    for (const key of await vault.keys()) assert.notEqual(await vault.ttl(key), -1, key);
+  });
 });

@@ -402,6 +402,10 @@ describe('the keys of three brokers', () => {
     }
     t.diagnostic(`asked again after ${((askedAtMs - brokenAtMs) / 1_000).toFixed(1)} s`);
   });
+
+  it('leave no key without a TTL', async () => {
+    for (const key of await vault.keys()) assert.notEqual(await vault.ttl(key), -1, key);
+  });
 });
 
 /** Asks all the time for what these people have, and lets others sign in; `wrong` is every answer that was not right. */

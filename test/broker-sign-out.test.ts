@@ -226,7 +226,7 @@ describe('sign-out over three brokers', () => {
       /eyJ[\w-]{8,}\.|10ad0000-7e57/.test(text) || telling.some((one) => text.includes(one));
     const keys = await vault.keys();
     for (const key of keys) {
-      assert.ok((await vault.ttl(key)) > 0, `${key} is immortal`);
+      assert.notEqual(await vault.ttl(key), -1, `${key} is immortal`);
       assert.ok(!readable(key), 'a key tells who it is about');
       const type = await vault.type(key);
       const dump = {

@@ -340,4 +340,8 @@ describe('what Entra refuses one person, three brokers', () => {
     assert.ok(answers.every((answer) => answer.status === 429 && retryAfterOf(answer) > 20));
     assert.equal(await fleet.calls('client_credentials'), 1);
   });
+
+  it('leave no key without a TTL', async () => {
+    for (const key of await vault.keys()) assert.notEqual(await vault.ttl(key), -1, key);
+  });
 });

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { jwtVerify } from 'jose';
+import { makeCertificate } from './certificate.fake.ts';
+import { createCredential } from './credentials.ts';
+
+const endpoint = 'https://login.test/tenant/oauth2/v2.0/token';
+
+describe('a credential', () => {
+  let directory = '';
+  let writes = 0;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'credentials-'));
+  });
+  after(() => rm(directory, { recursive: true }));
+  const file = () => join(directory, `file-${writes}`);
+  const write = async (path: string, content: string) => {
+    await writeFile(path, content);
+    // A kubelet's swap always changes the time.
+    await utimes(path, new Date(), new Date(1_700_000_000_000 + ++writes * 1_000));
+  };
+  const clock = { ms: 1_800_000_000_000 };
+  const nowMs = () => clock.ms;
+  const assertionOf = async (source: ReturnType<typeof createCredential>, client = 'client', at = endpoint) => {
+    const proof = await source.proof(client, at);
+    assert.ok('clientAssertion' in proof);
+    return proof.clientAssertion;
+  };
+
+  it('of a certificate is signed as Entra wants it', async () => {
+    const path = file();
+    const pem = makeCertificate();
+    await write(path, pem);
+    const jwt = await assertionOf(createCredential({ type: 'certificate', file: path }, undefined, nowMs));
+    const certificate = new X509Certificate(pem);
+    const { payload, protectedHeader } = await jwtVerify(jwt, certificate.publicKey, {
+      currentDate: new Date(nowMs()),
+    });
+    const thumbprint = createHash('sha256').update(certificate.raw).digest('base64url');
+    assert.deepEqual(protectedHeader, { alg: 'PS256', typ: 'JWT', 'x5t#S256': thumbprint });
+    const { jti, iat, nbf, exp, ...rest } = payload;
+    assert.deepEqual(rest, { iss: 'client', sub: 'client', aud: endpoint });
+    assert.deepEqual([iat, nbf, exp], [1_800_000_000, 1_800_000_000, 1_800_000_600]);
+    assert.ok(jti);
+  });
+
+  it('of a certificate is signed once in 8 minutes, and again when the file changes or Entra refused it', async () => {
+    const path = file();
+    await write(path, makeCertificate());
+    const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
+    const first = await assertionOf(source);
+    clock.ms += 479_000;
+    assert.equal(await assertionOf(source), first);
+    assert.notEqual(await assertionOf(source, 'other'), first);
+    clock.ms += 1_000;
+    const second = await assertionOf(source);
+    assert.notEqual(second, first);
+    await write(path, makeCertificate());
+    clock.ms += 1_001;
+    const third = await assertionOf(source);
+    assert.notEqual(third, second);
+    source.renew();
+    assert.notEqual(await assertionOf(source), third);
+  });
+
+  it('keeps not more assertions than tenants of late, however many are asked for', async () => {
+    const path = file();
+    await write(path, makeCertificate());
+    const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
+    const first = await assertionOf(source, 'client', 'https://login.test/0');
+    for (let i = 1; i <= 40; i += 1) await assertionOf(source, 'client', `https://login.test/${i}`);
+    assert.notEqual(await assertionOf(source, 'client', 'https://login.test/0'), first, 'the oldest is forgotten');
+  });
+
+  it('of a federated token is read again when it changed, at once after a refusal', async () => {
+    const path = file();
+    await write(path, 'one\n');
+    const source = createCredential({ type: 'federated' }, path, nowMs);
+    assert.equal(await assertionOf(source), 'one');
+    await write(path, 'two\n');
+    assert.equal(await assertionOf(source), 'one', 'looked at once a second');
+    source.renew();
+    assert.equal(await assertionOf(source), 'two');
+    await write(path, 'three\n');
+    clock.ms += 1_001;
+    assert.equal(await assertionOf(source), 'three');
+    await rm(path);
+    clock.ms += 1_001;
+    assert.equal(await assertionOf(source), 'three', 'away between two swaps');
+  });
+
+  it('of a secret is the content of its file', async () => {
+    const path = file();
+    await write(path, 'canary\n');
+    const source = createCredential({ type: 'secret', file: path }, undefined, nowMs);
+    assert.deepEqual(await source.proof('client', endpoint), { clientSecret: 'canary' });
+  });
+
+  it('without its file can be opened, so that the next in the list is tried, and proves nothing', async () => {
+    for (const source of [
+      createCredential({ type: 'federated' }, undefined, nowMs),
+      createCredential({ type: 'secret', file: join(directory, 'absent') }, undefined, nowMs),
+    ]) {
+      await assert.rejects(source.proof('client', endpoint));
+    }
+  });
+
+  it('of a broken certificate proves nothing and does not quote it', async () => {
+    const path = file();
+    await write(path, '-----BEGIN CERTIFICATE-----\ncanary\n');
+    const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
+    await assert.rejects(source.proof('client', endpoint), (error) => !String(error).includes('canary'));
+  });
+});
