@@ -9,7 +9,7 @@ import { serve } from './serve.ts';
 /** Serves the routes, asks once, gives the answer and what was logged and printed. */
 async function ask(routes: Router, path: string, init: RequestInit = {}, renderFault?: RenderFault) {
   const lines: string[] = [];
-  const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => lines.push(line) });
+  const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => lines.push(line) });
   const app = createApp({ logger, routes, ...(renderFault && { renderFault }) });
   await using server = await serve(app, { port: 0, host: '127.0.0.1', drainMs: 0 });
   const res = await fetch(`http://127.0.0.1:${server.port}${path}`, init);

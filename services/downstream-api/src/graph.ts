@@ -1,5 +1,7 @@
 import { claimsChallenge, insufficientClaims } from '@onbehalf/chassis/challenge';
 import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { tellOutages } from '@onbehalf/chassis/outages';
 import type { Secret } from '@onbehalf/chassis/secret';
 import { z } from 'zod';
 import { call } from './call.ts';
@@ -17,8 +19,11 @@ const profile = z.object({
 
 export type Graph = ReturnType<typeof createGraph>;
 
+type Options = { baseUrl: string; onBehalfOf: OnBehalfOf; logger: Logger };
+
 /** Microsoft Graph, asked on behalf of the person whose token came in. */
-export function createGraph({ baseUrl, onBehalfOf }: { baseUrl: string; onBehalfOf: OnBehalfOf }) {
+export function createGraph({ baseUrl, onBehalfOf, logger }: Options) {
+  const ask = tellOutages('microsoft-graph', logger, call);
   return {
     /**
      * The person's own profile. Learn: "Get a user".
@@ -27,7 +32,7 @@ export function createGraph({ baseUrl, onBehalfOf }: { baseUrl: string; onBehalf
     async me(userToken: Secret, traceId: string) {
       const token = await onBehalfOf(userToken, userRead, traceId);
       const headers = { Authorization: `Bearer ${token.reveal()}` };
-      const { status, challenge, body } = await call(`${baseUrl}/v1.0/me`, { headers }, deadlineMs);
+      const { status, challenge, body } = await ask(`${baseUrl}/v1.0/me`, { headers }, deadlineMs);
       if (status === 200) return profile.parse(body);
       const claims = claimsChallenge(challenge);
       // The person's sign-in no longer satisfies Graph: only they can mend that.

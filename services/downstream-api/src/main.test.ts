@@ -26,6 +26,7 @@ describe('the process', () => {
     const res = await fetch(`http://127.0.0.1:${port}/whoami`, { headers: { Authorization: `Bearer ${token}` } });
     assert.deepEqual([res.status, res.headers.get('retry-after')], [503, '5']);
     assert.ok(performance.now() - startedMs < 1_000);
+    assert.equal(JSON.parse(String((await lines.next()).value)).dependency, 'entra-keys');
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'exit'), [0, null]);
   });

@@ -5,11 +5,13 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { claimsChallenge } from '@onbehalf/chassis/challenge';
 import { newTraceId } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
+import { createLogger } from '@onbehalf/chassis/logger';
 import { Secret } from '@onbehalf/chassis/secret';
 import { type Serving, serve } from '@onbehalf/chassis/serve';
 import { createGraph } from './graph.ts';
 import { createOnBehalfOf } from './on-behalf-of.ts';
 
+const logger = createLogger({ level: 'silent', service: 'downstream-api' });
 const userToken = new Secret('user-token');
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
 const audience = 'a9100000-7e57-4000-8000-000000000021';
@@ -42,7 +44,11 @@ const faultOf = async (promise: Promise<unknown>): Promise<Fault> => {
 
 describe('on behalf of', () => {
   const ask = (traceId = newTraceId()) =>
-    createOnBehalfOf({ brokerUrl: url, clientAssertion: async () => 'pod-token', audience })(userToken, 'a b', traceId);
+    createOnBehalfOf({ brokerUrl: url, clientAssertion: async () => 'pod-token', audience, logger })(
+      userToken,
+      'a b',
+      traceId,
+    );
 
   it('asks the broker by the jwt-bearer grant, within the caller’s trace', async () => {
     const traceId = newTraceId();
@@ -165,7 +171,10 @@ describe('on behalf of', () => {
 
 describe('Graph', () => {
   const me = () =>
-    createGraph({ baseUrl: url, onBehalfOf: async () => new Secret('graph-token') }).me(userToken, newTraceId());
+    createGraph({ baseUrl: url, onBehalfOf: async () => new Secret('graph-token'), logger }).me(
+      userToken,
+      newTraceId(),
+    );
   const alice = { displayName: 'Alice', userPrincipalName: 'alice', mail: null };
 
   it('is asked with its own token for the person’s profile, of which three fields are passed on', async () => {

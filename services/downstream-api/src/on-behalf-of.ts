@@ -1,6 +1,8 @@
 import { insufficientClaims, insufficientScope, invalidToken } from '@onbehalf/chassis/challenge';
 import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { tellOutages } from '@onbehalf/chassis/outages';
 import { Secret } from '@onbehalf/chassis/secret';
 import { z } from 'zod';
 import { call } from './call.ts';
@@ -17,6 +19,7 @@ type Options = {
   clientAssertion: () => Promise<string>;
   /** This API's client id. */
   audience: string;
+  logger: Logger;
 };
 
 /**
@@ -26,7 +29,8 @@ type Options = {
  */
 export type OnBehalfOf = (userToken: Secret, scope: string, traceId: string) => Promise<Secret>;
 
-export function createOnBehalfOf({ brokerUrl, clientAssertion, audience }: Options): OnBehalfOf {
+export function createOnBehalfOf({ brokerUrl, clientAssertion, audience, logger }: Options): OnBehalfOf {
+  const ask = tellOutages('token-broker', logger, call);
   return async (userToken, scope, traceId) => {
     const form = new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
@@ -37,7 +41,7 @@ export function createOnBehalfOf({ brokerUrl, clientAssertion, audience }: Optio
       client_assertion: await clientAssertion(),
     });
     const answer = await toOurs(traceId, (headers) =>
-      call(`${brokerUrl}/oauth2/token`, { method: 'POST', headers, body: form }, deadlineMs),
+      ask(`${brokerUrl}/oauth2/token`, { method: 'POST', headers, body: form }, deadlineMs),
     );
     if (answer.status === 200) return new Secret(granted.parse(answer.body).access_token);
     throw refusal(refused.parse(answer.body), audience);

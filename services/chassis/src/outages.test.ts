@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { Fault } from './fault.ts';
+import { createLogger } from './logger.ts';
+import { tellOutages } from './outages.ts';
+
+it('tells once that a dependency is away and once that it is back', async () => {
+  const lines: { level: string; event: string; dependency: string }[] = [];
+  const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => lines.push(JSON.parse(line)) });
+  let answer = async (word: string) => word;
+  const ask = tellOutages('the oracle', logger, (word: string) => answer(word));
+  const failing = (fault: Fault) => {
+    answer = async () => {
+      throw fault;
+    };
+    return assert.rejects(ask(''), fault);
+  };
+
+  assert.equal(await ask('yes'), 'yes');
+  assert.deepEqual(lines, []);
+  await failing(new Fault('unavailable', 'Away.'));
+  await failing(new Fault('unavailable', 'Away.'));
+  await failing(new Fault('invalid_token', 'Bad.'));
+  answer = async (word) => word;
+  assert.deepEqual([await ask('yes'), await ask('yes')], ['yes', 'yes']);
+  assert.deepEqual(
+    lines.map(({ level, event, dependency }) => [level, event, dependency]),
+    [
+      ['warn', 'dependency.down', 'the oracle'],
+      ['info', 'dependency.up', 'the oracle'],
+    ],
+  );
+});
