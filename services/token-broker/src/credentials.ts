@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { SignJWT } from 'jose';
+import { LRUCache } from 'lru-cache';
 import type { Credential } from './clients.ts';
 import { certificateAssertionSeconds, certificateReuseMs, credentialProbeSeconds } from './lifetimes.ts';
 import { sha256 } from './names.ts';
@@ -16,6 +17,12 @@ export type CredentialSource = {
   renew(): void;
 };
 
+const assertionsKept = 32;
+
+async function noFile(): Promise<never> {
+  throw new Error('a federated credential needs a token file: AZURE_FEDERATED_TOKEN_FILE, or its own');
+}
+
 /** Opens one configured credential. `federatedFile` is AZURE_FEDERATED_TOKEN_FILE, the default of `federated`. */
 export function createCredential(
   credential: Credential,
@@ -23,9 +30,10 @@ export function createCredential(
   nowMs: () => number = Date.now,
 ): CredentialSource {
   const path = credential.file ?? federatedFile;
-  if (path === undefined) throw new Error('a federated credential needs a token file');
-  let read = createMountedFile(path, nowMs);
-  const signed = new Map<string, { pemHash: string; untilMs: number; jwt: string }>();
+  const open = () => (path === undefined ? noFile : createMountedFile(path, nowMs));
+  let read = open();
+  // One per client and tenant: with `organizations` the tenants are whoever signs in.
+  const signed = new LRUCache<string, { pemHash: string; untilMs: number; jwt: string }>({ max: assertionsKept });
 
   async function certificateAssertion(clientId: string, tokenEndpoint: string): Promise<string> {
     const pem = await read();
@@ -47,7 +55,7 @@ export function createCredential(
     },
     renew() {
       signed.clear();
-      read = createMountedFile(path, nowMs);
+      read = open();
     },
   };
 }

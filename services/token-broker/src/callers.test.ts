@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
+import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/issuer.fake';
+import { assertionType, clusterKeys, createCallers } from './callers.ts';
+import { type Clients, parseClients } from './clients.ts';
+
+const subject = 'system:serviceaccount:onbehalf:web';
+const code = (expected: string) => (error: unknown) => {
+  assert.ok(error instanceof Fault && error.code === expected, `${error}`);
+  return true;
+};
+const clientsOf = (subjects: string[]): Clients =>
+  parseClients(
+    JSON.stringify({
+      web: {
+        ...{ tenantId: randomUUID(), clientId: randomUUID(), subjects, credentials: [{ type: 'federated' }] },
+        ...{ grants: ['client_credentials'], scopes: ['x/.default'] },
+      },
+    }),
+  );
+
+describe('callers', () => {
+  let issuer: FakeIssuer;
+  before(async () => {
+    issuer = await openIssuer();
+  });
+  after(() => issuer[Symbol.asyncDispose]());
+
+  function open({
+    keys = clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
+    nowMs = Date.now,
+  } = {}) {
+    const state = { clients: clientsOf([subject]), verified: 0 };
+    const callers = createCallers({
+      issuer: issuer.origin,
+      audience: 'token-broker',
+      keys: (header, token) => {
+        state.verified += 1;
+        return keys(header, token);
+      },
+      clients: () => state.clients,
+      nowMs,
+    });
+    const authenticate = (assertion: string) => {
+      const form = new Map([
+        ['client_assertion_type', assertionType],
+        ['client_assertion', assertion],
+      ]);
+      return callers.authenticate(form, undefined);
+    };
+    return { state, authenticate };
+  }
+  const assertion = (claims: object = {}, forgery = {}) =>
+    issuer.user({ iss: issuer.origin, aud: 'token-broker', sub: subject, ...claims }, forgery);
+
+  it('are verified once while their assertion lives, and not a moment longer', async () => {
+    const clock = { ms: Date.now() };
+    const { state, authenticate } = open({ nowMs: () => clock.ms });
+    const mine = assertion({ exp: Math.floor(clock.ms / 1_000) + 600 });
+    for (let i = 0; i < 10; i += 1) assert.equal((await authenticate(mine)).name, 'web');
+    assert.equal(state.verified, 1);
+    await authenticate(assertion({ jti: 'another' }));
+    assert.equal(state.verified, 2);
+    clock.ms += 611_000;
+    await assert.rejects(authenticate(mine), code('invalid_client'));
+  });
+
+  it('are not remembered when they were refused', async () => {
+    const { state, authenticate } = open();
+    const forged = assertion({ aud: 'x' });
+    for (let i = 1; i <= 2; i += 1) {
+      await assert.rejects(authenticate(forged), code('invalid_client'));
+      assert.equal(state.verified, i);
+    }
+  });
+
+  it('lose their client as soon as the configuration says so, remembered or not', async () => {
+    const { state, authenticate } = open();
+    const mine = assertion();
+    await authenticate(mine);
+    state.clients = clientsOf(['system:serviceaccount:onbehalf:other']);
+    await assert.rejects(authenticate(mine), code('invalid_client'));
+  });
+
+  it('are not told that they are wrong while the keys cannot be fetched', async () => {
+    issuer.answer(500);
+    for (const keys of [
+      clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
+      clusterKeys({ issuer: issuer.origin }),
+      clusterKeys({ issuer: 'http://127.0.0.1:1' }),
+    ]) {
+      await assert.rejects(open({ keys }).authenticate(assertion()), (error) => {
+        assert.ok(code('unavailable')(error) && error instanceof Fault);
+        assert.equal(error.retryAfterSeconds, 2);
+        return true;
+      });
+    }
+    issuer.answer(200);
+    const { authenticate } = open();
+    assert.equal((await authenticate(assertion())).name, 'web');
+  });
+
+  it('with unknown keys cost one fetch in ten seconds, however many come', async () => {
+    const { authenticate } = open();
+    await authenticate(assertion());
+    const before = issuer.fetches.length;
+    const stranger = makeKey();
+    for (let i = 0; i < 200; i += 1) {
+      const forged = assertion({}, { header: { kid: randomUUID() }, key: stranger.privateKey });
+      await assert.rejects(authenticate(forged), code('invalid_client'));
+    }
+    assert.ok(issuer.fetches.length - before <= 1);
+  });
+
+  it('are never an outage, whatever they send', async () => {
+    const { authenticate } = open();
+    const good = assertion();
+    const [header = '', payload = '', signature = ''] = good.split('.');
+    const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const odd = [
+      ...['', '.', '..', '...', 'a.b.c', `${header}..${signature}`, `${header}.${payload}.`, `${good}.`, ` ${good}`],
+      ...[[], 1, null, 'x', {}, { alg: 1 }, { alg: 'RS256', kid: [] }, { alg: 'RS256', b64: false, crit: ['b64'] }].map(
+        (one) => `${encode(one)}.${payload}.${signature}`,
+      ),
+      ...[
+        { alg: 'RS256', crit: 'x' },
+        { alg: 'ES256', kid: issuer.active.kid },
+        { alg: 'PS256', kid: issuer.active.kid },
+      ].map((one) => `${encode(one)}.${payload}.${signature}`),
+    ];
+    for (const one of odd) await assert.rejects(authenticate(one), code('invalid_client'), one);
+    for (const claims of [
+      { exp: 1e300 },
+      { exp: -1 },
+      { nbf: 'x' },
+      { iat: 'x' },
+      { aud: 1 },
+      { aud: {} },
+      { sub: '' },
+      { sub: 1 },
+    ]) {
+      await authenticate(assertion(claims)).then(
+        () => assert.ok('exp' in claims),
+        (error) => code('invalid_client')(error),
+      );
+    }
+  });
+});
