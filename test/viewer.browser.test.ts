@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { sampleFlow } from '@onbehalf/trace-viewer/sample-flow';
 import { createViewer, type Viewer } from '@onbehalf/trace-viewer/viewer';
+import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from './chromium.ts';
 
@@ -68,6 +69,26 @@ describe('the trace viewer in Chromium', () => {
       await page.goto(`${viewer.url}/api/traces/${ids.signIn}.html`);
       await page.screenshot({ path: `${screenshots}/export-${colorScheme}.png`, fullPage: true });
       await page.context().close();
+    });
+  }
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`leaves axe nothing to say, ${colorScheme}`, async () => {
+      for (const view of ['sequence', 'waterfall']) {
+        for (const traceId of [ids.signIn, ids.throttled]) {
+          const page = await openPage(`/traces/${traceId}?view=${view}`, { colorScheme });
+          await page.locator(`.${view} .row`).nth(2).click();
+          await page.evaluate(axe.source);
+          const found = (await page.evaluate('axe.run()')) as {
+            violations: { id: string; nodes: { html: string }[] }[];
+          };
+          assert.deepEqual(
+            found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+            [],
+          );
+          await page.context().close();
+        }
+      }
     });
   }
 

@@ -166,9 +166,12 @@ function toList(values) {
 
 /** What must never be in a span is pointed at. */
 function suspicion(text) {
-  if (/eyJ[\w-]{6,}\.[\w-]+/.test(text)) return ' <span class="badge bad">⚠ looks like a token</span>';
-  if (/[^\s@]+@[^\s@]+\.[a-z]{2,}/i.test(text)) return ' <span class="badge bad">⚠ looks like an e-mail address</span>';
-  return '';
+  const what = /eyJ[\w-]{6,}\.[\w-]+/.test(text)
+    ? 'a token'
+    : /[^\s@]+@[^\s@]+\.[a-z]/i.test(text)
+      ? 'an e-mail address'
+      : '';
+  return what && ` <span class="badge bad">⚠ looks like ${what}</span>`;
 }
 
 async function load(id) {

@@ -87,9 +87,10 @@ export function toPeers(spans) {
     const address = addressOf(span);
     if (name !== undefined) return String(name);
     if (db !== undefined || oldDb !== undefined) return String(db ?? oldDb);
-    if (address.startsWith('graph.microsoft.')) return 'Microsoft Graph';
-    if (isEntraCall(span) || entra.has(address) || /^login\.(microsoftonline|partner)\./.test(address))
-      return 'Entra ID';
+    if (isEntraCall(span) || /^login\./.test(address)) return 'Entra ID';
+    // The emulator is Graph as well, for the API that calls it.
+    if (entra.has(address)) return span.service === 'downstream-api' ? 'Microsoft Graph' : 'Entra ID';
+    if (address.startsWith('graph.')) return 'Microsoft Graph';
     return address || 'elsewhere';
   };
 }
