@@ -3,7 +3,7 @@ import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { Credential } from './clients.ts';
-import { certificateAssertionSeconds, certificateReuseMs, credentialProbeSeconds } from './lifetimes.ts';
+import { certificateAssertionSeconds, certificateReuseMs } from './lifetimes.ts';
 import { sha256 } from './names.ts';
 
 /** What MSAL needs to prove a client to Entra, made at most once per change of the file or per 8 minutes. */
@@ -57,27 +57,6 @@ export function createCredential(
       signed.clear();
       read = open();
     },
-  };
-}
-
-/**
- * Credentials that Entra refused rest: each is asked about again after a while, by one caller for all, or as soon as its
- * file holds another.
- */
-export function createRefusedProofs(nowMs: () => number) {
-  const refused = new WeakMap<CredentialSource, { proof: string; untilMs: number }>();
-  const restUntilMs = () => nowMs() + credentialProbeSeconds * 1_000;
-  return {
-    rests(source: CredentialSource, proof: Proof): boolean {
-      const last = refused.get(source);
-      if (!last || last.proof !== JSON.stringify(proof)) return false;
-      if (last.untilMs > nowMs()) return true;
-      last.untilMs = restUntilMs();
-      return false;
-    },
-    remember: (source: CredentialSource, proof: Proof) =>
-      void refused.set(source, { proof: JSON.stringify(proof), untilMs: restUntilMs() }),
-    forget: (source: CredentialSource) => void refused.delete(source),
   };
 }
 

@@ -11,10 +11,11 @@ import { secondsSince } from '@onbehalf/chassis/measures';
 import { errorType, fail, inSpan } from '@onbehalf/chassis/tracing';
 import { z } from 'zod';
 import type { Client } from './clients.ts';
-import { type CredentialSource, createCredential, createRefusedProofs, type Proof } from './credentials.ts';
+import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
 import { type EntraGrant, type Refusal, tokenSchema } from './entra-answer.ts';
 import type { EntraNetwork, Wire } from './entra-network.ts';
 import { entraDeadlineMs } from './lifetimes.ts';
+import { createRefusedProofs } from './refused-proofs.ts';
 import { measure } from './signals.ts';
 
 /** A person at a client, as MSAL finds them again in its cache. */
