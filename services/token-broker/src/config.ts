@@ -9,7 +9,10 @@ export const environment = z
   .object({
     ...commonEnvironment,
     BROKER_URL: baseUrl,
-    ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
+    /** MSAL refuses any other scheme. */
+    ENTRA_AUTHORITY_HOST: origin
+      .refine((value) => value.startsWith('https:'), 'must be https')
+      .default('https://login.microsoftonline.com'),
     CLIENTS_FILE: path,
     /** The cluster's OIDC issuer, to the character. */
     CALLERS_ISSUER: z.url({ protocol: /^https?$/ }),
@@ -19,7 +22,7 @@ export const environment = z
     /** Requests per second one client may send to one pod. */
     CALLERS_RATE: z.coerce.number().min(1).max(1_000_000).default(5_000),
     SEALING_KEYS_DIR: path,
-    REDIS_URL: z.url({ protocol: /^rediss?$/ }).refine((value) => {
+    REDIS_URL: z.url({ protocol: /^rediss?$/, abort: true }).refine((value) => {
       const { username, password } = new URL(value);
       return username === '' && password === '';
     }, 'must hold no user and no password'),

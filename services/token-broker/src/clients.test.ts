@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { ConfigError } from '@onbehalf/chassis/config';
+import { parseClients } from './clients.ts';
+
+const client = {
+  tenantId: randomUUID().toUpperCase(),
+  clientId: randomUUID(),
+  subjects: ['system:serviceaccount:onbehalf:web'],
+  credentials: [{ type: 'federated' }],
+  grants: ['authorization_code'],
+  scopes: ['api://api/read'],
+  redirectUris: ['https://app.test/callback'],
+};
+const parse = (more: object, name = 'web') => parseClients(JSON.stringify({ [name]: { ...client, ...more } }));
+const fault = (text: string) => {
+  try {
+    parseClients(text);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+  return undefined;
+};
+
+describe('clients.json', () => {
+  it('is found by name and by every ServiceAccount', () => {
+    const subjects = ['system:serviceaccount:a:b', 'system:serviceaccount:a:c'];
+    const clients = parse({ subjects });
+    assert.equal(clients.byName.get('web')?.tenantId, client.tenantId.toLowerCase(), 'as Entra writes it');
+    for (const subject of subjects)
+      assert.deepEqual(
+        clients.bySubject.get(subject)?.map(({ name }) => name),
+        ['web'],
+      );
+  });
+
+  it('gives nothing that was not said: no scope, no permission', () => {
+    const { scopes: _, ...rest } = client;
+    const web = parseClients(JSON.stringify({ web: rest })).byName.get('web');
+    assert.deepEqual([web?.scopes, web?.permissions], [[], []]);
+  });
+
+  const rows: [string, object, string][] = [
+    ['a tenant by name', { tenantId: 'contoso.com' }, 'web.tenantId'],
+    ['common', { tenantId: 'common' }, 'web.tenantId'],
+    ['a client id that is none', { clientId: 'x' }, 'web.clientId'],
+    ['no subject', { subjects: [] }, 'web.subjects'],
+    ['any subject', { subjects: ['*'] }, 'web.subjects.0'],
+    ['a subject of another kind', { subjects: ['system:node:x'] }, 'web.subjects.0'],
+    ['no credential', { credentials: [] }, 'web.credentials'],
+    ['a secret in the file itself', { credentials: [{ type: 'secret', secret: 'canary' }] }, 'web.credentials.0'],
+    ['a certificate without file', { credentials: [{ type: 'certificate' }] }, 'web.credentials.0.file'],
+    ['an unknown credential', { credentials: [{ type: 'password' }] }, 'web.credentials.0'],
+    ['no grant', { grants: [] }, 'web.grants'],
+    ['an unknown grant', { grants: ['password'] }, 'web.grants.0'],
+    ['scopes that are no list', { scopes: 'api://api/read' }, 'web.scopes'],
+    ['two scopes in one', { scopes: ['a b'] }, 'web.scopes.0'],
+    ['the code grant without redirect URI', { redirectUris: [] }, 'web.redirectUris'],
+    ['a redirect URI of another scheme', { redirectUris: ['javascript:alert(1)'] }, 'web.redirectUris.0'],
+    ['an app token of any tenant', { tenantId: 'organizations', grants: ['client_credentials'] }, 'web.tenantId'],
+    ['an unknown permission', { permissions: ['root'] }, 'web.permissions.0'],
+    ['an unknown member', { secret: 'canary' }, 'web'],
+  ];
+  for (const [what, more, path] of rows) {
+    it(`is refused for ${what}`, () => {
+      const message = String(fault(JSON.stringify({ web: { ...client, ...more } })));
+      assert.match(message, new RegExp(`^  ${path.replaceAll('.', '\\.')}`, 'm'));
+      assert.doesNotMatch(message, /canary/);
+    });
+  }
+
+  it('is refused whole: no JSON, no client, a bad name; without quoting it', () => {
+    for (const text of ['{"canary": ', '[]', '{}', 'null', JSON.stringify({ 'Web App': client })]) {
+      assert.doesNotMatch(String(fault(text)), /canary/);
+      assert.ok(fault(text));
+    }
+    const both = String(fault(JSON.stringify({ a: { ...client, grants: [] }, b: { ...client, subjects: [] } })));
+    assert.match(both, /a\.grants[\s\S]*b\.subjects/);
+  });
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError } from '@onbehalf/chassis/config';
+import { environment, readConfig } from './config.ts';
+
+const env = {
+  BROKER_URL: 'https://broker.test/',
+  CLIENTS_FILE: '/etc/clients.json',
+  CALLERS_ISSUER: 'https://kubernetes.default.svc',
+  SEALING_KEYS_DIR: '/etc/keys',
+  REDIS_URL: 'rediss://redis.test:6380',
+};
+const fault = (more: Record<string, string | undefined>) => {
+  try {
+    readConfig({ ...env, ...more });
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+  return undefined;
+};
+
+describe('the configuration', () => {
+  it('needs five keys; the rest has defaults', () => {
+    const config = readConfig(env);
+    assert.equal(config.brokerUrl, 'https://broker.test');
+    assert.equal(config.entra.authorityHost, 'https://login.microsoftonline.com');
+    assert.deepEqual(
+      [config.callers.audience, config.redis.mode, config.redis.auth],
+      ['token-broker', 'standalone', 'none'],
+    );
+    assert.deepEqual(config.session, { idleSeconds: 3_600, absoluteSeconds: 43_200, perAccount: 20, rate: 50 });
+    assert.deepEqual(config.l1, { maxBytes: 67_108_864, maxUnverifiedSeconds: 60 });
+  });
+
+  it('counts an empty value as absent', () => {
+    assert.equal(readConfig({ ...env, REDIS_USERNAME: '', SESSION_RATE: ' ' }).session.rate, 50);
+    assert.match(String(fault({ CLIENTS_FILE: '' })), /CLIENTS_FILE: is required/);
+  });
+
+  it('names everything that is wrong at once, and quotes nothing', () => {
+    const canary = 'canary-7f3a';
+    const wrong = Object.fromEntries(Object.keys(environment.shape).map((key) => [key, canary]));
+    const { CLIENTS_FILE, CALLERS_AUDIENCE, SEALING_KEYS_DIR, BIND_ADDRESS, ...strict } = wrong;
+    const free = [
+      'CALLERS_CA_FILE',
+      'REDIS_USERNAME',
+      'REDIS_PASSWORD_FILE',
+      'REDIS_CA_FILE',
+      'AZURE_FEDERATED_TOKEN_FILE',
+    ];
+    const named = Object.keys(strict).filter(
+      (key) => ![...free, 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'REDIS_KEY_PREFIX'].includes(key),
+    );
+    const message = String(fault(wrong));
+    for (const key of named) assert.match(message, new RegExp(`^  ${key}: `, 'm'), key);
+    assert.doesNotMatch(message, new RegExp(canary));
+    const absent = String(fault(Object.fromEntries(Object.keys(env).map((key) => [key, undefined]))));
+    for (const key of Object.keys(env)) assert.match(absent, new RegExp(`${key}: is required`));
+  });
+
+  const rows: [Record<string, string>, string][] = [
+    [{ BROKER_URL: 'https://user:secret@broker.test' }, 'BROKER_URL'],
+    [{ BROKER_URL: 'https://broker.test/?x=1' }, 'BROKER_URL'],
+    [{ BROKER_URL: 'ftp://broker.test' }, 'BROKER_URL'],
+    [{ ENTRA_AUTHORITY_HOST: 'https://login.test/tenant' }, 'ENTRA_AUTHORITY_HOST'],
+    [{ ENTRA_AUTHORITY_HOST: 'http://login.test' }, 'ENTRA_AUTHORITY_HOST'],
+    [{ REDIS_URL: 'rediss://:secret@redis.test' }, 'REDIS_URL'],
+    [{ REDIS_URL: 'redis://user@redis.test' }, 'REDIS_URL'],
+    [{ REDIS_URL: 'https://redis.test' }, 'REDIS_URL'],
+    [{ REDIS_KEY_PREFIX: 'a{b}' }, 'REDIS_KEY_PREFIX'],
+    [{ REDIS_AUTH: 'password' }, 'REDIS_PASSWORD_FILE'],
+    [{ REDIS_AUTH: 'entra' }, 'REDIS_ENTRA_CLIENT_ID'],
+    [{ REDIS_AUTH: 'entra' }, 'REDIS_ENTRA_TENANT_ID'],
+    [{ REDIS_AUTH: 'entra' }, 'AZURE_FEDERATED_TOKEN_FILE'],
+    [{ REDIS_ENTRA_CLIENT_ID: 'x' }, 'REDIS_ENTRA_CLIENT_ID'],
+    [{ TLS_CERT_FILE: '/tls/crt' }, 'TLS_KEY_FILE'],
+    [{ TLS_KEY_FILE: '/tls/key' }, 'TLS_KEY_FILE'],
+    [{ SESSION_IDLE_SECONDS: '59' }, 'SESSION_IDLE_SECONDS'],
+    [{ SESSION_IDLE_SECONDS: '7200', SESSION_ABSOLUTE_SECONDS: '3600' }, 'SESSION_IDLE_SECONDS'],
+    [{ SESSION_IDLE_SECONDS: '1e99' }, 'SESSION_IDLE_SECONDS'],
+    [{ SESSIONS_PER_ACCOUNT: '0' }, 'SESSIONS_PER_ACCOUNT'],
+    [{ SESSION_RATE: '0' }, 'SESSION_RATE'],
+    [{ CALLERS_RATE: '-1' }, 'CALLERS_RATE'],
+    [{ L1_MAX_BYTES: '1000' }, 'L1_MAX_BYTES'],
+    [{ L1_MAX_UNVERIFIED_SECONDS: '-1' }, 'L1_MAX_UNVERIFIED_SECONDS'],
+    [{ HTTP_PORT: '99999' }, 'HTTP_PORT'],
+  ];
+  for (const [more, key] of rows) {
+    it(`refuses ${JSON.stringify(more)} and names ${key}`, () => {
+      const message = String(fault(more));
+      assert.match(message, new RegExp(`^  ${key}: `, 'm'));
+      assert.doesNotMatch(message, /secret/);
+    });
+  }
+});
