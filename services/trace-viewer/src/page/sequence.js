@@ -33,7 +33,8 @@ export function toSequence(spans) {
     const add = (type, from, to, label, at) => steps.push({ type, from, to, label, atMs: at - epoch, span, depth });
     const parent = parentOf(span);
     if (span.name === waiting) {
-      add('wait', 'Browser', 'Entra ID', `the person is at Entra ID · ${took}`, startMs);
+      // Our redirect is still on its way when they are gone already.
+      add('wait', 'Browser', 'Entra ID', `the person is at Entra ID · ${took}`, Math.max(startMs, parent?.endMs ?? 0));
     } else if (kind === 'server') {
       const entry = service === 'web-frontend' ? 'Browser' : 'caller';
       const from = parent?.kind === 'client' ? parent.service : entry;
@@ -141,7 +142,7 @@ function arrow(from, to, y, label, width, type, failed) {
  */
 function own(x, _to, y, label, width) {
   // Beside the last lane there is no room on the right.
-  const text = fit(label, gaps.least, 5.9);
+  const text = fit(label, 160, 5.9);
   const beside =
     x + lane.last < width ? textAt(x + 25, y - 4, text, 'label') : textAt(x - 10, y - 4, text, 'label', 'end');
   return `<path class="line" d="M${x + 5} ${y - 12}h14v9h-12"/><path class="tip" d="M${x + 5} ${y - 3}l7-4v8z"/>${beside}`;
