@@ -31,7 +31,7 @@ if (missing.length > 0) {
   process.stderr.write(`installing ${missing.length} npm packages of package-lock.json …\n`);
   // Without the project's own bin folder on PATH: npm would run on the very Node that it is about to remove.
   const path = process.env.PATH?.split(delimiter).filter((folder) => !folder.endsWith('node_modules/.bin'));
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, PATH: path?.join(delimiter) },

@@ -54,7 +54,7 @@ const silenceMs = 300_000;
 async function runRing(ring: Ring, files: string[]): Promise<Counts> {
   console.log(`\n— ${ring.name}: ${files.length} files`);
   const patience = new AbortController();
-  const watchdog = setTimeout(() => patience.abort(), silenceMs);
+  const watchdog = setTimeout(() => patience.abort(), testWithinMs(ring) + 60_000);
   const stream = run({
     files: files.map((file) => join(process.cwd(), file)),
     // Journeys start programs by the half-dozen and some of them time things: one file at a time.
