@@ -134,7 +134,8 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   const serve = async (kind: 'web' | 'broker' | 'api', room: string, port: number, detail: string, instance = room) => {
     const adminPort = await freePort();
     const listeners = { HTTP_PORT: String(port), ADMIN_PORT: String(adminPort) };
-    const environment = { ...environments[kind], ...traced, ...env[kind], ...listeners };
+    const linked: Environment = viewerUrl && kind === 'web' ? { TRACE_VIEWER_URL: viewerUrl } : {};
+    const environment = { ...environments[kind], ...traced, ...linked, ...env[kind], ...listeners };
     progress(instance, await startService(room, environment, `http://${host}:${adminPort}/readyz`, instance), detail);
   };
   const brokerNames = brokerPorts.map((_, index) => (brokers === 1 ? 'token-broker' : `token-broker-${index + 1}`));

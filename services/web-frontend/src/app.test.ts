@@ -258,6 +258,26 @@ describe('a page', () => {
   });
 });
 
+describe('the foot of a page', () => {
+  it('links to the trace of the request where there is a viewer', async () => {
+    await using testbed = await openTestbed({ traceViewerUrl: 'http://localhost:4318' });
+    const footer = /Reference <span id="reference">([0-9a-f]{32})<\/span> · <a href="([^"]+)">See its trace<\/a>/;
+    for (const path of ['/', '/nothing']) {
+      const [, reference, href] = footer.exec((await testbed.browser().send(path)).body) ?? [];
+      assert.ok(reference);
+      assert.equal(href, `http://localhost:4318/traces/${reference}`);
+    }
+  });
+
+  it('names the reference alone elsewhere', async () => {
+    await using testbed = await openTestbed();
+    assert.match(
+      (await testbed.browser().send('/')).body,
+      /Reference <span id="reference">[0-9a-f]{32}<\/span><\/footer>/,
+    );
+  });
+});
+
 describe('limits', () => {
   const flood = { publicRate: { perSecond: 1, burst: 3 } };
 

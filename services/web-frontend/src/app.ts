@@ -25,7 +25,7 @@ import { createSignIn } from './sign-in.ts';
 import { createSignOut } from './sign-out.ts';
 
 export type AppDeps = {
-  config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'trustedProxies'> & {
+  config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'traceViewerUrl' | 'trustedProxies'> & {
     entra: Pick<Config['entra'], 'responseMode'>;
     session: Pick<Config['session'], 'sameSite'>;
   };
@@ -89,5 +89,6 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const app = createChassisApp({ logger: deps.logger, routes, renderFault, traceIdOf: newTraceId });
   app.set('trust proxy', config.trustedProxies);
   app.locals.formTargets = deps.entra.origins;
+  app.locals.traceViewerUrl = config.traceViewerUrl;
   return app;
 }

@@ -32,6 +32,8 @@ export const environment = z
     /** Requests a second, and at once, that one client address may send to the public sign-in routes. */
     PUBLIC_RATE_PER_SECOND: z.coerce.number().positive().max(100_000).default(10),
     PUBLIC_RATE_BURST: z.coerce.number().int().positive().max(100_000).default(100),
+    /** Where people look at traces, in development: pages then link to their own. */
+    TRACE_VIEWER_URL: origin.optional(),
   })
   .superRefine(({ PUBLIC_BASE_URL }, context) => {
     if (isSecureContext(new URL(PUBLIC_BASE_URL))) return;
@@ -58,6 +60,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     session: { keysDirectory: flat.SESSION_KEYS_DIR, sameSite: flat.COOKIE_SAME_SITE },
     apisFile: flat.APIS_FILE,
     publicRate: { perSecond: flat.PUBLIC_RATE_PER_SECOND, burst: flat.PUBLIC_RATE_BURST },
+    traceViewerUrl: flat.TRACE_VIEWER_URL,
   };
 }
 

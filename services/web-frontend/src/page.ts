@@ -20,6 +20,8 @@ const icon =
  * applies `form-action` to the redirect after a form too), never cached, so that Back after signing out shows nothing.
  */
 export function sendPage(res: Response, { title, main, forward, signedIn = false }: Page): void {
+  const traceId = String(res.locals.traceId);
+  const viewer = res.app.locals.traceViewerUrl as string | undefined;
   const nonce = randomBytes(16).toString('base64');
   const formTargets = ["'self'", ...((res.app.locals.formTargets as (() => string[]) | undefined)?.() ?? [])].join(' ');
   res.set({
@@ -45,7 +47,7 @@ ${forward !== undefined && html`<meta http-equiv="refresh" content="0;url=${forw
 <main id="main"><h1>${title}</h1>
 ${main}
 </main>
-<footer>Reference <span id="reference">${String(res.locals.traceId)}</span></footer>
+<footer>Reference <span id="reference">${traceId}</span>${viewer && html` · <a href="${viewer}/traces/${traceId}">See its trace</a>`}</footer>
 </body>
 </html>
 `;

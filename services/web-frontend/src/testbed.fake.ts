@@ -146,6 +146,7 @@ type TestbedOptions = {
   apis?: (apiOrigin: string) => unknown;
   trustedProxies?: string[];
   publicRate?: { perSecond: number; burst: number };
+  traceViewerUrl?: string;
   tenantId?: string;
   /** Entra is down from the start. */
   coldStart?: boolean;
@@ -173,6 +174,7 @@ export async function openTestbed(options: TestbedOptions = {}) {
     publicBaseUrl,
     trustedProxies: options.trustedProxies ?? [],
     publicRate: options.publicRate ?? { perSecond: 1_000, burst: 1_000 },
+    traceViewerUrl: options.traceViewerUrl,
     session: { sameSite: options.sameSite ?? 'lax' },
     entra: {
       authorityHost: entra.origin,
