@@ -2,7 +2,7 @@ import type { Call } from './call.ts';
 import type { Subject } from './subject.ts';
 
 type Count = { endpoint: string; grant: string; client: string; outcome: string; count: number };
-type Remembered = { at: number; endpoint: string; subject: Subject; call: Call; outcome: string };
+type Remembered = ReturnType<typeof describe>;
 
 /** How many requests `GET /requests` remembers. */
 const remembered = 1_000;
@@ -30,7 +30,8 @@ export function createCounters(now: () => number) {
         const count = counts.get(key);
         if (count) count.count += 1;
         else counts.set(key, { endpoint, grant, client, outcome, count: 1 });
-        requests.push({ at, endpoint, subject, call, outcome });
+        // What is remembered must not hold on to the request: that is most of the garbage under load.
+        requests.push(describe(at, endpoint, subject, call, outcome));
         if (requests.length > remembered) requests.shift();
       };
     },
@@ -40,14 +41,13 @@ export function createCounters(now: () => number) {
       maxConcurrent.clear();
     },
     /** Requests that began at or after that time, epoch seconds; tokens in them as hashes. */
-    since: (seconds: number) => requests.filter(({ at }) => at >= seconds).map(describe),
+    since: (seconds: number) => requests.filter(({ at }) => at >= seconds),
   };
 }
 
-function describe({ at, endpoint, subject, call, outcome }: Remembered) {
+function describe(at: number, endpoint: string, subject: Subject, { method, headers }: Call, outcome: string) {
   const { grant, client, auth, scopes, claims } = subject;
-  return {
-    ...{ at, endpoint, method: call.method, grant, client, auth, user: subject.user()?.upn, scope: scopes.join(' ') },
-    ...{ claims, tokens: subject.tokens(), traceparent: call.headers.traceparent, outcome },
-  };
+  const who = { grant, client, auth, user: subject.user()?.upn };
+  const what = { scope: scopes.join(' '), claims, tokens: subject.tokens(), traceparent: headers.traceparent };
+  return { at, endpoint, method, ...who, ...what, outcome };
 }

@@ -67,8 +67,8 @@ function refresh(world: World, request: TokenRequest): TokenAnswer {
     throw new Refusal(700082, { issued, seconds: String(Math.floor(now() - token.issued)) });
   }
   requireUsable(world, token);
-  const scope = form.get('scope');
-  const answer = userAnswer(world, request, token, scope ? parseScope(directory, scope, token.tid) : token.asked);
+  const scope = form.get('scope') || token.scope;
+  const answer = userAnswer(world, request, token, parseScope(directory, scope, token.tid));
   token.used = true;
   return answer;
 }
@@ -110,7 +110,13 @@ function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: As
   const claims = request.form.get('claims') ?? code?.claims.text;
   const { token, expiresIn, idToken } = mintFor(world, grant, asked, { azpacr, claims, code });
   const refreshToken = () =>
-    state.addRefreshToken({ ...bare(grant), asked, issued: now(), expires: now() + lifetimes.refresh, used: false });
+    state.addRefreshToken({
+      ...bare(grant),
+      scope: asked.text,
+      issued: now(),
+      expires: now() + lifetimes.refresh,
+      used: false,
+    });
   const life = refreshIn(lifetimes, expiresIn);
   return {
     token_type: 'Bearer',

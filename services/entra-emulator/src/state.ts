@@ -44,7 +44,8 @@ export type Code = Grant & {
   used: boolean;
 };
 
-export type RefreshToken = Grant & { asked: Asked; issued: number; expires: number; used: boolean };
+/** `scope` is what it was first given for. */
+export type RefreshToken = Grant & { scope: string; issued: number; expires: number; used: boolean };
 
 /** Deliberate differences a test may want; all off is Entra. */
 export const defaultSwitches = {

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Call, parametersOf } from './call.ts';
-import { decode } from './keys.ts';
 import type { User } from './seed.ts';
 import { readCredentials } from './token.ts';
 import type { World } from './world.ts';
@@ -15,7 +14,7 @@ export type Subject = {
   auth: string;
   scopes: string[];
   claims: string | undefined;
-  /** Asked for only where it matters: it takes a look into tokens. */
+  /** Asked for only where it matters: it means to look into tokens. */
   user(): User | undefined;
   /** SHA-256 of each token in the request, by parameter. */
   tokens(): Record<string, string>;
@@ -24,10 +23,10 @@ export type Subject = {
 const tokenParameters = ['code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
 const grantNames: Record<string, string> = { 'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of' };
 
-export function createSubjects({ directory, state }: World) {
+export function createSubjects({ directory, state, keys }: World) {
   const userOf = (form: URLSearchParams) =>
     state.ownerOf(form.get('refresh_token') ?? form.get('code') ?? '') ??
-    directory.user(String(decode(form.get('assertion')?.split('.')[1] ?? '')?.oid)) ??
+    directory.user(String(keys.verify(form.get('assertion') ?? '')?.oid)) ??
     directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '');
 
   return (call: Call): Subject => {
@@ -50,7 +49,7 @@ export function createSubjects({ directory, state }: World) {
 
 function hashesOf(form: URLSearchParams): Record<string, string> {
   const present = [...form].filter(([name]) => tokenParameters.includes(name));
-  return Object.fromEntries(present.map(([name, value]) => [name, createHash('sha256').update(value).digest('hex')]));
+  return Object.fromEntries(present.map(([name, value]) => [name, hash('sha256', value)]));
 }
 
 /** What cannot be read here is refused by the protocol, in its own words. */
