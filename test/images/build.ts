@@ -30,6 +30,7 @@ export async function buildImages(
       root,
     );
     seconds.set(service, (performance.now() - startedMs) / 1_000);
+    console.log(`built ${service} in ${seconds.get(service)?.toFixed(1)} s`);
   }
   return { bases, seconds };
 }

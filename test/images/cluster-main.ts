@@ -22,7 +22,8 @@ await mountFiles(join(state, 'redis'), {
 const clients = await readFile('/app/clients.json', 'utf8');
 await mountFiles(state, { 'clients.json': clients.replace('PUBLIC_BASE_URL', process.env.PUBLIC_BASE_URL ?? '') });
 const cluster = await openCluster(join(state, 'service-accounts'), { name: 'cluster', host: '0.0.0.0', port: 8000 });
-for (const name of ['web-frontend', 'downstream-api']) {
+// `default` is nobody's client: what the broker must refuse.
+for (const name of ['web-frontend', 'downstream-api', 'default']) {
   await cluster.mountToken({ namespace, name, audience: 'token-broker' });
 }
 await cluster.mountToken({ namespace, name: 'token-broker', audience: 'api://AzureADTokenExchange' });

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkJourney } from '../check-journey.ts';
 import { callApi, signIn } from '../steps.ts';
 import { openBalancer } from './balancer.ts';
-import { type Bases, buildImages, development, production } from './build.ts';
+import { type Bases, buildImages, development, imageOf, production } from './build.ts';
 import { openDemo } from './demo.ts';
 import { type Engine, openEngine } from './engine.ts';
 
@@ -23,27 +26,52 @@ describe('the demo in containers', () => {
     await checkJourney(demo.world, (step, ms, result) => console.log(`${step}: ${result} (${ms.toFixed(0)} ms)`));
   });
 
+  it('passes the charts’ own helm tests', async () => {
+    await using demo = await openDemo(engine, bases, 'onbehalf-helm-test');
+    const [cluster] = await containersOf(engine, demo.project, 'cluster');
+    const path = '/state/service-accounts/onbehalf/default/token-broker';
+    const foreign = await engine.docker('exec', cluster ?? '', 'node', '-p', `fs.readFileSync('${path}', 'utf8')`);
+    const directory = await mkdtemp(join(tmpdir(), 'foreign-'));
+    await writeFile(join(directory, 'assertion'), foreign);
+    await chmod(directory, 0o755);
+    const environments: Record<string, string[]> = {
+      'web-frontend': [`PUBLIC_BASE_URL=${demo.world.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
+      'token-broker': [],
+      'downstream-api': [],
+    };
+    try {
+      for (const service of production) {
+        const env = [`TARGET_URL=http://${service}:8080`, ...(environments[service] ?? [])];
+        const script = join(import.meta.dirname, '../../charts', service, 'files/test.mjs');
+        const said = await engine.docker(
+          ...['run', '--rm', '--read-only', '--cap-drop', 'ALL', '--network', `${demo.project}_default`],
+          ...['--volume', `${script}:/test/test.mjs:ro`, '--volume', `${directory}:/var/run/secrets/foreign:ro`],
+          ...env.flatMap((one) => ['--env', one]),
+          ...[imageOf(service), '/test/test.mjs'],
+        );
+        console.log(`${service}: ${said}`);
+      }
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
   it('fails no request while every pod is replaced under load', async () => {
     await using demo = await openDemo(engine, bases, 'onbehalf-rollout', '../test/images/two-of-each.yaml');
-    const containers = async (service: string) => {
-      const label = (name: string, value: string) => ['--filter', `label=com.docker.compose.${name}=${value}`];
-      const ids = await engine.docker('ps', '-q', ...label('project', demo.project), ...label('service', service));
-      return ids.split('\n').filter(Boolean);
-    };
+    const containers = (service: string) => containersOf(engine, demo.project, service);
     const addressOf = (id: string) =>
       engine.docker('inspect', '--format', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', id);
     const frontends = await containers('web-frontend');
     assert.equal(frontends.length, 2);
     await using _balancer = await openBalancer(demo.webPort, () => Promise.all(frontends.map(addressOf)));
 
-    const cookies = await Promise.all(
-      ['alice', 'bob', 'alice', 'bob'].map(async (person) => {
-        const visitor = demo.world.visitor();
-        await signIn(visitor, demo.world, person);
-        await callApi(visitor, demo.world);
-        return visitor.jar.getCookieString(demo.world.web);
-      }),
-    );
+    const cookies: string[] = [];
+    for (const person of ['alice', 'bob', 'alice', 'bob']) {
+      const visitor = demo.world.visitor();
+      await signIn(visitor, demo.world, person);
+      await callApi(visitor, demo.world);
+      cookies.push(await visitor.jar.getCookieString(demo.world.web));
+    }
 
     const failures: string[] = [];
     let requests = 0;
@@ -71,6 +99,12 @@ describe('the demo in containers', () => {
     assert.ok(requests > 200, String(requests));
   });
 });
+
+async function containersOf(engine: Engine, project: string, service: string): Promise<string[]> {
+  const label = (name: string, value: string) => ['--filter', `label=com.docker.compose.${name}=${value}`];
+  const ids = await engine.docker('ps', '-q', ...label('project', project), ...label('service', service));
+  return ids.split('\n').filter(Boolean);
+}
 
 /** One request on a connection of its own, as a gateway that has just looked who is ready; its status or its error. */
 function get(port: number, path: string, cookie: string): Promise<string> {
