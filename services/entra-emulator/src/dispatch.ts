@@ -27,7 +27,7 @@ export function createDispatch({ world, protocol, logger, signal }: Needs): Disp
       const endpoint = protocol.endpointOf(call.path);
       const subject = subjectOf(call);
       const finish = counters.begin(endpoint, subject, call);
-      let outcome = 'cut';
+      let outcome = 'failed';
       try {
         const result = await faults.around(call, subject, res, () => protocol.handle(call));
         outcome = result.outcome;

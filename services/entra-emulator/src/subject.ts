@@ -7,7 +7,7 @@ import type { World } from './world.ts';
 /** Whom a call is about, as far as it can be seen before it is answered: for faults, counters, the request log. */
 export type Subject = {
   grant: string | undefined;
-  /** The client's short name, or whatever it called itself. */
+  /** The client's short name; `unknown` for a stranger, whose words go into no log. */
   client: string | undefined;
   clientIds: string[];
   /** `secret`, `assertion` or `none`. */
@@ -21,7 +21,12 @@ export type Subject = {
 };
 
 const tokenParameters = ['code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
-const grantNames: Record<string, string> = { 'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of' };
+const grantNames: Record<string, string> = {
+  authorization_code: 'authorization_code',
+  refresh_token: 'refresh_token',
+  client_credentials: 'client_credentials',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of',
+};
 
 export function createSubjects({ directory, state, keys }: World) {
   const userOf = (form: URLSearchParams) =>
@@ -35,8 +40,8 @@ export function createSubjects({ directory, state, keys }: World) {
     const { clientId, assertion, secret } = attempt(() => readCredentials(call, type)) ?? {};
     const app = clientId ? directory.findApp(clientId) : undefined;
     return {
-      grant: type ? (grantNames[type] ?? type) : undefined,
-      client: app?.name ?? clientId,
+      grant: type ? (grantNames[type] ?? 'unknown') : undefined,
+      client: app?.name ?? (clientId && 'unknown'),
       clientIds: app ? [app.name, app.appId] : [],
       auth: assertion ? 'assertion' : secret ? 'secret' : 'none',
       scopes: (form.get('scope') ?? '').split(' ').filter(Boolean),
