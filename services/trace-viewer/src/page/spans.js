@@ -33,7 +33,10 @@ export function toTree(spans) {
   const children = new Map();
   for (const span of sorted) {
     const key = parentOf(span)?.spanId ?? '';
-    children.set(key, [...(children.get(key) ?? []), span]);
+    children
+      .set(key, children.get(key) ?? [])
+      .get(key)
+      ?.push(span);
   }
   /** @param {Span} span */
   function parentOf(span) {
