@@ -48,19 +48,20 @@ const rings: Ring[] = [
   },
 ];
 
-/** A ring that says nothing for so long hangs; the longest step is a base image made of Debian packages. */
-const silenceMs = 300_000;
+/** What one test may take: images are built, and every value of the charts is changed by itself. */
+const testWithinMs = ({ name }: Ring) => (name === 'images' || name === 'charts' ? 900_000 : 120_000);
+/** A ring that says nothing for so long beyond that hangs. */
+const silenceMs = 60_000;
 
 async function runRing(ring: Ring, files: string[]): Promise<Counts> {
   console.log(`\n— ${ring.name}: ${files.length} files`);
   const patience = new AbortController();
-  const watchdog = setTimeout(() => patience.abort(), testWithinMs(ring) + 60_000);
+  const watchdog = setTimeout(() => patience.abort(), testWithinMs(ring) + silenceMs);
   const stream = run({
     files: files.map((file) => join(process.cwd(), file)),
     // Journeys start programs by the half-dozen and some of them time things: one file at a time.
     concurrency: ring.name === 'unit' ? 2 : 1,
-    // Images are built, and every value of the charts is changed by itself.
-    timeout: ring.name === 'images' || ring.name === 'charts' ? 900_000 : 120_000,
+    timeout: testWithinMs(ring),
     signal: patience.signal,
   });
   stream.on('data', () => watchdog.refresh());
