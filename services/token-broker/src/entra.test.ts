@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { createLogger } from '@onbehalf/chassis/logger';
+import type { Client } from './clients.ts';
+import { createEntra } from './entra.ts';
+import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
+
+const traceId = 'ab'.repeat(16);
+const asked = { scopes: ['api://a/read'], traceId };
+const redeem = {
+  ...asked,
+  code: 'code-canary',
+  redirectUri: 'https://app.test/cb',
+  codeVerifier: 'v'.repeat(43),
+  nonce: 'n',
+};
+
+describe('Entra through MSAL', () => {
+  let directory = '';
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'entra-'));
+    await writeFile(join(directory, 'one'), 'secret-canary-one');
+    await writeFile(join(directory, 'two'), 'secret-canary-two');
+  });
+  after(() => rm(directory, { recursive: true }));
+
+  function open(answer: (post: Post) => { status?: number; body: unknown }, files = ['one']) {
+    const { posts, network } = fakeNetwork(answer);
+    const lines: string[] = [];
+    const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
+    const clock = { ms: Date.now() };
+    const entra = createEntra({ authorityHost, federatedFile: undefined, network, logger, nowMs: () => clock.ms });
+    const client: Client = {
+      ...{ name: 'web', tenantId, clientId, subjects: [], grants: [], scopes: [], redirectUris: [], permissions: [] },
+      credentials: files.map((file) => ({ type: 'secret', file: join(directory, file) })),
+    };
+    return { entra, client, posts, lines, clock };
+  }
+
+  it('redeems a code, and refreshes with nothing but what it kept of it', async () => {
+    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const signIn = await entra.redeemCode(client, redeem);
+    assert.ok(signIn.kind === 'token');
+    assert.deepEqual([signIn.sub, signIn.sid, signIn.account.homeAccountId], ['sub-alice', 's', `alice.${tenantId}`]);
+    assert.equal(signIn.expiresInSeconds, 3_600);
+    const kept = JSON.parse(signIn.msal);
+    assert.deepEqual([kept.AccessToken, kept.IdToken], [{}, {}]);
+    assert.equal(Object.keys(kept.RefreshToken).length, 1);
+    assert.ok(!signIn.msal.includes(signIn.accessToken));
+    const next = await entra.refresh(client, { ...asked, account: signIn.account, msal: signIn.msal });
+    assert.ok(next.kind === 'token');
+    assert.equal(next.account?.homeAccountId, signIn.account.homeAccountId);
+    assert.equal(posts.length, 2);
+    assert.equal(posts[1]?.form.get('refresh_token'), 'rt-alice');
+    const again = await entra.refresh(client, { ...asked, account: signIn.account, msal: next.msal });
+    assert.equal(again.kind, 'token', 'what a refresh leaves can be refreshed with');
+  });
+
+  it('asks for a token on behalf of a person and for the app each time it is told to', async () => {
+    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const assertion = 'e30.e30.x';
+    for (let i = 0; i < 2; i += 1) {
+      const obo = await entra.onBehalfOf(client, { ...asked, assertion, tenantId });
+      assert.ok(obo.kind === 'token');
+      assert.equal(obo.account?.homeAccountId, `alice.${tenantId}`);
+      assert.equal((await entra.appToken(client, { ...asked, scopes: ['api://a/.default'] })).kind, 'token');
+    }
+    assert.equal(posts.length, 4);
+    const guid = 'abababab-abab-abab-abab-abababababab';
+    for (const { form } of posts) assert.equal(form.get('client-request-id'), guid);
+  });
+
+  it('passes claims on with the capability of continuous access evaluation', async () => {
+    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const claims = '{"access_token":{"nbf":{"essential":true,"value":"1"}}}';
+    await entra.appToken(client, { ...asked, scopes: ['api://a/.default'], claims });
+    const sent = JSON.parse(posts[0]?.form.get('claims') ?? '{}');
+    assert.deepEqual(sent.access_token.nbf, { essential: true, value: '1' });
+    assert.deepEqual(sent.access_token.xms_cc, { values: ['CP1'] });
+  });
+
+  it('is sign_in without a refresh token, and never a call', async () => {
+    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const account = { homeAccountId: `a.${tenantId}`, environment: 'login.windows.net', tenantId, localAccountId: 'a' };
+    for (const msal of ['', '{}']) {
+      const answer = await entra.refresh(client, { ...asked, account, msal });
+      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'sign_in');
+    }
+    assert.equal(posts.length, 0);
+  });
+
+  it('refuses a sign-in whose nonce is another', async () => {
+    const { entra, client } = open(({ form }) => replyTo(form));
+    const answer = await entra.redeemCode(client, { ...redeem, nonce: 'other' });
+    assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
+  });
+
+  it('gives every refusal as a value, with what the caller needs of it', async () => {
+    const body = {
+      error: 'invalid_grant',
+      error_codes: [50076],
+      claims: '{"a":1}',
+      suberror: 'basic_action',
+      correlation_id: 'c',
+    };
+    const { entra, client } = open(() => ({ status: 400, body }));
+    for (const answer of [
+      await entra.redeemCode(client, redeem),
+      await entra.onBehalfOf(client, { ...asked, assertion: 'e30.e30.x', tenantId }),
+      await entra.appToken(client, asked),
+    ]) {
+      assert.ok(answer.kind === 'refused');
+      assert.equal(answer.refusal.class, 'interaction');
+      const { error: _, ...members } = body;
+      assert.deepEqual(answer.refusal.members, members);
+    }
+  });
+
+  it('never takes an answer without token for one', async () => {
+    for (const status of [200, 400, 503]) {
+      const { entra, client } = open(() => ({ status, body: {} }));
+      const answer = await entra.appToken(client, asked);
+      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'transient');
+    }
+  });
+
+  it('goes on to the next credential when Entra refuses one, and does not ask with that again for a while', async () => {
+    const { entra, client, posts, clock } = open(
+      ({ form }) =>
+        form.get('client_secret') === 'secret-canary-two'
+          ? replyTo(form)
+          : { status: 401, body: { error: 'invalid_client' } },
+      ['one', 'two'],
+    );
+    for (let i = 0; i < 3; i += 1) assert.equal((await entra.appToken(client, asked)).kind, 'token');
+    assert.equal(posts.filter(({ form }) => form.get('client_secret') === 'secret-canary-one').length, 2);
+    clock.ms += 30_001;
+    assert.equal((await entra.appToken(client, asked)).kind, 'token');
+    assert.ok(posts.filter(({ form }) => form.get('client_secret') === 'secret-canary-one').length > 2);
+  });
+
+  it('with no credential left asks every 30 s, and heals', async () => {
+    let broken = true;
+    const { entra, client, posts, clock } = open(({ form }) =>
+      broken ? { status: 401, body: { error: 'invalid_client' } } : replyTo(form),
+    );
+    for (let i = 0; i < 5; i += 1) {
+      const answer = await entra.appToken(client, asked);
+      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'credential');
+    }
+    assert.equal(posts.length, 2);
+    broken = false;
+    clock.ms += 30_001;
+    assert.equal((await entra.appToken(client, asked)).kind, 'token');
+  });
+
+  it('tries the next credential when the file of one is missing', async () => {
+    const { entra, client } = open(({ form }) => replyTo(form), ['absent', 'two']);
+    assert.equal((await entra.appToken(client, asked)).kind, 'token');
+  });
+
+  it('shows no secret, code or token in its log', async () => {
+    const body = { error: 'invalid_client', error_description: 'your secret-canary-one with code-canary is wrong' };
+    const { entra, client, lines } = open(() => ({ status: 401, body }));
+    await entra.redeemCode(client, redeem);
+    const odd = open(() => ({ body: { ...answerOf(), id_token: 'token-canary' } }));
+    await odd.entra.redeemCode(odd.client, redeem);
+    const log = [...lines, ...odd.lines].join('');
+    assert.match(log, /credential\.refused/);
+    assert.doesNotMatch(log, /canary|rt-alice|at-alice/);
+  });
+});
