@@ -67,10 +67,12 @@ export function createAdmin(current: () => Current, reset: () => void): (call: C
     },
     'POST /keys/retire': ({ world }) => world.keys.retire(),
     'POST /users/*/revoke': ({ world }, _, name) => world.state.revoke(findUser(world, name)),
-    'POST /users/*/disable': ({ world }, _, name) =>
-      Object.assign(findUser(world, name), { disabled: true }) && undefined,
-    'POST /users/*/enable': ({ world }, _, name) =>
-      Object.assign(findUser(world, name), { disabled: false }) && undefined,
+    'POST /users/*/disable': ({ world }, _, name) => {
+      findUser(world, name).disabled = true;
+    },
+    'POST /users/*/enable': ({ world }, _, name) => {
+      findUser(world, name).disabled = false;
+    },
     'DELETE /consents': ({ world }, { query }) => {
       const [user, client] = [query.get('user'), query.get('client')];
       world.consents.forget({
@@ -94,12 +96,8 @@ export function createAdmin(current: () => Current, reset: () => void): (call: C
   };
 
   return async (call) => {
-    const parts = call.path.split('/');
-    const [name, pattern] =
-      parts.length > 2 && ['users', 'apps'].includes(parts[1] ?? '')
-        ? [parts[2] ?? '', parts.with(2, '*')]
-        : ['', parts];
-    const key = `${call.method} ${pattern.join('/')}`;
+    const [, name = ''] = /^\/(?:users|apps)\/([^/]+)/.exec(call.path) ?? [];
+    const key = `${call.method} ${name ? call.path.replace(/^(\/\w+\/)[^/]+/, '$1*') : call.path}`;
     const handle = Object.hasOwn(routes, key) ? routes[key] : undefined;
     if (!handle) return json(404, { error: 'there is no such admin route' });
     try {
@@ -135,17 +133,9 @@ function fillPool(world: World, { client: id, scope, prefix, n, azpacr, claims }
   const asked = parseScope(directory, scope, client.tid);
   const users = directory.users.filter(({ upn }) => upn.startsWith(prefix)).slice(0, n);
   for (const user of users) {
-    const signIn = {
-      client,
-      user,
-      tid: user.tid,
-      sid: randomUUID(),
-      authTime: now(),
-      acrs: [],
-      mfa: false,
-      family: '',
-    };
-    mintFor(world, { ...signIn, generation: state.generationOf(user) }, asked, { azpacr, claims, hold: true });
+    const signIn = { sid: randomUUID(), authTime: now(), acrs: [], mfa: false, family: '' };
+    const grant = { client, user, tid: user.tid, ...signIn, generation: state.generationOf(user) };
+    mintFor(world, grant, asked, { azpacr, claims, hold: true });
   }
   return { users: users.length };
 }
