@@ -27,15 +27,12 @@ async function sendSample(...sample: Parameters<typeof sampleFlow>): Promise<str
   return traceId;
 }
 
-function withHost(host: string): Promise<number | undefined> {
+function withHost(host: string, path = '/api/flows'): Promise<number | undefined> {
   const { port } = new URL(viewer.url);
   return new Promise((resolve, reject) => {
-    const req = request(
-      { port, host: '127.0.0.1', path: '/api/flows', headers: { Host: host }, agent: false },
-      (res) => {
-        res.resume().on('end', () => resolve(res.statusCode));
-      },
-    );
+    const req = request({ port, host: '127.0.0.1', path, headers: { Host: host }, agent: false }, (res) => {
+      res.resume().on('end', () => resolve(res.statusCode));
+    });
     req.on('error', reject).end();
   });
 }
@@ -189,6 +186,7 @@ describe('the address', () => {
     assert.equal(await withHost('evil.test'), 403);
     assert.equal(await withHost('localhost.evil.test'), 403);
     assert.equal(await withHost('a b'), 400);
+    assert.equal(await withHost('10.0.0.7:4318', '/livez'), 200);
   });
 
   it('knows its ways and says which methods they take', async () => {

@@ -97,7 +97,8 @@ export async function createViewer(options: ViewerOptions = {}): Promise<Viewer>
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const { hostname, pathname } = address(req);
     // A page elsewhere can make its own name resolve to this address; it cannot make the browser send another Host.
-    if (!hosts.has(hostname))
+    // A probe names the pod's address, and learns nothing.
+    if (pathname !== '/livez' && !hosts.has(hostname))
       throw new Fault('forbidden', 'This Host is not served; ALLOWED_HOSTS names those that are.');
     const matching = routes.filter(([, path]) => path.test(pathname));
     if (matching.length === 0) throw new Fault('not_found', 'There is nothing at this address.');
