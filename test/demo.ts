@@ -36,7 +36,9 @@ async function choosePorts(anyPort: boolean): Promise<Ports> {
 }
 
 function introduce({ web, viewer, redis, stateDir, logDir }: World): void {
-  const people = builtInSeed.users.map(({ name, upn, ...user }) => {
+  // The web app takes the people of the seed's first tenant.
+  const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
+  const people = ours.map(({ name, upn, ...user }) => {
     const hint = 'disabled' in user ? 'disabled: sign-in is refused' : notes[upn];
     return `    ${name.padEnd(14)}${upn}${hint ? `  (${hint})` : ''}`;
   });
@@ -58,8 +60,7 @@ function introduce({ web, viewer, redis, stateDir, logDir }: World): void {
 
 const notes: Record<string, string> = {
   'alice@contoso.test': 'an administrator',
-  'carol@contoso.test': 'the API may not read her Graph profile yet',
-  'fay@fabrikam.test': 'of another tenant: the API refuses her',
+  'carol@contoso.test': 'is asked once more before the API may read her Graph profile',
 };
 
 function progress(program: string, ms: number, detail: string): void {
