@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+
+export const screenshots = 'out/screenshots';
+
+/** What begins as a JSON object in base64url and has three parts. */
+const jwt = /eyJ[\w-]+\.[\w-]+\.[\w-]+/;
+/** Generous: the machine may be busy with everything else. */
+const patienceMs = 15_000;
+/** Chromium reports an answer that says no as an error of the console; those are what such journeys are about. */
+const refusal = /status of 4\d\d|status of 503/;
+
+/** A browser profile of one person, and all that goes by in it. */
+export type Witness = AsyncDisposable & {
+  context: BrowserContext;
+  page: Page;
+  /** Whatever a script could read in the pages now open holds no token. */
+  look(): Promise<void>;
+  /** @throws AssertionError if a token was in any answer so far, or a page complained. */
+  testify(): Promise<void>;
+};
+
+type Options = { colorScheme?: 'light' | 'dark'; javaScriptEnabled?: boolean };
+
+/** Opens a fresh profile with one empty tab. */
+export async function openWitness(browser: Browser, options: Options = {}): Promise<Witness> {
+  const context = await browser.newContext({ viewport: { width: 900, height: 700 }, ...options });
+  context.setDefaultTimeout(patienceMs);
+  const bodies: Promise<{ url: string; body: string }>[] = [];
+  const problems: string[] = [];
+  context.on('requestfinished', (request) => {
+    // A redirect has no body.
+    const body = request.response().then(async (response) => String((await response?.body()) ?? ''));
+    bodies.push(body.catch(() => '').then((text) => ({ url: request.url(), body: text })));
+  });
+  context.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text());
+  });
+  context.on('weberror', ({ error }) => void problems.push(error().message));
+  const look = async () => {
+    for (const page of context.pages()) {
+      const where = new URL(page.url()).pathname;
+      const readable = await readableBy(page);
+      assert.doesNotMatch(readable.all, jwt, `a token can be read on ${where}`);
+      assert.equal(readable.cookie, '', `a script can read a cookie on ${where}`);
+    }
+  };
+  return {
+    context,
+    page: await context.newPage(),
+    look,
+    async testify() {
+      await look();
+      const seen = (await Promise.all(bodies)).filter(({ body }) => body !== '');
+      assert.ok(seen.length > 1, 'too few answers were seen to prove anything');
+      for (const { url, body } of seen) assert.doesNotMatch(body, jwt, `a token in the answer of ${url.split('?')[0]}`);
+      const unexpected = problems.filter((text) => !refusal.test(text));
+      assert.deepEqual(unexpected, [], 'the console complains');
+    },
+    [Symbol.asyncDispose]: () => context.close(),
+  };
+}
+
+/** Whatever a script in the page could read. */
+async function readableBy(page: Page): Promise<{ all: string; cookie: string }> {
+  const everything = `[document.documentElement.outerHTML, document.cookie, { ...localStorage }, { ...sessionStorage },
+    location.href, history.state]`;
+  const all = await page.evaluate<unknown[]>(everything);
+  return { all: JSON.stringify(all), cookie: String(all[1]) };
+}
+
+/** Keeps a picture of the whole page among the test's output. */
+export async function shoot(page: Page, name: string): Promise<void> {
+  mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
+}
