@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { findDebianTool } from '../debian-tool.ts';
 import { copyCharts, render } from './render.ts';
 
 const run = promisify(execFile);
@@ -53,18 +54,22 @@ if (method === 'GET') {
 
 describe('docs/aks/entra-apps.sh', () => {
   let directory: string;
+  let tools: Record<string, string>;
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'az-'));
     await writeFile(join(directory, 'az.mjs'), az);
     await chmod(join(directory, 'az.mjs'), 0o755);
     await symlink('az.mjs', join(directory, 'az'));
+    const jq = await findDebianTool({ name: 'jq', packages: ['jq', 'libjq1', 'libonig5'] }, '.cache');
+    const path = [directory, dirname(jq.command), process.env.PATH].join(delimiter);
+    tools = { ...jq.env, PATH: path };
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
   const state = (name: string) => join(directory, name);
   async function apply(name: string, ...args: string[]) {
     await writeFile(`${state(name)}.writes`, '');
-    const env = { PATH: `${directory}${delimiter}${process.env.PATH}`, AZ_STATE: state(name), RETRY_SECONDS: '0' };
+    const env = { ...tools, AZ_STATE: state(name), RETRY_SECONDS: '0' };
     const { stdout, stderr } = await run(script, args, { env, timeout: 60_000 });
     const writes = (await readFile(`${state(name)}.writes`, 'utf8')).split('\n').filter(Boolean);
     return { stdout, stderr, writes };
@@ -177,6 +182,8 @@ describe('docs/aks', () => {
     const { stdout } = await run('git', ['ls-files', '*.sh'], { cwd: root });
     const scripts = stdout.split('\n').filter(Boolean);
     assert.ok(scripts.length >= 2);
-    await run('shellcheck', scripts, { cwd: root });
+    const wanted = { name: 'shellcheck', packages: ['shellcheck', 'libffi8', 'libgmp10'] };
+    const { command, env } = await findDebianTool(wanted, '.cache');
+    await run(command, scripts, { cwd: root, env: { ...process.env, ...env } });
   });
 });
