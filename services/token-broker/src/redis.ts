@@ -19,7 +19,7 @@ import {
   redisTopologyMs,
 } from './lifetimes.ts';
 import { measure } from './signals.ts';
-import type { Events } from './store.ts';
+import { type Events, StoreFull } from './store.ts';
 
 export type RedisOptions = {
   /** `redis://host:port[/db]`, or `rediss://` for TLS. Holds no credentials. */
@@ -107,7 +107,8 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
         // A server that answers nobody is asked again in a while; in a cluster the other nodes may be fine.
         const silent = Date.now() - repliedMs >= redisCommandMs;
         if (silent && options.mode === 'standalone') frozenUntilMs = Date.now() + redisCommandMs * 2;
-      } else if (isReply(error)) throw error;
+      } else if (isFull(error)) throw away(new StoreFull('Redis takes nothing more', { cause: error }));
+      else if (isReply(error)) throw error;
       report(false, error);
       throw away(error);
     }
@@ -176,8 +177,10 @@ function isUnknownScript(error: unknown): error is Error {
 }
 
 function failureOf(error: unknown): string {
-  if (isReply(error)) return (error as Error).message.startsWith('OOM') ? 'full' : 'refused';
-  return (error as Error).cause instanceof Timeout ? 'timeout' : 'down';
+  if (isReply(error)) return 'refused';
+  const { cause } = error as Error;
+  if (cause instanceof StoreFull) return 'full';
+  return cause instanceof Timeout ? 'timeout' : 'down';
 }
 
 class Timeout extends Error {}
@@ -195,9 +198,14 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
-/** Redis refused this command (a script to load, memory full): the connection is fine. */
+/** Redis refused this command (e.g. a script to load): the connection is fine. */
 function isReply(error: unknown): boolean {
-  return error instanceof Error && /^(NOSCRIPT|OOM|WRONGTYPE|ERR) /.test(error.message);
+  return error instanceof Error && /^(NOSCRIPT|WRONGTYPE|ERR) /.test(error.message);
+}
+
+/** `maxmemory` is reached and nothing may be evicted. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('OOM ');
 }
 
 function away(cause?: unknown): Fault {

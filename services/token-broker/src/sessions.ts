@@ -196,8 +196,9 @@ export function createSessions(deps: Deps) {
 
   /** Takes an ended session out of its account, and with the last one the account's tokens. */
   async function leave({ accountKey, account, client, sid, hash }: Session): Promise<void> {
-    if (await store.closeSession(accountKey, hash)) await forgetPartitions(account.homeAccountId, accountKey);
+    const last = await store.closeSession(accountKey, hash);
     if (sid !== undefined) await store.removeMember(names.sid(client, sid), hash);
+    if (last) await forgetPartitions(account.homeAccountId, accountKey);
   }
 
   /** Ends every session of a person at one client. Gives their number. */
@@ -253,8 +254,14 @@ export function createSessions(deps: Deps) {
   async function forgetPartitions(homeAccountId: string, accountKey: string | undefined): Promise<void> {
     const index = names.user(homeAccountId);
     if (accountKey !== undefined) await store.invalidate([accountKey]);
+    const bury = () => store.set(names.ended(homeAccountId), Buffer.from(String(nowSeconds())), assertionLifeMs);
+    let buried = true;
     if (!(await isSignedIn(homeAccountId))) {
-      await store.set(names.ended(homeAccountId), Buffer.from(String(nowSeconds())), assertionLifeMs);
+      // A full store has no room for the tombstone, but it can delete.
+      buried = await bury().then(
+        () => true,
+        () => false,
+      );
       // A sign-in makes its partition and then lifts the tombstone: again one of the two sees the other.
       if (await isSignedIn(homeAccountId)) await store.delete(names.ended(homeAccountId));
     }
@@ -264,6 +271,7 @@ export function createSessions(deps: Deps) {
       await store.invalidate([key]);
       await store.removeMember(index, key);
     }
+    if (!buried) await bury();
   }
 
   async function isSignedIn(homeAccountId: string): Promise<boolean> {

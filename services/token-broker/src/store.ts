@@ -1,7 +1,8 @@
 /**
  * What the broker asks of its shared store. Values are opaque bytes. Every operation touches one key (or keys of one
  * hash tag), is atomic, and leaves no key without a TTL.
- * @throws Fault `unavailable` from every operation when the store cannot answer in time.
+ * @throws Fault `unavailable` from every operation when the store cannot answer in time, or takes nothing more; then
+ * its cause is a `StoreFull`.
  */
 export interface Store {
   get(key: string): Promise<Buffer | undefined>;
@@ -49,6 +50,9 @@ export interface Store {
   invalidate(keys: string[]): Promise<void>;
   readonly events: Events;
 }
+
+/** Memory is full: what is there can still be read. */
+export class StoreFull extends Error {}
 
 export type PartitionRead = { version: string | undefined; msal: Buffer | undefined; records: (Buffer | undefined)[] };
 

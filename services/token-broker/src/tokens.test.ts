@@ -188,6 +188,38 @@ for (const [name] of grants) {
       assert.deepEqual(pods.keys('lease'), []);
     });
 
+    it('is bought once per pod and given unsaved while the store is full, and the old one is served', async () => {
+      const pods = openPods({ pods: 2 });
+      const get = await openGrant(name, pods);
+      const kept = await get(pods.second, '{"kept":1}');
+      pods.watch.full = true;
+      const tokens = await Promise.all(Array.from({ length: 20 }, () => get(pods.first)));
+      assert.equal(new Set(tokens).size, 1);
+      assert.equal(pods.entra.calls.length, 2);
+      assert.equal(await get(pods.first, '{"kept":1}'), kept);
+      pods.watch.full = false;
+      const saved = await get(pods.first);
+      assert.equal(await get(pods.second), saved);
+    });
+
+    it('is refused as Entra said, though that cannot be remembered', async () => {
+      const pods = openPods();
+      const get = await openGrant(name, pods);
+      const { answers } = pods.entra;
+      for (const [refused, error] of [
+        ['interaction', 'interaction_required'],
+        ['throttled', 'throttled'],
+      ] as const) {
+        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
+        pods.entra.gate = async () => {
+          pods.watch.away = true;
+        };
+        await assert.rejects(get(pods.first), code(error));
+        pods.watch.away = false;
+        pods.advance(3.1);
+      }
+    });
+
     it('is not bought while the store is away', async () => {
       const pods = openPods();
       const get = await openGrant(name, pods);

@@ -15,7 +15,7 @@ import { refreshAtSeconds } from './refresh-point.ts';
 import type { Refusals, Remembered } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
 import { measure } from './signals.ts';
-import { type Store, signInOf } from './store.ts';
+import { type Store, StoreFull, signInOf } from './store.ts';
 
 const recordSchema = z.object({
   accessToken: z.string(),
@@ -129,6 +129,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       const outage = error instanceof Fault && servedMeanwhile.has(error.code);
       const left = stale ? stale.expiresAtSeconds - nowSeconds() : 0;
       if (outage && stale && request.claims === undefined && left >= staleMarginSeconds) {
+        if (stale === held) measure('onbehalf.token.unverified', 1);
         return { record: stale, level: held ? 'l1' : 'l2' };
       }
       throw error;
@@ -142,7 +143,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const owner = randomUUID();
     const waitUntilMs = nowMs() + waitMs;
     for (;;) {
-      const lease = await store.takeLease(leaseKey, owner, leaseMs);
+      const lease = await store.takeLease(leaseKey, owner, leaseMs).catch(leaseOfFull);
       if ('fence' in lease) return await buy(request, { field, l1Field, leaseKey, owner, fence: lease.fence });
       const leftMs = waitUntilMs - nowMs();
       if (leftMs <= 0) throw new Fault('unavailable', 'The token did not come in time.', { retryAfterSeconds: 5 });
@@ -169,14 +170,24 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       const answer = await request.acquire(seen.msal);
       if (answer.kind === 'refused') {
         logRefusal(request, answer.refusal);
-        const remembered = await refusals.remember(aboutOf(request, lease.field), answer.refusal, seen.signIn);
+        const remembered = await rememberRefusal(request, lease.field, answer.refusal, seen.signIn);
         await request.onRefused?.(answer.refusal);
-        throw faultOfRemembered(remembered, request);
+        throw remembered ? faultOfRemembered(remembered, request) : faultOf(answer.refusal, request.scope);
       }
       return await keep(request, lease, seen.version, answer);
     } finally {
       clearInterval(renewing);
       await store.releaseLease(leaseKey, owner).catch(() => {});
+    }
+  }
+
+  /** Undefined if the store is away or full: what Entra said is true all the same. */
+  async function rememberRefusal(request: TokenRequest, field: string, refusal: Refusal, signIn: string | undefined) {
+    try {
+      return await refusals.remember(aboutOf(request, field), refusal, signIn);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      return undefined;
     }
   }
 
@@ -235,7 +246,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       });
     } catch (error) {
       // The store is away or full: the token is good all the same, and bought again next time.
-      if (!(error instanceof Fault && error.code === 'unavailable') && !isStoreReply(error)) throw error;
+      if (!isUnavailable(error)) throw error;
       logger.warn({ event: 'token.unsaved', error: describeError(error) });
       return { record, level: 'none' };
     }
@@ -321,7 +332,12 @@ async function waiting<T>(where: 'process' | 'cluster', flight: () => Promise<T>
   }
 }
 
-/** Redis refused the write itself, e.g. because its memory is full. */
-function isStoreReply(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('OOM');
+function isUnavailable(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'unavailable';
+}
+
+/** A full store gives no lease: the token is bought once per pod, and given unsaved. */
+function leaseOfFull(error: unknown): { fence: number } {
+  if (error instanceof Fault && error.cause instanceof StoreFull) return { fence: 0 };
+  throw error;
 }
