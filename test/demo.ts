@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
 import { checkJourney } from './check-journey.ts';
@@ -35,14 +37,28 @@ async function choosePorts(anyPort: boolean): Promise<Ports> {
   return usualPorts;
 }
 
-function introduce({ web, viewer, redis, stateDir, logDir }: World): void {
+/** A script that asks the demo's Redis, so that nobody has to copy a password. Gives how to call it. */
+async function writeRedisCli({ redis, stateDir }: World): Promise<string> {
+  const { command, env } = redis.cli ?? { command: 'redis-cli', env: {} };
+  const user = redis.username ? ` --user ${redis.username}` : '';
+  const set = Object.entries({ ...env, ...(redis.password && { REDISCLI_AUTH: redis.password }) });
+  const exported = set.map(([name, value]) => `export ${name}='${value}'\n`).join('');
+  const path = join(stateDir, 'redis-cli');
+  await writeFile(path, `#!/bin/sh\n${exported}exec '${command}' -h ${redis.host} -p ${redis.port}${user} "$@"\n`, {
+    mode: 0o700,
+  });
+  return path;
+}
+
+async function introduce(world: World): Promise<void> {
+  const { web, viewer, redis, logDir } = world;
   // The web app takes the people of the seed's first tenant.
   const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
   const people = ours.map(({ name, upn, ...user }) => {
     const hint = 'disabled' in user ? 'disabled: sign-in is refused' : notes[upn];
     return `    ${name.padEnd(14)}${upn}${hint ? `  (${hint})` : ''}`;
   });
-  const password = redis.password ? `REDISCLI_AUTH=$(cat ${stateDir}/redis/password) ` : '';
+  const cli = await writeRedisCli(world);
   const lines = [
     `Open ${web}`,
     '',
@@ -51,7 +67,7 @@ function introduce({ web, viewer, redis, stateDir, logDir }: World): void {
     '',
     ...(viewer ? [`  Traces:  ${viewer}`] : []),
     `  Logs:    ${logDir}/`,
-    `  Redis:   ${password}redis-cli -p ${redis.port}${redis.logFile ? ', in memory only: it ends with the demo' : ''}`,
+    `  Redis:   ${cli} --scan${redis.logFile ? ' (in memory only: it ends with the demo)' : ''}`,
     '',
     'Ctrl-C ends everything.',
   ];
@@ -99,7 +115,7 @@ async function main(): Promise<void> {
     });
     await Promise.race([checkJourney(world, progress), stopped]);
   } else {
-    introduce(world);
+    await introduce(world);
     await aborted(ending.signal);
     console.log('\nending …');
   }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,8 @@ export type Redis = AsyncDisposable & {
   password?: string;
   /** Which of the four ways it came by, in words. */
   source: string;
+  /** A client for a terminal: the one that came with the server. */
+  cli?: Program;
   /** Where its own log is; a Redis that is not ours has none here. */
   logFile?: string;
 };
@@ -74,11 +76,17 @@ function onPath(name: string, path: string): string | undefined {
   return path
     .split(delimiter)
     .map((folder) => join(folder, name))
-    .find((file) => {
-      if (!existsSync(file)) return false;
-      accessSync(file, constants.X_OK);
-      return true;
-    });
+    .find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    // Most folders on PATH do not have it.
+    return false;
+  }
 }
 
 async function start({ command, env }: Program, source: string, options: RedisOptions): Promise<Redis> {
@@ -86,6 +94,7 @@ async function start({ command, env }: Program, source: string, options: RedisOp
   const redis = await startServer(command, ['-'], { env, source, settings: [`dir ${directory}`] }, options);
   return {
     ...redis,
+    cli: { command: command.replace(/-server$/, '-cli'), env },
     async [Symbol.asyncDispose]() {
       await redis[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true });
