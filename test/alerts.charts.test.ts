@@ -134,6 +134,12 @@ const rows: [alert: string, after: string, fires: Series[], silent: Series[]][] 
     ],
   ],
   [
+    'CredentialExpiring',
+    '70m',
+    [['onbehalf_credential_remaining_seconds{onbehalf_client_id="a"}', '1000000x400']],
+    [['onbehalf_credential_remaining_seconds{onbehalf_client_id="a"}', '2000000x400']],
+  ],
+  [
     'Unclassified',
     '10m',
     [['onbehalf_entra_unclassified_total', '0+1x400']],
@@ -233,9 +239,14 @@ function judge(cases: { name: string; at: string; series: Series[]; fires: boole
   return status === 0 ? '' : `${stdout}\n${stderr}`;
 }
 
+const keptLabel: Record<string, string> = {
+  OnbehalfReloadFailed: 'onbehalf_reload_what',
+  OnbehalfCredentialExpiring: 'onbehalf_client_id',
+};
+
 /** The labels that an alert keeps of its series. */
 function keptLabels(series: Series[], name: string): Record<string, string> {
-  const kept = name === 'OnbehalfReloadFailed' ? 'onbehalf_reload_what' : undefined;
+  const kept = keptLabel[name];
   const value = kept && new RegExp(`${kept}="([^"]*)"`).exec(series[0]?.[0] ?? '')?.[1];
   return kept && value ? { [kept]: value } : {};
 }

@@ -13,7 +13,7 @@ import { createWorld, type World } from './world.ts';
 const people = ['alice', 'bob'];
 const flights = 100;
 /** From `/sign-in` through the first page with its API call, the token bought for it included. */
-const spanBudget = 32;
+const spanBudget = { usual: 28, most: 36 };
 const services = ['web-frontend', 'token-broker', 'downstream-api'];
 
 let world: World;
@@ -113,12 +113,13 @@ describe('a hundred sign-ins, each with its first API call', () => {
     }
   });
 
-  it(`have at most ${spanBudget} spans, none of a middleware`, (context) => {
+  it(`have at most ${spanBudget.usual} spans as a rule, ${spanBudget.most} where they buy and wait`, (context) => {
     const counts = traces()
       .map(({ spans }) => spans)
       .sort((a, b) => a - b);
     context.diagnostic(`spans: least ${counts[0]}, median ${counts[50]}, most ${counts.at(-1)}`);
-    assert.ok((counts.at(-1) ?? 0) <= spanBudget, `${counts.at(-1)} spans`);
+    assert.ok((counts[90] ?? 0) <= spanBudget.usual);
+    assert.ok((counts.at(-1) ?? 0) <= spanBudget.most, `${counts.at(-1)} spans`);
   });
 
   it('name the route on every server span', () => {
@@ -196,6 +197,7 @@ describe('what leaves the services', () => {
     const named = /(?<![\w.])(?:onbehalf|http|nodejs|v8js)\.[a-z0-9_.]+/g;
     const sent = () => exports.filter(({ signal }) => signal === 'metrics').map(({ body }) => body.toString('latin1'));
     const seldom = ['onbehalf.cache.old_key', 'onbehalf.cache.open_failed', 'onbehalf.entra.unclassified'];
+    seldom.push('onbehalf.credential.remaining', 'onbehalf.token.unverified', 'onbehalf.reload');
     seldom.push('onbehalf.flow.sid_missing', 'onbehalf.token.stampede', 'onbehalf.token.lease.wait.duration');
     const expected = Object.keys(metrics).filter((name) => !seldom.includes(name));
     await until('all metrics', () => expected.every((name) => sent().some((text) => text.includes(name))));

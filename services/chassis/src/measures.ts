@@ -25,13 +25,17 @@ export function createMeasures<R extends Registry>(registry: R) {
       const counter = meter.createCounter(name, { unit, description });
       return counter.add.bind(counter);
     }
+    if (kind === 'gauge') {
+      const gauge = meter.createGauge(name, { unit, description });
+      return gauge.record.bind(gauge);
+    }
     const advice = buckets ? { advice: { explicitBucketBoundaries: buckets } } : {};
     const histogram = meter.createHistogram(name, { unit, description, ...advice });
     return histogram.record.bind(histogram);
   }
 
   return {
-    /** Adds to a counter, or records into a histogram (durations in seconds). */
+    /** Adds to a counter, records into a histogram (durations in seconds), or sets a gauge. */
     measure(name: Name, value: number, attributes?: Attributes): void {
       const record = made.get(name) ?? make(name);
       made.set(name, record);

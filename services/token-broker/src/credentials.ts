@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache';
 import type { Credential } from './clients.ts';
 import { certificateAssertionSeconds, certificateReuseMs } from './lifetimes.ts';
 import { sha256 } from './names.ts';
+import { measure } from './signals.ts';
 
 /** What MSAL needs to prove a client to Entra, made at most once per change of the file or per 8 minutes. */
 export type Proof = { clientSecret: string } | { clientAssertion: string };
@@ -64,6 +65,8 @@ export function createCredential(
 async function signCertificateAssertion(pem: string, clientId: string, audience: string, nowMs: number) {
   const certificate = new X509Certificate(pem);
   const nowSeconds = Math.floor(nowMs / 1_000);
+  const remainingSeconds = (Date.parse(certificate.validTo) - nowMs) / 1_000;
+  measure('onbehalf.credential.remaining', remainingSeconds, { 'onbehalf.client_id': clientId });
   return await new SignJWT({})
     .setProtectedHeader({
       alg: 'PS256',
