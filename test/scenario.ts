@@ -256,7 +256,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
         assert.equal(answer?.status(), 503);
         assert.match((await answer?.headerValue('retry-after')) ?? '', /^\d+$/);
         await heading(page, 'Sign-in service is unavailable, try again');
-        await page.getByText('Nothing is lost and you stay signed in').waitFor();
+        await page.getByText('Nothing is lost: if you were signed in, you still are.').waitFor();
         await look();
         assert.equal(await sessionOf(alice), before);
         await guest.page.goto(world.web);

@@ -69,6 +69,18 @@ describe('an outage', () => {
     });
   }
 
+  it('is told of the service that is away, once, with a way to ask again', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    await signIn(testbed, browser);
+    testbed.api.down = true;
+    const { status, body } = await browser.send('/whoami');
+    assert.equal(status, 503);
+    assert.match(body, /<h1>The service behind this page cannot be reached<\/h1>/);
+    assert.doesNotMatch(body, /[Ss]ign-in service/);
+    assert.match(body, /<a class="button" href="">Try again<\/a>/);
+  });
+
   it('passes throttling on as 429 with the rest of its window', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();

@@ -72,23 +72,27 @@ export function forwarding(path: string): Html {
   return html`<p role="status">One moment. <a href="${path}">Continue</a></p>`;
 }
 
-export function trouble(fault: Fault): Html {
-  const { retryAfterSeconds } = fault;
-  return html`<p class="lead">${fault.message}</p>
-${retryAfterSeconds !== undefined && html`<p>Nothing is lost and you stay signed in. Try again in ${wait(retryAfterSeconds)}.</p>`}
-<p class="soft">If it goes on, report the reference at the foot of this page.</p>
-<p class="row"><a class="button" href="/">Go to the start</a><a href="/sign-in">Sign in again</a></p>`;
+/** `again`: whether the very same address may be asked again. */
+export function trouble({ status, message, retryAfterSeconds: seconds }: Fault, again: boolean): Html {
+  const report = html`<p class="soft">If it goes on, report the reference at the foot of this page.</p>`;
+  if (seconds === undefined)
+    return html`<p class="lead">${message}</p>
+${report}
+<p class="row"><a class="button" href="/">Go to the start</a>${status < 404 && html`<a href="/sign-in">Sign in again</a>`}</p>`;
+  const [href, says] = again ? ['', 'Try again'] : ['/sign-in', 'Sign in again'];
+  return html`<p class="lead">Nothing is lost: if you were signed in, you still are. Try again in ${wait(seconds)}.</p>
+${report}
+<p class="row"><a class="button" href="${href}">${says}</a><a href="/">Go to the start</a></p>`;
 }
 
-/** What went wrong in a few words, by HTTP status. */
-export function troubleTitle(status: number): string {
+/** What went wrong in a few words: of what passes its own, of the rest by HTTP status. */
+export function troubleTitle({ status, message, retryAfterSeconds }: Fault): string {
+  if (retryAfterSeconds !== undefined) return message.replace(/\.$/, '');
   const titles: Record<number, string> = {
     403: 'This is not allowed',
     404: 'There is nothing here',
     405: 'This cannot be done here',
-    429: 'Too many requests',
     500: 'Something went wrong on our side',
-    503: 'Sign-in service is unavailable, try again',
   };
   return titles[status] ?? 'This request cannot be used';
 }

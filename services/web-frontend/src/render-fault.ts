@@ -15,7 +15,7 @@ export const renderFault: RenderFault = (fault, req, res, traceId) => {
       ...(seconds !== undefined && { retry_after: Math.ceil(seconds) }),
     });
   }
-  sendPage(res, { title: troubleTitle(fault.status), main: trouble(fault) });
+  sendPage(res, { title: troubleTitle(fault), main: trouble(fault, req.method === 'GET') });
 };
 
 function isForScript(req: Request): boolean {

@@ -176,7 +176,7 @@ function refusal(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Log
       return new Fault('login_required', 'You have to sign in for this.');
     case 'temporarily_unavailable':
     case 'server_error':
-      return new Fault('unavailable', 'The sign-in service is unavailable, try again.', { retryAfterSeconds: 5 });
+      return new Fault('unavailable', 'Sign-in service is unavailable, try again.', { retryAfterSeconds: 5 });
     default:
       return new Fault('invalid_request', 'The sign-in service did not accept the request.');
   }

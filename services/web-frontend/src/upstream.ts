@@ -53,7 +53,7 @@ export function laterFault(response: Response): Fault | undefined {
 }
 
 export function unavailable(cause?: unknown, retryAfterSeconds = 2): Fault {
-  return new Fault('unavailable', 'The sign-in service is unavailable, try again.', { cause, retryAfterSeconds });
+  return new Fault('unavailable', 'Sign-in service is unavailable, try again.', { cause, retryAfterSeconds });
 }
 
 function codeOf(error: unknown): string {
