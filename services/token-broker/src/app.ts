@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { traceIdOf } from '@onbehalf/chassis/correlation';
 import { Fault, toFault } from '@onbehalf/chassis/fault';
-import { createApp, logFault, onlyMethods, securityHeaders } from '@onbehalf/chassis/http';
+import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/server-span';
 import { Router } from 'express';
@@ -73,9 +73,10 @@ export function createHandler({ issuer, endpoints, callers, perCaller, logger }:
   };
 }
 
+/** No browser comes here: of the security headers only the one that any client heeds. */
 const answerHeaders = {
-  ...securityHeaders,
   'Content-Type': 'application/json',
+  'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
   Pragma: 'no-cache',
 };

@@ -68,8 +68,6 @@ export const endParameters = z
     { path: ['sid'], message: 'send exactly one of sid, subject_token, or tid with oid' },
   );
 
-const grantType = z.object({ grant_type: z.string() });
-
 /** The endpoints of an OAuth authorization server, over the broker. `authorityHost` is whose `sid`s they are. */
 export function createEndpoints(broker: Broker, authorityHost: string): Record<string, Endpoint> {
   const grants: Record<GrantType, Grant> = {
@@ -109,7 +107,8 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
 
   return {
     '/oauth2/token': async (client, form, traceId) => {
-      const { grant_type } = parameters(grantType, form);
+      const grant_type = form.get('grant_type');
+      if (grant_type === undefined) throw new Fault('invalid_request', 'The parameter grant_type is missing.');
       if (!Object.hasOwn(grants, grant_type)) throw new Fault('unsupported_grant_type', 'This grant is not supported.');
       const grant = grant_type as GrantType;
       if (!client.grants.includes(grant))

@@ -22,7 +22,7 @@ import { redisStore } from './store-redis.ts';
 await run(async (signal) => {
   const config = readConfig(process.env);
   const { redis } = config;
-  await using _telemetry = await startTelemetry({ env: process.env, service: 'token-broker', registry });
+  await using telemetry = await startTelemetry({ env: process.env, service: 'token-broker', registry });
   const logger = createLogger({ ...config.log, service: 'token-broker' });
   logger.info({ event: 'started', config }, 'token-broker starts');
 
@@ -58,7 +58,7 @@ await run(async (signal) => {
     logger,
   });
   const [cert, key] = [await read(config.tls.certFile), await read(config.tls.keyFile)];
-  await using _server = await serve(observed(handler), {
+  await using _server = await serve(telemetry.on ? observed(handler) : handler, {
     ...config.http,
     tls: cert && key ? { cert, key } : undefined,
   });
