@@ -68,6 +68,10 @@ describe('where a request belongs', () => {
     it(`${what} begins a new trace`, () => assert.equal(parentOf(callback, { [loginName]: cookie }), undefined));
   }
 
+  for (const url of ['//', 'http://', '*', '/%', '/auth/callback?state', '']) {
+    it(`an odd address such as ${url} is no trouble`, () => assert.equal(parentOf(url), undefined));
+  }
+
   it('a place that is too old begins a new trace', () => {
     nowMs += 16 * 60_000;
     assert.equal(parentOf(callback, { [loginName]: `${carried}.${jwe}` }), undefined);

@@ -46,11 +46,12 @@ export function createFlowTrace(keys: () => KeyRing, nowMs: () => number = Date.
 
     /** Where a request belongs: a callback to its sign-in, the first page after it too, all else to a trace of its own. */
     originOf(req: IncomingMessage): Origin {
-      const { pathname, searchParams } = new URL(req.url ?? '/', 'http://edge.invalid');
+      // Not by URL, which throws on what a stranger may send.
+      const [pathname, query = ''] = (req.url ?? '').split('?', 2);
       const cookies = cookiesOf(req);
       if (pathname === '/sign-in') return { alwaysSampled: true };
       if (pathname === '/auth/callback') {
-        const { carried } = splitLogin(cookies.get(loginNameOf(cookies, searchParams.get('state'))));
+        const { carried } = splitLogin(cookies.get(loginNameOf(cookies, new URLSearchParams(query).get('state'))));
         return { parent: read(carried, loginSeconds)?.span, alwaysSampled: true };
       }
       const lands = cookies.has(landingCookie) && req.headers['sec-fetch-dest'] === 'document';
