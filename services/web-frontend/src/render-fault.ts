@@ -3,8 +3,8 @@ import type { Request } from 'express';
 import { sendPage } from './page.ts';
 import { trouble, troubleTitle } from './pages.ts';
 
-/** Paths that scripts read, whatever they say they accept. */
-const dataPaths = /^\/(api\/|session$)/;
+/** Paths that scripts and Entra's frame read, whatever they say they accept. */
+const dataPaths = /^\/(api\/|session$|auth\/front-channel-logout$)/;
 
 /** A page for people, JSON for scripts; both name the reference. The session cookie is never touched. */
 export const renderFault: RenderFault = (fault, req, res, traceId) => {

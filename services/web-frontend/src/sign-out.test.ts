@@ -122,6 +122,9 @@ describe('front-channel logout', () => {
   it('answers 503 while the broker is away', async () => {
     await using testbed = await openTestbed();
     testbed.broker.down = true;
-    assert.equal((await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`)).status, 503);
+    const { status, headers, body } = await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`);
+    assert.equal(status, 503);
+    assert.equal(JSON.parse(body).error, 'temporarily_unavailable');
+    assert.match(headers.get('content-security-policy') ?? '', new RegExp(`frame-ancestors ${testbed.entra.origin}$`));
   });
 });
