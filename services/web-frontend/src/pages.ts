@@ -27,8 +27,8 @@ export function welcome(notice: Notice | undefined): Html {
 }
 
 export function home(session: Session, lifetime: Lifetime): Html {
-  return html`<p class="lead">You are signed in as <strong>${session.username ?? 'a person without a name'}</strong>,
-${ends(lifetime)}.</p>
+  return html`<p class="lead">You are signed in as <strong>${session.username ?? 'a person without a name'}</strong>.
+${ends(lifetime)}</p>
 <h2>Call an API on your behalf</h2>
 <ul class="cards">${calls.map(
     ({ path, title, says }) =>
@@ -62,7 +62,8 @@ export function answer({ status, text, path }: { status: number; text: string; p
 /** The same demand came back after the person had satisfied it: they decide whether to try again. */
 export function stillNeeded(signInUrl: string, adminOnly: boolean): Html {
   return adminOnly
-    ? html`<p>Your organisation lets only an administrator allow this. Ask yours, and give them the reference below.</p>`
+    ? html`<p>Your organisation lets only an administrator allow this. Ask yours, and give them the reference below.</p>
+<p class="row"><a class="button" href="/">Back to the start</a></p>`
     : html`<p>You have just been sent to sign in for this, and it is asked for again. Trying once more may help; if not,
 your organisation's rules may stand against it. Tell your administrator the reference below.</p>
 <p class="row"><a class="button" href="${signInUrl}">Try again</a><a href="/">Back to the start</a></p>`;
@@ -105,8 +106,8 @@ function signOutForm(): Html {
 }
 
 function ends({ idleEndsAt, endsAt }: Lifetime): Html {
-  return html`until <time datetime="${iso(endsAt)}">${instant(endsAt)}</time> at the latest, or after being idle until
-<time datetime="${iso(idleEndsAt)}">${instant(idleEndsAt)}</time>`;
+  return html`Your session ends at <time datetime="${iso(endsAt)}">${instant(endsAt)}</time>, or at
+<time datetime="${iso(idleEndsAt)}">${instant(idleEndsAt)}</time> if you do nothing until then.`;
 }
 
 function iso(epochSeconds: number): string {

@@ -22,7 +22,7 @@ a { color: var(--brand); text-underline-offset: .2em; }
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); padding: 0;
   margin: 1rem 0; list-style: none; }
 .cards .card { margin: 0; }
-.card p { margin: .25rem 0 .75rem; }
+.card p { margin: .25rem 0 0; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .35rem 1.25rem; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
@@ -34,4 +34,5 @@ pre { overflow-x: auto; font: .9rem/1.5 ui-monospace, monospace; white-space: pr
 .row { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; margin: 1.25rem 0; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 footer { color: var(--soft); font-size: .875rem; border-top: 1px solid var(--line); margin-top: 2rem; overflow-wrap: anywhere; }
+#reference { font-size: .8rem; }
 `;
