@@ -5,7 +5,7 @@ export function serveMetrics(collector: typeof collect): void {
   collect = collector;
 }
 
-/** The page of `/metrics`, or undefined where metrics are off. */
+/** The page of `/metrics`; undefined where metrics are off or cannot be collected: a probe's listener never fails. */
 export async function metricsPage(): Promise<string | undefined> {
-  return await collect?.();
+  return await collect?.().catch(() => undefined);
 }

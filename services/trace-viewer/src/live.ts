@@ -36,7 +36,10 @@ export function createLive(collect: (changed: Set<string>, gone: Set<string>) =>
     },
     /** Notes changed and gone traces; the pages hear of them within `gatherMs`. */
     tell(changedIds: Iterable<string>, goneIds: Iterable<string>): void {
-      for (const id of changedIds) changed.add(id);
+      for (const id of changedIds) {
+        changed.add(id);
+        gone.delete(id);
+      }
       for (const id of goneIds) {
         changed.delete(id);
         gone.add(id);
