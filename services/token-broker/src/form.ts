@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { z } from 'zod';
@@ -44,7 +45,7 @@ function readBody(req: IncomingMessage): Promise<Buffer> {
 /** Exported for its fuzz test. @throws Fault `invalid_request`. */
 export function parseForm(body: Buffer): Form {
   const form = new Map<string, string>();
-  for (const pair of body.toString('latin1').split('&')) {
+  for (const pair of textOf(body).split('&')) {
     if (pair === '') continue;
     const split = pair.indexOf('=');
     const name = decode(split < 0 ? pair : pair.slice(0, split));
@@ -56,17 +57,29 @@ export function parseForm(body: Buffer): Form {
   return form;
 }
 
-/** Percent-decoding that refuses broken escapes, broken UTF-8 and NUL, where URLSearchParams would guess. */
-function decode(text: string): string {
+/** The body as text, looked at once for what no parameter may hold: broken UTF-8 and NUL. */
+function textOf(body: Buffer): string {
   try {
-    // Raw bytes above ASCII arrive as latin1 and are UTF-8 as well.
-    const raw = /[\x80-\xff]/.test(text) ? decoder.decode(Buffer.from(text, 'latin1')) : text;
-    const value = raw.includes('%') || raw.includes('+') ? decodeURIComponent(raw.replaceAll('+', ' ')) : raw;
-    if (!value.includes('\0')) return value;
+    const text = isAscii(body) ? body.toString('latin1') : decoder.decode(body);
+    if (!text.includes('\0') && !text.includes('%00')) return text;
   } catch {
     // The decoder's message quotes the input.
   }
-  throw new Fault('invalid_request', 'A parameter is not percent-encoded UTF-8.');
+  throw notText();
+}
+
+/** Percent-decoding that refuses broken escapes and broken UTF-8, where URLSearchParams would guess. */
+function decode(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text;
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    throw notText();
+  }
+}
+
+function notText(): Fault {
+  return new Fault('invalid_request', 'A parameter is not percent-encoded UTF-8.');
 }
 
 /** Parses a form's parameters by a schema of strings. Unknown ones are ignored: RFC 6749 section 3.2. @throws Fault `invalid_request` naming the parameter. */
