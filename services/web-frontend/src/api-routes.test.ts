@@ -39,6 +39,14 @@ describe('a page that calls the API', () => {
     const { status, body } = await at.browser.send('/whoami');
     assert.equal(status, 200);
     assert.match(body, /refused with status 403/);
+    assert.doesNotMatch(body, /Sign in again/);
+  });
+
+  it('offers to sign in again where the API no longer takes the sign-in', async () => {
+    await using at = await signedIn();
+    at.testbed.setApiAnswer(() => ({ status: 401, json: { error: 'invalid_token' } }));
+    const { body } = await at.browser.send('/whoami');
+    assert.match(body, /refused with status 401[\s\S]*<a href="\/sign-in\?return_to=\/whoami">Sign in again<\/a>/);
   });
 
   it('sends an anonymous person to sign in and back', async () => {

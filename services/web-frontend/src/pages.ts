@@ -56,7 +56,8 @@ export function answer({ status, text, path }: { status: number; text: string; p
   const good = status < 400;
   return html`<p class="${good ? 'good' : 'bad'}">${good ? 'The API answered' : 'The API refused'} with status ${status}.</p>
 <pre tabindex="0" aria-label="The answer">${text}</pre>
-<p class="row"><a class="button" href="${path}">Call again</a><a href="/">Back to the start</a></p>`;
+<p class="row"><a class="button" href="${path}">Call again</a>
+${status === 401 && html`<a href="/sign-in?return_to=${path}">Sign in again</a>`}<a href="/">Back to the start</a></p>`;
 }
 
 /** The same demand came back after the person had satisfied it: they decide whether to try again. */
