@@ -12,7 +12,7 @@ export function compactScript(source: string): string {
     .split('\n')
     .map(line)
     .join('\n')
-    .replace(/([{,;(])\n|\n(?=[?:.&|)}])/g, '$1');
+    .replace(/([{},;(])\n|\n(?=[?:.&|)}])/g, '$1');
 }
 
 /** A style sheet without comments and needless spaces. */

@@ -47,7 +47,7 @@ function drawList() {
   if (focused) document.getElementById(focused)?.focus();
   page.none.textContent =
     flows.size === 0
-      ? `Nothing yet. Sign in, or send OTLP to ${location.origin}/v1/traces`
+      ? 'Nothing yet: sign in.'
       : found.length === 0
         ? 'Nothing fits the filters.'
         : found.length > shownAtMost
@@ -100,8 +100,9 @@ function drawRelated(flow) {
 function drawDrawing() {
   for (const name of ['sequence', 'waterfall']) {
     const chosen = name === view;
-    page[`tab-${name}`].setAttribute('aria-selected', String(chosen));
-    page[`tab-${name}`].tabIndex = chosen ? 0 : -1;
+    const tab = page[`tab-${name}`];
+    tab.setAttribute('aria-selected', chosen);
+    tab.tabIndex = chosen ? 0 : -1;
     if (chosen) page.drawing.setAttribute('aria-labelledby', `tab-${name}`);
   }
   page.scale.hidden = view !== 'waterfall';
@@ -118,7 +119,7 @@ function mark(scroll = false) {
   let active;
   for (const row of rowsShown()) {
     const chosen = row.dataset.span === trace.selected;
-    row.setAttribute('aria-selected', String(chosen));
+    row.setAttribute('aria-selected', chosen);
     if (chosen) active ??= row;
   }
   page.rows.setAttribute('aria-activedescendant', active?.id ?? '');

@@ -1,6 +1,6 @@
 // @ts-check
 import { colourOf, inLaneOrder, statusOf, toPeers, toTree, waiting } from './spans.js';
-import { fit, formatClock, formatMs, openRow, round, textAt } from './svg.js';
+import { fit, formatClock, formatMs, openRow, openSvg, round, textAt } from './svg.js';
 
 /** @typedef {import('../span.ts').Span} Span */
 /**
@@ -96,7 +96,7 @@ export function drawSequence(spans, { width: wanted }) {
   const heads = lanes.map((name) => drawHead(name, at(name), lane.top) + drawHead(name, at(name), bottom));
   const lines = lanes.map((name) => `<path class="life" d="M${at(name)} ${lane.top + lane.boxHeight}V${bottom}"/>`);
   const height = bottom + lane.boxHeight + 8;
-  return `<svg class="drawing sequence" xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${[...lines, ...rows, ...bars, ...heads].join('')}</svg>`;
+  return `${openSvg('sequence', width, height)}${[...lines, ...rows, ...bars, ...heads].join('')}</svg>`;
 }
 
 /** @param {string} name @param {number} x @param {number} y */

@@ -53,6 +53,14 @@ export function textAt(x, y, value, name, anchor = 'start') {
 }
 
 /**
+ * The beginning of a drawing; `</svg>` ends it.
+ * @param {string} name @param {number} width @param {number} height
+ */
+export function openSvg(name, width, height) {
+  return `<svg class="drawing ${name}" xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">`;
+}
+
+/**
  * The beginning of a line that can be chosen; `</g>` ends it.
  * @param {import('../span.ts').Span} span @param {string} part tells the lines of one span apart
  * @param {string} names classes @param {string} title @param {[top: number, height: number, width: number]} box

@@ -1,6 +1,6 @@
 // @ts-check
 import { colourOf, inLaneOrder, inTreeOrder, statusOf, toPeers, toTree, waiting } from './spans.js';
-import { fit, formatMs, openRow, round, textAt } from './svg.js';
+import { fit, formatMs, openRow, openSvg, round, textAt } from './svg.js';
 
 /** @typedef {import('../span.ts').Span} Span */
 
@@ -76,7 +76,7 @@ export function drawWaterfall(spans, { width, trueScale = false }) {
     const to = Math.max(from + 2, x(span.endMs - epoch));
     return drawRow(span, depth, calledBy(span), { top, rowHeight, from, to, names, width, narrow });
   });
-  return `<svg class="drawing waterfall" xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${[drawLegend(spans), ...drawTicks(totalMs, gaps, x, height), ...bands, ...bodies].join('')}</svg>`;
+  return `${openSvg('waterfall', width, height)}${[drawLegend(spans), ...drawTicks(totalMs, gaps, x, height), ...bands, ...bodies].join('')}</svg>`;
 }
 
 /** @param {Span[]} spans @returns {(span: Span) => string} */
