@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -20,46 +20,12 @@ const facts = [
   'system:serviceaccount:onbehalf:token-broker',
 ];
 
-/** Stands in for `az rest` on Microsoft Graph: objects in a file, every write counted in another. */
-const az = `#!${process.execPath}
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-const state = process.env.AZ_STATE;
-const args = process.argv.slice(2);
-const option = (name) => args[args.indexOf(name) + 1];
-const objects = existsSync(state) ? JSON.parse(readFileSync(state, 'utf8')) : [];
-const url = new URL(option('--url'));
-const [, , collection, id, part, partId] = url.pathname.split('/');
-const method = option('--method');
-const kind = part ?? collection;
-const own = objects.filter((object) => object.kind === kind && (!part || object.owner === id));
-const one = own.find((object) => object.id === (part ? partId : id));
-if (method === 'GET') {
-  const filter = /^(\\w+) eq '(.*)'$/.exec(url.searchParams.get('$filter') ?? '');
-  const value = own.filter((object) => !filter || object[filter[1]] === filter[2]);
-  console.log(JSON.stringify((part ? partId : id) ? one : { value }));
-} else {
-  appendFileSync(state + '.writes', method + ' ' + url.pathname + '\\n');
-  if (method === 'DELETE') writeFileSync(state, JSON.stringify(objects.filter((object) => object !== one)));
-  else {
-    const body = JSON.parse(option('--body'));
-    const merge = (to, from) => { for (const [k, v] of Object.entries(from)) {
-      if (v && typeof v === 'object' && !Array.isArray(v) && to[k]) merge(to[k], v); else to[k] = v; } return to; };
-    const fresh = { kind, owner: id, id: crypto.randomUUID(), appId: crypto.randomUUID() };
-    const object = merge(one ?? fresh, body);
-    writeFileSync(state, JSON.stringify(one ? objects : [...objects, object]));
-    console.log(JSON.stringify(object));
-  }
-}
-`;
-
 describe('docs/aks/entra-apps.sh', () => {
   let directory: string;
   let tools: Record<string, string>;
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'az-'));
-    await writeFile(join(directory, 'az.mjs'), az);
-    await chmod(join(directory, 'az.mjs'), 0o755);
-    await symlink('az.mjs', join(directory, 'az'));
+    await symlink(join(import.meta.dirname, 'az-stand-in.mjs'), join(directory, 'az'));
     const jq = await findDebianTool({ name: 'jq', packages: ['jq', 'libjq1', 'libonig5'] }, '.cache');
     const path = [directory, dirname(jq.command), process.env.PATH].join(delimiter);
     tools = { ...jq.env, PATH: path };

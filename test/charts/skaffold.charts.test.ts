@@ -1,20 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { z } from 'zod';
-
-const root = join(import.meta.dirname, '../..');
-const read = (path: string) => readFile(join(root, path), 'utf8');
-const exists = (path: string) =>
-  stat(join(root, path)).then(
-    () => true,
-    () => false,
-  );
-
-const production = ['web-frontend', 'token-broker', 'downstream-api'];
-const development = ['entra-emulator', 'trace-viewer'];
+import { development, exists, production, read } from './repository.ts';
 
 /** The words of skaffold/v4beta14 that are in use here; Skaffold itself refuses unknown ones. */
 const artifact = z.strictObject({
@@ -137,104 +126,5 @@ describe('skaffold.yaml', async () => {
   it('cannot bring development parts to AKS: the context decides', () => {
     assert.deepEqual(profile('kind')?.activation, [{ kubeContext: 'kind-.*' }]);
     assert.ok(!releases('aks').some(({ chartPath }) => chartPath === 'charts/dev'));
-  });
-});
-
-describe('docker/', () => {
-  it('builds with a Docker of Debian 12: no frontend line, heredoc, linked copy, network or platform', async () => {
-    const text = await read('docker/Dockerfile');
-    assert.doesNotMatch(text, /^# *syntax=|<<-?["']?\w|COPY --link|RUN --network|BUILDPLATFORM|--start-interval/m);
-    const runtime = text.slice(text.lastIndexOf('\nFROM '));
-    assert.doesNotMatch(runtime, /^RUN /m);
-    assert.match(runtime, /^USER 65532:65532$/m);
-    assert.match(runtime, /^ENTRYPOINT \["/m);
-    assert.match(runtime, /^CMD \["/m);
-    for (const [, base = ''] of text.matchAll(/^FROM (\S+)/gm)) assert.match(base, /^\$\{(NODE|RUNTIME)_IMAGE\}$/);
-  });
-
-  it('sends manifests and services to the builder, and nothing else', async () => {
-    const lines = (await read('.dockerignore')).trim().split('\n');
-    assert.deepEqual(lines.slice(0, 3), ['*', '!package*.json', '!services']);
-    for (const line of ['**/node_modules', '**/*.test.ts']) assert.ok(lines.includes(line), line);
-  });
-
-  it('confines every container of compose.yaml', async () => {
-    type Service = {
-      read_only: boolean;
-      cap_drop: string[];
-      user: string;
-      mem_limit: string;
-      security_opt: string[];
-      image: string;
-    };
-    const { services } = parse(await read('docker/compose.yaml'), { merge: true }) as {
-      services: Record<string, Service>;
-    };
-    assert.ok(Object.keys(services).length >= 7);
-    for (const [name, service] of Object.entries(services)) {
-      assert.equal(service.read_only, true, name);
-      assert.deepEqual(service.cap_drop, ['ALL'], name);
-      assert.equal(service.user, '65532:65532', name);
-      assert.ok(service.mem_limit, name);
-      assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
-      assert.match(service.image, /^\$\{/, name);
-    }
-  });
-});
-
-type Job = {
-  permissions?: object;
-  'timeout-minutes'?: number;
-  steps: { uses?: string; run?: string }[];
-  strategy?: { matrix: { service: string[] } };
-};
-type Workflow = { on: object; permissions: object; jobs: Record<string, Job> };
-
-describe('.github/workflows', async () => {
-  const names = await readdir(join(root, '.github/workflows'));
-  const texts = new Map(
-    await Promise.all(names.map(async (name) => [name, await read(`.github/workflows/${name}`)] as const)),
-  );
-  const workflows = [...texts].map(([name, text]) => ({ name, workflow: parse(text) as Workflow }));
-
-  it('grant nothing on top, and each job its own with a time limit', () => {
-    for (const { name, workflow } of workflows) {
-      assert.deepEqual(workflow.permissions, {}, name);
-      for (const job of Object.values(workflow.jobs)) {
-        assert.ok(job.permissions, name);
-        assert.ok(job['timeout-minutes'], name);
-      }
-    }
-  });
-
-  it('pin every action by commit, with its tag beside', () => {
-    for (const [name, text] of texts) {
-      for (const [line] of text.matchAll(/.*\buses:.*/g)) {
-        assert.match(line, /uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, `${name}: ${line.trim()}`);
-      }
-    }
-  });
-
-  it('never run for strangers with rights, nor put an event’s text into a script', () => {
-    for (const { name, workflow } of workflows) {
-      assert.ok(!Object.keys(workflow.on).includes('pull_request_target'), name);
-      for (const { steps } of Object.values(workflow.jobs)) {
-        for (const { run = '' } of steps) assert.doesNotMatch(run, /\$\{\{/, name);
-      }
-    }
-  });
-
-  it('name files that exist', async () => {
-    for (const [name, text] of texts) {
-      for (const [path] of text.matchAll(/(?:^|[\s"])(?:\.ci|charts|docker)\/[\w./-]+(?=[\s"]|$)/gm)) {
-        assert.ok(await exists(path.trim().replace(/^"/, '')), `${name}: ${path}`);
-      }
-    }
-  });
-
-  it('release the production services alone', () => {
-    const release = workflows.find(({ name }) => name === 'release.yml')?.workflow;
-    assert.deepEqual(release?.jobs.images?.strategy?.matrix.service, production);
-    assert.doesNotMatch(texts.get('release.yml') ?? '', new RegExp(development.join('|')));
   });
 });

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { read } from './repository.ts';
+
+describe('docker/', () => {
+  it('builds with a Docker of Debian 12: no frontend line, heredoc, linked copy, network or platform', async () => {
+    const text = await read('docker/Dockerfile');
+    assert.doesNotMatch(text, /^# *syntax=|<<-?["']?\w|COPY --link|RUN --network|BUILDPLATFORM|--start-interval/m);
+    const runtime = text.slice(text.lastIndexOf('\nFROM '));
+    assert.doesNotMatch(runtime, /^RUN /m);
+    assert.match(runtime, /^USER 65532:65532$/m);
+    assert.match(runtime, /^ENTRYPOINT \["/m);
+    assert.match(runtime, /^CMD \["/m);
+    for (const [, base = ''] of text.matchAll(/^FROM (\S+)/gm)) assert.match(base, /^\$\{(NODE|RUNTIME)_IMAGE\}$/);
+  });
+
+  it('sends manifests and services to the builder, and nothing else', async () => {
+    const lines = (await read('.dockerignore')).trim().split('\n');
+    assert.deepEqual(lines.slice(0, 3), ['*', '!package*.json', '!services']);
+    for (const line of ['**/node_modules', '**/*.test.ts']) assert.ok(lines.includes(line), line);
+  });
+
+  it('confines every container of compose.yaml', async () => {
+    type Service = {
+      read_only: boolean;
+      cap_drop: string[];
+      user: string;
+      mem_limit: string;
+      security_opt: string[];
+      image: string;
+    };
+    const { services } = parse(await read('docker/compose.yaml'), { merge: true }) as {
+      services: Record<string, Service>;
+    };
+    assert.ok(Object.keys(services).length >= 7);
+    for (const [name, service] of Object.entries(services)) {
+      assert.equal(service.read_only, true, name);
+      assert.deepEqual(service.cap_drop, ['ALL'], name);
+      assert.equal(service.user, '65532:65532', name);
+      assert.ok(service.mem_limit, name);
+      assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
+      assert.match(service.image, /^\$\{/, name);
+    }
+  });
+});

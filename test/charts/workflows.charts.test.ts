@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { development, exists, production, read, root } from './repository.ts';
+
+type Job = {
+  permissions?: object;
+  'timeout-minutes'?: number;
+  steps: { uses?: string; run?: string }[];
+  strategy?: { matrix: { service: string[] } };
+};
+type Workflow = { on: object; permissions: object; jobs: Record<string, Job> };
+
+describe('.github/workflows', async () => {
+  const names = await readdir(join(root, '.github/workflows'));
+  const texts = new Map(
+    await Promise.all(names.map(async (name) => [name, await read(`.github/workflows/${name}`)] as const)),
+  );
+  const workflows = [...texts].map(([name, text]) => ({ name, workflow: parse(text) as Workflow }));
+
+  it('grant nothing on top, and each job its own with a time limit', () => {
+    for (const { name, workflow } of workflows) {
+      assert.deepEqual(workflow.permissions, {}, name);
+      for (const job of Object.values(workflow.jobs)) {
+        assert.ok(job.permissions, name);
+        assert.ok(job['timeout-minutes'], name);
+      }
+    }
+  });
+
+  it('pin every action by commit, with its tag beside', () => {
+    for (const [name, text] of texts) {
+      for (const [line] of text.matchAll(/.*\buses:.*/g)) {
+        assert.match(line, /uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, `${name}: ${line.trim()}`);
+      }
+    }
+  });
+
+  it('never run for strangers with rights, nor put an event’s text into a script', () => {
+    for (const { name, workflow } of workflows) {
+      assert.ok(!Object.keys(workflow.on).includes('pull_request_target'), name);
+      for (const { steps } of Object.values(workflow.jobs)) {
+        for (const { run = '' } of steps) assert.doesNotMatch(run, /\$\{\{/, name);
+      }
+    }
+  });
+
+  it('name files that exist', async () => {
+    for (const [name, text] of texts) {
+      for (const [path] of text.matchAll(/(?:^|[\s"])(?:\.ci|charts|docker)\/[\w./-]+(?=[\s"]|$)/gm)) {
+        assert.ok(await exists(path.trim().replace(/^"/, '')), `${name}: ${path}`);
+      }
+    }
+  });
+
+  it('release the production services alone', () => {
+    const release = workflows.find(({ name }) => name === 'release.yml')?.workflow;
+    assert.deepEqual(release?.jobs.images?.strategy?.matrix.service, production);
+    assert.doesNotMatch(texts.get('release.yml') ?? '', new RegExp(development.join('|')));
+  });
+});
