@@ -4,6 +4,7 @@ import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from './chromium.ts';
 import { entraAdmin } from './entra-admin.ts';
+import { freePort } from './ports.ts';
 import { openWitness, shoot, type Witness } from './witness.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -14,7 +15,11 @@ const wide = { width: 900, height: 700 };
 let world: World;
 let browser: Browser & AsyncDisposable;
 before(async () => {
-  [world, browser] = await Promise.all([createWorld({ name: 'pages' }), launchChromium()]);
+  const [web = 0, entra = 0, entraBrowser = 0, entraAdmin = 0, viewer = 0] = await Promise.all(
+    Array.from({ length: 5 }, freePort),
+  );
+  const ports = { web, entra, entraBrowser, entraAdmin, viewer };
+  [world, browser] = await Promise.all([createWorld({ name: 'pages', ports }), launchChromium()]);
 });
 after(async () => {
   await browser?.[Symbol.asyncDispose]();
@@ -177,6 +182,16 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
       world.relays.broker.restore();
     }
     await bob.testify();
+  });
+
+  it('and leads to its own trace, which the viewer draws', async () => {
+    await using bob = await signedIn('bob');
+    const { page } = bob;
+    const reference = await page.locator('#reference').textContent();
+    await link(bob, 'See its trace').click();
+    await page.waitForURL(`${world.viewer}/traces/${reference}*`);
+    const call = page.locator('.sequence title', { hasText: 'web-frontend → downstream-api: GET /graph/me' });
+    await call.first().waitFor({ state: 'attached' });
   });
 
   it('when there are too many requests', async () => {
