@@ -191,6 +191,16 @@ describe('a later request', () => {
     assert.equal(callback?.spanId, root?.links[0]?.spanId);
   });
 
+  it('that needs consent is what the consent’s own flow links to', async () => {
+    const consents = viewer.flows().filter(({ action }) => action === 'consent');
+    assert.ok(consents.length > 0);
+    for (const { traceId } of consents) {
+      const [root] = viewer.spans(traceId);
+      const names = (root?.links ?? []).map((link) => viewer.spans(link.traceId)[0]?.name);
+      assert.ok(names.includes('GET /whoami') || names.includes('GET /graph/me'), names.join());
+    }
+  });
+
   it('believes no trace context from outside', async () => {
     const traceId = 'a'.repeat(32);
     const traceparent = `00-${traceId}-${'b'.repeat(16)}-01`;

@@ -1,4 +1,7 @@
+import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
+import { linkRequest } from '@onbehalf/chassis/server-span';
+import { activeSpan } from '@onbehalf/chassis/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Demand } from './broker.ts';
@@ -12,7 +15,11 @@ import { isSame, type Session, wasResumed } from './session.ts';
 
 const challengeSchema = startSchema
   .pick({ scopes: true, claims: true, loginHint: true, account: true, resumed: true })
-  .extend({ expiresAtSeconds: z.number() });
+  .extend({
+    expiresAtSeconds: z.number(),
+    /** The span of the request that needs it, as a `traceparent`: the flow links to it. */
+    askedBy: z.string().optional(),
+  });
 
 /** Targets whose demands a session remembers. */
 const maxResumed = 4;
@@ -40,6 +47,7 @@ export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: ()
   async function link({ session, target, demand, scopes }: Demanded, returnTo?: string): Promise<string> {
     const { claims } = demand;
     const same = sameness(target, demand);
+    const span = activeSpan();
     const others = session.resumed.filter((entry) => !isSame(entry, same));
     const sealed = await seal.seal('challenge', {
       scopes: demand.scopes ?? scopes,
@@ -48,6 +56,7 @@ export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: ()
       account: { oid: session.oid, tid: session.tid },
       resumed: [{ ...same, claims, atSeconds: nowSeconds() }, ...others].slice(0, maxResumed),
       expiresAtSeconds: nowSeconds() + challengeSeconds,
+      askedBy: span && traceparentOfSpan(span),
     } satisfies z.input<typeof challengeSchema>);
     return `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims: sealed })}`;
   }
@@ -85,7 +94,9 @@ export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: ()
           'This link is no longer good. Go back to the page you wanted and try again.',
         );
       }
-      const { expiresAtSeconds: _, ...start } = opened.value;
+      const { expiresAtSeconds: _, askedBy, ...start } = opened.value;
+      const request = spanContextOf(askedBy);
+      if (request) linkRequest(request);
       return start;
     },
   };
