@@ -43,4 +43,16 @@ describe('docker/', () => {
       assert.match(service.image, /^\$\{/, name);
     }
   });
+
+  it('and kind name tenants and apps that the emulator has', async () => {
+    const seed = await read('services/entra-emulator/src/seed.json');
+    const kind = ['onbehalf', 'web-frontend', 'token-broker', 'downstream-api'].map(
+      (chart) => `charts/${chart}/ci/kind-values.yaml`,
+    );
+    for (const path of ['docker/compose.yaml', 'docker/clients.json', 'charts/dev/verify-job.yaml', ...kind]) {
+      const ids = (await read(path)).match(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g) ?? [];
+      assert.ok(ids.length > 0, path);
+      for (const id of ids) assert.ok(seed.includes(id), `${path}: ${id}`);
+    }
+  });
 });
