@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Events } from './store.ts';
 
-type Held<V> = { value: V; verifiedAtMs: number; epoch: number };
+type Held<V> = { field: string; value: V; verifiedAtMs: number; epoch: number };
 
 /** When, and in which life of the channel, a read of the store began. */
 export type Mark = { epoch: number; atMs: number };
@@ -17,7 +17,7 @@ type L1Options = {
   nowMs: () => number;
 };
 
-/** An entry's share besides its own bytes and its field's: key, Map slots, objects. */
+/** An entry's share besides its own bytes and its field's: key, slots, objects. */
 const overheadBytes = 400;
 
 /**
@@ -25,14 +25,22 @@ const overheadBytes = 400;
  * withdraw it has been up ever since it was read, and for `maxUnverifiedMs` after that channel went down.
  */
 export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Options, sizeOf: (value: V) => number) {
-  const entries = new LRUCache<string, Map<string, Held<V>>>({
+  // A key has few fields, mostly one: a list of them is smaller and quicker to read than a Map.
+  const entries = new LRUCache<string, Held<V>[]>({
     maxSize: maxBytes,
     sizeCalculation: (fields) => {
       let bytes = 0;
-      for (const [field, held] of fields) bytes += field.length + sizeOf(held.value) + overheadBytes;
+      for (const { field, value } of fields) bytes += field.length + sizeOf(value) + overheadBytes;
       return Math.max(bytes, 1);
     },
   });
+  // All people ask for the same few things: one string for all is smaller, and near when it is compared.
+  const fieldNames = new LRUCache<string, string>({ max: 1_000 });
+  function shared(field: string): string {
+    const known = fieldNames.get(field);
+    if (known === undefined) fieldNames.set(field, field);
+    return known ?? field;
+  }
   const withdrawn = new LRUCache<string, number>({ max: 10_000 });
   function withdraw(key: string): void {
     entries.delete(key);
@@ -50,16 +58,16 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
   return {
     /** A value, its age since it was read from the store, and what it is good for now. */
     get(key: string, field: string): { value: V; ageMs: number; standing: Standing } | undefined {
-      const held = entries.get(key)?.get(field);
+      const held = entries.get(key)?.find((one) => one.field === field);
       if (!held) return undefined;
       return { value: held.value, ageMs: nowMs() - held.verifiedAtMs, standing: standingOf(held) };
     },
     /** The mark is of before the read began: what was withdrawn meanwhile does not come back. */
     put(key: string, field: string, value: V, { epoch, atMs }: Mark): void {
       if ((withdrawn.get(key) ?? 0) >= atMs) return;
-      // A new Map, because the cache measures only what it has not seen.
-      const fields = new Map(entries.get(key));
-      entries.set(key, fields.set(field, { value, verifiedAtMs: atMs, epoch }));
+      // A new list, because the cache measures only what it has not seen.
+      const others = (entries.get(key) ?? []).filter((one) => one.field !== field);
+      entries.set(key, [...others, { field: shared(field), value, verifiedAtMs: atMs, epoch }]);
     },
     withdraw,
     /** Taken before a read of the store, given to `put` after it. */

@@ -215,7 +215,8 @@ function away(cause?: unknown): Fault {
   });
 }
 
-const commandOptions = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+/** Every command has our own deadline; the client's default of 5 s would only cost an AbortSignal each. */
+const commandOptions = { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
 function connection({ url, username, password, credentialsProvider, ca }: RedisOptions) {
   return {
