@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createClient } from 'redis';
+import { withRedis } from './redis-client.ts';
 import type { World } from './world.ts';
 
 export type Entry = {
@@ -11,13 +11,8 @@ export type Entry = {
 };
 
 /** All that a world's broker keeps in Redis. */
-export async function dumpRedis({ redis, redisPrefix }: World): Promise<Entry[]> {
-  const { host, port, username, password } = redis;
-  const client = createClient({ socket: { host, port }, ...(username && { username }), ...(password && { password }) });
-  // Its failures reach us through the commands.
-  client.on('error', () => {});
-  await client.connect();
-  try {
+export function dumpRedis({ redis, redisPrefix }: World): Promise<Entry[]> {
+  return withRedis(redis, async (client) => {
     const entries: Entry[] = [];
     for await (const keys of client.scanIterator({ MATCH: `${redisPrefix}*` })) {
       for (const key of keys) {
@@ -33,7 +28,5 @@ export async function dumpRedis({ redis, redisPrefix }: World): Promise<Entry[]>
       }
     }
     return entries.sort((a, b) => a.key.localeCompare(b.key));
-  } finally {
-    client.destroy();
-  }
+  });
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { createClient } from 'redis';
+import { answerOn, consent, departures, heading, hello, pick, reloadUntil, sessionOf } from './browser-steps.ts';
 import { launchChromium } from './chromium.ts';
 import { entraAdmin } from './entra-admin.ts';
 import type { Environment } from './environments.ts';
+import { expireSessions } from './redis-expire.ts';
 import { callApi, signIn as visit } from './steps.ts';
 import { openWitness, shoot, type Witness } from './witness.ts';
 import { createWorld, type World } from './world.ts';
@@ -59,12 +60,6 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
     });
   }
 
-  const pick = (page: Page, person: string) => page.getByRole('button', { name: `${person}@` }).click();
-  const hello = (page: Page) => page.getByRole('heading', { name: /^Hello, / }).waitFor();
-  const heading = (page: Page, text: string) =>
-    page.getByRole('heading', { level: 1, name: text, exact: true }).waitFor();
-  const consent = (page: Page) => page.getByRole('button', { name: 'Accept' });
-
   async function signIn({ page, look }: Witness, person: string): Promise<void> {
     await page.goto(world.web);
     await page.getByRole('link', { name: 'Sign in' }).click();
@@ -73,38 +68,10 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
     await look();
   }
 
-  async function answerOn({ page, look }: Witness): Promise<Record<string, unknown>> {
-    const text = (await page.getByLabel('The answer').textContent()) ?? '';
-    await look();
-    return JSON.parse(text);
-  }
-
   /** Whoever is not signed in is sent to Entra ID by this page, which then asks who they are or knows it. */
   async function isSignedOut(page: Page): Promise<void> {
     await page.goto(`${world.web}/profile`);
     await heading(page, 'Pick an account');
-  }
-
-  /** Reloads until the page says this, as an impatient person does. */
-  async function reloadUntil(page: Page, text: RegExp): Promise<void> {
-    const endMs = performance.now() + 20_000;
-    const title = page.getByRole('heading', { level: 1 });
-    while (!text.test((await title.textContent()) ?? '')) {
-      assert.ok(performance.now() < endMs, `the page never said ${text}`);
-      await page.reload();
-    }
-  }
-
-  const sessionOf = async ({ context }: Witness) =>
-    (await context.cookies(world.web)).find((cookie) => cookie.name === '__Host-Http-session')?.value;
-
-  /** Every address that the page is sent to at Entra's authorization endpoint from now on. */
-  function departures(page: Page): string[] {
-    const urls: string[] = [];
-    page.on('request', (request) => {
-      if (request.isNavigationRequest() && request.url().includes('/oauth2/v2.0/authorize?')) urls.push(request.url());
-    });
-    return urls;
   }
 
   describe(`a person with a browser (${name})`, () => {
@@ -181,7 +148,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await signIn(there, 'alice');
       await here.page.getByRole('button', { name: 'Sign out', exact: true }).click();
       await here.page.getByText('You are signed out.').waitFor();
-      assert.equal(await sessionOf(here), undefined);
+      assert.equal(await sessionOf(world, here), undefined);
       await isSignedOut(here.page);
       await there.page.reload();
       await hello(there.page);
@@ -195,7 +162,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await here.page.getByText('You are signed out on all your devices.').waitFor();
       await there.page.goto(world.web);
       await heading(there.page, 'Welcome');
-      assert.equal(await sessionOf(there), undefined);
+      assert.equal(await sessionOf(world, there), undefined);
       await bob.page.reload();
       await hello(bob.page);
     });
@@ -222,7 +189,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await signIn(alice, 'alice');
       await expireSessions(world);
       await reloadUntil(page, /^Welcome$/);
-      assert.equal(await sessionOf(alice), undefined);
+      assert.equal(await sessionOf(world, alice), undefined);
       await page.getByRole('link', { name: 'Sign in' }).click();
       await hello(page);
     });
@@ -249,7 +216,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
     journey('stays signed in through an outage and is told so, and guests notice nothing', async (alice, guest) => {
       const { page, look } = alice;
       await signIn(alice, 'alice');
-      const before = await sessionOf(alice);
+      const before = await sessionOf(world, alice);
       world.relays.broker.cut();
       try {
         const answer = await page.reload();
@@ -258,7 +225,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
         await heading(page, 'Sign-in service is unavailable, try again');
         await page.getByText('Nothing is lost: if you were signed in, you still are.').waitFor();
         await look();
-        assert.equal(await sessionOf(alice), before);
+        assert.equal(await sessionOf(world, alice), before);
         await guest.page.goto(world.web);
         await heading(guest.page, 'Welcome');
         await guest.page.reload();
@@ -267,7 +234,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       }
       const sent = departures(page);
       await reloadUntil(page, /^Hello, /);
-      assert.equal(await sessionOf(alice), before);
+      assert.equal(await sessionOf(world, alice), before);
       assert.deepEqual(sent, [], 'nobody had to sign in again');
     });
 
@@ -307,24 +274,4 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       }
     });
   });
-}
-
-/** Takes every session from Redis, as the end of its time does. */
-async function expireSessions({ redis, redisPrefix }: World): Promise<void> {
-  const { host, port, username, password } = redis;
-  const client = createClient({
-    socket: { host, port },
-    ...(username && { username }),
-    ...(password && { password }),
-  });
-  // Its failures reach us through the commands.
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    for await (const keys of client.scanIterator({ MATCH: `${redisPrefix}session:*` })) {
-      for (const key of keys) await client.pExpire(key, 1);
-    }
-  } finally {
-    client.destroy();
-  }
 }
