@@ -7,7 +7,7 @@ import { entraAdmin } from './entra-admin.ts';
 import type { Environment } from './environments.ts';
 import { expireSessions } from './redis-expire.ts';
 import { callApi, signIn as visit } from './steps.ts';
-import { openWitness, shoot, type Witness } from './witness.ts';
+import { jwt, openWitness, shoot, type Witness } from './witness.ts';
 import { createWorld, type World } from './world.ts';
 
 type Mode = {
@@ -29,11 +29,13 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       createWorld({ name: `scenario-${name}`, brokers: 2, env: { web: { PUBLIC_RATE_BURST: '1000', ...web } } }),
       launchChromium(),
     ]);
-    // They have consented before; Carol never has.
+    // They have consented before; Carol never has. Redirects are read here too.
     for (const person of ['alice', 'bob']) {
       const visitor = world.visitor();
       await visit(visitor, world, person);
       await callApi(visitor, world);
+      for (const { url, headers, body } of visitor.answers)
+        assert.doesNotMatch(JSON.stringify([headers, body]), jwt, `a token in the answer of ${url.pathname}`);
     }
   });
   after(async () => {
