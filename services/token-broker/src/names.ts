@@ -56,6 +56,7 @@ export function shortName(key: string): string {
   return hash('sha256', tagOf(key), 'hex').slice(0, 12);
 }
 
-function tagOf(key: string): string {
+/** The part of a key by which Redis Cluster places it. */
+export function tagOf(key: string): string {
   return key.slice(key.indexOf('{'), key.indexOf('}') + 1);
 }

@@ -30,8 +30,7 @@ const answers: Partial<Record<EntraClass, number>> = { ...refusalSeconds };
 
 /** Entra's refusals, shared by all pods, so that none asks what another was just refused. */
 export function createRefusals(store: Store, names: Names, sealing: Sealing, nowMs: () => number) {
-  async function read(key: string) {
-    const sealed = await store.get(key);
+  function unseal(key: string, sealed: Buffer | undefined) {
     const opened = sealed && sealing.open(sealed, key);
     return opened && recordSchema.parse(JSON.parse(opened.plaintext.toString()));
   }
@@ -44,7 +43,9 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
     /** An answer that still stands. A new sign-in voids what was refused before it. */
     async recall(about: About, signIn: string | undefined): Promise<Remembered | undefined> {
       const keys = keysOf(about);
-      const [pause, answer] = await Promise.all([read(keys.pause), read(keys.answer)]);
+      const [sealedPause, sealedAnswer] = await store.getBoth(keys.pause, keys.answer);
+      const pause = unseal(keys.pause, sealedPause);
+      const answer = unseal(keys.answer, sealedAnswer);
       if (pause && pause.untilMs > nowMs()) return pause;
       if (answer && answer.untilMs > nowMs() && answer.signIn === signIn) return answer;
       return undefined;
@@ -56,7 +57,7 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
       const seconds = pausing ? undefined : answers[refusal.class];
       if (!pausing && seconds === undefined) return { refusal, untilMs: nowMs() };
       const key = pausing ? keys.pause : keys.answer;
-      const times = pausing ? ((await read(key))?.times ?? 0) + 1 : 1;
+      const times = pausing ? (unseal(key, await store.get(key))?.times ?? 0) + 1 : 1;
       const lastsMs = (seconds ?? backOffSeconds(refusal, times)) * 1_000;
       const record = { refusal, untilMs: nowMs() + lastsMs, times, signIn };
       // Kept for twice as long, so that the next refusal in a row is known as such.

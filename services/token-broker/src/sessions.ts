@@ -105,7 +105,8 @@ export function createSessions(deps: Deps) {
     });
     await store.delete(names.ended(account.homeAccountId));
     // Who ended it before it stood in its partition could not take it out of there.
-    if ((await store.get(key)) === undefined) {
+    const kept = await read(hash, undefined);
+    if (!kept.session) {
       await leave(session);
       throw new Fault('invalid_grant', 'The session was ended while it began.');
     }

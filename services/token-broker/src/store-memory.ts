@@ -46,6 +46,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
     events: hub.events,
     ttls: () => new Map([...entries].map(([key, { endsMs }]) => [key, endsMs - nowMs()])),
     get: async (key) => live<Buffer>(key),
+    getBoth: async (one, other) => [live<Buffer>(one), live<Buffer>(other)],
     set: async (key, value, ttlMs) => put(key, value, ttlMs),
     async setIfAbsent(key, value, ttlMs) {
       if (live(key) !== undefined) return false;

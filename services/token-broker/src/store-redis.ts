@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { tagOf } from './names.ts';
 import type { Redis } from './redis.ts';
 import * as scripts from './scripts.ts';
 import type { OpenSession, Store } from './store.ts';
@@ -24,6 +25,12 @@ export function redisStore(redis: Redis, channel: string): Store {
   return {
     events: redis.events,
     get: async (key) => buffer(await command(key, ['GET', key])),
+    async getBoth(one, other) {
+      const apart = () => Promise.all([one, other].map((key) => command(key, ['GET', key])));
+      const together = () => command(one, ['MGET', one, other]) as Promise<unknown[]>;
+      const [first, second] = await (tagOf(one) === tagOf(other) ? together() : apart());
+      return [buffer(first), buffer(second)];
+    },
     set: async (key, value, ttlMs) => void (await command(key, ['SET', key, value, 'PX', ms(ttlMs)])),
     setIfAbsent: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'NX', 'PX', ms(ttlMs)])) !== null,
     replace: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'XX', 'PX', ms(ttlMs)])) !== null,

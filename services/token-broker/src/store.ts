@@ -6,6 +6,8 @@
  */
 export interface Store {
   get(key: string): Promise<Buffer | undefined>;
+  /** Two values; one command where they share a hash tag. */
+  getBoth(one: string, other: string): Promise<[Buffer | undefined, Buffer | undefined]>;
   set(key: string, value: Buffer, ttlMs: number): Promise<void>;
   /** False if the key exists. */
   setIfAbsent(key: string, value: Buffer, ttlMs: number): Promise<boolean>;
