@@ -96,6 +96,7 @@ function emptyStore(): Store {
   const answers = {
     readRecord: undefined,
     get: undefined,
+    getBoth: [],
     readPartition: nothing,
     takeLease: { fence: 1 },
     writeToken: 'written',

@@ -58,12 +58,13 @@ const app = express();
 app.use(express.urlencoded({ extended: false }));
 
 app.post('/sign-in', async (req, res) => {
-  const { code, redirect_uri, code_verifier, scope } = req.body;
+  const { code, redirect_uri, code_verifier, nonce, scope } = req.body;
   const cca = createCca('');
   const result = await cca.acquireTokenByCode({
     code,
     redirectUri: redirect_uri,
     codeVerifier: code_verifier,
+    nonce,
     scopes: [scope],
   });
   if (!result.account) throw new Error('no account');
