@@ -185,9 +185,11 @@ describe('the broker over HTTP', () => {
     it('are 503 while the store is away, never inactive', async () => {
       const session = await broker.signIn();
       broker.watch.away = true;
-      const answers = await Promise.all(
-        [introspect, revoke].map((path) => broker.post(path, 'web', { token: session })),
-      );
+      const answers = await Promise.all([
+        broker.post(introspect, 'web', { token: 'another pod may know it' }),
+        broker.post(revoke, 'web', { token: session }),
+      ]);
+      assert.equal(await isActive(session), true, 'memory knows it');
       const ended = await broker.post(end, 'web', { sid: 's' });
       broker.watch.away = false;
       for (const { status, headers, body } of [...answers, ended]) {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { unverifiedClaims } from './callers.ts';
 import type { Client } from './clients.ts';
@@ -230,12 +231,23 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
 
 export type Broker = ReturnType<typeof createBroker>;
 
+type Scopes = { scope: string; scopes: string[] };
+
+/** Per client, because all its requests ask for the same few; a client that is configured anew is a new one. */
+const known = new WeakMap<Client, LRUCache<string, Scopes>>();
+
 /** The asked scopes, sorted and each once, if the client may ask for all of them. @throws Fault `invalid_scope`. */
-function allowed(client: Client, asked: string): { scope: string; scopes: string[] } {
+function allowed(client: Client, asked: string): Scopes {
+  const remembered = known.get(client) ?? new LRUCache<string, Scopes>({ max: 100 });
+  known.set(client, remembered);
+  const found = remembered.get(asked);
+  if (found) return found;
   const scopes = [...new Set(asked.split(' ').filter(Boolean))].sort();
   if (scopes.length === 0) throw new Fault('invalid_scope', 'The parameter scope names nothing.');
   if (!scopes.every((one) => client.scopes.includes(one))) {
     throw new Fault('invalid_scope', 'The client is not configured for all of these scopes.');
   }
-  return { scope: scopes.join(' '), scopes };
+  const made = { scope: scopes.join(' '), scopes };
+  remembered.set(asked, made);
+  return made;
 }

@@ -1,7 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import type { Events } from './store.ts';
 
-type Held<V> = { field: string; value: V; verifiedAtMs: number; epoch: number };
+/** One field of a key, and the key's others behind it: one object to reach where an array is three. */
+type Held<V> = {
+  field: string;
+  value: V /** Since this L1 began: small enough to need no object. */;
+  verifiedMs: number;
+  epoch: number;
+  next: Held<V> | undefined;
+};
 
 /** When, and in which life of the channel, a read of the store began. */
 export type Mark = { epoch: number; atMs: number };
@@ -25,13 +32,14 @@ const overheadBytes = 400;
  * withdraw it has been up ever since it was read, and for `maxUnverifiedMs` after that channel went down.
  */
 export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Options, sizeOf: (value: V) => number) {
-  // A key has few fields, mostly one: a list of them is smaller and quicker to read than a Map.
-  const entries = new LRUCache<string, Held<V>[]>({
+  const beganMs = nowMs();
+  // A key has few fields, mostly one. Most of a hit's time is spent on reaching what is not in the processor's cache.
+  const entries = new LRUCache<string, Held<V>>({
     maxSize: maxBytes,
-    sizeCalculation: (fields) => {
+    sizeCalculation: (first) => {
       let bytes = 0;
-      for (const { field, value } of fields) bytes += field.length + sizeOf(value) + overheadBytes;
-      return Math.max(bytes, 1);
+      for (const { field, value } of listed(first)) bytes += field.length + sizeOf(value) + overheadBytes;
+      return bytes;
     },
   });
   // All people ask for the same few things: one string for all is smaller, and near when it is compared.
@@ -48,8 +56,8 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
   }
   events.onInvalidate(withdraw);
 
-  function standingOf({ verifiedAtMs, epoch }: Held<V>): Standing {
-    const confirmedAtMs = Math.max(verifiedAtMs, events.heardUntilMs(epoch));
+  function standingOf({ verifiedMs, epoch }: Held<V>): Standing {
+    const confirmedAtMs = Math.max(beganMs + verifiedMs, events.heardUntilMs(epoch));
     if (nowMs() - confirmedAtMs > maxUnverifiedMs) return 'lapsed';
     // Between two lives of the channel a message may have been missed.
     return epoch === events.epoch ? 'trusted' : 'unverified';
@@ -58,16 +66,17 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
   return {
     /** A value, its age since it was read from the store, and what it is good for now. */
     get(key: string, field: string): { value: V; ageMs: number; standing: Standing } | undefined {
-      const held = entries.get(key)?.find((one) => one.field === field);
+      let held = entries.get(key);
+      while (held && held.field !== field) held = held.next;
       if (!held) return undefined;
-      return { value: held.value, ageMs: nowMs() - held.verifiedAtMs, standing: standingOf(held) };
+      return { value: held.value, ageMs: nowMs() - beganMs - held.verifiedMs, standing: standingOf(held) };
     },
     /** The mark is of before the read began: what was withdrawn meanwhile does not come back. */
     put(key: string, field: string, value: V, { epoch, atMs }: Mark): void {
       if ((withdrawn.get(key) ?? 0) >= atMs) return;
-      // A new list, because the cache measures only what it has not seen.
-      const others = (entries.get(key) ?? []).filter((one) => one.field !== field);
-      entries.set(key, [...others, { field: shared(field), value, verifiedAtMs: atMs, epoch }]);
+      let next: Held<V> | undefined;
+      for (const other of listed(entries.get(key))) if (other.field !== field) next = { ...other, next };
+      entries.set(key, { field: shared(field), value, verifiedMs: atMs - beganMs, epoch, next });
     },
     withdraw,
     /** Taken before a read of the store, given to `put` after it. */
@@ -76,6 +85,10 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
       return entries.calculatedSize;
     },
   };
+}
+
+function* listed<V>(first: Held<V> | undefined): Generator<Held<V>> {
+  for (let held = first; held; held = held.next) yield held;
 }
 
 export type L1<V> = ReturnType<typeof createL1<V>>;
