@@ -73,7 +73,10 @@ export async function checkJourney(world: World, progress: Progress): Promise<vo
       await visitor.follow('See its trace');
       assert.match(visitor.page.url.href, new RegExp(`^${viewer}/traces/[0-9a-f]{32}$`));
       assert.equal(visitor.page.status, 200);
-      return [`the sign-in is one trace of ${spans} spans over ${services.join(', ')}; pages link to theirs`, undefined];
+      return [
+        `the sign-in is one trace of ${spans} spans over ${services.join(', ')}; pages link to theirs`,
+        undefined,
+      ];
     });
   }
   console.log(`signed in, called downstream-api on behalf of ${user}, signed out`);
