@@ -37,6 +37,8 @@ export const touchPart = 0.1;
 export const throttleDefaultSeconds = 60;
 export const loopBackOffSeconds = { first: 60, longest: 300 };
 export const transientBackOffSeconds = { first: 5, longest: 60 };
+/** By how much of itself a back-off may be shorter. */
+export const backOffJitter = 0.2;
 export const refusalSeconds = { interaction: 30, consent: 30, scope: 60, sign_in: 3_600 } as const;
 /** Once it has gone, what was refused before the sign-in is asked once more. */
 export const signInMarkMs = 60_000;

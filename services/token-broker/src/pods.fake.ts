@@ -50,7 +50,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     const sessionL1 = createL1<Session>(bound, () => 600);
     const life = { idleSeconds, absoluteSeconds, perAccount };
     const sessions = createSessions({ ...life, store, l1: sessionL1, names, sealing, nowMs });
-    const refusals = createRefusals(store, names, sealing, nowMs);
+    const refusals = createRefusals(store, names, sealing, nowMs, () => 0);
     const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
     const perSession = { take: () => {} };
     const broker = createBroker({ entra: entra.entra, store, sessions, tokens, names, perSession, logger, nowMs });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { backOffSeconds, type EntraClass, type Refusal } from './entra-answer.ts';
-import { refusalSeconds } from './lifetimes.ts';
+import { backOffJitter, refusalSeconds } from './lifetimes.ts';
 import type { Names } from './names.ts';
 import type { Sealing } from './sealing.ts';
 import type { Store } from './store.ts';
@@ -29,7 +29,13 @@ const pauses = new Set<EntraClass>(['throttled', 'transient']);
 const answers: Partial<Record<EntraClass, number>> = { ...refusalSeconds };
 
 /** Entra's refusals, shared by all pods, so that none asks what another was just refused. */
-export function createRefusals(store: Store, names: Names, sealing: Sealing, nowMs: () => number) {
+export function createRefusals(
+  store: Store,
+  names: Names,
+  sealing: Sealing,
+  nowMs: () => number,
+  random: () => number = Math.random,
+) {
   function unseal(key: string, sealed: Buffer | undefined) {
     const opened = sealed && sealing.open(sealed, key);
     return opened && recordSchema.parse(JSON.parse(opened.plaintext.toString()));
@@ -58,7 +64,10 @@ export function createRefusals(store: Store, names: Names, sealing: Sealing, now
       if (!pausing && seconds === undefined) return { refusal, untilMs: nowMs() };
       const key = pausing ? keys.pause : keys.answer;
       const times = pausing ? (unseal(key, await store.get(key))?.times ?? 0) + 1 : 1;
-      const lastsMs = (seconds ?? backOffSeconds(refusal, times)) * 1_000;
+      // Keys that failed together do not all try again together; what Entra itself asked for is kept to the second.
+      const shorter =
+        refusal.class === 'transient' && refusal.retryAfterSeconds === undefined ? random() * backOffJitter : 0;
+      const lastsMs = (seconds ?? backOffSeconds(refusal, times) * (1 - shorter)) * 1_000;
       const record = { refusal, untilMs: nowMs() + lastsMs, times, signIn };
       // Kept for twice as long, so that the next refusal in a row is known as such.
       await store.set(key, sealing.seal(JSON.stringify(record), key), lastsMs * (pausing ? 2 : 1));

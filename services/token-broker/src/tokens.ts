@@ -10,7 +10,7 @@ import type { Acquired, Refused } from './entra.ts';
 import { faultOf, type Refusal } from './entra-answer.ts';
 import type { L1 } from './l1.ts';
 import { hitMarginSeconds, leaseMs, leaseRenewMs, staleMarginSeconds, waitMs } from './lifetimes.ts';
-import { type Names, sha256 } from './names.ts';
+import { type Names, sha256, shortName } from './names.ts';
 import { refreshAtSeconds } from './refresh-point.ts';
 import type { Refusals, Remembered } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
@@ -295,8 +295,9 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
   }
 
   /** Once a call, however many callers wait for it. */
-  function logRefusal({ client }: TokenRequest, { class: entraClass, known, members }: Refusal): void {
-    const facts = { client, class: entraClass, aadsts: members.error_codes, correlation_id: members.correlation_id };
+  function logRefusal({ client, partition }: TokenRequest, { class: entraClass, known, members }: Refusal): void {
+    const { error_codes: aadsts, correlation_id } = members;
+    const facts = { client, account: shortName(partition.key), class: entraClass, aadsts, correlation_id };
     const level = entraClass === 'transient' || entraClass === 'throttled' || !known ? 'warn' : 'info';
     logger[level]({ event: known ? 'entra.refused' : 'entra.unclassified', ...facts });
   }
