@@ -22,7 +22,8 @@ export async function report(stream: TestsStream, print: (line: string) => void)
   };
 
   for await (const event of stream as AsyncIterable<{ type: string; data: unknown }>) {
-    if (event.type === 'test:stdout' || event.type === 'test:stderr') {
+    // What is rejected after its test has ended is told as a diagnostic.
+    if (['test:stdout', 'test:stderr', 'test:diagnostic'].includes(event.type)) {
       const { file = '', message } = event.data as EventData.TestStdout;
       outputs.set(file, (outputs.get(file) ?? '') + message);
     }
@@ -65,7 +66,10 @@ function ownFault(result: Result): boolean {
 }
 
 function describe(result: Result): string {
-  const { error } = result.details as { error?: Error };
+  const { error } = result.details as { error?: Error & { exitCode?: number; signal?: string } };
+  if (error?.exitCode !== undefined || error?.signal) {
+    return `its process ended with exit code ${error.exitCode}, signal ${error.signal ?? 'none'}`;
+  }
   const cause = error?.cause ?? error;
   // An AssertionError's own fields only repeat its message.
   if (cause instanceof Error && cause.name === 'AssertionError') return cause.stack ?? cause.message;

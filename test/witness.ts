@@ -65,7 +65,8 @@ export async function openWitness(browser: Browser, options: Options = {}): Prom
 /** What came back, unless it was a redirect, which has nothing to read in a browser. */
 async function answerTo(request: Request): Promise<Answer | undefined> {
   const [url = ''] = request.url().split('?');
-  const response = await request.response();
+  // Rejected where the profile is closed meanwhile.
+  const response = await request.response().catch(() => null);
   if (!response || (response.status() >= 300 && response.status() < 400)) return undefined;
   return { url, body: await response.text().catch(() => undefined) };
 }
