@@ -82,7 +82,7 @@ const answerHeaders = {
 };
 
 function send(res: ServerResponse, status: number, body: Answer): void {
-  const json = JSON.stringify(body);
+  const json = typeof body === 'string' ? body : JSON.stringify(body);
   const bytes = Buffer.byteLength(json);
   res.writeHead(status, { ...answerHeaders, 'Content-Length': bytes });
   // All ASCII, as tokens are, is the same bytes in latin1, which is written with less work.

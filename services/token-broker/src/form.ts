@@ -14,14 +14,19 @@ export type Form = ReadonlyMap<string, string>;
  * @throws Fault `unsupported_media_type`, `content_too_large`, `invalid_request`.
  */
 export async function readForm(req: IncomingMessage): Promise<Form> {
-  const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';');
-  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='));
-  const readable = charset === undefined || /^charset="?utf-8"?$/.test(charset);
-  const plain = type.trim() === 'application/x-www-form-urlencoded' && readable;
-  if (!plain || req.headers['content-encoding'] !== undefined) {
+  if (!isForm(req.headers['content-type'] ?? '') || req.headers['content-encoding'] !== undefined) {
     throw new Fault('unsupported_media_type', 'Send the parameters as application/x-www-form-urlencoded.');
   }
   return parseForm(await readBody(req));
+}
+
+const formType = 'application/x-www-form-urlencoded';
+
+function isForm(contentType: string): boolean {
+  if (contentType === formType) return true;
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='));
+  return type.trim() === formType && (charset === undefined || /^charset="?utf-8"?$/.test(charset));
 }
 
 /** By events: an async iterator over a request costs as much as everything else a cached token does. */
