@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createCluster } from 'redis';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient, createCluster } from 'redis';
 import { type Answer, type Fleet, openFleet } from './fleet.ts';
 import { mountFiles } from './mounts.ts';
 import { openRedisCluster, type RedisCluster } from './redis-cluster.ts';
+
+/** How long every node of the cluster answers nobody. */
+const silenceMs = 10_000;
 
 let cluster: RedisCluster;
 let fleet: Fleet;
@@ -65,6 +69,36 @@ describe('three brokers over a Redis Cluster', () => {
       return answers.every((answer) => answer.body.error === 'invalid_grant');
     });
     assert.ok(performance.now() < endMs);
+  });
+
+  it('serve held tokens while every node is silent for 10 s, refuse the rest at once, and heal within 5 s', async (t) => {
+    for (const broker of [0, 1, 2]) for (const session of sessions) await fleet.exchange(broker, session);
+    const { fields } = await fleet.startSignIn('bob');
+    for (const { host, port } of cluster.nodes) {
+      const client = createClient({ socket: { host, port }, password: cluster.password });
+      await client.connect();
+      await client.sendCommand(['CLIENT', 'PAUSE', String(silenceMs), 'ALL']);
+      client.destroy();
+    }
+    const beganMs = performance.now();
+    const held: Answer[] = [];
+    const colds: Answer[] = [];
+    while (performance.now() - beganMs < silenceMs - 1_000) {
+      const [session, broker] = [String(sessions[held.length % sessions.length]), held.length % 3];
+      held.push(await fleet.exchange(broker, session));
+      if (held.length % 20 === 0)
+        colds.push(await fleet.post(broker, '/oauth2/introspect', { token: `${held.length}` }));
+      await delay(10);
+    }
+    const served = held.filter((answer) => answer.status === 200).length / held.length;
+    assert.ok(served >= 0.99, `only ${served} of ${held.length} were served`);
+    assert.ok(colds.every((answer) => answer.status === 503 && answer.ms < 1_000));
+    await delay(Math.max(0, beganMs + silenceMs - performance.now()));
+    await fleet.until(async () => (await fleet.post(0, '/oauth2/token', fields)).status === 200);
+    const healedMs = performance.now() - beganMs - silenceMs;
+    assert.ok(healedMs < 5_000, `healed after ${healedMs} ms`);
+    const facts = `${held.length} asked, ${(served * 100).toFixed(1)} % served, ${colds.length} cold refused`;
+    t.diagnostic(`${facts}, healed after ${Math.round(healedMs)} ms`);
   });
 
   it('serve held tokens while a master is killed, and everything after its replica took over', async (t) => {
