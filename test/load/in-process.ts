@@ -19,7 +19,7 @@ import type { Store } from '../../services/token-broker/src/store.ts';
 import { redisStore } from '../../services/token-broker/src/store-redis.ts';
 import { createTokens, type TokenRecord, type TokenRequest } from '../../services/token-broker/src/tokens.ts';
 import type { Redis } from '../redis.ts';
-import { ratio } from './slices.ts';
+import { median, ratio } from './slices.ts';
 
 export type Row = {
   name: string;
@@ -185,8 +185,7 @@ function heapBytes(): number {
 }
 
 function usOf(values: number[]): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(1);
+  return median(values).toFixed(1);
 }
 
 /** MSAL Node as its samples use it: DistributedCachePlugin, a client per request, a partition per account. */

@@ -6,7 +6,6 @@ import type { Logger } from '@onbehalf/chassis/logger';
 import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/server-span';
 import { Router } from 'express';
 import type { Callers } from './callers.ts';
-import type { Client } from './clients.ts';
 import type { Answer, Endpoint } from './endpoints.ts';
 import { readForm } from './form.ts';
 import type { Limit } from './limits.ts';
@@ -44,12 +43,11 @@ export function createHandler({ issuer, endpoints, callers, perCaller, logger }:
   ): Promise<void> {
     const traceId = traceIdOf(req.headers);
     nameRoute(path);
-    let client: Client | undefined;
     try {
       // URLs are written to logs: RFC 9700 section 4.3.2.
       if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
       const form = await readForm(req);
-      client = await callers.authenticate(form, req.headers.authorization);
+      const client = await callers.authenticate(form, req.headers.authorization);
       describeRequest({ 'onbehalf.client': client.name });
       perCaller.take(client.name);
       send(res, 200, await endpoint(client, form, traceId));
