@@ -10,7 +10,7 @@ const help = `npm test                    everything this machine can run
 npm test -- <pattern> …     only the files whose path holds one of the patterns
 npm test -- --only <ring>   one ring: unit, journeys, charts, browser, images; it fails where its tool is missing
 
-npm run test:charts, test:browser, test:images are such rings. Ends with "not run: …" for each ring left out, and
+npm run test:charts, test:browser, test:images, test:outage are such rings. Ends with "not run: …" for each ring left out, and
 "N passed, N failed, N skipped". Exit code 1 if a test failed, none was found, or CI is set and one was skipped.`;
 
 type Ring = {
@@ -21,7 +21,7 @@ type Ring = {
 };
 
 const all = globSync('{services,test}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
-const special = /\.(charts|browser|images)\.test\.ts$/;
+const special = /\.(charts|browser|images|outage)\.test\.ts$/;
 const suffixed = (kind: string) => all.filter((file) => file.endsWith(`.${kind}.test.ts`));
 const plain = all.filter((file) => !special.test(file));
 const none = () => undefined;
@@ -45,6 +45,11 @@ const rings: Ring[] = [
     files: suffixed('images'),
     // Asked for by name, its own tests say what of Docker is missing.
     lacks: (chosen) => (chosen ? undefined : 'it builds container images, which takes minutes: npm run test:images'),
+  },
+  {
+    name: 'outage',
+    files: suffixed('outage'),
+    lacks: (chosen) => (chosen ? undefined : 'its outages and floods take minutes: npm run test:outage'),
   },
 ];
 
