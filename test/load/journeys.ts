@@ -1,0 +1,85 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { createAsking } from './asking.ts';
+import type { Kind, Plan } from './plan.ts';
+import type { Reply, Sender } from './sender.ts';
+import type { Outcome } from './tally.ts';
+
+type Journey = (about: {
+  sender: Sender;
+  target: string;
+  kind: Kind;
+  asking: ReturnType<typeof createAsking>;
+  person: number;
+  places: Plan['places'];
+}) => Promise<Outcome>;
+
+const hopsMost = 10;
+const random = () => randomBytes(32).toString('base64url');
+
+/** Several requests of one person that succeed or fail as one; their latency is that of all. */
+export const journeys = {
+  /** A whole sign-in through web-frontend: to Entra and back to a page, with the browser's cookies. */
+  async 'sign-in'({ sender, target, asking, person }) {
+    const { login_hint = '' } = asking.person(person).fields;
+    const query = new URLSearchParams({ login_hint, return_to: '/' });
+    const cookies = new Map<string, string>();
+    let url = new URL(`/sign-in?${query}`, target);
+    for (let hops = 0; hops < hopsMost; hops += 1) {
+      const home = url.origin === target;
+      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+      const reply = await sender.ask(url.origin, {
+        ...{ path: `${url.pathname}${url.search}`, method: 'GET', body: null },
+        headers: { 'sec-fetch-mode': 'navigate', ...(home && cookie && { cookie }) },
+      });
+      if (home) keepCookies(cookies, reply);
+      const { location } = reply.headers;
+      if (reply.status >= 300 && reply.status < 400 && typeof location === 'string') url = new URL(location, url);
+      else if (reply.status === 200) return signedIn(cookies) ? {} : { errorType: 'no session' };
+      else return failure(reply);
+    }
+    return { errorType: 'too many redirects' };
+  },
+
+  /** A code grant at the broker and the session's end, as web-frontend would have it. */
+  async 'sign-in-and-out'({ sender, target, asking, person, places }) {
+    if (!places) throw new Error('a plan with sign-ins says where to');
+    const [code_verifier, nonce] = [random(), random()];
+    const query = new URLSearchParams({
+      ...{ client_id: places.clientId, response_type: 'code', redirect_uri: places.redirectUri, scope: places.scope },
+      ...{ nonce, state: random(), login_hint: asking.person(person).fields.login_hint ?? '' },
+      code_challenge: createHash('sha256').update(code_verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    });
+    const authorize = new URL(places.authorizeUrl);
+    const path = `${authorize.pathname}?${query}`;
+    const gone = await sender.ask(authorize.origin, { path, method: 'GET', headers: {}, body: null });
+    const { location } = gone.headers;
+    const code = new URL(typeof location === 'string' ? location : 'x:', authorize).searchParams.get('code');
+    if (!code) return failure(gone);
+    const { headers, body } = asking.ask(person);
+    const post = (to: string, fields: Record<string, string>) =>
+      sender.ask(target, { path: to, method: 'POST', headers, body: `${body}&${new URLSearchParams(fields)}` });
+    const grant = { grant_type: 'authorization_code', code, nonce, code_verifier, redirect_uri: places.redirectUri };
+    const signIn = await post('/oauth2/token', grant);
+    if (signIn.status !== 200) return failure(signIn);
+    const { access_token: token } = JSON.parse(signIn.body) as { access_token: string };
+    const signOut = await post('/oauth2/revoke', { token });
+    return signOut.status === 200 ? {} : failure(signOut);
+  },
+} satisfies Record<string, Journey>;
+
+function failure({ status, error, retryAfterSeconds }: Reply): Outcome {
+  const refused = status === 429 || status === 503;
+  return { errorType: status === 0 ? error : `${status} ${error}`.trim(), refused, retryAfterSeconds };
+}
+
+function keepCookies(cookies: Map<string, string>, { headers }: Reply): void {
+  for (const line of [headers['set-cookie'] ?? []].flat()) {
+    const [pair = ''] = line.split(';', 1);
+    const [name, value] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
+    if (/max-age=0|expires=thu, 01 jan 1970/i.test(line)) cookies.delete(name);
+    else cookies.set(name, value);
+  }
+}
+
+const signedIn = (cookies: Map<string, string>) => cookies.has('__Host-Http-session');
