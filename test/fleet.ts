@@ -8,6 +8,7 @@ import { createEmulator, type Emulator } from '../services/entra-emulator/src/em
 import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
 import { answers, type Child, startChild } from './child.ts';
 import { type Cluster, openCluster, subjectOf } from './cluster.ts';
+import { startEmulator } from './emulator-process.ts';
 import { mountFiles, mountJson, mountKeyRing } from './mounts.ts';
 import { freePort } from './ports.ts';
 import { openRedis, type Redis } from './redis.ts';
@@ -29,7 +30,9 @@ type FleetOptions = {
   env?: Record<string, string>;
   /** `each`: no two of Entra's tokens are the same. Default: `load`, which costs less. */
   signing?: 'each' | 'load';
-  /** Puts a relay before Redis, to cut and freeze it. It shares this process: not for load. */
+  /** Gives the emulator a process of its own; else it shares this one. */
+  emulatorApart?: boolean;
+  /** Puts a relay before Redis, to cut and freeze it. It shares this process. */
   relayed?: boolean;
   /** In place of an own Redis: what the brokers are told of another one, e.g. a Redis Cluster. */
   redisEnv?: (stateDir: string, emulator: Emulator) => Promise<Record<string, string>>;
@@ -47,6 +50,8 @@ export type Answer = { status: number; headers: Headers; body: Record<string, un
 export type Fleet = AsyncDisposable & {
   brokers: { url: string; child: Child; admin: string }[];
   emulator: Emulator;
+  /** The process that the emulator is in. */
+  emulatorPid: number;
   redis: Redis | undefined;
   relay: Relay | undefined;
   prefix: string;
@@ -84,12 +89,14 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const stateDir = await mkdtemp(join(tmpdir(), 'onbehalf-'));
   opened.defer(() => rm(stateDir, { recursive: true, force: true }));
   const cluster = opened.use(await openCluster(join(stateDir, 'accounts')));
-  const emulator = await createEmulator({
-    stateDir: join(stateDir, 'emulator'),
-    signing: options.signing ?? 'load',
-    federatedIssuers: [{ issuer: cluster.issuer }],
-    seed: options.seed?.(withPeople(people)) ?? withPeople(people),
-  });
+  const playing = { stateDir: join(stateDir, 'emulator'), signing: options.signing ?? 'load' } as const;
+  const seed = options.seed?.(withPeople(people)) ?? withPeople(people);
+  const { emulator, pid: emulatorPid } = options.emulatorApart
+    ? await startEmulator({ ...playing, seed, issuer: cluster.issuer, logFile: join(logDir, 'entra-emulator.log') })
+    : {
+        emulator: await createEmulator({ ...playing, seed, federatedIssuers: [{ issuer: cluster.issuer }] }),
+        pid: process.pid,
+      };
   opened.use(emulator);
   const prefix = `t:${randomBytes(6).toString('hex')}:`;
   const redis = options.redisEnv ? undefined : opened.use(await openRedis({ cacheDir: '.cache', logDir }));
@@ -149,7 +156,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const assertions = new Map<string, Promise<string>>();
 
   const fleet: Omit<Fleet, typeof Symbol.asyncDispose> = {
-    ...{ brokers: started, emulator, redis, relay, prefix, stateDir, cluster, startBroker },
+    ...{ brokers: started, emulator, emulatorPid, redis, relay, prefix, stateDir, cluster, startBroker },
     async post(broker, path, fields, as = 'web') {
       const url = started[broker]?.url ?? '';
       const assertion = assertions.get(as) ?? cluster.mint({ namespace, name: as, audience: 'token-broker' });

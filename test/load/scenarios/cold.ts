@@ -1,0 +1,36 @@
+import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
+import { exchangeKind, signIn } from '../people.ts';
+import type { Scenario } from '../scenario.ts';
+import { entraMs } from '../stage.ts';
+
+/** What a purchase may take beyond Entra's own time. */
+export const purchaseMs = 100;
+
+export const cold: Scenario = {
+  name: 'cold',
+  brief: 'people with sessions and no tokens, each asks once',
+  load: { ratePerSecond: 100, users: 2_000, durationSeconds: 20, brokers: 3 },
+  quick: { ratePerSecond: 50, users: 300, durationSeconds: 6 },
+  variants: () => [
+    {
+      name: '',
+      async prepare(stage, { users, ratePerSecond }) {
+        const people = await signIn(stage, users);
+        await stage.slowEntra(entraMs.least, entraMs.most);
+        const durationSeconds = users / ratePerSecond;
+        return {
+          kinds: [exchangeKind(stage, people)],
+          schedule: { durationSeconds },
+          ...{ level: 'Entra', sloMs: entraMs.most + purchaseMs },
+          minimumCalls: (second) => (second < durationSeconds ? ratePerSecond : 0),
+          checks: (observed) => [
+            exactly('calls to Entra', observed.totals.calls, users),
+            percentileAtMost('latency', observed.all.response, 99, entraMs.most + purchaseMs),
+            noErrors(observed),
+            noForeign(observed),
+          ],
+        };
+      },
+    },
+  ],
+};

@@ -1,0 +1,35 @@
+import type { Sight } from './generators.ts';
+import { decode, sum } from './histogram.ts';
+import type { Validity } from './result.ts';
+import type { Load } from './scenario.ts';
+
+/** What a run has to keep, or its figures are none. */
+const limits = { achievedPart: 0.995, lagP99Ms: 5, generatorCpu: 0.8, emulatorCpu: 0.7 };
+
+/** Judges whether a run measured the brokers or its own tools. `emulatorCpu` of one core; null: not to be seen. */
+export function judgeValidity(sight: Sight, load: Pick<Load, 'durationSeconds'>, emulatorCpu: number | null): Validity {
+  const requests = sight.parts.reduce((total, part) => total + part.requests, 0);
+  const sentInTime = sight.parts.reduce((total, part) => total + part.sentInTime, 0);
+  const lagP99Ms = sum(sight.parts.map(({ lag }) => lag)).getValueAtPercentile(99) / 1_000;
+  const generatorCpu = Math.max(...sight.parts.map(({ cpuSeconds, tookSeconds }) => cpuSeconds / tookSeconds));
+  const broken: [boolean, string][] = [
+    [sentInTime < requests * limits.achievedPart, `only ${sentInTime} of ${requests} requests were sent in time`],
+    [
+      lagP99Ms > limits.lagP99Ms,
+      `requests went out late: lag p99 ${lagP99Ms.toFixed(1)} ms, at most ${limits.lagP99Ms}`,
+    ],
+    [generatorCpu > limits.generatorCpu, `a generator used ${percent(generatorCpu)} of a core, at most 80 %`],
+    [(emulatorCpu ?? 0) > limits.emulatorCpu, `the emulator used ${percent(emulatorCpu ?? 0)} of a core, at most 70 %`],
+  ];
+  const reasons = broken.filter(([is]) => is).map(([, reason]) => reason);
+  return {
+    ...{ valid: reasons.length === 0, reasons, lagP99Ms, generatorCpu, emulatorCpu },
+    offeredPerSecond: requests / load.durationSeconds,
+    achievedPerSecond: sentInTime / load.durationSeconds,
+  };
+}
+
+const percent = (part: number) => `${Math.round(part * 100)} %`;
+
+/** How many requests an encoded histogram holds. */
+export const countOf = (encoded: string) => decode(encoded).totalCount;
