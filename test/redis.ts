@@ -6,8 +6,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { startChild } from './child.ts';
+import type { Program } from './debian.ts';
+import { fetchDebianRedis } from './debian-redis.ts';
 import { freePort } from './ports.ts';
-import { fetchDebianRedis, type Program } from './redis-debian.ts';
 
 export type Redis = AsyncDisposable & {
   host: string;
