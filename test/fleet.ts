@@ -64,6 +64,8 @@ export type Fleet = AsyncDisposable & {
   /** Signs a person in by the code grant; gives the session token. */
   signIn(user: string, broker?: number): Promise<string>;
   exchange(broker: number, session: string, scope?: string, more?: Record<string, string>): Promise<Answer>;
+  /** Asks for a token on behalf of whom an access token is of. */
+  onBehalfOf(broker: number, assertion: string, scope?: string, as?: string): Promise<Answer>;
   /** A method of the emulator's admin API. */
   admin(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Token POSTs the emulator saw since the last `DELETE /counters`, by its name of the grant. */
@@ -72,6 +74,8 @@ export type Fleet = AsyncDisposable & {
   redisCommand(args: string[]): Promise<unknown>;
   /** The fleet's keys that match, e.g. `session:*`, with their prefix. */
   keys(pattern: string): Promise<string[]>;
+  /** The fleet's keys that would stay for ever: with a TTL of -1. */
+  immortalKeys(): Promise<string[]>;
   /** Waits until it is so, for at most 15 s. */
   until(condition: () => Promise<boolean>): Promise<void>;
   /** One more broker, with further environment. */
@@ -106,6 +110,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const usual = clients(emulator, jobSecret, options.scopes ?? []);
   const environment = {
     PATH: process.env.PATH ?? '',
+    ...(process.env.NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
     NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem'),
     BIND_ADDRESS: '127.0.0.1',
     SHUTDOWN_DELAY_MS: '0',
@@ -194,6 +199,13 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
         scope,
         ...more,
       }),
+    onBehalfOf: (broker, assertion, scope = graphScope, as = 'api') =>
+      fleet.post(
+        broker,
+        '/oauth2/token',
+        { grant_type: grants.jwtBearer, requested_token_use: 'on_behalf_of', assertion, scope },
+        as,
+      ),
     async admin(method, path, body) {
       const response = await fetch(`${emulator.admin}${path}`, {
         method,
@@ -217,6 +229,11 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     async keys(pattern) {
       const found = await fleet.redisCommand(['KEYS', `${prefix}${pattern}`]);
       return (found as string[]).sort();
+    },
+    async immortalKeys() {
+      const keys = await fleet.keys('*');
+      const ends = await Promise.all(keys.map((key) => fleet.redisCommand(['TTL', key])));
+      return keys.filter((_, i) => ends[i] === -1);
     },
     async until(condition) {
       const endMs = performance.now() + 15_000;

