@@ -2,16 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { namedTests, threatModel } from './promises.ts';
+import { rings } from './rings.ts';
 
-const threatModel = 'docs/threat-model.md';
 const promiseCount = 28;
-
-/** The files `npm test` runs, by the pattern that is written in it. */
-function discovered(): Set<string> {
-  const pattern = /globSync\('([^']+)'/.exec(readFileSync('test/run.ts', 'utf8'))?.[1];
-  assert.ok(pattern, 'test/run.ts names no pattern');
-  return new Set(globSync(pattern, { exclude: (path) => path.includes('node_modules') }));
-}
 
 /** A file with what it imports from beside itself: a suite that several files run stands there. */
 function sourceOf(file: string): string {
@@ -32,12 +26,6 @@ function declares(source: string, title: string): boolean {
     if (filled?.every((value) => /^\d+$/.test(value) || source.includes(value))) return true;
   }
   return false;
-}
-
-/** Every test that a text names: `file` › title. */
-function namedTests(text: string): { file: string; title: string }[] {
-  const named = text.matchAll(/`([\w./-]+\.test\.ts)` › (.+?)(?=<br>| \||$)/gm);
-  return [...named].map(([, file, title]) => ({ file: String(file), title: String(title).trim() }));
 }
 
 /** The heading's address on the page, as GitHub makes it. */
@@ -65,14 +53,14 @@ describe('the threat model', () => {
     }
   });
 
-  it('names only tests that npm test runs', () => {
+  it('names only tests that a ring runs', () => {
     const named = namedTests(text);
     assert.ok(named.length > 2 * promiseCount);
-    const files = discovered();
+    const files = new Set(rings.flatMap((ring) => ring.files));
     assert.deepEqual(
       named.filter(({ file }) => !files.has(file)),
       [],
-      'no file that is discovered',
+      'no file of a ring',
     );
     assert.deepEqual(
       named.filter(({ file, title }) => !declares(sourceOf(file), title)),
