@@ -8,7 +8,7 @@ export type EntraGrant = 'authorization_code' | 'refresh_token' | 'on_behalf_of'
 /** What an answer of Entra means for us: reliability-and-security.md, section 3. */
 export type EntraClass = keyof typeof classes;
 
-const classes = {
+export const classes = {
   throttled: { code: 'throttled', says: 'Entra ID asks to wait.' },
   transient: { code: 'unavailable', says: 'Entra ID cannot answer now; try again.' },
   interaction: { code: 'interaction_required', says: 'Entra ID wants the person to do something.' },
