@@ -13,12 +13,15 @@ export type Page = { html: string; policy: string };
 const drawing = ['svg.js', 'spans.js', 'sequence.js', 'waterfall.js'];
 const title = 'Onbehalf traces';
 
+/** `drawing.css` stands alone but for the page's palette: other pages draw traces too. */
+const style = read('page.css') + read('drawing.css');
+
 /** The page as one text without outside parts: style and scripts are set into the template, once per process. */
 const template = read('page.html')
-  .replace('/*style*/', () => compactStyle(read('page.css')))
+  .replace('/*style*/', () => compactStyle(style))
   .replace('/*script*/', () => [...drawing, 'page.js'].map((name) => compactScript(read(name))).join('\n'));
 
-const exportStyle = compactStyle(read('page.css') + read('export.css'));
+const exportStyle = compactStyle(style + read('export.css'));
 
 /** The one page, with a fresh nonce for its style and script. */
 export function renderPage(): Page {
