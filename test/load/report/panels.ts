@@ -108,12 +108,8 @@ export function callsPanel(columns: Column[]): Panel {
       const most = Math.max(1, ...columns.map((one) => Math.max(rate(one.calls, one), rate(one.minimumCalls, one))));
       const y = linear([0, most * 1.15], [plot.bottom, plot.top], 3);
       const boxes = columns.map((one) => ({
-        ...{
-          from: x(one.atSeconds) + 0.2,
-          to: x(one.untilSeconds) - 0.2,
-          top: y(rate(one.calls, one)),
-          bottom: plot.bottom,
-        },
+        ...edges(one, x),
+        ...{ top: y(rate(one.calls, one)), bottom: plot.bottom },
       }));
       const steps = columns.flatMap((one): [number, number][] => {
         const height = y(rate(one.minimumCalls, one));

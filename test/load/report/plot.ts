@@ -75,12 +75,30 @@ export function linePath(points: [x: number, y: number | null][]): string {
   return path;
 }
 
-/** Upright rectangles in one path. */
-export function boxesPath(boxes: { from: number; to: number; top: number; bottom: number }[]): string {
-  return boxes
-    .filter(({ top, bottom }) => bottom - top > 0.04)
-    .map(({ from, to, top, bottom }) => `M${round(from)} ${round(bottom)}V${round(top)}H${round(to)}V${round(bottom)}z`)
-    .join('');
+type Box = { from: number; to: number; top: number; bottom: number };
+
+/** Upright rectangles in one path; those that touch are one shape, so that no seam shows between them. */
+export function boxesPath(boxes: Box[]): string {
+  const shapes: Box[][] = [];
+  for (const box of boxes.filter(({ top, bottom }) => bottom - top > 0.04)) {
+    const shape = shapes.at(-1);
+    if (shape && shape.at(-1)?.to === box.from) shape.push(box);
+    else shapes.push([box]);
+  }
+  return shapes.map(shapePath).join('');
+}
+
+function shapePath(boxes: Box[]): string {
+  const [first, last] = [boxes[0], boxes.at(-1)];
+  const above = boxes.map(({ top, to }) => `V${round(top)}H${round(to)}`).join('');
+  const even = boxes.every(({ bottom }) => bottom === first?.bottom);
+  const under = even
+    ? ''
+    : boxes
+        .toReversed()
+        .map(({ bottom, from }) => `V${round(bottom)}H${round(from)}`)
+        .join('');
+  return `M${round(first?.from ?? 0)} ${round(first?.bottom ?? 0)}${above}${even ? `V${round(last?.bottom ?? 0)}` : under}z`;
 }
 
 /** Labels at the end of lines, pushed apart so that none covers another. */
