@@ -66,7 +66,7 @@ export type Sealing = ReturnType<typeof createSealing>;
 /** Says that a value did not open: its kind, and which one without naming it. */
 export function logUnopened(logger: Logger): (name: string) => void {
   return (name) => {
-    const kind = /(\w+):\{/.exec(name)?.[1];
+    const kind = /\b(\w+):\{/.exec(name)?.[1];
     logger.warn({ event: 'cache.open_failed', kind, entry: shortName(name) }, 'a stored value does not open');
   };
 }

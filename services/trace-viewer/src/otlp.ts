@@ -83,7 +83,16 @@ function readValue(any: unknown, depth = 0): AttributeValue {
       .slice(0, limits.elements)
       .map((element) => readValue(element, depth + 1));
   }
-  return text(JSON.stringify(any) ?? '');
+  return text(written(any));
+}
+
+function written(any: unknown): string {
+  try {
+    return JSON.stringify(any) ?? '';
+  } catch {
+    // Nested deeper than the stack.
+    return '…';
+  }
 }
 
 /** OTLP writes nanoseconds as a decimal string; a number has lost some digits already. */
