@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { ConfigError } from './config.ts';
 import { Fault } from './fault.ts';
@@ -126,5 +130,31 @@ describe('createLogger', () => {
     const startedMs = performance.now();
     logged((logger) => logger.info({ text: 'a.b-c_'.repeat(50_000) }));
     assert.ok(performance.now() - startedMs < 2_000);
+  });
+});
+
+describe('a log that cannot be written', () => {
+  const program = `
+    import { createLogger } from ${JSON.stringify(import.meta.resolve('./logger.ts'))};
+    const logger = createLogger({ level: 'info', service: 'test' });
+    for (let line = 0; line < 200; line += 1) logger.info({ event: 'test', text: 'x'.repeat(1_000) });
+    process.stderr.write('served on');`;
+
+  it('because the disk is full does not end the service', () => {
+    const full = openSync('/dev/full', 'w');
+    const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      ...{ stdio: ['ignore', full, 'pipe'], encoding: 'utf8', timeout: 30_000 },
+    });
+    closeSync(full);
+    assert.deepEqual([stderr, status], ['served on', 0]);
+  });
+
+  it('because nobody reads it any more does not either', async () => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.destroy();
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    assert.deepEqual([said, code], ['served on', 0]);
   });
 });

@@ -43,13 +43,21 @@ export function describeError(error: unknown, depth = 0): Record<string, unknown
   };
 }
 
+/** What a log that takes nothing more, as on a full disk, is kept for; what comes on top is lost. */
+const keptBytes = 1_048_576;
+
+/** A log that cannot be written must not end the service, and there is nowhere to say it. */
+function standardOutput(): DestinationStream {
+  return pino.destination({ dest: 1, sync: true, maxLength: keptBytes }).on('error', () => {});
+}
+
 /**
  * Structured logs on stdout, one JSON object a line: `time level service event msg …`. Everything under a name on the
  * redaction list, and everything shaped like a token or an e-mail address, is censored even when a caller is careless.
  */
 export function createLogger(
   { level, service }: { level: string; service: string },
-  destination: DestinationStream = pino.destination({ dest: 1, sync: true }),
+  destination: DestinationStream = standardOutput(),
 ): Logger {
   const redacted = secretNames.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]);
   return pino(
