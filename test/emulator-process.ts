@@ -31,6 +31,7 @@ export async function startEmulator({ stateDir, signing, issuer, seed, logFile }
     },
     logFile,
     ready: () => answers(`${browserOrigin}/readyz`),
+    withinMs: 30_000,
   });
   const response = await fetch(`${admin}/state`, { signal: AbortSignal.timeout(5_000) });
   const { tenants, apps, users } = stateSchema.parse(await response.json());

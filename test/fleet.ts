@@ -22,6 +22,9 @@ const grant = (name: string) => `urn:ietf:params:oauth:grant-type:${name}`;
 export const grants = { exchange: grant('token-exchange'), jwtBearer: grant('jwt-bearer') };
 const redirectUri = 'http://localhost:3000/auth/callback';
 
+/** Several programs start at once, beside whatever else a machine does. */
+const startWithinMs = 30_000;
+
 type FleetOptions = {
   name: string;
   brokers?: number;
@@ -153,6 +156,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       env: { ...environment, ...more, BROKER_URL: url, HTTP_PORT: String(port), ADMIN_PORT: String(adminPort) },
       logFile: join(logDir, `token-broker-${port}.log`),
       ready: () => answers(`${admin}/readyz`),
+      withinMs: startWithinMs,
     });
     opened.use(child);
     return { url, child, admin };

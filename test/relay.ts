@@ -10,6 +10,8 @@ export type Relay = AsyncDisposable & {
   freeze(): void;
   /** Lets everything pass again; what was held by `freeze` arrives now. */
   restore(): void;
+  /** New connections go to these targets from now on; those there are stay, as behind a Kubernetes Service. */
+  aim(...targets: { host: string; port: number }[]): void;
   /** How many connections were ever accepted. */
   accepted(): number;
 };
@@ -18,7 +20,8 @@ export type Relay = AsyncDisposable & {
  * Opens a relay on a free loopback port. Several targets take turns, connection by connection, as behind a Kubernetes
  * Service.
  */
-export async function openRelay(...targets: { host: string; port: number }[]): Promise<Relay> {
+export async function openRelay(...first: { host: string; port: number }[]): Promise<Relay> {
+  let targets = first;
   let state: 'open' | 'cut' | 'frozen' = 'open';
   let accepted = 0;
   const sockets = new Set<Socket>();
@@ -57,6 +60,9 @@ export async function openRelay(...targets: { host: string; port: number }[]): P
     restore() {
       state = 'open';
       for (const socket of sockets) socket.resume();
+    },
+    aim(...next) {
+      targets = next;
     },
     accepted: () => accepted,
     async [Symbol.asyncDispose]() {

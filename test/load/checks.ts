@@ -36,3 +36,12 @@ export function noForeign({ totals }: Observed): Check {
 }
 
 export const noErrors = ({ totals }: Observed): Check => exactly('errors', totals.errors, 0);
+
+/** One percentile as a multiple of the same of a control. */
+export function ratioAtMost(name: string, encoded: string, control: string, percentile: number, limit: number): Check {
+  const [above, below] = [encoded, control].map((text) => percentileMs(decode(text), percentile));
+  const ratio = above && below ? above / below : Number.NaN;
+  const measured =
+    above && below ? `${figure.format(ratio)} (${words(above, 'ms')} / ${words(below, 'ms')})` : 'too few samples';
+  return { name: `${name} p${percentile}`, target: `<= ${limit}`, measured, holds: ratio <= limit };
+}

@@ -20,9 +20,13 @@ type Job = { dueMs: number; kind: number; turn: number };
 
 /**
  * Sends what the plan says when it says so, whatever the answers do: an open loop. Latency is from when a request was
- * due; errors count with theirs.
+ * due; errors count with theirs. `begin` is called when all connections stand and gives the start, epoch milliseconds.
  */
-export async function generate(plan: Plan, tell: (progress: Progress) => void): Promise<Part> {
+export async function generate(
+  plan: Plan,
+  begin: () => Promise<number>,
+  tell: (progress: Progress) => void,
+): Promise<Part> {
   const kinds = plan.kinds.map((kind) => ({
     ...{ kind, asking: createAsking(kind), tally: createTally(kind.name) },
     targets: kind.targets ?? plan.targets,
@@ -37,8 +41,9 @@ export async function generate(plan: Plan, tell: (progress: Progress) => void): 
   const recent = createHistogram(2);
   let [sent, ended, sentInTime, errors, inFlight] = [0, 0, 0, 0, 0];
 
-  await delay(Math.max(0, plan.startAtMs - Date.now()));
-  const originMs = performance.now() + (plan.startAtMs - Date.now());
+  const startAtMs = await begin();
+  await delay(Math.max(0, startAtMs - Date.now()));
+  const originMs = performance.now() + (startAtMs - Date.now());
   const began = process.cpuUsage();
   const now = () => performance.now() - originMs;
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
@@ -100,7 +105,9 @@ export async function generate(plan: Plan, tell: (progress: Progress) => void): 
     const place = number % order.length;
     const kind = order[place] ?? 0;
     const turn = Math.floor(number / order.length) * (plan.kinds[kind]?.weight ?? 1) + (turnOf[place] ?? 0);
-    const mine = number % plan.share.of === plan.share.index;
+    const { fromSeconds = 0, untilSeconds = 0 } = plan.kinds[kind] ?? {};
+    const its = dueMs >= fromSeconds * 1_000 && dueMs < untilSeconds * 1_000;
+    const mine = its && number % plan.share.of === plan.share.index;
     number += 1;
     if (!mine) continue;
     // A timer of 0 would be one of 1 ms; what is due by then goes in one turn of the event loop.

@@ -1,9 +1,12 @@
 import { setPriority } from 'node:os';
-import { text } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
 import { generate } from './generate.ts';
-import { planSchema } from './plan.ts';
+import { planSchema, startSchema } from './plan.ts';
 
-/** A generator process: a plan on its standard input, a line of progress a second, the part it saw as its last line. */
+/**
+ * A generator process. On its standard input: a plan, then, once it has said that it is ready, the time to start. On its
+ * output: a line of progress a second, and last the part it saw.
+ */
 
 /** Where it may, it goes before others: a generator that is kept waiting makes a run invalid. */
 const priority = -10;
@@ -13,5 +16,12 @@ try {
   // Only root may; the schedule lag tells whether it was needed.
 }
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const plan = planSchema.parse(JSON.parse(await text(process.stdin)));
-say({ part: await generate(plan, (progress) => say({ progress })) });
+const input = createInterface(process.stdin)[Symbol.asyncIterator]();
+const read = async (): Promise<unknown> => JSON.parse((await input.next()).value ?? 'null');
+const begin = async () => {
+  say({ ready: true });
+  return startSchema.parse(await read()).startAtMs;
+};
+const part = await generate(planSchema.parse(await read()), begin, (progress) => say({ progress }));
+say({ part });
+process.stdin.destroy();

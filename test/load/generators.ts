@@ -7,54 +7,58 @@ import { lineSchema, type Part, type PlanInput, type Progress, type Seen } from 
 
 /** One process sends so many requests a second without being what is measured. */
 const perProcess = 5_000;
-/** Until every process has started, read its plan and opened its connections. */
-const startMs = 2_500;
+/** Until the time of the start has come to every process. */
+const beginMs = 200;
 
 type Options = {
   /** How many processes; as many as the rate needs unless said. */
   processes?: number;
+  /** When the first request is due, epoch milliseconds; as soon as all are ready unless said. */
+  startAtMs?: number | undefined;
   /** Only every `of`-th request is ours, and of these the processes share. */
   share?: { index: number; of: number };
   tell?: (progress: Progress) => void;
-  /** Told once they run: the processes, and when the first request is due, epoch milliseconds. */
-  onStart?: (pids: number[], startAtMs: number) => void;
+  /** Told when the first request is due, epoch milliseconds. */
+  onStart?: (startAtMs: number) => void;
 };
 
 /** What all generator processes saw together. */
 export type Sight = { parts: Part[]; kinds: Seen[]; tookSeconds: number };
 
 /** Sends a plan from processes of their own, and adds up what they saw. */
-export async function runPlan(plan: Omit<PlanInput, 'startAtMs' | 'share'>, options: Options = {}): Promise<Sight> {
+export async function runPlan(plan: Omit<PlanInput, 'share'>, options: Options = {}): Promise<Sight> {
   const { share = { index: 0, of: 1 }, tell = () => {}, onStart = () => {} } = options;
   const processes = options.processes ?? Math.ceil(plan.schedule.ratePerSecond / share.of / perProcess);
-  const startAtMs = Date.now() + startMs + totalPeople(plan) / 20;
   const latest: Progress[] = [];
-  const children = Array.from({ length: processes }, (_, i) => {
-    const index = share.index + i * share.of;
-    const own = { ...plan, startAtMs, share: { index, of: share.of * processes } };
+  const generators = Array.from({ length: processes }, (_, i) => {
+    const own = { ...plan, share: { index: share.index + i * share.of, of: share.of * processes } };
     return startGenerator(own, (progress) => {
       latest[i] = progress;
       if (i === 0) tell(together(latest));
     });
   });
-  onStart(
-    children.map(({ pid }) => pid),
-    startAtMs,
-  );
-  const parts = await Promise.all(children.map(({ part }) => part));
+  const reading = Promise.all(generators.map(({ part }) => part));
+  await Promise.race([Promise.all(generators.map(({ ready }) => ready)), reading]);
+  const startAtMs = options.startAtMs ?? Date.now() + beginMs;
+  if (startAtMs < Date.now()) throw new Error('The preparation took longer than the moment of the start allows.');
+  for (const { begin } of generators) begin(startAtMs);
+  onStart(startAtMs);
+  const parts = await reading;
   const kinds = plan.kinds.map((_, i) => addUp(parts.flatMap(({ kinds: seen }) => seen[i] ?? [])));
   return { parts, kinds, tookSeconds: Math.max(...parts.map(({ tookSeconds }) => tookSeconds)) };
 }
 
 function startGenerator(plan: PlanInput, tell: (progress: Progress) => void) {
   const child = spawn(process.execPath, ['test/load/generator.ts'], { stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin.on('error', () => {}).end(JSON.stringify(plan));
+  child.stdin.on('error', () => {}).write(`${JSON.stringify(plan)}\n`);
   const words = text(child.stderr);
+  const { promise: ready, resolve: readied } = Promise.withResolvers<void>();
   const read = async (): Promise<Part> => {
     let part: Part | undefined;
     for await (const line of createInterface(child.stdout)) {
       const said = lineSchema.parse(JSON.parse(line));
-      if ('progress' in said) tell(said.progress);
+      if ('ready' in said) readied();
+      else if ('progress' in said) tell(said.progress);
       else part = said.part;
     }
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
@@ -63,11 +67,11 @@ function startGenerator(plan: PlanInput, tell: (progress: Progress) => void) {
   };
   const stop = () => void child.kill();
   process.once('exit', stop);
-  return { pid: child.pid ?? 0, part: read().finally(() => process.off('exit', stop)) };
-}
-
-function totalPeople({ kinds }: { kinds: PlanInput['kinds'] }): number {
-  return kinds.reduce((total, { people }) => total + people.length, 0);
+  return {
+    ready,
+    part: read().finally(() => process.off('exit', stop)),
+    begin: (startAtMs: number) => void child.stdin.write(`${JSON.stringify({ startAtMs })}\n`),
+  };
 }
 
 function together(all: readonly Progress[]): Progress {

@@ -16,28 +16,39 @@ type Journey = (about: {
 const hopsMost = 10;
 const random = () => randomBytes(32).toString('base64url');
 
+/**
+ * Signs a person in through web-frontend as a browser does whose person says yes to everything: to Entra and back to a
+ * page. Gives the frontend's cookies.
+ */
+export async function walkSignIn(sender: Pick<Sender, 'ask'>, web: string, loginHint: string) {
+  const cookies = new Map<string, string>();
+  let url = new URL(`/sign-in?${new URLSearchParams({ login_hint: loginHint, return_to: '/' })}`, web);
+  for (let hops = 0; hops < hopsMost; hops += 1) {
+    const home = url.origin === web;
+    const cookie = cookieLine(cookies);
+    const reply = await sender.ask(url.origin, {
+      ...{ path: `${url.pathname}${url.search}`, method: 'GET', body: null },
+      headers: { 'sec-fetch-mode': 'navigate', ...(home && cookie && { cookie }) },
+    });
+    if (home) keepCookies(cookies, reply);
+    const { location } = reply.headers;
+    if (reply.status >= 300 && reply.status < 400 && typeof location === 'string') url = new URL(location, url);
+    else if (reply.status !== 200) return { outcome: failure(reply), cookies };
+    else return { outcome: signedIn(cookies) ? {} : { errorType: 'no session' }, cookies };
+  }
+  return { outcome: { errorType: 'too many redirects' }, cookies };
+}
+
+/** The `Cookie` header. */
+export function cookieLine(cookies: ReadonlyMap<string, string>): string {
+  return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+}
+
 /** Several requests of one person that succeed or fail as one; their latency is that of all. */
 export const journeys = {
-  /** A whole sign-in through web-frontend: to Entra and back to a page, with the browser's cookies. */
+  /** A whole sign-in through web-frontend. */
   async 'sign-in'({ sender, target, asking, person }) {
-    const { login_hint = '' } = asking.person(person).fields;
-    const query = new URLSearchParams({ login_hint, return_to: '/' });
-    const cookies = new Map<string, string>();
-    let url = new URL(`/sign-in?${query}`, target);
-    for (let hops = 0; hops < hopsMost; hops += 1) {
-      const home = url.origin === target;
-      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-      const reply = await sender.ask(url.origin, {
-        ...{ path: `${url.pathname}${url.search}`, method: 'GET', body: null },
-        headers: { 'sec-fetch-mode': 'navigate', ...(home && cookie && { cookie }) },
-      });
-      if (home) keepCookies(cookies, reply);
-      const { location } = reply.headers;
-      if (reply.status >= 300 && reply.status < 400 && typeof location === 'string') url = new URL(location, url);
-      else if (reply.status === 200) return signedIn(cookies) ? {} : { errorType: 'no session' };
-      else return failure(reply);
-    }
-    return { errorType: 'too many redirects' };
+    return (await walkSignIn(sender, target, asking.person(person).fields.login_hint ?? '')).outcome;
   },
 
   /** A code grant at the broker and the session's end, as web-frontend would have it. */

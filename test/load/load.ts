@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { readContext } from './context.ts';
 import { merge } from './merge.ts';
 import { choose, helpText, loadOf, type Options, readOptions } from './options.ts';
-import { perform } from './perform.ts';
+import { performAll } from './perform.ts';
+import type { Progress } from './plan.ts';
+import { renderReport } from './report.ts';
 import { type Result, resultSchema, type ScenarioRun, worstOf } from './result.ts';
 import { Unsafe } from './safety.ts';
 import { scenarios } from './scenarios.ts';
@@ -29,14 +31,12 @@ async function runAll(options: Options, args: readonly string[]): Promise<Result
   for (const scenario of chosen) {
     const { load, scaled } = loadOf(scenario, options, cpus().length);
     for (let repeat = 1; repeat <= options.repeat; repeat += 1) {
-      for (const variant of scenario.variants(load)) {
-        const name = [scenario.name, variant.name].filter(Boolean).join(' ');
-        const own = { ...load, ...variant.load };
-        const run = await perform(scenario, variant, {
-          ...{ load: own, repeat, seed: options.seed, scaled },
-          say: (doing) => telling.say(name, doing),
-          tell: (progress) => telling.tell(name, own.durationSeconds, progress),
-        });
+      const performing = {
+        ...{ load, repeat, seed: options.seed, scaled },
+        say: (doing: string) => telling.say(scenario.name, doing),
+        tell: (progress: Progress) => telling.tell(scenario.name, load.durationSeconds, progress),
+      };
+      for await (const run of performAll(scenario, performing)) {
         telling.end();
         say(describeRun(run));
         runs.push(run);
@@ -60,8 +60,11 @@ async function main(args: readonly string[]): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'result.json'), json);
   if (options.json) await writeFile(options.json, json);
+  const page = renderReport(result, options.baseline ? await readResult(options.baseline) : undefined);
+  await writeFile(join(folder, 'report.html'), page);
+  if (options.html) await writeFile(options.html, page);
   const verdicts = result.runs.map(({ verdict }) => verdict);
-  say(`${verdicts.filter((one) => one === 'pass').length} of ${verdicts.length} runs pass: ${folder}/result.json`);
+  say(`${verdicts.filter((one) => one === 'pass').length} of ${verdicts.length} runs pass: ${folder}/report.html`);
   process.exitCode = exitCodes[result.verdict];
 }
 

@@ -23,12 +23,35 @@ export type Performing = {
   tell: (progress: Progress) => void;
 };
 
-/** Performs one variant of a scenario on a stage of its own, and judges it. */
-export async function perform(scenario: Scenario, variant: Variant, performing: Performing): Promise<ScenarioRun> {
+/** Performs the variants of a scenario, each on a stage of its own unless they share one, and judges them. */
+export async function* performAll(scenario: Scenario, performing: Performing): AsyncGenerator<ScenarioRun> {
+  const { load, say } = performing;
+  const variants = scenario.variants(load);
+  const open = async ({ stage: options, load: own }: Variant) => {
+    const stage = await openStage({ name: scenario.name, ...load, ...own, ...options, say });
+    await preflightLocal(stage).catch(async (error) => {
+      await stage[Symbol.asyncDispose]();
+      throw error;
+    });
+    return stage;
+  };
+  const [first] = variants;
+  await using shared = scenario.oneStage && first ? await open(first) : undefined;
+  for (const variant of variants) {
+    await using own = shared ? undefined : await open(variant);
+    const stage = shared ?? own;
+    if (stage) yield await perform(scenario, variant, { ...performing, load: { ...load, ...variant.load } }, stage);
+  }
+}
+
+async function perform(
+  scenario: Scenario,
+  variant: Variant,
+  performing: Performing,
+  stage: Stage,
+): Promise<ScenarioRun> {
   const { load, say, tell } = performing;
   const { brokers, users } = load;
-  await using stage = await openStage({ name: scenario.name, brokers, users, ...variant.stage, say });
-  await preflightLocal(stage);
   const act = await variant.prepare(stage, load);
   await stage.admin('DELETE', '/counters');
   const commandsBefore = await redisCommands(stage);
@@ -52,7 +75,8 @@ export async function perform(scenario: Scenario, variant: Variant, performing: 
       },
       {
         tell,
-        onStart(_pids, startAtMs) {
+        startAtMs: act.startAtMs,
+        onStart(startAtMs) {
           sampling = sampler.start(startAtMs);
           meanwhile = act.during?.(createClock(startAtMs, events, stopped.signal));
           // It is awaited below; until then a failure must not end the process.

@@ -15,6 +15,9 @@ const person = z.strictObject({
 const kind = z.strictObject({
   name: z.string(),
   weight: z.int().positive().default(1),
+  /** Of the schedule; what is due at other times is not sent. */
+  fromSeconds: z.number().nonnegative().default(0),
+  untilSeconds: z.number().positive().default(Number.MAX_SAFE_INTEGER),
   /** A form to the token endpoint unless said; a journey is several requests of one person, judged as one. */
   method: z.enum(['GET', 'POST']).default('POST'),
   path: z.string().startsWith('/').default('/oauth2/token'),
@@ -42,8 +45,6 @@ export const planSchema = z.strictObject({
   schedule: scheduleSchema,
   /** Of all requests it sends those numbered `index`, `index + of`, … */
   share: z.strictObject({ index: z.int().nonnegative(), of: z.int().positive() }).default({ index: 0, of: 1 }),
-  /** Epoch milliseconds. */
-  startAtMs: z.number(),
   kinds: z.array(kind).min(1),
   places: places.optional(),
   /** Every n-th request is traced; 0: none. */
@@ -75,7 +76,7 @@ const seen = z.object({
   opened: count,
   foreign: count,
   seconds: z.array(z.object({ atSeconds: count, requests: count, errors: count, histogram: z.string() })),
-  /** Seconds since the start of every success that followed a failure of another kind than a token's: bounded. */
+  /** Seconds since the start, of each success that came right after a failure; the first 1,000. */
   firstSuccessAfterErrorSeconds: z.array(z.number()),
 });
 
@@ -105,4 +106,11 @@ export const progressSchema = z.object({
 });
 
 export type Progress = z.output<typeof progressSchema>;
-export const lineSchema = z.union([z.object({ progress: progressSchema }), z.object({ part: partSchema })]);
+export const lineSchema = z.union([
+  z.object({ ready: z.literal(true) }),
+  z.object({ progress: progressSchema }),
+  z.object({ part: partSchema }),
+]);
+
+/** The second thing a generator is told, when all are ready: epoch milliseconds of the first request. */
+export const startSchema = z.strictObject({ startAtMs: z.number() });

@@ -5,7 +5,7 @@ import type { BrokerSeries } from './result.ts';
 import type { Stage } from './stage.ts';
 
 const countersSchema = z.object({
-  counts: z.array(z.object({ endpoint: z.string(), grant: z.string(), outcome: z.string(), count: z.number() })),
+  counts: z.array(z.object({ endpoint: z.string(), outcome: z.string(), count: z.number() })),
 });
 
 /** Everything that only ever grows, as it stands at one moment. */
@@ -52,11 +52,7 @@ export function createSampler(stage: Stage) {
     const samples = parseMetrics((await response?.text().catch(() => '')) ?? '');
     if (samples.length === 0) return {};
     const bought = (level: string) =>
-      total(
-        samples,
-        'onbehalf_token_acquire_duration_seconds_count',
-        (l) => l.onbehalf_token_cache_level === level && l.onbehalf_grant !== 'authorization_code',
-      );
+      total(samples, 'onbehalf_token_acquire_duration_seconds_count', (l) => l.onbehalf_token_cache_level === level);
     const levels = {
       l1: bought('l1'),
       l2: bought('l2'),
@@ -85,7 +81,7 @@ export function createSampler(stage: Stage) {
 
   async function readEmulator(): Promise<Partial<Reading>> {
     const { counts } = countersSchema.parse(await stage.admin('GET', '/counters'));
-    const token = counts.filter(({ endpoint, grant }) => endpoint === 'token' && grant !== 'authorization_code');
+    const token = counts.filter(({ endpoint }) => endpoint === 'token');
     const of = (suits: (outcome: string) => boolean) =>
       token.reduce((sum, { outcome, count }) => (suits(outcome) ? sum + count : sum), 0);
     const [calls, throttled] = [of(() => true), of((outcome) => outcome === 'fault')];
@@ -111,19 +107,26 @@ export function createSampler(stage: Stage) {
     start(startAtMs: number) {
       const emulatorBefore = processFigures(stage.emulatorPid)?.cpuSeconds ?? 0;
       let [busy, lastAtMs, reading] = [false, Date.now(), read(-1)];
+      // What is read when a second begins belongs to the one that has just ended.
       const tick = async () => {
         if (busy) return;
         busy = true;
         await reading;
         const nowMs = Date.now();
-        reading = read(Math.floor((nowMs - startAtMs) / 1_000) - 1, (nowMs - lastAtMs) / 1_000);
+        const ended = Math.round((nowMs - startAtMs) / readEveryMs) - 1;
+        reading = read(nowMs < startAtMs ? -1 : Math.max(0, ended), (nowMs - lastAtMs) / 1_000);
         lastAtMs = nowMs;
         await reading;
         busy = false;
       };
-      const timer = setInterval(() => void tick(), readEveryMs);
+      let timer: NodeJS.Timeout | undefined;
+      const begin = () => {
+        timer = setInterval(() => void tick(), readEveryMs);
+      };
+      const beginning = setTimeout(begin, Math.max(0, startAtMs - Date.now()));
       return {
         async [Symbol.asyncDispose]() {
+          clearTimeout(beginning);
           clearInterval(timer);
           await reading;
           const nowMs = Date.now();

@@ -33,6 +33,8 @@ export type Act = {
   schedule?: Partial<PlanInput['schedule']>;
   places?: PlanInput['places'];
   connections?: number;
+  /** When the first request is due, epoch milliseconds, where that matters. */
+  startAtMs?: number;
   /** The least number of calls to Entra that what is due in that second needs. */
   minimumCalls(second: number): number;
   /** Where every token of this run comes from, if it is one place. */
@@ -46,7 +48,7 @@ export type Act = {
 export type Variant = {
   /** What differs from the scenario's other runs; empty if nothing. */
   name: string;
-  stage?: Pick<StageOptions, 'env' | 'relayed'>;
+  stage?: Pick<StageOptions, 'env' | 'relayed' | 'front'>;
   /** Where its load is not the scenario's. */
   load?: Partial<Load>;
   prepare(stage: Stage, load: Load): Promise<Act>;
@@ -62,6 +64,8 @@ export type Scenario = {
   smaller?: Partial<Load>;
   /** For `--quick`. */
   quick: Partial<Load>;
+  /** Its variants share a stage. */
+  oneStage?: boolean;
   /** Left out unless it is named. */
   onlyByName?: boolean;
   /** Not part of `--quick` unless it is named. */

@@ -34,7 +34,7 @@ export async function selfTest(durationSeconds: number): Promise<number> {
         kinds: [{ name: 'stalling', people: [{}] }],
       },
       {
-        onStart(_, startAtMs) {
+        onStart(startAtMs) {
           startedMs = performance.now() + startAtMs - Date.now();
         },
       },

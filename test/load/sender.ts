@@ -17,7 +17,8 @@ export type Reply = {
 /** As long as a latency may be. */
 const answerMs = 60_000;
 const connectMs = 10_000;
-const warmUpRounds = 20;
+/** To each origin. */
+const warmUpRequests = 160;
 
 /** Sends requests by undici's lowest interface, which costs least: a generator must not be what is measured. */
 export function createSender() {
@@ -77,7 +78,8 @@ export function createSender() {
       };
       const each = (origin: string) =>
         Array.from({ length: connections }, () => new Promise((done) => send(origin, probe, false, done)));
-      for (let round = 0; round < warmUpRounds; round += 1) await Promise.all(origins.flatMap(each));
+      for (let sent = 0; sent < warmUpRequests && connections > 0; sent += connections)
+        await Promise.all(origins.flatMap(each));
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()));

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { createViewer, type Viewer } from '../../services/trace-viewer/src/viewer.ts';
 import { apiScope, type Fleet, openFleet } from '../fleet.ts';
+import { freePort } from '../ports.ts';
+import { openFront, withFrontend } from './front.ts';
 
 export type StageOptions = {
   name: string;
@@ -9,15 +11,21 @@ export type StageOptions = {
   users: number;
   env?: Record<string, string>;
   relayed?: boolean;
+  /** Starts web-frontend and downstream-api before the brokers as well. */
+  front?: boolean;
   say: (doing: string) => void;
 };
 
 /** A fleet whose every part is a process of its own, and where its traces go: this process. */
 export type Stage = Fleet & {
   viewer: Viewer;
+  /** web-frontend's origin, where it was asked for. */
+  web: string | undefined;
   /** The scope that people's tokens are for. */
   scope: string;
   say: (doing: string) => void;
+  /** Closes it with the stage. */
+  use<T extends AsyncDisposable>(resource: T): T;
   /** A client's ServiceAccount token, renewed in place. */
   assertionFile(client: string): string;
   /** From now on Entra takes so long for a token, evenly between `least` and `most`. */
@@ -42,15 +50,18 @@ export async function openStage({
   users,
   env = {},
   relayed = false,
+  front = false,
   say,
 }: StageOptions): Promise<Stage> {
   await using opened = new AsyncDisposableStack();
   const viewer = opened.use(await createViewer({ capacity: 40_000 }));
-  say('starting Redis, the emulator and the brokers');
+  say('starting Redis, the emulator and the services');
+  const webPort = front ? await freePort() : undefined;
   const fleet = opened.use(
     await openFleet({
       ...{ name: join('load', name), brokers, people: users, relayed, emulatorApart: true },
       env: { LOG_LEVEL: 'info', ...traced(viewer), ...env },
+      ...(webPort && withFrontend(webPort)),
     }),
   );
   const mounted = new Map<string, string>();
@@ -59,10 +70,14 @@ export async function openStage({
       client,
       await fleet.cluster.mountToken({ namespace: 'onbehalf', name: client, audience: 'token-broker' }),
     );
+  const web = webPort
+    ? opened.use(await openFront(fleet, webPort, (client) => mounted.get(client) ?? '', traced(viewer)))
+    : undefined;
   const owned = opened.move();
   return {
     ...fleet,
-    ...{ viewer, scope: apiScope, say },
+    ...{ viewer, web: web?.origin, scope: apiScope, say },
+    use: (resource) => owned.use(resource),
     assertionFile: (client) => mounted.get(client) ?? '',
     async slowEntra(leastMs, mostMs) {
       await fleet.admin('PUT', '/faults', [

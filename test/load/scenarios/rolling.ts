@@ -1,0 +1,61 @@
+import { ended } from '../../child.ts';
+import { openRelay, type Relay } from '../../relay.ts';
+import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
+import { exchangeKind, signIn, warm } from '../people.ts';
+import type { Act, Clock, Scenario } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
+
+const firstAtSeconds = 8;
+/** What a Service takes to tell everybody that a pod has gone; the broker keeps serving for so long. */
+const shutdownDelayMs = 2_000;
+
+export const rolling: Scenario = {
+  name: 'rolling',
+  brief: 'brokers are replaced one by one under load',
+  load: { ratePerSecond: 200, users: 500, durationSeconds: 60, brokers: 3 },
+  quick: { ratePerSecond: 50, users: 60, durationSeconds: 30 },
+  variants: () => [
+    {
+      name: '',
+      stage: { env: { SHUTDOWN_DELAY_MS: String(shutdownDelayMs), DRAIN_MS: '5000' } },
+      prepare: (stage, load) => prepare(stage, load.users, load.durationSeconds),
+    },
+  ],
+};
+
+async function prepare(stage: Stage, users: number, durationSeconds: number): Promise<Act> {
+  const people = await signIn(stage, users);
+  await warm(stage, people);
+  const service = stage.use(await openRelay(...endpoints(stage)));
+  const everySeconds = (durationSeconds - firstAtSeconds - 2) / stage.brokers.length;
+  return {
+    kinds: [exchangeKind(stage, people)],
+    ...{ targets: [`http://127.0.0.1:${service.port}`], sloMs: 100, minimumCalls: () => 0 },
+    async during(clock) {
+      for (const [i] of stage.brokers.entries()) {
+        await clock.at(firstAtSeconds + i * everySeconds);
+        await replace(stage, service, i, clock);
+      }
+    },
+    checks: (observed) => [
+      noErrors(observed),
+      exactly('calls to Entra', observed.totals.calls, 0),
+      percentileAtMost('latency', observed.all.response, 99, 100),
+      noForeign(observed),
+    ],
+  };
+}
+
+/** As a Deployment does: the new pod first, then the old one leaves the Service and is told to end. */
+async function replace(stage: Stage, service: Relay, index: number, { now, mark }: Clock): Promise<void> {
+  const beganSeconds = now();
+  const old = stage.brokers[index];
+  stage.brokers[index] = await stage.startBroker();
+  service.aim(...endpoints(stage));
+  old?.child.process.kill('SIGTERM');
+  if (old) await ended(old.child.process);
+  mark('restart', `broker ${index + 1} replaced`, beganSeconds);
+}
+
+const endpoints = ({ brokers }: Stage) =>
+  brokers.map(({ url }) => ({ host: '127.0.0.1', port: Number(new URL(url).port) }));

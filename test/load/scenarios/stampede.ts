@@ -1,0 +1,100 @@
+import { appScope, grants, graphScope } from '../../fleet.ts';
+import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
+import { exchangeKind, nameOf, signIn } from '../people.ts';
+import type { KindInput } from '../plan.ts';
+import type { Act, Load, Scenario, Variant } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
+
+/** What a waiter may wait beyond Entra's own time. */
+const waitMs = 60;
+const asks = 1_000;
+
+type Buy = (stage: Stage, user: number) => Promise<KindInput>;
+
+/** Each grant as the one request that everybody sends; nobody has its token yet. */
+const buys: Record<string, Buy> = {
+  async 'token-exchange'(stage, user) {
+    return exchangeKind(stage, await signIn(stage, 1, user));
+  },
+  async 'jwt-bearer'(stage, user) {
+    const [person] = await signIn(stage, 1, user);
+    const { body } = await stage.exchange(0, person?.session ?? '');
+    return {
+      name: 'jwt-bearer',
+      assertionFile: stage.assertionFile('api'),
+      fields: { grant_type: grants.jwtBearer, requested_token_use: 'on_behalf_of', scope: graphScope },
+      people: [{ fields: { assertion: String(body.access_token) }, ...(person && { oid: person.oid }) }],
+    };
+  },
+  async client_credentials(stage) {
+    for (const key of await stage.keys('app:*')) {
+      await stage.redisCommand(['DEL', key]);
+      await stage.redisCommand(['PUBLISH', `${stage.prefix}events`, `i:${key}`]);
+    }
+    const fields = { grant_type: 'client_credentials', scope: appScope };
+    return { name: 'client_credentials', assertionFile: stage.assertionFile('job'), fields, people: [{}] };
+  },
+};
+
+export const stampede: Scenario = {
+  name: 'stampede',
+  brief: '1,000 requests for one new token in 100 ms over all brokers; every grant, Entra 0.5, 3 and 7 s',
+  load: { ratePerSecond: 10_000, users: 20, durationSeconds: 0.1, brokers: 3 },
+  smaller: {},
+  quick: {},
+  oneStage: true,
+  variants: (load) => [
+    ...[500, 3_000, 7_000].flatMap((delayMs) => Object.keys(buys).map((grant) => variantOf(grant, delayMs, load))),
+    replay(load),
+  ],
+};
+
+const numbers = new Map<string, number>();
+
+function variantOf(grant: string, delayMs: number, load: Load): Variant {
+  return {
+    name: `${grant}, Entra ${delayMs / 1_000} s`,
+    async prepare(stage): Promise<Act> {
+      await stage.admin('DELETE', '/faults');
+      const user = (numbers.get(stage.prefix) ?? 0) + 1;
+      numbers.set(stage.prefix, user);
+      const kind = await buys[grant]?.(stage, user);
+      await stage.slowEntra(delayMs, delayMs);
+      return {
+        ...{ kinds: kind ? [kind] : [], connections: Math.ceil(asks / load.brokers) },
+        ...{ level: 'wait', sloMs: delayMs + waitMs, minimumCalls: (second) => (second === 0 ? 1 : 0) },
+        async during({ at, mark }) {
+          await at(0);
+          mark('stampede', `${asks} requests`);
+        },
+        checks: (observed) => [
+          exactly('calls to Entra', observed.totals.calls, 1),
+          percentileAtMost('latency', observed.all.response, 99, delayMs + waitMs),
+          noErrors(observed),
+          ...(grant === 'client_credentials' ? [] : [noForeign(observed)]),
+        ],
+      };
+    },
+  };
+}
+
+/** One code, sent by all. */
+function replay({ brokers }: Load): Variant {
+  return {
+    name: 'one authorization code',
+    async prepare(stage): Promise<Act> {
+      await stage.admin('DELETE', '/faults');
+      const { fields } = await stage.startSignIn(nameOf(20));
+      await stage.slowEntra(500, 500);
+      return {
+        kinds: [{ name: 'authorization_code', assertionFile: stage.assertionFile('web'), fields, people: [{}] }],
+        ...{ connections: Math.ceil(asks / brokers), minimumCalls: (second) => (second === 0 ? 1 : 0) },
+        checks: ({ totals, all }) => [
+          exactly('calls to Entra', totals.calls, 1),
+          exactly('successes', totals.requests - totals.errors, 1),
+          exactly('refused with invalid_grant', all.errors['400 invalid_grant'] ?? 0, asks - 1),
+        ],
+      };
+    },
+  };
+}
