@@ -3,10 +3,18 @@ import type { Check } from './result.ts';
 import type { Observed } from './scenario.ts';
 
 const figure = new Intl.NumberFormat('en', { maximumFractionDigits: 2 });
+const time = { time: true };
 const words = (value: number, unit: string) => `${figure.format(value)}${unit && ` ${unit}`}`;
 
 export function atMost(name: string, measured: number, limit: number, unit = ''): Check {
-  return { name, target: `<= ${words(limit, unit)}`, measured: words(measured, unit), holds: measured <= limit };
+  const holds = measured <= limit;
+  return {
+    name,
+    target: `<= ${words(limit, unit)}`,
+    measured: words(measured, unit),
+    holds,
+    ...(unit === 'ms' && time),
+  };
 }
 
 export function atLeast(name: string, measured: number, limit: number, unit = ''): Check {
@@ -26,6 +34,7 @@ export function percentileAtMost(name: string, encoded: string, percentile: numb
     target: `<= ${words(limitMs, 'ms')}`,
     measured,
     holds: (ms ?? limitMs + 1) <= limitMs,
+    ...time,
   };
 }
 
@@ -43,5 +52,5 @@ export function ratioAtMost(name: string, encoded: string, control: string, perc
   const ratio = above && below ? above / below : Number.NaN;
   const measured =
     above && below ? `${figure.format(ratio)} (${words(above, 'ms')} / ${words(below, 'ms')})` : 'too few samples';
-  return { name: `${name} p${percentile}`, target: `<= ${limit}`, measured, holds: ratio <= limit };
+  return { name: `${name} p${percentile}`, target: `<= ${limit}`, measured, holds: ratio <= limit, ...time };
 }

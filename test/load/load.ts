@@ -32,13 +32,13 @@ async function runAll(options: Options, args: readonly string[]): Promise<Result
     const { load, scaled } = loadOf(scenario, options, cpus().length);
     for (let repeat = 1; repeat <= options.repeat; repeat += 1) {
       const performing = {
-        ...{ load, repeat, seed: options.seed, scaled },
+        ...{ load, repeat, seed: options.seed, scaled, quick: options.quick },
         say: (doing: string) => telling.say(scenario.name, doing),
         tell: (progress: Progress) => telling.tell(scenario.name, load.durationSeconds, progress),
       };
       for await (const run of performAll(scenario, performing)) {
         telling.end();
-        say(describeRun(run));
+        say(describeRun(run, options.quick));
         runs.push(run);
       }
     }

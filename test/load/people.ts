@@ -1,10 +1,14 @@
-import { grants } from '../fleet.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Answer, grants } from '../fleet.ts';
 import type { KindInput, Person } from './plan.ts';
 import type { Stage } from './stage.ts';
 import { claimsOf, tokenOf } from './token.ts';
 
 /** Sign-ins and first tokens under way at once while a run is prepared. */
-const atOnce = 24;
+const atOnce = 16;
+/** A machine that is busy starting everything may make a broker's deadline pass; then it says 503. */
+const tries = 5;
+const pauseMs = 1_000;
 
 /** The name of the n-th of the emulator's generated users, from 1. */
 export const nameOf = (n: number) => `load${String(n).padStart(5, '0')}`;
@@ -22,12 +26,23 @@ export async function each<T, R>(items: readonly T[], work: (item: T, i: number)
   return results;
 }
 
+async function patiently(ask: () => Promise<Answer>): Promise<Answer> {
+  let answer = await ask();
+  for (let tried = 1; answer.status === 503 && tried < tries; tried += 1) {
+    await delay(pauseMs);
+    answer = await ask();
+  }
+  return answer;
+}
+
 /** Signs `count` people in by the code grant, from the number `from` on, at all brokers in turn. */
 export async function signIn(stage: Stage, count: number, from = 1): Promise<SignedIn[]> {
   const numbers = Array.from({ length: count }, (_, i) => from + i);
   return await each(numbers, async (number, i) => {
-    const { fields } = await stage.startSignIn(nameOf(number));
-    const { status, body } = await stage.post(i % stage.brokers.length, '/oauth2/token', fields);
+    const { status, body } = await patiently(async () => {
+      const { fields } = await stage.startSignIn(nameOf(number));
+      return await stage.post(i % stage.brokers.length, '/oauth2/token', fields);
+    });
     const { oid } = claimsOf(String(body.id_token)) ?? {};
     if (status !== 200 || !oid) throw new Error(`a person could not be signed in: ${status} ${body.error}`);
     if (i % 200 === 0) stage.say(`signing in ${i} of ${count}`);
@@ -54,7 +69,7 @@ export function exchangeKind(stage: Stage, people: readonly SignedIn[], more: Pa
 export async function warm(stage: Stage, people: readonly SignedIn[], brokers = stage.brokers.length): Promise<void> {
   await each(people, async ({ session }, i) => {
     for (let k = 0; k < brokers; k += 1) {
-      const { status, body } = await stage.exchange((i + k) % brokers, session);
+      const { status, body } = await patiently(() => stage.exchange((i + k) % brokers, session));
       if (status !== 200 || !tokenOf(JSON.stringify(body)))
         throw new Error(`no token to begin with: ${status} ${body.error}`);
     }

@@ -19,6 +19,8 @@ export type Performing = {
   repeat: number;
   seed: number;
   scaled: string | undefined;
+  /** Judges counts alone: no times, and so not the generator's either. */
+  quick: boolean;
   say: (doing: string) => void;
   tell: (progress: Progress) => void;
 };
@@ -108,7 +110,10 @@ async function perform(
     },
   };
   const checks = await act.checks(observed);
-  const verdict: Verdict = !validity.valid ? 'invalid' : checks.every(({ holds }) => holds) ? 'pass' : 'fail';
+  const judged = checks.filter(({ time }) => !(performing.quick && time));
+  const passes = judged.every(({ holds }) => holds);
+  // Counts are true however late the requests went out.
+  const verdict: Verdict = !validity.valid && !performing.quick ? 'invalid' : passes ? 'pass' : 'fail';
   return {
     ...{ name: scenario.name, variant: variant.name, repeat: performing.repeat, verdict, startedAt, durationSeconds },
     load: { ratePerSecond, users, brokers, ...(performing.scaled && { scaled: performing.scaled }) },

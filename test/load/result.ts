@@ -13,7 +13,14 @@ const verdict = z.enum(['pass', 'fail', 'invalid']);
 const percentiles = { p50Ms: maybe, p90Ms: maybe, p99Ms: maybe, p999Ms: maybe, maxMs: maybe };
 
 /** A condition that decides. `target` is in words, `measured` with its unit. */
-const check = z.object({ name: z.string(), target: z.string(), measured: z.string(), holds: z.boolean() });
+const check = z.object({
+  name: z.string(),
+  target: z.string(),
+  measured: z.string(),
+  holds: z.boolean(),
+  /** It is about time: `--quick` tells it and does not judge it, being too short on too busy a machine. */
+  time: z.boolean().optional(),
+});
 
 /** Whether the figures may be believed: the generator kept its schedule and was not what was measured. */
 const validity = z.object({

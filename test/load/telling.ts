@@ -24,16 +24,17 @@ export function createTelling(stream: NodeJS.WriteStream = process.stderr) {
 }
 
 /** A run in a few lines: its verdict, each pass line, what makes it invalid. */
-export function describeRun(run: ScenarioRun): string {
+export function describeRun(run: ScenarioRun, quick: boolean): string {
   const { name, variant, verdict, load, checks, validity, levels } = run;
   const title = `${verdict.toUpperCase().padEnd(8)}${[name, variant].filter(Boolean).join(' ')}`;
   const offered = `${load.ratePerSecond}/s for ${Math.round(run.durationSeconds)} s, ${load.users} users, ${load.brokers} brokers`;
   const lines = [`${title.padEnd(44)} ${offered}${load.scaled ? ` (scaled: ${load.scaled})` : ''}`];
   // Invalid figures are none.
-  if (!validity.valid) return [...lines, ...validity.reasons.map((reason) => `  ${reason}`)].join('\n');
+  lines.push(...validity.reasons.map((reason) => `  invalid: ${reason}`));
+  if (verdict === 'invalid') return lines.join('\n');
   for (const check of checks)
     lines.push(
-      `  ${check.holds ? 'holds ' : 'MISSED'} ${check.name.padEnd(56)} ${check.measured.padEnd(18)} ${check.target}`,
+      `  ${check.holds ? 'holds ' : quick && check.time ? 'told  ' : 'MISSED'} ${check.name.padEnd(56)} ${check.measured.padEnd(18)} ${check.target}`,
     );
   for (const { level, p50Ms, p90Ms, p99Ms, p999Ms, maxMs } of levels)
     lines.push(`         ${level}: p50 ${p50Ms} p90 ${p90Ms} p99 ${p99Ms} p99.9 ${p999Ms ?? '-'} max ${maxMs} ms`);
