@@ -166,6 +166,15 @@ describe('the emulator', () => {
     await assert.rejects(createEmulator({ seed: { tenants: [] } }));
   });
 
+  it('has people for load who sign in without a page, where it is started so', async () => {
+    await using other = await openRig({ people: 2, interaction: 'auto' });
+    const { users } = await other.admin('GET', '/state');
+    assert.ok(users.some(({ upn }: { upn: string }) => upn === 'load00002@contoso.test'));
+    const landing = await other.person().visit(other.authorizeUrl({ login_hint: 'load00002@contoso.test' }));
+    assert.ok(landing?.parameters.get('code'));
+    assert.equal(await other.person().visit(other.authorizeUrl()), undefined, 'nobody is named: a page asks');
+  });
+
   it('does not share the bearer check of those it is there to test', async () => {
     const sources = (await readdir(import.meta.dirname)).filter(
       (name) => name.endsWith('.ts') && !name.includes('.test.'),

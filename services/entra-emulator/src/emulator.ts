@@ -47,6 +47,10 @@ export type EmulatorOptions = {
   seed?: unknown;
   /** `load` signs equal claims once a second: much cheaper, and two tokens of one second may be the same. */
   signing?: 'each' | 'load';
+  /** `auto` shows no page to whom a `login_hint` names, until the admin says otherwise. */
+  interaction?: 'page' | 'auto';
+  /** How many people for load the first tenant has beside the seed's: `load00001@<domain>` and so on. */
+  people?: number;
   logger?: Logger;
 };
 
@@ -82,7 +86,9 @@ const drainMs = 1_000;
 export async function createEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   const { host = '127.0.0.1', profile = 'split', browserHost = 'localhost', stateDir, adminPort = 0 } = options;
   const logger = options.logger ?? createLogger({ level: 'silent', service: 'entra-emulator' });
-  const seed = seedSchema.parse(moveFrontend(options.seed ?? builtInSeed, options.frontendOrigin ?? seedFrontend));
+  const { interaction = 'page', people = 0 } = options;
+  const given = moveFrontend(options.seed ?? builtInSeed, options.frontendOrigin ?? seedFrontend);
+  const seed = addPeople(seedSchema.parse(given), people);
   const tlsNames = options.tlsNames ?? ['localhost', '127.0.0.1', 'entra-emulator'];
   const [tls, keys, clientCertificates] = await Promise.all([
     options.tls ?? openTls(tlsNames, stateDir),
@@ -113,7 +119,7 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     const lifetimes = lifetimesSchema.parse({});
     const sign = options.signing === 'load' ? signOnce(keys, now) : signEach(keys, now);
     const world: World = {
-      ...{ origin, browserOrigin, now, clock, lifetimes, interaction: { mode: 'page' }, keys, directory, state },
+      ...{ origin, browserOrigin, now, clock, lifetimes, interaction: { mode: interaction }, keys, directory, state },
       consents: createConsents(directory, seed.consents),
       tokens: createTokens({ sign, lifetimes, origin }),
       authenticate: createAuthenticate({ origin, now, federation, logger }),
@@ -145,6 +151,12 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
 /** The seed knows one frontend; it may run elsewhere. */
 function moveFrontend(seed: unknown, origin: string): unknown {
   return JSON.parse(JSON.stringify(seed).replaceAll(`"${seedFrontend}/`, `"${origin}/`));
+}
+
+function addPeople(seed: Seed, n: number): Seed {
+  const [tenant] = seed.tenants;
+  if (n === 0 || !tenant) return seed;
+  return { ...seed, generate: [...seed.generate, { prefix: 'load', n, tid: tenant.tid }] };
 }
 
 /** Puts a fresh certificate where the seed says `generated`. */

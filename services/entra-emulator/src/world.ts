@@ -7,7 +7,7 @@ import type { State } from './state.ts';
 import type { Tokens } from './tokens.ts';
 
 /** Whether a person answers the pages, or the emulator does it at once. */
-export type Interaction = { mode: 'page' } | { mode: 'auto'; user: string };
+export type Interaction = { mode: 'page' } | { mode: 'auto'; user?: string };
 
 /** All that the protocol stands on; a reset makes a new one. */
 export type World = {
