@@ -5,6 +5,7 @@ import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
+import { Job } from 'kubernetes-models/batch/v1';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { ClusterRoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v1';
@@ -21,6 +22,7 @@ const kinds: Record<string, { model: Kind; attributes?: string }> = {
     model: HorizontalPodAutoscaler,
     attributes: 'V2HorizontalPodAutoscaler',
   },
+  'batch/v1 Job': { model: Job, attributes: 'V1Job' },
   'networking.k8s.io/v1 NetworkPolicy': { model: NetworkPolicy, attributes: 'V1NetworkPolicy' },
   'policy/v1 PodDisruptionBudget': { model: PodDisruptionBudget, attributes: 'V1PodDisruptionBudget' },
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': { model: ClusterRoleBinding, attributes: 'V1ClusterRoleBinding' },
