@@ -10,14 +10,9 @@ import { type Program, unpackDebian } from './debian.ts';
 export async function fetchDebianRedis(cacheDir: string): Promise<Program | undefined> {
   const home = resolve(cacheDir, 'redis');
   const command = join(home, 'usr/bin/redis-server');
-  if (!existsSync(command) && !(await unpackDebian(home, { cacheDir, packages }))) return undefined;
+  if (!existsSync(command) && !(await unpackDebian(home, { cacheDir, packages: ['redis-server'], whole: true })))
+    return undefined;
   const libraries = join(home, 'usr/lib');
   const folders = [libraries, ...(await readdir(libraries)).map((name) => join(libraries, name))];
   return { command, env: { LD_LIBRARY_PATH: folders.join(':') } };
-}
-
-function packages(apt: (...args: string[]) => string | undefined): string[] | undefined {
-  const plan = apt('--simulate', '--no-install-recommends', 'install', 'redis-server');
-  const names = plan?.match(/^Inst \S+/gm)?.map((line) => line.slice('Inst '.length));
-  return names?.includes('redis-server') ? names : undefined;
 }

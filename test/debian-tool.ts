@@ -8,6 +8,8 @@ type Wanted = {
   name: string;
   /** The packages that hold it and the libraries a small machine lacks. */
   packages: string[];
+  /** Those libraries are many: apt is asked for them. */
+  whole?: boolean;
   /** Where it is in them; `usr/bin/<name>` unless said. */
   path?: string;
   /** Another release of Debian than this machine's. */
@@ -19,11 +21,11 @@ type Wanted = {
  * @throws Error where neither can be had.
  */
 export async function findDebianTool(wanted: Wanted, cacheDir: string): Promise<Program> {
-  const { name, packages, path = `usr/bin/${name}`, suite } = wanted;
+  const { name, packages, path = `usr/bin/${name}`, whole, suite } = wanted;
   if (spawnSync(name, ['--version']).status === 0) return { command: name, env: {} };
   const home = resolve(cacheDir, 'debian', name);
   const there = existsSync(join(home, path));
-  if (!there && !(await unpackDebian(home, { cacheDir, packages: () => packages, suite }))) {
+  if (!there && !(await unpackDebian(home, { cacheDir, packages, whole, suite }))) {
     throw new Error(`There is no ${name}: install Debian's ${packages[0]}.`);
   }
   const libraries = ['usr/lib', 'usr/lib/x86_64-linux-gnu', 'usr/lib/aarch64-linux-gnu'].map((part) =>

@@ -12,8 +12,9 @@ type Apt = (...args: string[]) => string | undefined;
 type Wanted = {
   /** Where downloads are kept while they are unpacked. */
   cacheDir: string;
-  /** The packages to fetch, which apt may be asked for; `undefined` where it does not know. */
-  packages: (apt: Apt) => string[] | undefined;
+  packages: string[];
+  /** Also fetches what they need and this machine lacks. */
+  whole?: boolean | undefined;
   /** Another release of Debian than this machine's. */
   suite?: string | undefined;
 };
@@ -22,7 +23,7 @@ type Wanted = {
  * Downloads Debian's packages and unpacks them into `home`, without being root. `false` where there is no apt, or it
  * reaches no mirror.
  */
-export async function unpackDebian(home: string, { cacheDir, packages, suite }: Wanted): Promise<boolean> {
+export async function unpackDebian(home: string, { cacheDir, packages, whole, suite }: Wanted): Promise<boolean> {
   await mkdir(cacheDir, { recursive: true });
   const work = await mkdtemp(join(resolve(cacheDir), 'apt-'));
   try {
@@ -32,7 +33,7 @@ export async function unpackDebian(home: string, { cacheDir, packages, suite }: 
     const listed = [...common, `Dir::State::Lists=${join(work, 'lists')}`];
     const own = aptIn(work, suite ? [...listed, ...(await otherSuite(work, suite))] : listed);
     const download = (apt: Apt) => {
-      const names = packages(apt);
+      const names = whole ? planOf(packages, apt) : packages;
       return names !== undefined && apt('download', ...names) !== undefined;
     };
     // The machine's package lists are often absent or older than the mirror's packages; then our own are fetched.
@@ -50,6 +51,13 @@ export async function unpackDebian(home: string, { cacheDir, packages, suite }: 
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** What apt would install; `undefined` where it does not know these packages. */
+function planOf(packages: string[], apt: Apt): string[] | undefined {
+  const plan = apt('--simulate', '--no-install-recommends', 'install', ...packages);
+  const names = plan?.match(/^Inst \S+/gm)?.map((line) => line.slice('Inst '.length));
+  return packages.every((name) => names?.includes(name)) ? names : undefined;
 }
 
 /** Settings for the package lists of another suite, from the mirror this machine's apt uses. */

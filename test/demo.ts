@@ -51,7 +51,7 @@ async function writeRedisCli({ redis, stateDir }: World): Promise<string> {
 }
 
 async function introduce(world: World): Promise<void> {
-  const { web, viewer, redis, logDir } = world;
+  const { web, viewer, redis, logDir, broker, stateDir } = world;
   // The web app takes the people of the seed's first tenant.
   const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
   const people = ours.map(({ name, upn, ...user }) => {
@@ -67,6 +67,7 @@ async function introduce(world: World): Promise<void> {
     '',
     ...(viewer ? [`  Traces:  ${viewer}`] : []),
     `  Logs:    ${logDir}/`,
+    `  Broker:  ${broker}, its callers' tokens in ${stateDir}/service-accounts/`,
     `  Redis:   ${cli} --scan${redis.logFile ? ' (in memory only: it ends with the demo)' : ''}`,
     '',
     'Ctrl-C ends everything.',
