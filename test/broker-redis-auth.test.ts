@@ -60,7 +60,7 @@ describe('the broker signs in to Redis', () => {
     assert.equal((await fleet.exchange(0, session)).body.error, 'invalid_grant');
   });
 
-  it('with Entra ID, and again before each token expires, with no request failing', async (t) => {
+  it('with Entra ID, and again before each token expires, with no request failing', async () => {
     await using stack = new AsyncDisposableStack();
     const redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-entra-server' }));
     const admin = await openAdmin(redis);
@@ -94,20 +94,22 @@ describe('the broker signs in to Redis', () => {
     for (const broker of [0, 1]) {
       await fleet.until(async () => (await fleet.post(broker, '/oauth2/introspect', { token: 'x' })).status === 200);
     }
-    const endMs = performance.now() + 14_000;
+    /** Connections on which a broker has signed in again and again: each has one for commands and one for the channel. */
+    const lasting = () => {
+      const times = new Map<number, number>();
+      for (const { connection } of door.entries) times.set(connection, (times.get(connection) ?? 0) + 1);
+      return [...times.values()].filter((count) => count >= 3).length;
+    };
+    const endMs = performance.now() + 30_000;
     let asked = 0;
-    while (performance.now() < endMs) {
+    while (lasting() < 4) {
+      assert.ok(performance.now() < endMs, 'they do not sign in again on living connections');
       const { status } = await fleet.post(asked % 2, '/oauth2/introspect', { token: `unknown ${asked}` });
       assert.equal(status, 200, `request ${asked}`);
       asked += 1;
       await delay(10);
     }
-    const perConnection = new Map<number, number>();
-    for (const { connection } of door.entries) perConnection.set(connection, (perConnection.get(connection) ?? 0) + 1);
-    const lasting = [...perConnection.values()].filter((times) => times >= 3).length;
-    assert.ok(lasting >= 4, 'commands and channel of both brokers signed in again on living connections');
     assert.equal(door.expired(), 0);
-    t.diagnostic(`${asked} requests, ${door.entries.length} sign-ins on ${perConnection.size} connections, 0 failed`);
   });
 });
 
