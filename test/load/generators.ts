@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { encode, sum } from './histogram.ts';
@@ -49,7 +50,9 @@ export async function runPlan(plan: Omit<PlanInput, 'share'>, options: Options =
 }
 
 function startGenerator(plan: PlanInput, tell: (progress: Progress) => void) {
-  const child = spawn(process.execPath, ['test/load/generator.ts'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'generator.ts')], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   child.stdin.on('error', () => {}).write(`${JSON.stringify(plan)}\n`);
   const words = text(child.stderr);
   const { promise: ready, resolve: readied } = Promise.withResolvers<void>();

@@ -3,6 +3,7 @@ import type { createAsking } from './asking.ts';
 import type { Kind, Plan } from './plan.ts';
 import type { Reply, Sender } from './sender.ts';
 import type { Outcome } from './tally.ts';
+import { tokenOf } from './token.ts';
 
 type Journey = (about: {
   sender: Sender;
@@ -39,6 +40,28 @@ export async function walkSignIn(sender: Pick<Sender, 'ask'>, web: string, login
   return { outcome: { errorType: 'too many redirects' }, cookies };
 }
 
+/** Has a person say yes at Entra; gives the form that redeems the code, or the answer that holds none. */
+export async function startCodeGrant(
+  sender: Pick<Sender, 'ask'>,
+  places: NonNullable<Plan['places']>,
+  loginHint: string,
+) {
+  const [code_verifier, nonce] = [random(), random()];
+  const query = new URLSearchParams({
+    ...{ client_id: places.clientId, response_type: 'code', redirect_uri: places.redirectUri, scope: places.scope },
+    ...{ nonce, state: random(), login_hint: loginHint },
+    code_challenge: createHash('sha256').update(code_verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  });
+  const authorize = new URL(places.authorizeUrl);
+  const path = `${authorize.pathname}?${query}`;
+  const reply = await sender.ask(authorize.origin, { path, method: 'GET', headers: {}, body: null });
+  const { location } = reply.headers;
+  const code = new URL(typeof location === 'string' ? location : 'x:', authorize).searchParams.get('code');
+  const { redirectUri: redirect_uri } = places;
+  return code ? { grant_type: 'authorization_code', code, nonce, code_verifier, redirect_uri } : reply;
+}
+
 /** The `Cookie` header. */
 export function cookieLine(cookies: ReadonlyMap<string, string>): string {
   return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
@@ -54,27 +77,14 @@ export const journeys = {
   /** A code grant at the broker and the session's end, as web-frontend would have it. */
   async 'sign-in-and-out'({ sender, target, asking, person, places }) {
     if (!places) throw new Error('a plan with sign-ins says where to');
-    const [code_verifier, nonce] = [random(), random()];
-    const query = new URLSearchParams({
-      ...{ client_id: places.clientId, response_type: 'code', redirect_uri: places.redirectUri, scope: places.scope },
-      ...{ nonce, state: random(), login_hint: asking.person(person).fields.login_hint ?? '' },
-      code_challenge: createHash('sha256').update(code_verifier).digest('base64url'),
-      code_challenge_method: 'S256',
-    });
-    const authorize = new URL(places.authorizeUrl);
-    const path = `${authorize.pathname}?${query}`;
-    const gone = await sender.ask(authorize.origin, { path, method: 'GET', headers: {}, body: null });
-    const { location } = gone.headers;
-    const code = new URL(typeof location === 'string' ? location : 'x:', authorize).searchParams.get('code');
-    if (!code) return failure(gone);
     const { headers, body } = asking.ask(person);
-    const post = (to: string, fields: Record<string, string>) =>
-      sender.ask(target, { path: to, method: 'POST', headers, body: `${body}&${new URLSearchParams(fields)}` });
-    const grant = { grant_type: 'authorization_code', code, nonce, code_verifier, redirect_uri: places.redirectUri };
+    const post = (path: string, fields: Record<string, string>) =>
+      sender.ask(target, { path, method: 'POST', headers, body: `${body}&${new URLSearchParams(fields)}` });
+    const grant = await startCodeGrant(sender, places, asking.person(person).fields.login_hint ?? '');
+    if (!('code' in grant)) return failure(grant);
     const signIn = await post('/oauth2/token', grant);
     if (signIn.status !== 200) return failure(signIn);
-    const { access_token: token } = JSON.parse(signIn.body) as { access_token: string };
-    const signOut = await post('/oauth2/revoke', { token });
+    const signOut = await post('/oauth2/revoke', { token: tokenOf(signIn.body) ?? '' });
     return signOut.status === 200 ? {} : failure(signOut);
   },
 } satisfies Record<string, Journey>;

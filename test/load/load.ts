@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { readContext } from './context.ts';
 import { merge } from './merge.ts';
 import { choose, helpText, loadOf, type Options, readOptions } from './options.ts';
-import { performAll } from './perform.ts';
+import { performAll, performRemote } from './perform.ts';
 import type { Progress } from './plan.ts';
+import { openRemote, podOf } from './remote.ts';
 import { renderReport } from './report.ts';
 import { type Result, resultSchema, type ScenarioRun, worstOf } from './result.ts';
 import { Unsafe } from './safety.ts';
@@ -19,31 +20,44 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 /** Runs what was chosen, one after the other, and puts the result together. */
 async function runAll(options: Options, args: readonly string[]): Promise<Result> {
   const chosen = choose(scenarios, options);
+  if (options.url && options.names.length === 0) throw new Unsafe('--url needs the name of a scenario.');
+  const own = options.url && chosen.find(({ remote }) => !remote);
+  if (own) throw new Unsafe(`The scenario ${own.name} has to start what it loads: leave out --url.`);
   const telling = createTelling();
-  const context = readContext({ ...options, target: options.url ?? 'local', args });
-  telling.say('self-test', 'measuring a server that stalls for a second');
-  const selfTestP99Ms = await selfTest(options.quick ? 4 : 10);
-  telling.end();
-  say(`self-test: p99 ${selfTestP99Ms.toFixed(0)} ms of a server that stalls for 1 s, at least ${selfTestLeastMs}`);
-  if (selfTestP99Ms < selfTestLeastMs)
-    throw new Unsafe('The generator does not keep its schedule: nothing was measured.');
+  const remote = options.url ? await openRemote(options) : undefined;
+  const context = readContext({ ...options, target: remote?.url ?? 'local', args });
+  const selfTestP99Ms = await testItself(options, telling);
   const runs: ScenarioRun[] = [];
   for (const scenario of chosen) {
     const { load, scaled } = loadOf(scenario, options, cpus().length);
+    const { seed, quick } = options;
+    const speaking = {
+      say: (doing: string) => telling.say(scenario.name, doing),
+      tell: (progress: Progress) => telling.tell(scenario.name, load.durationSeconds, progress),
+    };
     for (let repeat = 1; repeat <= options.repeat; repeat += 1) {
-      const performing = {
-        ...{ load, repeat, seed: options.seed, scaled, quick: options.quick },
-        say: (doing: string) => telling.say(scenario.name, doing),
-        tell: (progress: Progress) => telling.tell(scenario.name, load.durationSeconds, progress),
-      };
-      for await (const run of performAll(scenario, performing)) {
+      const performing = { load, repeat, seed, scaled, quick };
+      const performed = remote
+        ? [await performRemote(scenario, remote, podOf(process.env), performing, speaking)]
+        : performAll(scenario, performing, speaking);
+      for await (const run of performed) {
         telling.end();
-        say(describeRun(run, options.quick));
+        say(describeRun(run, quick));
         runs.push(run);
       }
     }
   }
   return { version: 1, verdict: worstOf(runs.map(({ verdict }) => verdict)), context, selfTestP99Ms, runs };
+}
+
+/** A generator that would not show a stall measures nothing. @throws Unsafe if this one would not. */
+async function testItself({ quick }: Options, telling: ReturnType<typeof createTelling>): Promise<number> {
+  telling.say('self-test', 'measuring a server that stalls for a second');
+  const p99Ms = await selfTest(quick ? 4 : 10);
+  telling.end();
+  say(`self-test: p99 ${p99Ms.toFixed(0)} ms of a server that stalls for 1 s, at least ${selfTestLeastMs}`);
+  if (p99Ms < selfTestLeastMs) throw new Unsafe('The generator does not keep its schedule: nothing was measured.');
+  return p99Ms;
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -54,18 +68,28 @@ async function main(args: readonly string[]): Promise<void> {
     : await runAll(options, args);
   const bench = options.bench && JSON.parse(await readFile(options.bench, 'utf8'));
   const result = resultSchema.parse({ ...measured, ...(bench && { bench }) });
+  await keep(result, options);
+  process.exitCode = exitCodes[result.verdict];
+}
+
+/** Leaves the result in its folder and where it was asked for; of a pod it is the last line of the log. */
+async function keep(result: Result, options: Options): Promise<void> {
   const json = JSON.stringify(result);
+  const page = () => renderPage(result, options);
+  if (options.json) await writeFile(options.json, json);
+  if (options.html) await writeFile(options.html, await page());
+  if (options.url) return say(json);
   const { startedAt, commit } = result.context;
   const folder = join('out', 'load', `${startedAt.slice(0, 19).replaceAll(':', '')}-${commit}`);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'result.json'), json);
-  if (options.json) await writeFile(options.json, json);
-  const page = renderReport(result, options.baseline ? await readResult(options.baseline) : undefined);
-  await writeFile(join(folder, 'report.html'), page);
-  if (options.html) await writeFile(options.html, page);
-  const verdicts = result.runs.map(({ verdict }) => verdict);
-  say(`${verdicts.filter((one) => one === 'pass').length} of ${verdicts.length} runs pass: ${folder}/report.html`);
-  process.exitCode = exitCodes[result.verdict];
+  await writeFile(join(folder, 'report.html'), await page());
+  const passed = result.runs.filter(({ verdict }) => verdict === 'pass').length;
+  say(`${passed} of ${result.runs.length} runs pass: ${folder}/report.html`);
+}
+
+async function renderPage(result: Result, { baseline }: Options): Promise<string> {
+  return renderReport(result, baseline ? await readResult(baseline) : undefined);
 }
 
 /** A result from a file; a log's last line that is one will do. */

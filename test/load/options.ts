@@ -23,6 +23,9 @@ const schema = z.object({
   url: z.string().optional(),
   entra: z.string().optional(),
   'assertion-file': z.string().optional(),
+  'client-id': z.guid().default('3eb00000-7e57-4000-8000-000000000011'),
+  'redirect-uri': z.url().default('http://localhost:3000/auth/callback'),
+  scope: z.string().default('api://onbehalf-api/access_as_user'),
   'allow-host': z.array(z.string().regex(/^[a-z0-9.:-]+$/, 'must be a host name')).default([]),
   help: z.boolean().default(false),
 });
@@ -39,6 +42,7 @@ export function readOptions(args: readonly string[]): Options {
       options: {
         ...{ rate: text, duration: text, users: text, replicas: text, repeat: text, seed: text },
         ...{ json: text, html: text, baseline: text, bench: text, url: text, entra: text, 'assertion-file': text },
+        ...{ 'client-id': text, 'redirect-uri': text, scope: text },
         ...{ 'allow-host': { ...text, multiple: true }, merge: { type: 'boolean' }, quick: { type: 'boolean' } },
         help: { type: 'boolean', short: 'h' },
       },
@@ -122,10 +126,14 @@ Output:
   --bench FILE        the figures of npm run bench -- --json FILE, for the report
   --merge FILE …      adds results of several pods, such as the last output line of each, into one
 
-A broker that runs already (scenarios l1, cold and resource; its tokens must come from the emulator):
+A broker that runs already (scenarios l1, cold and resource; its tokens must come from the emulator, which is to sign
+in without asking: INTERACTION=auto). The caller's client has the grants authorization_code and token-exchange:
   --url ORIGIN        the broker, e.g. http://token-broker:8080
   --entra ORIGIN      the emulator's pages, e.g. http://entra-emulator:9440
   --assertion-file F  the caller's projected ServiceAccount token
+  --client-id ID      the client's app registration, default the emulator's web
+  --redirect-uri URL  one of that client's redirect URIs, default http://localhost:3000/auth/callback
+  --scope SCOPE       what is asked for, default api://onbehalf-api/access_as_user
   --allow-host NAME   leave to load a host that is neither this machine nor a name in the cluster
   Of several pods each sends its share if JOB_COMPLETION_INDEX and JOB_COMPLETIONS are set, as an Indexed Job does.
   The last line of output is the result.

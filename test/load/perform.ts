@@ -1,36 +1,34 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { addUp, runPlan, type Sight } from './generators.ts';
-import { decode, percentilesOf } from './histogram.ts';
-import type { Progress, Seen } from './plan.ts';
+import { noErrors, noForeign, percentileAtMost } from './checks.ts';
+import { runPlan, type Sight } from './generators.ts';
+import { judge, nothingWatched, type Performing } from './judging.ts';
+import type { PlanInput, Progress } from './plan.ts';
 import { preflightLocal } from './preflight.ts';
-import type { LoadEvent, ScenarioRun, Second, Verdict } from './result.ts';
+import type { Pod, Remote } from './remote.ts';
+import type { LoadEvent, ScenarioRun } from './result.ts';
+import { Unsafe } from './safety.ts';
 import { createSampler, redisCommands } from './sampler.ts';
-import type { Act, Clock, Load, Observed, Scenario, Variant } from './scenario.ts';
+import type { Act, Clock, Scenario, Variant } from './scenario.ts';
 import { openStage, type Stage } from './stage.ts';
-import { judgeValidity } from './validity.ts';
 
 /** One request in so many is traced; the slowest are kept. */
 const traceEvery = 50;
 /** Until brokers have sent their last spans. */
 const tracesMs = 1_500;
+const connectionsToEach = 8;
 
-export type Performing = {
-  load: Load;
-  repeat: number;
-  seed: number;
-  scaled: string | undefined;
-  /** Judges counts alone: no times, and so not the generator's either. */
-  quick: boolean;
-  say: (doing: string) => void;
-  tell: (progress: Progress) => void;
-};
+export type Telling = { say: (doing: string) => void; tell: (progress: Progress) => void };
 
 /** Performs the variants of a scenario, each on a stage of its own unless they share one, and judges them. */
-export async function* performAll(scenario: Scenario, performing: Performing): AsyncGenerator<ScenarioRun> {
-  const { load, say } = performing;
+export async function* performAll(
+  scenario: Scenario,
+  performing: Performing,
+  telling: Telling,
+): AsyncGenerator<ScenarioRun> {
+  const { load } = performing;
   const variants = scenario.variants(load);
   const open = async ({ stage: options, load: own }: Variant) => {
-    const stage = await openStage({ name: scenario.name, ...load, ...own, ...options, say });
+    const stage = await openStage({ name: scenario.name, ...load, ...own, ...options, say: telling.say });
     await preflightLocal(stage).catch(async (error) => {
       await stage[Symbol.asyncDispose]();
       throw error;
@@ -42,50 +40,40 @@ export async function* performAll(scenario: Scenario, performing: Performing): A
   for (const variant of variants) {
     await using own = shared ? undefined : await open(variant);
     const stage = shared ?? own;
-    if (stage) yield await perform(scenario, variant, { ...performing, load: { ...load, ...variant.load } }, stage);
+    const its = { ...performing, load: { ...load, ...variant.load } };
+    if (stage) yield await perform(scenario, variant, its, telling, stage);
   }
 }
 
 async function perform(
-  scenario: Scenario,
+  { name }: Scenario,
   variant: Variant,
   performing: Performing,
+  { say, tell }: Telling,
   stage: Stage,
 ): Promise<ScenarioRun> {
-  const { load, say, tell } = performing;
-  const { brokers, users } = load;
-  const act = await variant.prepare(stage, load);
+  const act = await variant.prepare(stage, performing.load);
   await stage.admin('DELETE', '/counters');
   const commandsBefore = await redisCommands(stage);
   const sampler = createSampler(stage);
   const events: LoadEvent[] = [];
   const startedAt = new Date().toISOString();
-  let meanwhile: Promise<void> | undefined;
   const stopped = new AbortController();
-  const schedule = { ...load, ...act.schedule };
-  const { durationSeconds, ratePerSecond } = schedule;
+  let meanwhile: Promise<void> | undefined;
   let sampling: AsyncDisposable | undefined;
   let sight: Sight;
   say('running');
   try {
-    sight = await runPlan(
-      {
-        targets: act.targets ?? stage.brokers.map(({ url }) => url),
-        schedule: { ...act.schedule, ratePerSecond, durationSeconds, seed: performing.seed },
-        ...{ kinds: act.kinds, traceEvery, connections: act.connections ?? 8 },
-        ...(act.places && { places: act.places }),
+    sight = await runPlan(planOf(act, performing, act.targets ?? stage.brokers.map(({ url }) => url)), {
+      tell,
+      startAtMs: act.startAtMs,
+      onStart(startAtMs) {
+        sampling = sampler.start(startAtMs);
+        meanwhile = act.during?.(createClock(startAtMs, events, stopped.signal));
+        // It is awaited below; until then a failure must not end the process.
+        meanwhile?.catch(() => {});
       },
-      {
-        tell,
-        startAtMs: act.startAtMs,
-        onStart(startAtMs) {
-          sampling = sampler.start(startAtMs);
-          meanwhile = act.during?.(createClock(startAtMs, events, stopped.signal));
-          // It is awaited below; until then a failure must not end the process.
-          meanwhile?.catch(() => {});
-        },
-      },
-    );
+    });
     await meanwhile;
   } finally {
     stopped.abort();
@@ -93,37 +81,48 @@ async function perform(
   }
   const commandsAfter = await redisCommands(stage);
   await delay(tracesMs);
-  const emulatorCpu = sampler.emulatorCpuSeconds / sight.tookSeconds;
-  const validity = judgeValidity(sight, { durationSeconds }, emulatorCpu);
-  const all = addUp(sight.kinds);
-  const seconds = secondsOf(all, sampler.seconds, act, durationSeconds);
-  const observed: Observed = {
-    ...{ load: { ...load, ...schedule }, all, seconds, events, brokers: sampler.brokers },
-    kinds: Object.fromEntries(sight.kinds.map((seen) => [seen.name, seen])),
-    totals: {
-      ...sampler.totals,
-      requests: decode(all.response).totalCount,
-      errors: Object.values(all.errors).reduce((a, b) => a + b, 0),
-      minimumCalls: seconds.reduce((sum, { minimumCalls }) => sum + minimumCalls, 0),
-      ...{ opened: all.opened, foreign: all.foreign },
-      redisCommands: difference(commandsBefore, commandsAfter),
-    },
-  };
-  const checks = await act.checks(observed);
-  const judged = checks.filter(({ time }) => !(performing.quick && time));
-  const passes = judged.every(({ holds }) => holds);
-  // Counts are true however late the requests went out.
-  const verdict: Verdict = !validity.valid && !performing.quick ? 'invalid' : passes ? 'pass' : 'fail';
-  return {
-    ...{ name: scenario.name, variant: variant.name, repeat: performing.repeat, verdict, startedAt, durationSeconds },
-    load: { ratePerSecond, users, brokers, ...(performing.scaled && { scaled: performing.scaled }) },
-    ...(act.sloMs !== undefined && { sloMs: act.sloMs }),
-    ...{ validity, checks, seconds, events, brokers: observed.brokers },
-    histograms: { response: all.response, service: all.service },
-    levels: act.level ? [levelRow(act.level, brokers, all)] : [],
-    errors: Object.entries(all.errors).map(([type, count]) => ({ type, count })),
-    totals: observed.totals,
+  const { seconds, totals, brokers } = sampler;
+  return await judge({ name, variant: variant.name, startedAt, performing, act }, sight, {
+    ...{ seconds, totals, brokers, events, redisCommands: difference(commandsBefore, commandsAfter) },
+    emulatorCpu: sampler.emulatorCpuSeconds / sight.tookSeconds,
     slowest: slowestOf(stage, sight),
+  });
+}
+
+/** Loads a broker that runs already with one pod's share of the people and of the requests. */
+export async function performRemote(
+  { name, remote: how }: Scenario,
+  remote: Remote,
+  { index, of }: Pod,
+  performing: Performing,
+  { say, tell }: Telling,
+): Promise<ScenarioRun> {
+  if (!how) throw new Unsafe(`The scenario ${name} has to start what it loads: leave out --url.`);
+  const { load } = performing;
+  const own = { ...load, ratePerSecond: load.ratePerSecond / of, users: Math.floor(load.users / of) };
+  const kind = await remote.people(own.users, 1 + index * own.users, say);
+  if (how.warm) say('fetching first tokens');
+  if (how.warm) await remote.warm(kind, load.brokers * 2);
+  const act: Act = {
+    ...{ kinds: [kind], minimumCalls: () => 0, sloMs: how.sloMs, level: how.warm ? 'L1' : 'Entra' },
+    checks: (observed) => [
+      percentileAtMost('latency', observed.all.response, 99, how.sloMs),
+      noErrors(observed),
+      noForeign(observed),
+    ],
+  };
+  const startedAt = new Date().toISOString();
+  say('running');
+  const its = { ...performing, load: own };
+  const sight = await runPlan(planOf(act, its, [remote.url]), { tell });
+  return await judge({ name, variant: '', startedAt, performing: its, act }, sight, nothingWatched);
+}
+
+function planOf(act: Act, { load, seed }: Performing, targets: string[]): PlanInput {
+  const { ratePerSecond, durationSeconds } = { ...load, ...act.schedule };
+  return {
+    ...{ targets, schedule: { ...act.schedule, ratePerSecond, durationSeconds, seed }, kinds: act.kinds, traceEvery },
+    ...{ connections: act.connections ?? connectionsToEach, ...(act.places && { places: act.places }) },
   };
 }
 
@@ -137,32 +136,6 @@ function createClock(startAtMs: number, events: LoadEvent[], signal: AbortSignal
       events.push({ ...band, kind, label });
     },
   };
-}
-
-const noReading = { l1: 0, l2: 0, entra: 0, calls: 0, throttled: 0, stampedes: 0 };
-
-function secondsOf(
-  { seconds }: Seen,
-  readings: ReadonlyMap<number, typeof noReading>,
-  act: Act,
-  durationSeconds: number,
-): Second[] {
-  const last = Math.max(durationSeconds - 1, ...readings.keys(), ...seconds.map(({ atSeconds }) => atSeconds));
-  const seen = new Map(seconds.map((one) => [one.atSeconds, one]));
-  return Array.from({ length: Math.ceil(last) + 1 }, (_, atSeconds) => {
-    const { requests = 0, errors = 0, histogram } = seen.get(atSeconds) ?? {};
-    const silent = { p50Ms: null, p90Ms: null, p99Ms: null, p999Ms: null, maxMs: null };
-    return {
-      ...{ atSeconds, requests, errors, ...(histogram ? { ...percentilesOf(decode(histogram)), histogram } : silent) },
-      ...(readings.get(atSeconds) ?? noReading),
-      minimumCalls: act.minimumCalls(atSeconds),
-    };
-  });
-}
-
-export function levelRow(level: ScenarioRun['levels'][number]['level'], brokers: number, { response }: Seen) {
-  const histogram = decode(response);
-  return { level, brokers, count: histogram.totalCount, ...percentilesOf(histogram) };
 }
 
 function difference(before: Record<string, number>, after: Record<string, number>): Record<string, number> {

@@ -83,7 +83,7 @@ const seen = z.object({
 /** What a generator process says last. */
 export const partSchema = z.object({
   requests: count,
-  /** Those sent before the schedule was over. */
+  /** Those sent before the schedule was over, give or take a turn of the event loop. */
   sentInTime: count,
   cpuSeconds: z.number(),
   tookSeconds: z.number(),

@@ -34,14 +34,15 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d+){3}$/.test(host);
 }
 
-const answerSchema = z.object({ access_token: z.string() });
+/** Of a code grant the session's token is opaque, and the ID token tells. */
+const answerSchema = z.object({ access_token: z.string(), id_token: z.string().optional() });
 
 /**
  * Fetches one token, the only request there is until its issuer is known: the broker behind a good target may buy from
  * the real Entra ID.
  * @throws Unsafe unless the token is the emulator's.
  */
-export async function preflight(url: string, form: Record<string, string>, emulatorOrigin: string): Promise<void> {
+export async function preflight(url: string, form: Record<string, string>, emulatorOrigin: string) {
   const response = await fetch(`${url}/oauth2/token`, {
     ...{ method: 'POST', body: new URLSearchParams(form), redirect: 'manual' },
     signal: AbortSignal.timeout(15_000),
@@ -49,7 +50,7 @@ export async function preflight(url: string, form: Record<string, string>, emula
   const answer = answerSchema.safeParse(await response.json().catch(() => undefined));
   if (response.status !== 200 || !answer.success)
     throw new Unsafe(`${url} gave no token to look at (status ${response.status}), so nothing was loaded.`);
-  const { iss = '' } = claimsOf(answer.data.access_token) ?? {};
+  const { iss = '' } = claimsOf(answer.data.id_token ?? answer.data.access_token) ?? {};
   if (!URL.canParse(iss) || new URL(iss).origin !== emulatorOrigin)
     throw new Unsafe(
       `The broker's tokens are not of the emulator at ${emulatorOrigin}: after one request nothing more is sent.`,

@@ -66,6 +66,8 @@ export type Scenario = {
   quick: Partial<Load>;
   /** Its variants share a stage. */
   oneStage?: boolean;
+  /** How it loads a broker that runs already: whether people have tokens before it begins. */
+  remote?: { warm: boolean; sloMs: number };
   /** Left out unless it is named. */
   onlyByName?: boolean;
   /** Not part of `--quick` unless it is named. */

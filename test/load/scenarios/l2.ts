@@ -9,7 +9,7 @@ export const l2: Scenario = {
   name: 'l2',
   brief: 'every token from Redis: memory is switched off',
   load: { ratePerSecond: 1_000, users: 5_000, durationSeconds: 60, brokers: 3 },
-  smaller: { ratePerSecond: 500, users: 2_000 },
+  smaller: { ratePerSecond: 250, users: 1_000 },
   quick: { ratePerSecond: 200, users: 1_000, durationSeconds: 10 },
   variants: () => [
     {

@@ -16,7 +16,7 @@ export const obo: Scenario = {
   name: 'obo',
   brief: 'people call an API through web-frontend that calls Graph on their behalf; tokens renewed once',
   load: { ratePerSecond: 100, users: 500, durationSeconds: 120, brokers: 3 },
-  smaller: { users: 300 },
+  smaller: { ratePerSecond: 30, users: 150 },
   quick: { ratePerSecond: 40, users: 60, durationSeconds: 120 },
   notQuick: true,
   variants: () => [{ name: '', stage: { front: true }, prepare: (stage, load) => prepare(stage, load.users) }],

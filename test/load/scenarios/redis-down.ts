@@ -28,6 +28,7 @@ export const redisDown: Scenario = {
   name: 'redis-down',
   brief: 'Redis is cut, hangs, and is cut again for longer than memory may carry',
   load: { ratePerSecond: 200, users: 500, durationSeconds: 230, brokers: 3 },
+  smaller: { ratePerSecond: 100, users: 250 },
   quick: { ratePerSecond: 60, users: 100, durationSeconds: 32 },
   variants: ({ durationSeconds, users }) => {
     const outages = durationSeconds < 230 ? short : whole;

@@ -18,7 +18,7 @@ export const soak: Scenario = {
   name: 'soak',
   brief: 'everything together for an hour: memory, keys, lives',
   load: { ratePerSecond: 300, users: 1_000, durationSeconds: 3_600, brokers: 3 },
-  smaller: { ratePerSecond: 150, users: 500, durationSeconds: 600 },
+  smaller: { ratePerSecond: 100, users: 300, durationSeconds: 600 },
   quick: { ratePerSecond: 60, users: 60, durationSeconds: 30 },
   onlyByName: true,
   variants: () => [{ name: '', prepare }],

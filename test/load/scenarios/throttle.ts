@@ -24,6 +24,7 @@ export const throttle: Scenario = {
   name: 'throttle',
   brief: 'Entra answers 429 for two minutes; people with and without tokens',
   load: { ratePerSecond: 200, users: 750, durationSeconds: 200, brokers: 3 },
+  smaller: { ratePerSecond: 100, users: 375 },
   quick: { ratePerSecond: 60, users: 150, durationSeconds: 200 },
   notQuick: true,
   variants: () => [{ name: '', prepare: (stage, load) => prepare(stage, load.users) }],

@@ -1,6 +1,6 @@
 import { atLeast, exactly, noErrors, noForeign, percentileAtMost, ratioAtMost } from '../checks.ts';
 import { exchangeKind, type SignedIn, signIn, warm } from '../people.ts';
-import type { Act, Observed, Scenario, Variant } from '../scenario.ts';
+import type { Act, Load, Observed, Scenario, Variant } from '../scenario.ts';
 import { entraMs, type Stage } from '../stage.ts';
 import { within } from '../window.ts';
 import { purchaseMs } from './cold.ts';
@@ -8,7 +8,7 @@ import { purchaseMs } from './cold.ts';
 /** MSAL's margin: what has less left is no hit. */
 const marginSeconds = 300;
 /** Half of the people have asked before the wave comes, the other half run into it. */
-const waveAtSeconds = 2.5;
+const waveAtSeconds = ({ users, ratePerSecond }: Load) => users / ratePerSecond / 2;
 /** How long the wave may be seen in the latencies. */
 const seenSeconds = 15;
 /** From here on tokens with `refresh_in` are refreshed, as long as jitter spreads them; before it is the control. */
@@ -21,7 +21,7 @@ export const wave: Scenario = {
   name: 'wave',
   brief: 'all tokens reach their margin in one second; without and with refresh_in',
   load: { ratePerSecond: 400, users: 2_000, durationSeconds: 300, brokers: 3 },
-  smaller: { durationSeconds: 120 },
+  smaller: { ratePerSecond: 100, users: 500, durationSeconds: 120 },
   quick: { ratePerSecond: 100, users: 200, durationSeconds: 100 },
   notQuick: true,
   variants: () => [withoutRefreshIn, withRefreshIn],
@@ -31,15 +31,15 @@ const withoutRefreshIn: Variant = {
   name: 'without refresh_in',
   async prepare(stage, load): Promise<Act> {
     const { people, startAtMs } = await buyTogether(stage, load.users, (leftSeconds) => ({
-      access: marginSeconds + Math.round(waveAtSeconds + leftSeconds),
+      access: marginSeconds + Math.round(waveAtSeconds(load) + leftSeconds),
       refreshIn: null,
     }));
     return {
       ...{ kinds: [exchangeKind(stage, people)], startAtMs, sloMs: entraMs.most + purchaseMs },
       minimumCalls: firstAsks(load),
       async during({ at, mark }) {
-        await at(waveAtSeconds + 1);
-        mark('wave', 'all tokens reach the margin', waveAtSeconds);
+        await at(waveAtSeconds(load) + 1);
+        mark('wave', 'all tokens reach the margin', waveAtSeconds(load));
       },
       checks: (observed) => [
         exactly('calls to Entra', observed.totals.calls, load.users),
