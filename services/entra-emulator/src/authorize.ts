@@ -10,7 +10,7 @@ import * as pages from './pages.ts';
 import { needsStepUp, policyChallenge } from './policy.ts';
 import { isRedirectUri, type Reply, reply } from './reply.ts';
 import { type Asked, parseScope } from './scopes.ts';
-import type { App, User } from './seed.ts';
+import { type App, isGenerated, type User } from './seed.ts';
 import type { Session } from './state.ts';
 import { loginHint } from './tokens.ts';
 import type { World } from './world.ts';
@@ -104,17 +104,26 @@ export function createAuthorize(world: World) {
     return { ...reply(tx.reply, { code, ...info, session_state: sid }), outcome: 'ok' };
   };
 
+  /** Who answers in the person's place, if anybody: for whom the admin says so, else for people for load only. */
+  const answeringFor = (tx: Transaction) => {
+    const { interaction } = world;
+    if (interaction.mode === 'page') return undefined;
+    if (interaction.user !== undefined) return interaction;
+    const person = tx.session?.user ?? usersOf(tx).find((user) => isHinted(tx, user));
+    return person && isGenerated(person) ? interaction : undefined;
+  };
+
   /** Goes as far as it can without the person; `auto` interaction answers for them. */
   const proceed = (tx: Transaction, ids: CallIds, problem?: Refusal): Answer => {
     const { realm, client } = tx;
-    const auto = world.interaction.mode === 'auto' && tx.prompt !== silentPrompt ? world.interaction : undefined;
+    tx.session ??= silentSession(tx);
+    const auto = tx.prompt !== silentPrompt ? answeringFor(tx) : undefined;
     const page = {
       tx: tx.id,
       action: `/${realm.segment}/oauth2/v2.0/authorize/step`,
       client,
       redirectUri: tx.reply.redirectUri,
     };
-    tx.session ??= silentSession(tx);
     if (!tx.session && auto) {
       const user = usersOf(tx).find((it) => (tx.loginHint ? isHinted(tx, it) : it.upn === auto.user));
       if (user) tx.session = signIn(tx, user);

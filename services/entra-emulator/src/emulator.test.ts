@@ -172,7 +172,9 @@ describe('the emulator', () => {
     assert.ok(users.some(({ upn }: { upn: string }) => upn === 'load00002@contoso.test'));
     const landing = await other.person().visit(other.authorizeUrl({ login_hint: 'load00002@contoso.test' }));
     assert.ok(landing?.parameters.get('code'));
-    assert.equal(await other.person().visit(other.authorizeUrl()), undefined, 'nobody is named: a page asks');
+    for (const login_hint of [undefined, 'alice@contoso.test']) {
+      assert.equal(await other.person().visit(other.authorizeUrl({ login_hint })), undefined, 'a page asks');
+    }
   });
 
   it('does not share the bearer check of those it is there to test', async () => {

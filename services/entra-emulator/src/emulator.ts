@@ -47,7 +47,7 @@ export type EmulatorOptions = {
   seed?: unknown;
   /** `load` signs equal claims once a second: much cheaper, and two tokens of one second may be the same. */
   signing?: 'each' | 'load';
-  /** `auto` shows no page to whom a `login_hint` names, until the admin says otherwise. */
+  /** `auto` shows people for load no page if a `login_hint` names them, until the admin says otherwise. */
   interaction?: 'page' | 'auto';
   /** How many people for load the first tenant has beside the seed's: `load00001@<domain>` and so on. */
   people?: number;

@@ -78,13 +78,19 @@ export type App = z.output<typeof appSchema>;
 /** The seed that comes with the emulator: Contoso and Fabrikam, five people, the applications of Onbehalf. */
 export const builtInSeed: unknown = defaultSeed;
 
+/** Object ids of the users of `generate` begin so. */
+const generatedOid = '10ad';
+
+/** Whether this is one of the people of `generate`. */
+export const isGenerated = ({ oid }: User): boolean => oid.startsWith(generatedOid);
+
 /** The users of `generate`; their object ids count up, so a restart gives the same people. */
 export function generatedUsers({ generate, tenants }: Pick<Seed, 'generate' | 'tenants'>): User[] {
   return generate.flatMap(({ prefix, n, tid }, group) => {
     const domain = tenants.find((tenant) => tenant.tid === tid)?.domain ?? tid;
     return Array.from({ length: n }, (_, index) => {
       const number = String(index + 1).padStart(5, '0');
-      const oid = `10ad${String(group).padStart(4, '0')}-7e57-4000-8000-${String(index + 1).padStart(12, '0')}`;
+      const oid = `${generatedOid}${String(group).padStart(4, '0')}-7e57-4000-8000-${String(index + 1).padStart(12, '0')}`;
       const upn = `${prefix}${number}@${domain}`;
       return { oid, tid, upn, name: `${prefix} ${number}`, groups: [], roles: [], disabled: false };
     });
