@@ -41,9 +41,10 @@ describe('the load Job', () => {
 
   it('starts a file that is there, with options that it takes', async () => {
     const [file = '', ...args] = argsOf(objects);
-    assert.ok((await read(file)).length > 0);
-    const { names, rate, duration, users, url, entra } = readOptions(args);
-    assert.deepEqual([names, rate, duration, users], [['l1'], 1_000, 120, 2_000]);
+    assert.match(await read('docker/load.Dockerfile'), /^COPY --from=build \/app \/app$/m);
+    assert.ok((await read(file.replace('/app/', ''))).length > 0);
+    const { names, rate, duration, users, replicas, url, entra } = readOptions(args);
+    assert.deepEqual([names, rate, duration, users, replicas], [['l1'], 1_000, 120, 2_000, 2]);
     assert.deepEqual([url, entra], ['http://token-broker:8080', 'http://dev-entra-emulator:9440']);
     const unsaid = { load: { ratePerSecond: '', durationSeconds: '', users: '' } };
     const plain = readOptions(argsOf(objectsOf(await render(charts, scenario('dev/load'), { set: unsaid }))).slice(1));

@@ -15,12 +15,12 @@ PEOPLE: {{ .Values.load.users | default 10000 | int | quote }}
 {{- end }}
 
 {{- define "dev.loadArgs" -}}
-- test/load/load.ts
+- /app/test/load/load.ts
 - {{ .Values.load.scenario }}
 - --url={{ .Values.load.brokerUrl }}
 - --entra=http://{{ include "common.sibling" (dict "root" . "name" "entra-emulator") }}:9440
 - --assertion-file=/var/run/secrets/onbehalf/broker/assertion
-{{- range $option, $value := dict "rate" .Values.load.ratePerSecond "duration" .Values.load.durationSeconds "users" .Values.load.users }}
+{{- range $option, $value := dict "rate" .Values.load.ratePerSecond "duration" .Values.load.durationSeconds "users" .Values.load.users "replicas" .Values.load.brokers }}
 {{- if $value }}
 - --{{ $option }}={{ $value | int }}
 {{- end }}

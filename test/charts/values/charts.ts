@@ -177,6 +177,7 @@ const dev = section({
     ratePerSecond: optional(whole(1, 10_000)),
     durationSeconds: optional(whole(1, 7_200)),
     users: optional(whole(1, 99_999)),
+    brokers: optional(whole(1, 16)),
     brokerUrl: origin,
     antiAffinity: z.enum(['preferred', 'required']),
     caConfigMap: dnsName,

@@ -26,7 +26,8 @@ export function drawBrokers(id: string, run: ScenarioRun, atMost: number): Html[
     extent(run.brokers.flatMap(({ seconds }) => seconds.map((second) => second[key])))?.[1] ?? 0;
   const shown = measures.map((measure) => ({ ...measure, most: most(measure.key) })).filter((one) => one.most > 0);
   if (shown.length === 0) return [];
-  return run.brokers.map((broker, n) => {
+  const inOrder = run.brokers.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+  return inOrder.map((broker, n) => {
     const drawing = drawBroker(`${id}-${n}`, run, broker, shown, widthFor(run, atMost));
     return html`<figure><figcaption>${broker.name}</figcaption>${drawing}</figure>`;
   });
