@@ -1,24 +1,52 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
+import { clientsSchema } from '../../services/token-broker/src/clients.ts';
+import { readOptions } from '../load/options.ts';
 import { read } from './repository.ts';
 
 describe('docker/', () => {
-  it('builds with a Docker of Debian 12: no frontend line, heredoc, linked copy, network or platform', async () => {
-    const text = await read('docker/Dockerfile');
-    assert.doesNotMatch(text, /^# *syntax=|<<-?["']?\w|COPY --link|RUN --network|BUILDPLATFORM|--start-interval/m);
-    const runtime = text.slice(text.lastIndexOf('\nFROM '));
-    assert.doesNotMatch(runtime, /^RUN /m);
-    assert.match(runtime, /^USER 65532:65532$/m);
-    assert.match(runtime, /^ENTRYPOINT \["/m);
-    assert.match(runtime, /^CMD \["/m);
-    for (const [, base = ''] of text.matchAll(/^FROM (\S+)/gm)) assert.match(base, /^\$\{(NODE|RUNTIME)_IMAGE\}$/);
-  });
+  for (const path of ['docker/Dockerfile', 'docker/load.Dockerfile']) {
+    it(`builds ${path} with a Docker of Debian 12: no frontend line, heredoc, linked copy, network or platform`, async () => {
+      const text = await read(path);
+      assert.doesNotMatch(text, /^# *syntax=|<<-?["']?\w|COPY --link|RUN --network|BUILDPLATFORM|--start-interval/m);
+      const runtime = text.slice(text.lastIndexOf('\nFROM '));
+      assert.doesNotMatch(runtime, /^RUN /m);
+      assert.match(runtime, /^USER 65532:65532$/m);
+      assert.match(runtime, /^ENTRYPOINT \["/m);
+      assert.match(runtime, /^CMD \["/m);
+      for (const [, base = ''] of text.matchAll(/^FROM (\S+)/gm)) assert.match(base, /^\$\{(NODE|RUNTIME)_IMAGE\}$/);
+    });
+  }
 
   it('sends manifests and services to the builder, and nothing else', async () => {
     const lines = (await read('.dockerignore')).trim().split('\n');
     assert.deepEqual(lines.slice(0, 3), ['*', '!package*.json', '!services']);
     for (const line of ['**/node_modules', '**/*.test.ts']) assert.ok(lines.includes(line), line);
+  });
+
+  it('shows test/ to the load generator’s image alone', async () => {
+    assert.ok((await read('docker/load.Dockerfile.dockerignore')).split('\n').includes('!test'));
+    for (const path of ['.dockerignore', 'docker/Dockerfile', '.github/workflows/release.yml']) {
+      assert.doesNotMatch(await read(path), /^!test|COPY test|load\.Dockerfile/m, path);
+    }
+  });
+
+  it('loads by a profile: a client of the broker with a file and options that are there', async () => {
+    type Load = { profiles: string[]; entrypoint: string[]; command: string[] };
+    const { services } = parse(await read('docker/compose.yaml'), { merge: true }) as { services: { load: Load } };
+    const { profiles, entrypoint, command } = services.load;
+    assert.deepEqual(profiles, ['load']);
+    const [, file = '', ...args] = entrypoint.map((word) => word.replace(/\$\{WEB_PORT:-(\d+)\}/, '$1'));
+    assert.ok((await read(file.replace('/app/', ''))).length > 0);
+    const options = readOptions([...args, ...command]);
+    assert.deepEqual(options.names, ['l1']);
+    const clients = clientsSchema.parse(
+      JSON.parse((await read('docker/clients.json')).replaceAll('PUBLIC_BASE_URL', 'http://localhost:3000')),
+    );
+    const account = /onbehalf\/([^/]+)\/token-broker$/.exec(options['assertion-file'] ?? '')?.[1];
+    assert.deepEqual(clients.load?.subjects, [`system:serviceaccount:onbehalf:${account}`]);
+    assert.match(await read('test/images/cluster-main.ts'), new RegExp(`'${account}'`));
   });
 
   it('confines every container of compose.yaml', async () => {

@@ -20,10 +20,10 @@ await mountFiles(join(state, 'redis'), {
 });
 // Which port the browser sees is known here only.
 const clients = await readFile('/app/clients.json', 'utf8');
-await mountFiles(state, { 'clients.json': clients.replace('PUBLIC_BASE_URL', process.env.PUBLIC_BASE_URL ?? '') });
+await mountFiles(state, { 'clients.json': clients.replaceAll('PUBLIC_BASE_URL', process.env.PUBLIC_BASE_URL ?? '') });
 const cluster = await openCluster(join(state, 'service-accounts'), { name: 'cluster', host: '0.0.0.0', port: 8000 });
 // `default` is nobody's client: what the broker must refuse.
-for (const name of ['web-frontend', 'downstream-api', 'default']) {
+for (const name of ['web-frontend', 'downstream-api', 'onbehalf-load', 'default']) {
   await cluster.mountToken({ namespace, name, audience: 'token-broker' });
 }
 await cluster.mountToken({ namespace, name: 'token-broker', audience: 'api://AzureADTokenExchange' });

@@ -1,0 +1,28 @@
+# The load generator: docker build -f docker/load.Dockerfile -t onbehalf/load:dev .
+# A file of its own, so that what builds the services never sees test/. For development: it holds every dependency.
+ARG NODE_IMAGE=node:24-bookworm-slim
+ARG RUNTIME_IMAGE=debian:bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY services services
+# Behind a network that inspects TLS, npm needs that network's authority: --secret id=ca,src=ca.pem
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
+    if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
+    npm ci --omit=optional --ignore-scripts --no-audit --no-fund
+COPY test test
+
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title=load \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.licenses=MIT
+COPY --from=build /usr/local/bin/node /usr/local/bin/node
+COPY --from=build /app /app
+# Results are written where a pod may write.
+WORKDIR /tmp
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/node"]
+CMD ["/app/test/load/load.ts", "--help"]
