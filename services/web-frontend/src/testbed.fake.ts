@@ -57,11 +57,12 @@ async function openWire(reply: (received: Received) => Promise<Reply> | Reply, o
   return wire;
 }
 
+/** Entra's key and one that is not: made once, since two RSA keys cost more than most tests do. */
+const [entraKeys, strangerKeys] = await Promise.all([generateKeyPair('RS256'), generateKeyPair('RS256')]);
+
 /** Entra as far as the frontend sees it: discovery, keys, and what a person's visit comes back with. */
 async function openEntra() {
-  const { publicKey, privateKey } = await generateKeyPair('RS256');
-  const stranger = await generateKeyPair('RS256');
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', use: 'sig', alg: 'RS256' };
+  const jwk = { ...(await exportJWK(entraKeys.publicKey)), kid: 'k1', use: 'sig', alg: 'RS256' };
   const issuer = () => `${wire.origin}/${tenantId}/v2.0`;
   const wire = await openWire(({ path }) => {
     const issuerName = path.startsWith('/organizations/') ? `${wire.origin}/{tenantid}/v2.0` : issuer();
@@ -87,7 +88,7 @@ async function openEntra() {
         .setProtectedHeader({ alg: 'RS256', kid: 'k1', typ: 'JWT' })
         .setIssuedAt()
         .setExpirationTime(claims.exp ?? '1h')
-        .sign(forged ? stranger.privateKey : privateKey),
+        .sign((forged ? strangerKeys : entraKeys).privateKey),
   });
 }
 

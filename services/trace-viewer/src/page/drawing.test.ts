@@ -85,18 +85,18 @@ describe('the waterfall', () => {
     assert.match(drawSequence([a, b, c], { width: 400 }), /^<svg/);
   });
 
-  it('draws 2,000 spans in less than 200 ms', () => {
+  it('draws 2,000 spans in less than 200 ms of a processor', () => {
     const [root, ...rest] = signIn as [Span, ...Span[]];
     const many = Array.from({ length: 2_000 }, (_, place) => {
       const span = rest[place % rest.length] as Span;
       return { ...span, spanId: place.toString(16).padStart(16, '0'), parentId: root.spanId };
     });
-    // The best of several: what else the machine does is not ours.
+    // The processor's time, and the best of several: what else the machine does is not ours.
     const times = Array.from({ length: 8 }, () => {
-      const startedMs = performance.now();
+      const before = process.cpuUsage();
       drawWaterfall([root, ...many], { width: 900 });
       drawSequence([root, ...many], { width: 900 });
-      return performance.now() - startedMs;
+      return process.cpuUsage(before).user / 1_000;
     });
     assert.ok(Math.min(...times) < 200, `${Math.min(...times)} ms`);
   });
