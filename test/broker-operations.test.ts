@@ -12,7 +12,7 @@ before(async () => {
 });
 after(() => fleet[Symbol.asyncDispose]());
 
-describe('an operator', () => {
+describe('an operator', { concurrency: true }, () => {
   it('lets the listener speak TLS', async () => {
     const folder = join(fleet.stateDir, 'emulator');
     const { url } = await fleet.startBroker({

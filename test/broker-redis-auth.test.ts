@@ -21,7 +21,7 @@ async function openAdmin({ host, port, password }: Redis) {
   return client;
 }
 
-describe('the broker signs in to Redis', () => {
+describe('the broker signs in to Redis', { concurrency: true }, () => {
   it('as an ACL user over TLS with a private CA', async () => {
     await using stack = new AsyncDisposableStack();
     const tls = await openTls(['localhost', '127.0.0.1'], undefined);

@@ -8,6 +8,8 @@ export type Ring = {
   script: string;
   /** What one test may take. */
   testWithinMs: number;
+  /** How many files run at once, where that is more than one: what they time must not depend on each other. */
+  atOnce?: number;
   /** What is missing to run it here; `undefined` if nothing is. */
   lacks: () => string | undefined;
   /** Why it runs only when asked for by name; what it lacks then, its own tests say. */
@@ -32,6 +34,7 @@ const named: Omit<Ring, 'files'>[] = [
     name: 'browser',
     script: 'test:browser',
     testWithinMs: 2 * minuteMs,
+    atOnce: 2,
     lacks: () => (findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM"),
   },
   {
@@ -59,7 +62,7 @@ const named: Omit<Ring, 'files'>[] = [
 
 const ringOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
 const plain = all.filter((file) => ringOf(file) === undefined);
-const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
+const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, atOnce: 2, lacks: none };
 
 /** Every test file, each in one ring; in the order they are run. */
 export const rings: Ring[] = [

@@ -27,8 +27,7 @@ async function runRing(ring: Ring, files: string[]): Promise<Report> {
   const watchdog = setTimeout(() => patience.abort(), ring.testWithinMs + silenceMs);
   const stream = run({
     files: files.map((file) => join(process.cwd(), file)),
-    // Journeys start programs by the half-dozen and some of them time things: one file at a time.
-    concurrency: ring.name === 'unit' ? 2 : 1,
+    concurrency: ring.atOnce ?? 1,
     timeout: ring.testWithinMs,
     signal: patience.signal,
   });
