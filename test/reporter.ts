@@ -1,67 +1,50 @@
-import { relative } from 'node:path';
 import type { EventData, run } from 'node:test';
 import { inspect } from 'node:util';
 
 type TestsStream = ReturnType<typeof run>;
 type Result = EventData.TestPass | EventData.TestFail;
-export type Counts = { passed: number; failed: number; skipped: number };
-/** What a run came to. Files are named from the working directory; `seconds` includes a file's start. */
-export type Report = Counts & {
-  passes: { file: string; title: string }[];
-  times: { file: string; seconds: number }[];
-};
+
+/** What a test file came to; `titles` are the tests that passed, `text` is for people. */
+export type Report = { passed: number; failed: number; skipped: number; titles: string[]; text: string };
 
 /**
- * Prints the statements of each test file under its name as soon as the file has ended, what failed with its error and
- * the file's own output, and counts. A file that holds no test has failed: it proves nothing and nobody would notice.
+ * Counts the tests of one file, and tells their statements, what failed with its error and the file's own output. A
+ * file that holds no test has failed: it proves nothing and nobody would notice. An event's own file is where the test
+ * is written, which may be a suite that several files run.
+ * @param path of the file, as it was given to the stream.
  */
-export async function report(stream: TestsStream, print: (line: string) => void): Promise<Report> {
-  const outcome: Report = { passed: 0, failed: 0, skipped: 0, passes: [], times: [] };
-  const outputs = new Map<string, string>();
-  const headings = new Set<string>();
-  const under = (file: string | undefined, line: string) => {
-    const heading = relative('.', file ?? '');
-    if (!headings.has(heading)) print(`\n${heading}`);
-    headings.add(heading);
-    print(line);
-  };
-
+export async function report(path: string, stream: TestsStream): Promise<Report> {
+  const outcome = { passed: 0, failed: 0, skipped: 0, titles: [] as string[] };
+  const lines: string[] = [];
+  let output = '';
   for await (const event of stream as AsyncIterable<{ type: string; data: unknown }>) {
     // What is rejected after its test has ended is told as a diagnostic.
     if (['test:stdout', 'test:stderr', 'test:diagnostic'].includes(event.type)) {
-      const { file = '', message } = event.data as EventData.TestStdout;
-      outputs.set(file, (outputs.get(file) ?? '') + message);
-    }
-    if (event.type === 'test:complete') {
-      const { name, file, details } = event.data as EventData.TestComplete;
-      // A file is a test of its own name.
-      if (name === file) outcome.times.push({ file: relative('.', file), seconds: details.duration_ms / 1_000 });
+      output += (event.data as EventData.TestStdout).message;
     }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const result = event.data as Result;
     const failed = event.type === 'test:fail';
-    const isFile = result.name === result.file;
+    const isFile = result.name === path;
     if (result.details.type === 'suite' && !(failed && ownFault(result))) continue;
     if (isFile && !failed) {
       outcome.failed += 1;
-      under(result.file, '  ✖ holds no test');
+      lines.push('  ✖ holds no test');
     } else if (failed) {
       outcome.failed += 1;
-      under(result.file, `  ✖ ${isFile ? 'could not be run' : statement(result)}`);
-      print(indent(describe(result)));
-      const output = outputs.get(result.file ?? '');
-      if (output) print(indent(`its output:\n${output.trimEnd().slice(-4_000)}`));
-      outputs.delete(result.file ?? '');
+      lines.push(`  ✖ ${isFile ? 'could not be run' : statement(result)}`, indent(describe(result)));
+      if (output) lines.push(indent(`its output:\n${output.trimEnd().slice(-4_000)}`));
+      output = '';
     } else if (result.skip !== undefined || result.todo !== undefined) {
       outcome.skipped += 1;
-      under(result.file, `  – ${statement(result)} (skipped)`);
+      lines.push(`  – ${statement(result)} (skipped)`);
     } else {
       outcome.passed += 1;
-      outcome.passes.push({ file: relative('.', result.file ?? ''), title: result.name });
-      under(result.file, `  ✔ ${statement(result)}`);
+      outcome.titles.push(result.name);
+      lines.push(`  ✔ ${statement(result)}`);
     }
   }
-  return outcome;
+  return { ...outcome, text: lines.join('\n') };
 }
 
 function statement({ name, details }: Result): string {

@@ -5,17 +5,17 @@ import { z } from 'zod';
 /** What runs leave behind; a run of a whole ring replaces that ring's file. */
 export const resultsDir = 'out/results';
 
-/** The tests of one ring that passed, with how many seconds each file took. */
-const result = z.strictObject({
+/** The tests of one ring that passed, by the file that was run, with how many seconds each file took. */
+const resultSchema = z.strictObject({
   ring: z.string(),
   passes: z.array(z.strictObject({ file: z.string(), title: z.string() })),
   times: z.array(z.strictObject({ file: z.string(), seconds: z.number() })),
 });
-export type Result = z.output<typeof result>;
+export type Result = z.output<typeof resultSchema>;
 
-export function writeResult({ ring, passes, times }: Result): void {
+export function writeResult(result: Result): void {
   mkdirSync(resultsDir, { recursive: true });
-  writeFileSync(fileOf(ring), `${JSON.stringify({ ring, passes, times }, null, 1)}\n`);
+  writeFileSync(fileOf(result.ring), `${JSON.stringify(result, null, 1)}\n`);
 }
 
 /** Before a ring is run: what it left before says nothing of this run. */
@@ -25,7 +25,7 @@ export function forgetResult(ring: string): void {
 
 /** Of every ring that was run whole. @throws Error where a file is none of ours. */
 export function readResults(): Result[] {
-  return globSync(join(resultsDir, '*.json')).map((file) => result.parse(JSON.parse(readFileSync(file, 'utf8'))));
+  return globSync(join(resultsDir, '*.json')).map((file) => resultSchema.parse(JSON.parse(readFileSync(file, 'utf8'))));
 }
 
 const fileOf = (ring: string) => join(resultsDir, `${ring}.json`);

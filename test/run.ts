@@ -5,7 +5,7 @@ import { targets } from './figure-targets.ts';
 import { forgetFigures, readFigures, tableOf, targetsOf } from './figures.ts';
 import { openRedis } from './redis.ts';
 import { type Report, report } from './reporter.ts';
-import { forgetResult, resultsDir, writeResult } from './results.ts';
+import { forgetResult, type Result, resultsDir, writeResult } from './results.ts';
 import { type Ring, rings } from './rings.ts';
 
 const help = `npm test                    everything this machine can run in a few minutes
@@ -17,24 +17,39 @@ npm run figures, test:charts, test:browser, test:images, test:outage are such ri
 A whole ring leaves what passed in ${resultsDir}/. Ends with "not run: …" for each ring left out, and
 "N passed, N failed, N skipped". Exit code 1 if a test failed, none was found, or CI is set and one was skipped.`;
 
-/** A ring that says nothing for so long beyond that hangs. */
+/** A file that says nothing for so long beyond what one test may take hangs. */
 const silenceMs = 60_000;
 
-async function runRing(ring: Ring, files: string[]): Promise<Report> {
-  console.log(`\n— ${ring.name}: ${files.length} files`);
-  if (ring.name === 'figures') forgetFigures();
+async function runFile(file: string, { testWithinMs }: Ring): Promise<Report> {
   const patience = new AbortController();
-  const watchdog = setTimeout(() => patience.abort(), ring.testWithinMs + silenceMs);
-  const stream = run({
-    files: files.map((file) => join(process.cwd(), file)),
-    concurrency: ring.atOnce ?? 1,
-    timeout: ring.testWithinMs,
-    signal: patience.signal,
-  });
+  const watchdog = setTimeout(() => patience.abort(), testWithinMs + silenceMs);
+  const path = join(process.cwd(), file);
+  const stream = run({ files: [path], timeout: testWithinMs, signal: patience.signal });
   stream.on('data', () => watchdog.refresh());
-  const outcome = await report(stream, (line) => console.log(line));
+  const outcome = await report(path, stream);
   clearTimeout(watchdog);
   return outcome;
+}
+
+/** Runs these files of a ring, each told of when it has ended, and adds them up. */
+async function runRing(ring: Ring, files: string[]) {
+  console.log(`\n— ${ring.name}: ${files.length} files`);
+  if (ring.name === 'figures') forgetFigures();
+  const result: Result = { ring: ring.name, passes: [], times: [] };
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const left = [...files];
+  const work = async () => {
+    for (let file = left.shift(); file !== undefined; file = left.shift()) {
+      const startedAtMs = performance.now();
+      const { text, titles, ...its } = await runFile(file, ring);
+      console.log(`\n${file}\n${text}`);
+      result.times.push({ file, seconds: (performance.now() - startedAtMs) / 1_000 });
+      for (const title of titles) result.passes.push({ file, title });
+      for (const count of ['passed', 'failed', 'skipped'] as const) counts[count] += its[count];
+    }
+  };
+  await Promise.all(Array.from({ length: ring.atOnce ?? 1 }, work));
+  return { ...counts, result };
 }
 
 /** Prints what was measured; how many figures do not hold. Of a part of the ring not all can be expected. */
@@ -45,7 +60,7 @@ function printFigures(whole: boolean): number {
   return missed;
 }
 
-function printTimes(times: Report['times']): void {
+function printTimes({ times }: Result): void {
   const slowestFirst = times.toSorted((a, b) => b.seconds - a.seconds);
   console.log(
     `\n${slowestFirst.map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`).join('\n')}`,
@@ -79,12 +94,12 @@ async function main(): Promise<void> {
     }
     const whole = files.length === ring.files.length;
     if (whole) forgetResult(ring.name);
-    const { passed, failed, skipped, passes, times } = await runRing(ring, files);
+    const { passed, failed, skipped, result } = await runRing(ring, files);
     total.passed += passed;
     total.failed += failed + (ring.name === 'figures' ? printFigures(whole) : 0);
     total.skipped += skipped;
-    if (whole) writeResult({ ring: ring.name, passes, times });
-    if (values.times) printTimes(times);
+    if (whole) writeResult(result);
+    if (values.times) printTimes(result);
   }
 
   console.log(
