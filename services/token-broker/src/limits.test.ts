@@ -40,6 +40,17 @@ describe('a limit', () => {
     );
   });
 
+  it('does not wait for a wall clock that was put back', (context) => {
+    const wall = context.mock.method(Date, 'now', () => 1_000_000);
+    const limit = createLimit({ perSecond: 10, burst: 3 });
+    limit.take('a');
+    wall.mock.mockImplementation(() => 400_000);
+    assert.equal(
+      taken(() => limit.take('a')),
+      undefined,
+    );
+  });
+
   it('counts every name alone', () => {
     const limit = createLimit({ perSecond: 1, burst: 1 }, () => 0);
     limit.take('a');

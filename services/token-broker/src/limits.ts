@@ -3,11 +3,12 @@ import { LRUCache } from 'lru-cache';
 
 /**
  * A request rate per name (a caller, a session), kept in this process: `perSecond` on average, `burst` at once.
- * Generic cell rate algorithm: one number a name.
+ * Generic cell rate algorithm: one number a name. By a clock that never goes back: the wall's would refuse for as long
+ * as it was put back.
  */
 export function createLimit(
   { perSecond, burst }: { perSecond: number; burst: number },
-  nowMs: () => number = Date.now,
+  nowMs: () => number = () => performance.now(),
 ) {
   const intervalMs = 1_000 / perSecond;
   const toleranceMs = intervalMs * (burst - 1);

@@ -7,6 +7,7 @@ type ConnectOptions = {
   config: Pick<Config, 'publicBaseUrl' | 'entra' | 'broker'>;
   assertion: () => Promise<string>;
   fetch?: Fetch;
+  /** For pauses only, so by default a clock that is never put back: the wall's would prolong them by as much. */
   nowMs?: () => number;
 };
 
@@ -14,7 +15,8 @@ type ConnectOptions = {
  * The two parties that the service speaks to. Nothing is opened; a first look at Entra's metadata is begun, so that the
  * first person does not wait for it, and left to heal by itself if it fails.
  */
-export function connect({ config, assertion, fetch = globalThis.fetch, nowMs = Date.now }: ConnectOptions) {
+export function connect(options: ConnectOptions) {
+  const { config, assertion, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
   const upstream = createUpstream({ fetch, nowMs });
   const broker = createBroker({ url: config.broker.url, upstream, assertion });
   const entra = createEntra({
