@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { filesUnder, personal, secretsOf, spellings } from './attack/canaries.ts';
 import { dumpRedis } from './redis-dump.ts';
 import { callApi, pick, signIn, signOut } from './steps.ts';
 import type { Visitor } from './visitor.ts';
@@ -31,35 +30,7 @@ before(async () => {
 });
 after(() => world?.[Symbol.asyncDispose]());
 
-/** What identifies a person: none of it belongs into a log or a Redis dump. */
-const personal = builtInSeed.users.flatMap(({ oid, upn, name }) => [oid, upn, name]);
-
-/** All that the browsers sent and received and nobody else should keep. */
-function secretsOfBrowsers(): string[] {
-  const found = new Set<string>();
-  for (const { url, headers } of visitors.flatMap(({ answers }) => answers)) {
-    for (const cookie of headers['set-cookie'] ?? []) found.add(cookie.split(/[=;]/)[1] ?? '');
-    for (const address of [url, new URL(headers.location ?? '/', url)]) {
-      for (const name of ['code', 'state', 'nonce', 'code_challenge', 'claims', 'login_hint', 'logout_hint', 'sid']) {
-        for (const value of address.searchParams.getAll(name)) found.add(value);
-      }
-    }
-  }
-  return [...found].filter((value) => value.length >= 8);
-}
-
-/** The ways a value may stand in a text. */
-const spellings = (value: string) => [
-  value,
-  encodeURIComponent(value),
-  Buffer.from(value).toString('base64url').slice(0, -2),
-  Buffer.from(value).toString('hex'),
-];
-
-function filesUnder(folder: string): string[] {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-}
+const secretsOfBrowsers = () => secretsOf(visitors);
 
 describe('the logs', () => {
   const logs = () => filesUnder(world.logDir).map((file) => ({ file, text: readFileSync(file, 'utf8') }));

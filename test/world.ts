@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
 import { answers, type Child, startChild } from './child.ts';
 import { type Cluster, openCluster } from './cluster.ts';
 import { type Environment, entraEnvironment, entraOrigins, serviceEnvironments, webOrigin } from './environments.ts';
+import { mountJson } from './mounts.ts';
 import { freePort } from './ports.ts';
 import { openRedis, type Redis } from './redis.ts';
 import { openRelay, type Relay } from './relay.ts';
@@ -25,7 +27,13 @@ type WorldOptions = {
   /** How the broker's Redis keys begin; one of this world alone unless said, since a Redis may be shared. */
   redisPrefix?: string;
   /** Further environment by service, to change a lifetime or a mode. */
-  env?: { web?: Environment; broker?: Environment; api?: Environment };
+  env?: { web?: Environment; broker?: Environment; api?: Environment; entra?: Environment };
+  /** In place of what `openRedis` finds; whoever opened it ends it. */
+  redis?: Redis;
+  /** How many people `load00001`, `load00002` … there are besides the emulator's own. */
+  people?: number;
+  /** Where the services' standard output goes instead of their log files, as bash writes it: `>/dev/full`. */
+  output?: string;
   progress?: Progress;
   /** Called when a program ends that should not. */
   onDeath?: (sentence: string) => void;
@@ -53,6 +61,10 @@ export type World = AsyncDisposable & {
   /** What Kubernetes would mount, the emulator's CA, the password of an own Redis. Gone at the end. */
   stateDir: string;
   programs: Child[];
+  /** Starts a program of this name that has ended once more, as it was. */
+  restart(name: string): Promise<void>;
+  /** The ports of the broker's processes, which `relays.broker` goes round. */
+  brokerPorts: number[];
   /** A new person with a browser of their own. */
   visitor(): Visitor;
 };
@@ -75,25 +87,29 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   const signal = options.signal ? AbortSignal.any([options.signal, failing.signal]) : failing.signal;
   const watched = { signal, ...(options.onDeath && { onDeath: options.onDeath }) };
   const programs: Child[] = [];
+  const starts = new Map<string, () => Promise<Child>>();
 
   /** Starts `services/<room>`; `instance` tells several of one room apart. */
   const startService = async (room: string, environment: Environment, readyUrl: string, instance = room) => {
     const startedAtMs = performance.now();
-    const program = await startChild({
-      name: instance,
-      command: process.execPath,
-      args: [`services/${room}/src/main.ts`],
-      env: environment,
-      logFile: join(logDir, `${instance}.log`),
-      ready: () => answers(readyUrl),
-      ...watched,
-    });
-    programs.push(opened.use(program));
+    const program = [process.execPath, `services/${room}/src/main.ts`];
+    const [command = '', ...args] =
+      options.output && room !== 'entra-emulator'
+        ? ['bash', '-c', `exec "$0" "$@" ${options.output}`, ...program]
+        : program;
+    const start = () =>
+      startChild({
+        ...{ name: instance, command, args, env: environment, logFile: join(logDir, `${instance}.log`) },
+        ready: () => answers(readyUrl),
+        ...watched,
+      });
+    programs.push(opened.use(await start()));
+    starts.set(instance, start);
     return performance.now() - startedAtMs;
   };
 
   const startedAtMs = performance.now();
-  const redis = opened.use(await openRedis({ cacheDir: '.cache', logDir, ...watched }));
+  const redis = options.redis ?? opened.use(await openRedis({ cacheDir: '.cache', logDir, ...watched }));
   progress('redis', performance.now() - startedAtMs, `${redis.source}, port ${redis.port}`);
   const brokerPorts = await Promise.all(Array.from({ length: brokers }, freePort));
   const redisRelay = opened.use(await openRelay(redis));
@@ -119,9 +135,10 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     progress('trace-viewer', ms, viewerUrl);
   };
   const entraReady = `${entra.browserOrigin}/readyz`;
+  const crowd = options.people ? { SEED_FILE: await mountJson(stateDir, 'seed.json', crowded(options.people)) } : {};
   await together(failing, [
-    startService('entra-emulator', entraEnvironment(places, cluster), entraReady).then((ms) =>
-      progress('entra-emulator', ms, `${entra.origin}, its pages on ${entra.browserOrigin}`),
+    startService('entra-emulator', { ...entraEnvironment(places, cluster), ...crowd, ...env.entra }, entraReady).then(
+      (ms) => progress('entra-emulator', ms, `${entra.origin}, its pages on ${entra.browserOrigin}`),
     ),
     startViewer(),
   ]);
@@ -159,9 +176,21 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     logDir,
     stateDir,
     programs,
+    brokerPorts,
+    async restart(name) {
+      const start = starts.get(name);
+      const place = programs.findIndex((program) => program.name === name);
+      if (!start || place < 0) throw new Error(`This world has no program ${name}.`);
+      programs[place] = owned.use(await start());
+    },
     visitor: () => owned.use(new Visitor()),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** The emulator's own seed with a crowd of people, who have nothing but a name. */
+function crowded(n: number): object {
+  return { ...builtInSeed, generate: [{ prefix: 'load', n, tid: 'contoso.test' }] };
 }
 
 /** Waits for all; the first that fails ends the others' starts, so that none comes up after we have given up. */

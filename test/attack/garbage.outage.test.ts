@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { signInCrowd } from '../outage/crowd.ts';
+import { type Sample, steadyLoad } from '../outage/steady.ts';
+import { createWorld, type World } from '../world.ts';
+import { flood } from './garbage.ts';
+
+/** How long garbage comes; the note's minute on request. */
+const seconds = Number(process.env.ATTACK_SECONDS ?? 15);
+const services = ['web-frontend', 'token-broker', 'downstream-api'];
+const people = 10;
+const perSecond = 20;
+/** What a pod may have (`resources.limits.memory` of the charts); one over it is killed. */
+const limitMiB = 256;
+/** What the heap may still take while it warms up; a leak of each request's garbage is ten times that in a minute. */
+const growthMiB = 48;
+
+function residentMiB(world: World): Record<string, number> {
+  const of = (name: string) => {
+    const pid = world.programs.find((program) => program.name === name)?.process.pid;
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
+  };
+  return Object.fromEntries(services.map((name) => [name, of(name)]));
+}
+
+describe('garbage at every front door', () => {
+  it('costs bounded memory, and those who are signed in are served meanwhile', async (context) => {
+    await using world = await createWorld({ name: 'garbage', people, env: { web: { PUBLIC_RATE_BURST: '1000' } } });
+    const crowd = await signInCrowd(world, people);
+    const load = steadyLoad(world, crowd, perSecond);
+    const attack = flood(world);
+    const samples: Record<string, number>[] = [];
+    for (let second = 0; second < seconds; second += 1) {
+      await delay(1_000);
+      samples.push(residentMiB(world));
+    }
+    await attack.stop();
+    await load.stop();
+
+    const settled = samples[Math.floor(samples.length / 3)] ?? {};
+    for (const name of services) {
+      const [atThird = 0, most] = [settled[name], Math.max(...samples.map((sample) => sample[name] ?? 0))];
+      context.diagnostic(`${name}: ${Math.round(atThird)} MiB after a third, ${Math.round(most)} MiB at most`);
+      assert.ok(most < limitMiB, `${name} takes ${most} MiB`);
+      assert.ok(most - atThird < growthMiB, `${name} grows from ${atThird} to ${most} MiB`);
+    }
+    const answered = [...attack.answers].map(([what, times]) => `${times} x ${what}`).join(', ');
+    context.diagnostic(`${attack.sent()} pieces of garbage in ${seconds} s: ${answered}`);
+    assert.ok(attack.sent() > 20 * seconds, 'too little garbage');
+    assert.ok(![...attack.answers.keys()].some((what) => what === '500'), answered);
+    for (const { process: program, name } of world.programs) assert.equal(program.exitCode, null, `${name} ended`);
+
+    const not = (outcome: Sample['outcome']) => load.samples.filter((sample) => sample.outcome !== outcome);
+    const slowest = Math.round(Math.max(...load.samples.map(({ ms }) => ms)));
+    context.diagnostic(
+      `${load.samples.length} live requests, ${not('served').length} not served, slowest ${slowest} ms`,
+    );
+    assert.deepEqual(not('served').slice(0, 3), []);
+    assert.ok(load.samples.every(({ foreign, signedOut }) => !foreign && !signedOut));
+  });
+});

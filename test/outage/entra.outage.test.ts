@@ -1,0 +1,82 @@
+import { after, before, describe, it } from 'node:test';
+import { entraAdmin } from '../entra-admin.ts';
+import { createWorld, type World } from '../world.ts';
+import { openTrials, type Trials, type Trouble } from './trial.ts';
+
+const opened = new AsyncDisposableStack();
+let world: World;
+let trials: Trials;
+
+before(async () => {
+  const env = { web: { PUBLIC_RATE_BURST: '10000' } };
+  world = opened.use(await createWorld({ name: 'outage-entra', brokers: 2, people: 200, env }));
+  // A token with less than 300 s left is bought anew: everybody needs Entra ID every ten seconds.
+  await entraAdmin(world, 'PUT', '/lifetimes', { access: 310 });
+  trials = opened.use(await openTrials(world));
+});
+after(() => opened.disposeAsync());
+
+const faults = (...list: object[]) => entraAdmin(world, 'PUT', '/faults', list);
+const heal = () => entraAdmin(world, 'DELETE', '/faults');
+/** Entra ID itself, not Graph, which is under v1.0 at the same address. */
+const match = { path: 'v2.0' };
+const always = (fault: object) => ({ strike: () => faults(fault), mend: heal });
+const emulator = (signal: NodeJS.Signals) => async () =>
+  void world.programs.find(({ name }) => name === 'entra-emulator')?.process.kill(signal);
+
+/**
+ * A stored token with a minute left is served. Nothing is stored yet on behalf of those whose own token was renewed a
+ * moment ago: every tenth request is on behalf of somebody.
+ */
+const storedServe = 0.9;
+
+const troubles: Record<string, Trouble> = {
+  'breaks every connection': { ...always({ match, then: { abort: 'before' } }), servedShare: storedServe },
+  'hangs (SIGSTOP)': {
+    strike: emulator('SIGSTOP'),
+    mend: emulator('SIGCONT'),
+    servedShare: storedServe,
+    refuseMs: 9_000,
+  },
+  'is slow: 3 s an answer': { ...always({ match, delayMs: 3_000 }), servedShare: storedServe, refuseMs: 9_000 },
+  'throttles: 429': {
+    ...always({ match: { path: '/token' }, then: { status: 429, retryAfter: 5 } }),
+    servedShare: storedServe,
+  },
+  'fails: 500 and 503': {
+    strike: () => faults({ match, rate: 0.5, then: { status: 500 } }, { match, then: { status: 503 } }),
+    mend: heal,
+    servedShare: storedServe,
+  },
+};
+
+describe('under a steady load nobody is signed out, and all is served again within 5 s, where Entra ID', () => {
+  for (const [what, trouble] of Object.entries(troubles)) {
+    it(what, (context) => trials.pass(trouble, context));
+  }
+});
+
+describe('under a steady load nobody is signed out, and all is served again within the cool-down, where Entra ID', () => {
+  it('signs with a key that it does not publish: refused by the API, never taken', async (context) => {
+    const old = await publishedKeys();
+    await entraAdmin(world, 'POST', '/keys/stage');
+    await trials.pass(
+      {
+        strike: async () => {
+          await faults({ match: { path: '/keys' }, then: { status: 200, body: old } });
+          await entraAdmin(world, 'POST', '/keys/activate');
+        },
+        mend: heal,
+        // A key that was looked for and not found is looked for again after half a minute.
+        wholeWithinMs: 35_000,
+        lost: Number.POSITIVE_INFINITY,
+      },
+      context,
+    );
+  });
+});
+
+async function publishedKeys(): Promise<unknown> {
+  const response = await fetch(`${world.entra.browserOrigin}/common/discovery/v2.0/keys`);
+  return await response.json();
+}
