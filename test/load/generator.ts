@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { generate } from './generate.ts';
 import { planSchema, startSchema } from './plan.ts';
@@ -8,13 +7,6 @@ import { planSchema, startSchema } from './plan.ts';
  * output: a line of progress a second, and last the part it saw.
  */
 
-/** Where it may, it goes before others: a generator that is kept waiting makes a run invalid. */
-const priority = -10;
-try {
-  setPriority(priority);
-} catch {
-  // Only root may; the schedule lag tells whether it was needed.
-}
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const input = createInterface(process.stdin)[Symbol.asyncIterator]();
 const read = async (): Promise<unknown> => JSON.parse((await input.next()).value ?? 'null');

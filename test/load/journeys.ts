@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { createAsking } from './asking.ts';
+import { outcomeOf } from './outcome.ts';
 import type { Kind, Plan } from './plan.ts';
 import type { Reply, Sender } from './sender.ts';
 import type { Outcome } from './tally.ts';
@@ -34,7 +35,7 @@ export async function walkSignIn(sender: Pick<Sender, 'ask'>, web: string, login
     if (home) keepCookies(cookies, reply);
     const { location } = reply.headers;
     if (reply.status >= 300 && reply.status < 400 && typeof location === 'string') url = new URL(location, url);
-    else if (reply.status !== 200) return { outcome: failure(reply), cookies };
+    else if (reply.status !== 200) return { outcome: outcomeOf(reply), cookies };
     else return { outcome: signedIn(cookies) ? {} : { errorType: 'no session' }, cookies };
   }
   return { outcome: { errorType: 'too many redirects' }, cookies };
@@ -81,18 +82,13 @@ export const journeys = {
     const post = (path: string, fields: Record<string, string>) =>
       sender.ask(target, { path, method: 'POST', headers, body: `${body}&${new URLSearchParams(fields)}` });
     const grant = await startCodeGrant(sender, places, asking.person(person).fields.login_hint ?? '');
-    if (!('code' in grant)) return failure(grant);
+    if (!('code' in grant)) return outcomeOf(grant);
     const signIn = await post('/oauth2/token', grant);
-    if (signIn.status !== 200) return failure(signIn);
+    if (signIn.status !== 200) return outcomeOf(signIn);
     const signOut = await post('/oauth2/revoke', { token: tokenOf(signIn.body) ?? '' });
-    return signOut.status === 200 ? {} : failure(signOut);
+    return signOut.status === 200 ? {} : outcomeOf(signOut);
   },
 } satisfies Record<string, Journey>;
-
-function failure({ status, error, retryAfterSeconds }: Reply): Outcome {
-  const refused = status === 429 || status === 503;
-  return { errorType: status === 0 ? error : `${status} ${error}`.trim(), refused, retryAfterSeconds };
-}
 
 function keepCookies(cookies: Map<string, string>, { headers }: Reply): void {
   for (const line of [headers['set-cookie'] ?? []].flat()) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -44,6 +44,8 @@ function load(args: string[], env: Record<string, string> = {}): Promise<Ended> 
   });
 }
 
+/** A JWT, a person of the emulator's, an account's id, an assertion's type. */
+const secrets = /eyJ[\w-]{8,}\.|load0\d{4}|10ad0000-|client_assertion/;
 const lastLine = ({ stdout }: Ended) => stdout.trimEnd().split('\n').at(-1) ?? '';
 const requestsOf = ({ runs }: Result) => runs[0]?.totals.requests ?? 0;
 
@@ -74,12 +76,39 @@ describe('npm run load', () => {
       [sum.context.generators, sum.runs[0]?.totals.foreign, sum.runs[0]?.load.ratePerSecond],
       [2, 0, 40],
     );
-    for (const { stdout, stderr: said } of pods)
-      assert.doesNotMatch(
-        stdout + said,
-        /eyJ[\w-]+\.|onbehalf-web-secret|load0\d{4}/,
-        'no token and nobody in what it says',
-      );
+    for (const { stdout, stderr: said } of pods) assert.doesNotMatch(stdout + said, secrets);
+  });
+
+  it('starts all it needs, counts right, and leaves nobody and no secret in its results', async () => {
+    const json = join(folder, 'cold.json');
+    const html = join(folder, 'cold.html');
+    const args = [
+      'cold',
+      '--quick',
+      '--users',
+      '20',
+      '--rate',
+      '10',
+      '--replicas',
+      '2',
+      '--json',
+      json,
+      '--html',
+      html,
+    ];
+    const { code, stdout, stderr } = await load(args);
+    assert.equal(code, 0, stdout + stderr);
+    const texts = await Promise.all([json, html].map((file) => readFile(file, 'utf8')));
+    const { runs, verdict } = resultSchema.parse(JSON.parse(texts[0] ?? ''));
+    assert.equal(verdict, 'pass');
+    const { totals, brokers, slowest } = runs[0] ?? assert.fail();
+    assert.deepEqual(
+      [totals.requests, totals.calls, totals.entra, totals.errors, totals.minimumCalls],
+      [20, 20, 20, 0, 20],
+    );
+    assert.equal(brokers.length, 2);
+    assert.ok(slowest[0]?.spans.some(({ name }) => name === 'POST /oauth2/token'));
+    for (const text of [...texts, stdout, stderr]) assert.doesNotMatch(text, secrets);
   });
 
   it('ends with code 2 and one sentence where it refuses', async () => {

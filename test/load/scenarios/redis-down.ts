@@ -14,14 +14,14 @@ const whole: Outage[] = [
   { how: 'cut', fromSeconds: 125, untilSeconds: 215 },
 ];
 const short: Outage[] = [
-  { how: 'cut', fromSeconds: 4, untilSeconds: 12 },
-  { how: 'freeze', fromSeconds: 18, untilSeconds: 26 },
+  { how: 'cut', fromSeconds: 3, untilSeconds: 9 },
+  { how: 'freeze', fromSeconds: 15, untilSeconds: 21 },
 ];
 /** `l1.maxUnverifiedSeconds`: so long memory carries people whom the store cannot vouch for. */
 const carriedSeconds = 60;
 /** Every tenth request is of somebody new. */
 const warmWeight = 9;
-const newPeople = 50;
+const newPeople = 30;
 const refusal = '503 temporarily_unavailable';
 
 export const redisDown: Scenario = {
@@ -29,7 +29,7 @@ export const redisDown: Scenario = {
   brief: 'Redis is cut, hangs, and is cut again for longer than memory may carry',
   load: { ratePerSecond: 200, users: 500, durationSeconds: 230, brokers: 3 },
   smaller: { ratePerSecond: 100, users: 250 },
-  quick: { ratePerSecond: 60, users: 100, durationSeconds: 32 },
+  quick: { ratePerSecond: 60, users: 60, durationSeconds: 27 },
   variants: ({ durationSeconds, users }) => {
     const outages = durationSeconds < 230 ? short : whole;
     return [

@@ -5,7 +5,7 @@ import { exchangeKind, signIn, warm } from '../people.ts';
 import type { Act, Clock, Scenario } from '../scenario.ts';
 import type { Stage } from '../stage.ts';
 
-const firstAtSeconds = 8;
+const firstAtSeconds = 4;
 /** What a Service takes to tell everybody that a pod has gone; the broker keeps serving for so long. */
 const shutdownDelayMs = 2_000;
 
@@ -14,7 +14,7 @@ export const rolling: Scenario = {
   brief: 'brokers are replaced one by one under load',
   load: { ratePerSecond: 200, users: 500, durationSeconds: 60, brokers: 3 },
   smaller: { ratePerSecond: 100, users: 250 },
-  quick: { ratePerSecond: 50, users: 60, durationSeconds: 30 },
+  quick: { ratePerSecond: 50, users: 60, durationSeconds: 22 },
   variants: () => [
     {
       name: '',

@@ -11,7 +11,7 @@ export const signIn: Scenario = {
   brief: 'whole sign-ins through web-frontend: to Entra and back to a page, each in a fresh browser',
   load: { ratePerSecond: 20, users: 500, durationSeconds: 60, brokers: 3 },
   smaller: { ratePerSecond: 10, durationSeconds: 110 },
-  quick: { ratePerSecond: 5, users: 60, durationSeconds: 12 },
+  quick: { ratePerSecond: 5, users: 30, durationSeconds: 8 },
   variants: () => [
     { name: '', stage: { front: true }, prepare: (stage, load) => prepare(stage, load.users, load.ratePerSecond) },
   ],
