@@ -64,15 +64,15 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
     /** The client this caller may act as. @throws Fault `invalid_client`, `invalid_request`, `unavailable`. */
     async authenticate(form: Form, authorization: string | undefined): Promise<Client> {
       // RFC 6749 section 2.3: a client must not use more than one method at once.
-      if (authorization !== undefined || form.has('client_secret')) {
+      if (authorization !== undefined || form.client_secret !== undefined) {
         throw new Fault('invalid_request', 'Only client_assertion authenticates a client here.');
       }
-      const assertion = form.get('client_assertion');
+      const assertion = form.client_assertion;
       if (assertion === undefined) throw refuse('A client_assertion is needed.');
-      if (form.get('client_assertion_type') !== assertionType)
+      if (form.client_assertion_type !== assertionType)
         throw refuse(`client_assertion_type must be ${assertionType}.`);
       const allowed = clients().bySubject.get(await subjectOf(assertion)) ?? [];
-      const asked = form.get('client_id');
+      const asked = form.client_id;
       const matching = asked === undefined ? allowed : allowed.filter((c) => c.name === asked || c.clientId === asked);
       const [client, another] = matching;
       if (!client) throw refuse('This ServiceAccount may not use that client.');

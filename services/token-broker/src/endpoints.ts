@@ -108,7 +108,7 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
 
   return {
     '/oauth2/token': async (client, form, traceId) => {
-      const grant_type = form.get('grant_type');
+      const { grant_type } = form;
       if (grant_type === undefined) throw new Fault('invalid_request', 'The parameter grant_type is missing.');
       if (!Object.hasOwn(grants, grant_type)) throw new Fault('unsupported_grant_type', 'This grant is not supported.');
       const grant = grant_type as GrantType;

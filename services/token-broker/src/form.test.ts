@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { parameters, parseForm } from './form.ts';
 
-const parsed = (body: string | Buffer) => Object.fromEntries(parseForm(Buffer.from(body)));
+const parsed = (body: string | Buffer) => ({ ...parseForm(Buffer.from(body)) });
 const refuses = (work: () => unknown, words?: RegExp) =>
   assert.throws(work, (error) => {
     assert.ok(error instanceof Fault, `${error}`);
@@ -78,7 +78,7 @@ describe('a form body', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(text, text), { selector: ([name]) => name }), (pairs) => {
         const written = new URLSearchParams(pairs).toString();
-        assert.deepEqual([...parseForm(Buffer.from(written))], [...new URLSearchParams(written)]);
+        assert.deepEqual(parsed(written), Object.fromEntries(new URLSearchParams(written)));
       }),
       { numRuns: 300 },
     );
@@ -91,7 +91,7 @@ describe('parameters', () => {
     actor: z.never('is not supported').optional(),
     n: z.literal('1').optional(),
   });
-  const form = (fields: Record<string, string>) => new Map(Object.entries(fields));
+  const form = (fields: Record<string, string>) => fields;
 
   it('are given by the schema; unknown ones are ignored', () => {
     const asked = parameters(schema, form({ scope: 'a', more: 'b', ['__proto__']: 'c' }));
