@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { SpanContext } from '@opentelemetry/api';
 import { activeSpan } from './tracing.ts';
@@ -16,17 +16,17 @@ export function newTraceId(): string {
   return activeSpan()?.traceId ?? randomId();
 }
 
-const pool = Buffer.alloc(4_096);
-let spent = pool.length;
+let pool = '';
+let spent = 0;
 
 /** 16 random bytes in hex; drawn many at a time, because every request wants some. */
 function randomId(): string {
   if (spent === pool.length) {
-    randomFillSync(pool);
+    pool = randomBytes(4_096).toString('hex');
     spent = 0;
   }
-  spent += 16;
-  return pool.toString('hex', spent - 16, spent);
+  spent += 32;
+  return pool.slice(spent - 32, spent);
 }
 
 /** The span that a `traceparent` names; undefined if it is none. */

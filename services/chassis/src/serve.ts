@@ -16,6 +16,8 @@ type ServeOptions = {
 /** A listening server; disposing it stops accepting, lets requests finish for `drainMs`, then cuts what is left. */
 export type Serving = AsyncDisposable & { port: number; server: Server };
 
+const idleEveryMs = 20;
+
 const limits = {
   // Longer than any ingress keeps an idle connection, so that it is never we who close one a request is entering.
   keepAliveTimeout: 75_000,
@@ -29,12 +31,7 @@ const limits = {
 /** Opens a listener. @throws Error of the system (`EADDRINUSE`) if it cannot bind. */
 export async function serve(handler: RequestListener, { port, host, drainMs, tls }: ServeOptions): Promise<Serving> {
   const server = tls ? createTlsServer({ ...limits, ...tls }) : createServer(limits);
-  let closing = false;
-  server.on('request', (req, res) => {
-    // A kept connection would hold the drain up once its last answer is out.
-    res.once('close', () => closing && setImmediate(() => server.closeIdleConnections()));
-    handler(req, res);
-  });
+  server.on('request', handler);
   server.on('clientError', answerUnreadable);
   server.listen(port, host);
   await once(server, 'listening');
@@ -42,11 +39,13 @@ export async function serve(handler: RequestListener, { port, host, drainMs, tls
     port: (server.address() as AddressInfo).port,
     server,
     async [Symbol.asyncDispose]() {
-      closing = true;
       const closed = once(server, 'close');
       server.close();
+      // A kept connection would hold the drain up once its last answer is out.
+      const idle = setInterval(() => server.closeIdleConnections(), idleEveryMs);
       const cut = setTimeout(() => server.closeAllConnections(), drainMs);
       await closed;
+      clearInterval(idle);
       clearTimeout(cut);
     },
   };

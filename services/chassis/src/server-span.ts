@@ -19,6 +19,8 @@ export type Origin = { parent?: SpanContext | undefined; alwaysSampled?: boolean
 type Facts = { span: Span; route: string | undefined; errorType: string | undefined };
 
 const factsKey = createContextKey('onbehalf.request');
+/** Where no listener is observed, as without telemetry, there are no facts to look for. */
+let observing = false;
 
 /** An attribute that only the sampler sees. */
 export const alwaysSampledAttribute = 'onbehalf.always_sampled';
@@ -28,6 +30,7 @@ export const alwaysSampledAttribute = 'onbehalf.always_sampled';
  * what the caller's `traceparent` says; an edge service gives an `originOf` of its own and believes nobody.
  */
 export function observed(handler: RequestListener, originOf: (req: IncomingMessage) => Origin = believing) {
+  observing = true;
   return (req: IncomingMessage, res: ServerResponse): void => {
     const startedAtMs = performance.now();
     const method = knownMethods.has(req.method ?? '') ? String(req.method) : '_OTHER';
@@ -95,5 +98,5 @@ function believing(req: IncomingMessage): Origin {
 }
 
 function current(): Facts | undefined {
-  return context.active().getValue(factsKey) as Facts | undefined;
+  return observing ? (context.active().getValue(factsKey) as Facts | undefined) : undefined;
 }
