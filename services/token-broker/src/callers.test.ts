@@ -44,10 +44,7 @@ describe('callers', () => {
       nowMs,
     });
     const authenticate = (assertion: string) => {
-      const form = new Map([
-        ['client_assertion_type', assertionType],
-        ['client_assertion', assertion],
-      ]);
+      const form = { client_assertion_type: assertionType, client_assertion: assertion };
       return callers.authenticate(form, undefined);
     };
     return { state, authenticate };

@@ -92,7 +92,7 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
         claims: asked.claims,
         traceId,
       });
-      return tokenAnswer(token, { issued_token_type: accessTokenType });
+      return tokenAnswer(token, `,"issued_token_type":"${accessTokenType}"`);
     },
     [grantTypes.jwt_bearer]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
@@ -165,12 +165,12 @@ async function observeGrant(grant: GrantType, work: () => Promise<Granted>): Pro
 }
 
 /** RFC 6749 section 5.1. `expires_in` is what is truly left. */
-function tokenAnswer({ record, level }: Token, more: Record<string, string> = {}): Granted {
+function tokenAnswer({ record, level }: Token, more: JsonText = ''): Granted {
   const expiresIn = Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000));
   describeRequest({ 'onbehalf.token.expires_in': expiresIn });
   measure('onbehalf.token.remaining', expiresIn, { 'onbehalf.token.cache_level': level });
-  const rest = JSON.stringify({ token_type: 'Bearer', expires_in: expiresIn, scope: record.scope, ...more });
-  return { level, answer: `{"access_token":${quoted(record)},${rest.slice(1)}` };
+  const rest = `"token_type":"Bearer","expires_in":${expiresIn},"scope":${JSON.stringify(record.scope)}${more}`;
+  return { level, answer: `{"access_token":${quoted(record)},${rest}}` };
 }
 
 /** Tokens that are known to need no escaping: looking through 2 KB for it would cost a tenth of a hit. */

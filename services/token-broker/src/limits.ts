@@ -12,17 +12,20 @@ export function createLimit(
 ) {
   const intervalMs = 1_000 / perSecond;
   const toleranceMs = intervalMs * (burst - 1);
-  const dueMs = new LRUCache<string, number>({ max: 100_000 });
+  // Changed in place: most requests find their own.
+  const dues = new LRUCache<string, { atMs: number }>({ max: 100_000 });
   return {
     /** @throws Fault `too_many_requests` with `Retry-After`. */
     take(name: string): void {
       const now = nowMs();
-      const due = Math.max(dueMs.get(name) ?? now, now);
-      const waitMs = due - now - toleranceMs;
+      const due = dues.get(name) ?? { atMs: 0 };
+      const atMs = Math.max(due.atMs, now);
+      const waitMs = atMs - now - toleranceMs;
       if (waitMs > 0) {
         throw new Fault('too_many_requests', 'Too many requests; slow down.', { retryAfterSeconds: waitMs / 1_000 });
       }
-      dueMs.set(name, due + intervalMs);
+      if (due.atMs === 0) dues.set(name, due);
+      due.atMs = atMs + intervalMs;
     },
   };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { SignIn } from './entra.ts';
 import type { L1 } from './l1.ts';
@@ -51,6 +52,16 @@ type Deps = {
 export function createSessions(deps: Deps) {
   const { store, l1, names, sealing, idleSeconds, absoluteSeconds, perAccount, nowMs } = deps;
   const nowSeconds = () => Math.floor(nowMs() / 1_000);
+
+  // OpenSSL costs a held session more than all else that it needs.
+  const hashes = new LRUCache<string, string>({ max: 10_000 });
+  const hashOf = (token: string): string => {
+    const known = hashes.get(token);
+    if (known !== undefined) return known;
+    const hash = sha256(token);
+    hashes.set(token, hash);
+    return hash;
+  };
 
   const complete = (hash: string, record: z.output<typeof recordSchema>): Session => ({
     ...record,
@@ -120,7 +131,7 @@ export function createSessions(deps: Deps) {
 
   /** The live session of a token at its own client, or undefined. Counts as activity. @throws Fault `unavailable`. */
   async function find(token: string, client: string): Promise<Session | undefined> {
-    const hash = sha256(token);
+    const hash = hashOf(token);
     const key = names.session(hash);
     const held = l1.get(key, '');
     // What looks idle from here may have been used at another pod.
