@@ -8,7 +8,7 @@ export type Ring = {
   script: string;
   /** What one test may take. */
   testWithinMs: number;
-  /** How many files run at once, where that is more than one: what they time must not depend on each other. */
+  /** How many files run at once, where it is more than one. Programs that starve each other miss their deadlines. */
   atOnce?: number;
   /** What is missing to run it here; `undefined` if nothing is. */
   lacks: () => string | undefined;
@@ -18,6 +18,8 @@ export type Ring = {
 
 const minuteMs = 60_000;
 const none = () => undefined;
+const lacksChromium = () =>
+  findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM";
 const all = globSync('{services,test}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
 
 /** A ring of its own has its name before `.test.ts`. */
@@ -34,8 +36,14 @@ const named: Omit<Ring, 'files'>[] = [
     name: 'browser',
     script: 'test:browser',
     testWithinMs: 2 * minuteMs,
-    atOnce: 2,
-    lacks: () => (findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM"),
+    lacks: lacksChromium,
+  },
+  {
+    name: 'modes',
+    script: 'test:modes',
+    testWithinMs: 2 * minuteMs,
+    lacks: lacksChromium,
+    apart: "the browser's journeys once more for each way to set web-frontend up take minutes",
   },
   {
     name: 'figures',
@@ -62,11 +70,11 @@ const named: Omit<Ring, 'files'>[] = [
 
 const ringOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
 const plain = all.filter((file) => ringOf(file) === undefined);
-const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, atOnce: 2, lacks: none };
+const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
 
 /** Every test file, each in one ring; in the order they are run. */
 export const rings: Ring[] = [
-  { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime },
+  { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime, atOnce: 2 },
   { name: 'journeys', files: plain.filter((file) => file.startsWith('test/')), ...everyTime },
   ...named.map((ring) => ({ ...ring, files: all.filter((file) => ringOf(file) === ring.name) })),
 ];
