@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { readKeyRing } from '@onbehalf/chassis/key-ring';
+import { z } from 'zod';
+import { createSeal } from '../services/web-frontend/src/seal.ts';
 import { filesUnder, personal, secretsOf, spellings } from './attack/canaries.ts';
 import { dumpRedis } from './redis-dump.ts';
 import { callApi, pick, signIn, signOut } from './steps.ts';
@@ -74,6 +78,24 @@ describe('the logs', () => {
       const words = text.match(/[\w-]{40,}/g) ?? [];
       assert.deepEqual(words, [], `long words in ${file}`);
     }
+  });
+});
+
+describe('the session cookie', () => {
+  it('holds the session token and who it is, and no token of Entra ID', async () => {
+    const [alice] = visitors;
+    const cookies = await alice?.jar.getCookies(world.web);
+    const sealed = cookies?.find(({ key }) => key === '__Host-Http-session')?.value ?? '';
+    const ring = await readKeyRing(join(world.stateDir, 'session-keys'));
+    const opened = await createSeal(() => ring).open('session', sealed, z.record(z.string(), z.unknown()));
+    assert.ok(opened, 'the cookie does not open');
+    const known = ['flow', 'loginHint', 'name', 'oid', 'resumed', 'tid', 'token', 'username'];
+    assert.deepEqual(
+      Object.keys(opened.value).filter((name) => !known.includes(name)),
+      [],
+    );
+    assert.match(String(opened.value.token), /^[\w-]{43}$/);
+    assert.doesNotMatch(JSON.stringify(opened.value), /eyJ[\w-]{8}/);
   });
 });
 
