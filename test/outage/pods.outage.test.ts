@@ -35,7 +35,7 @@ async function inTurn(each: (name: string) => Promise<void>): Promise<void> {
   for (const name of pods) await each(name);
 }
 
-describe('under a steady load nobody is signed out, where the pods of the broker', () => {
+describe('a steady load signs nobody out where the pods of the broker', () => {
   it('are restarted in turn, as a rollout does: nothing is lost or refused', async (context) => {
     const restart = async (name: string) => {
       endpoints(name);

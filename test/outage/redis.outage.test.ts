@@ -97,9 +97,9 @@ const troubles: Record<string, Omit<Trouble, 'meanwhile'>> = {
   },
 };
 
-describe('under a steady load nobody is signed out, and all is served again within 5 s, where Redis', () => {
+describe('a steady load', () => {
   for (const [what, trouble] of Object.entries(troubles)) {
-    it(what, async (context) => {
+    it(`signs nobody out, and is served again within 5 s: Redis ${what}`, async (context) => {
       const before = await sessions();
       let finish = async () => {};
       const meanwhile = async () => {

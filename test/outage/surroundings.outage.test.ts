@@ -20,7 +20,7 @@ async function live({ output, otel }: Surroundings, name: string, context: TestC
   for (const { process: program, name: room } of world.programs) assert.equal(program.exitCode, null, `${room} ended`);
 }
 
-describe('under a steady load nothing is lost or refused, and no service ends, where', () => {
+describe('a steady load loses nothing, and no service ends, where', () => {
   it('the disk of the logs is full (ENOSPC) and the collector refuses connections', async (context) => {
     const otel = exporting(await freePort());
     await live({ output: '>/dev/full', otel }, 'outage-logs-full', context);
