@@ -17,8 +17,6 @@ export const reasons: Record<string, string> = {
     'The one file that knows the Redis client: connection, deadline, breaker and channel judge one another.',
   'services/token-broker/src/sessions.ts':
     'The life of a session: its beginning, use and ordered ending rest on the same keys.',
-  'services/token-broker/src/tokens.ts':
-    'One way of a token from memory over Redis to Entra ID: splitting it hides which step decides.',
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
   'services/trace-viewer/src/page/page.js':
     'The viewer’s one page: what it shows and what is pressed there hang on one state.',

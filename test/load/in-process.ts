@@ -17,7 +17,8 @@ import { createRefusals } from '../../services/token-broker/src/refusals.ts';
 import { createSealing } from '../../services/token-broker/src/sealing.ts';
 import type { Store } from '../../services/token-broker/src/store.ts';
 import { redisStore } from '../../services/token-broker/src/store-redis.ts';
-import { createTokens, type TokenRecord, type TokenRequest } from '../../services/token-broker/src/tokens.ts';
+import type { TokenRecord, TokenRequest } from '../../services/token-broker/src/token.ts';
+import { createTokens } from '../../services/token-broker/src/tokens.ts';
 import type { Redis } from '../redis.ts';
 import { median, ratio } from './slices.ts';
 

@@ -14,7 +14,8 @@ import type { Sealing } from './sealing.ts';
 import { createSessions, type Session } from './sessions.ts';
 import { watch } from './signals.ts';
 import type { Store } from './store.ts';
-import { createTokens, type TokenRecord } from './tokens.ts';
+import type { TokenRecord } from './token.ts';
+import { createTokens } from './tokens.ts';
 
 type Parts = {
   store: Store;

@@ -13,7 +13,8 @@ import { type Names, shortName } from './names.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { measure } from './signals.ts';
 import type { Store } from './store.ts';
-import type { Partition, Token, Tokens } from './tokens.ts';
+import type { Partition, Token } from './token.ts';
+import type { Tokens } from './tokens.ts';
 
 type Deps = {
   entra: Entra;

@@ -8,7 +8,7 @@ import type { Broker } from './broker.ts';
 import { type Client, type GrantType, grantTypes } from './clients.ts';
 import { type Form, parameters } from './form.ts';
 import { measure } from './signals.ts';
-import type { Token, TokenRecord } from './tokens.ts';
+import type { Token, TokenRecord } from './token.ts';
 
 /** What an endpoint answers with status 200. */
 export type Answer = Record<string, unknown> | JsonText;

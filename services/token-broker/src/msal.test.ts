@@ -8,7 +8,7 @@ import {
 } from '@azure/msal-node';
 import fc from 'fast-check';
 import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
-import { isHit } from './tokens.ts';
+import { isHit } from './token.ts';
 
 /**
  * What the broker is built around in MSAL Node 7.2.1 as it is today. A test here that fails after an upgrade says:

@@ -11,7 +11,8 @@ import { createRefusals } from './refusals.ts';
 import { createSealing } from './sealing.ts';
 import { createSessions, type Session } from './sessions.ts';
 import { watchedStore } from './store.fake.ts';
-import { createTokens, type TokenRecord } from './tokens.ts';
+import type { TokenRecord } from './token.ts';
+import { createTokens } from './tokens.ts';
 
 export const tenantId = randomUUID();
 export const readScope = 'api://api/read';
