@@ -12,7 +12,7 @@ export function tellSpread(values: (number | null)[], format: (value: number) =>
   const there = values.filter((value) => value !== null);
   const [low, high] = extent(there) ?? [];
   if (low === undefined || high === undefined || there.length < values.length) return '–';
-  return low === high ? format(low) : `${format(median(there))} (${format(low)} to ${format(high)})`;
+  return format(low) === format(high) ? format(low) : `${format(median(there))} (${format(low)} to ${format(high)})`;
 }
 
 /** How far repeats of the same run lie apart; nothing where none was repeated. */

@@ -1,0 +1,62 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { tellFigures } from './report/figures.ts';
+import { setBetween } from './report/markdown.ts';
+import { tellSizing } from './report/sizing.ts';
+import { renderReport } from './report.ts';
+import { type Result, resultSchema } from './result.ts';
+
+const help = `node test/load/publish.ts [RESULT]
+
+Publishes a result of npm run load, with its figures of npm run bench if it was given them: keeps what the documentation
+needs of it in docs/load/result.json and its page in docs/load/report.html. Then, and without RESULT only that, makes
+the figures in docs/load-testing.md and all of docs/sizing.md anew from what is kept.
+`;
+
+const root = join(import.meta.dirname, '../..');
+const kept = 'docs/load/result.json';
+const none = `No figures are published yet. \`npm run load -- --repeat 3 --bench FILE\` measures them, and
+\`node test/load/publish.ts out/load/…/result.json\` puts them here.`;
+
+/** The documentation that is made of the kept result, by path. */
+export async function published(): Promise<Record<string, string>> {
+  const result = await readKept();
+  const guide = await readFile(join(root, 'docs/load-testing.md'), 'utf8');
+  return {
+    'docs/load-testing.md': setBetween(guide, 'figures', result ? tellFigures(result) : none),
+    'docs/sizing.md': tellSizing(result),
+  };
+}
+
+async function readKept(): Promise<Result | undefined> {
+  const text = await readFile(join(root, kept), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : resultSchema.parse(JSON.parse(text));
+}
+
+/** Without what only the page draws: series and traces are most of a result. */
+export function slim(result: Result): Result {
+  return { ...result, runs: result.runs.map((run) => ({ ...run, seconds: [], events: [], brokers: [], slowest: [] })) };
+}
+
+async function write(path: string, content: string): Promise<void> {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), content);
+  process.stdout.write(`wrote ${path}\n`);
+}
+
+if (import.meta.main) {
+  const [file] = process.argv.slice(2);
+  if (file?.startsWith('-')) {
+    process.stdout.write(help);
+  } else {
+    if (file) {
+      const result = resultSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+      await write(kept, `${JSON.stringify(slim(result))}\n`);
+      await write('docs/load/report.html', renderReport(result));
+    }
+    for (const [path, content] of Object.entries(await published())) await write(path, content);
+  }
+}
