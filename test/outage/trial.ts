@@ -6,7 +6,7 @@ import { type Person, signInCrowd } from './crowd.ts';
 import { type Load, type Sample, steadyLoad } from './steady.ts';
 
 /** How long each thing stays away; the sizes of the promise come with its minute. */
-const outageSeconds = Number(process.env.OUTAGE_SECONDS ?? 5);
+const outageSeconds = Number(process.env.OUTAGE_SECONDS ?? 4);
 const sizes = outageSeconds >= 60 ? { people: 200, perSecond: 200 } : { people: 20, perSecond: 60 };
 
 const settleMs = 1_000;
