@@ -15,8 +15,6 @@ export const reasons: Record<string, string> = {
     'The one file that knows MSAL: every acquisition ends in the same table of answers.',
   'services/token-broker/src/redis.ts':
     'The one file that knows the Redis client: connection, deadline, breaker and channel judge one another.',
-  'services/token-broker/src/sessions.ts':
-    'The life of a session: its beginning, use and ordered ending rest on the same keys.',
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
   'services/trace-viewer/src/page/page.js':
     'The viewer’s one page: what it shows and what is pressed there hang on one state.',
