@@ -36,8 +36,8 @@ export function sum(texts: readonly string[], digits: 2 | 3 = 3): Histogram {
 /** Milliseconds at a percentile, `null` where too few samples lie beyond it. */
 export function percentileMs(histogram: Histogram, percentile: number): number | null {
   const beyond = histogram.totalCount * (1 - percentile / 100);
-  // A tenth of a sample less is a matter of binary fractions.
-  if (beyond < samplesBeyond - 0.1) return null;
+  // 1 - 0.99 is no binary fraction.
+  if (beyond < samplesBeyond - 1e-6) return null;
   return round(histogram.getValueAtPercentile(percentile) / 1_000);
 }
 

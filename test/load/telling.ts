@@ -25,7 +25,7 @@ export function createTelling(stream: NodeJS.WriteStream = process.stderr) {
 
 /** A run in a few lines: its verdict, each pass line, what makes it invalid. */
 export function describeRun(run: ScenarioRun, quick: boolean): string {
-  const { name, variant, verdict, load, checks, validity, levels } = run;
+  const { name, variant, verdict, load, checks, validity, levels, errors } = run;
   const title = `${verdict.toUpperCase().padEnd(8)}${[name, variant].filter(Boolean).join(' ')}`;
   const offered = `${load.ratePerSecond}/s for ${Math.round(run.durationSeconds)} s, ${load.users} users, ${load.brokers} brokers`;
   const lines = [`${title.padEnd(44)} ${offered}${load.scaled ? ` (scaled: ${load.scaled})` : ''}`];
@@ -36,6 +36,8 @@ export function describeRun(run: ScenarioRun, quick: boolean): string {
     lines.push(
       `  ${check.holds ? 'holds ' : quick && check.time ? 'told  ' : 'MISSED'} ${check.name.padEnd(56)} ${check.measured.padEnd(18)} ${check.target}`,
     );
+  if (errors.length > 0)
+    lines.push(`         errors: ${errors.map(({ type, count }) => `${count} x ${type}`).join(', ')}`);
   for (const { level, p50Ms, p90Ms, p99Ms, p999Ms, maxMs } of levels)
     lines.push(`         ${level}: p50 ${p50Ms} p90 ${p90Ms} p99 ${p99Ms} p99.9 ${p999Ms ?? '-'} max ${maxMs} ms`);
   return lines.join('\n');

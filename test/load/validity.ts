@@ -1,5 +1,5 @@
 import type { Sight } from './generators.ts';
-import { decode, percentileMs, sum } from './histogram.ts';
+import { percentileMs, sum } from './histogram.ts';
 import type { Validity } from './result.ts';
 import type { Load } from './scenario.ts';
 
@@ -32,6 +32,3 @@ export function judgeValidity(sight: Sight, load: Pick<Load, 'durationSeconds'>,
 }
 
 const percent = (part: number) => `${Math.round(part * 100)} %`;
-
-/** How many requests an encoded histogram holds. */
-export const countOf = (encoded: string) => decode(encoded).totalCount;
