@@ -65,11 +65,14 @@ export function exchangeKind(stage: Stage, people: readonly SignedIn[], more: Pa
   };
 }
 
-/** Has each of the people fetch a token at the brokers, so that it is bought once and known to all of them. */
+/**
+ * Has each of the people fetch a token, so that it is bought once; at so many brokers, beginning with another one than
+ * a run does, that all of them know it or only Redis.
+ */
 export async function warm(stage: Stage, people: readonly SignedIn[], brokers = stage.brokers.length): Promise<void> {
   await each(people, async ({ session }, i) => {
     for (let k = 0; k < brokers; k += 1) {
-      const { status, body } = await patiently(() => stage.exchange((i + k) % brokers, session));
+      const { status, body } = await patiently(() => stage.exchange((i + 1 + k) % stage.brokers.length, session));
       if (status !== 200 || !tokenOf(JSON.stringify(body)))
         throw new Error(`no token to begin with: ${status} ${body.error}`);
     }
