@@ -4,6 +4,7 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Serving, serve } from './serve.ts';
 
 const loopback = { port: 0, host: '127.0.0.1', drainMs: 60_000 };
@@ -68,6 +69,28 @@ describe('serve', () => {
     const cut = assert.rejects(text(answer));
     await server[Symbol.asyncDispose]();
     await cut;
+  });
+
+  it('closes no connection that is in use before its client was told', async () => {
+    const server = await serve((_req, res) => void res.end(), loopback);
+    const connected: Promise<unknown>[] = [];
+    const callers = Array.from({ length: 8 }, async (_, i) => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      connected.push(promise);
+      for (let told = false; !told; ) {
+        const answer = await ask(server, agent);
+        await text(answer);
+        told = answer.headers.connection === 'close';
+        resolve();
+        // Between requests a connection is idle; each caller has a pace of its own.
+        await delay(5 + i);
+      }
+      agent.destroy();
+    });
+    await Promise.all(connected);
+    await server[Symbol.asyncDispose]();
+    await Promise.all(callers);
   });
 
   it('waits for no idle connection', async () => {

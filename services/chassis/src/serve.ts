@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 type ServeOptions = {
@@ -17,6 +17,8 @@ type ServeOptions = {
 export type Serving = AsyncDisposable & { port: number; server: Server };
 
 const idleEveryMs = 20;
+/** For so long kept connections stay, so that whose are in use hear with an answer that it is their last. */
+const farewellMs = 250;
 
 const limits = {
   // Longer than any ingress keeps an idle connection, so that it is never we who close one a request is entering.
@@ -40,9 +42,16 @@ export async function serve(handler: RequestListener, { port, host, drainMs, tls
     server,
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
-      server.close();
+      const farewellUntilMs = performance.now() + farewellMs;
+      server.prependListener('request', (_req, res) => {
+        res.shouldKeepAlive = false;
+      });
+      // HTTP's own close would cut idle connections at once, one that a request is just entering among them.
+      NetServer.prototype.close.call(server);
       // A kept connection would hold the drain up once its last answer is out.
-      const idle = setInterval(() => server.closeIdleConnections(), idleEveryMs);
+      const idle = setInterval(() => {
+        if (performance.now() > farewellUntilMs) server.closeIdleConnections();
+      }, idleEveryMs);
       const cut = setTimeout(() => server.closeAllConnections(), drainMs);
       await closed;
       clearInterval(idle);
