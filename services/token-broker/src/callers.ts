@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { Agent, fetch as fetchWith } from 'undici';
 import { z } from 'zod';
 import type { Client, Clients } from './clients.ts';
+import { detached } from './detached.ts';
 import type { Form } from './form.ts';
 
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
@@ -30,7 +31,7 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
     const known = verdicts.get(assertion);
     if (known && known.expiresAtMs > nowMs()) return known.subject;
     const { sub, exp } = await verify(assertion);
-    verdicts.set(assertion, { subject: sub, expiresAtMs: exp * 1_000 });
+    verdicts.set(detached(assertion), { subject: sub, expiresAtMs: exp * 1_000 });
     return sub;
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Fault } from '@onbehalf/chassis/fault';
 import fc from 'fast-check';
 import { z } from 'zod';
@@ -71,6 +73,18 @@ describe('a form body', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('leaves nothing of its body behind, however often a new name comes', () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    const filler = 'x'.repeat(60_000);
+    for (let n = 0; n < 900; n += 1)
+      parseForm(Buffer.from(`filler=${filler}&scope=api%3A%2F%2Fa-long-enough-name-${n}`));
+    collect();
+    assert.ok(process.memoryUsage().heapUsed - before < 20_000_000);
   });
 
   it('is read as URLSearchParams writes and reads it', () => {

@@ -2,6 +2,7 @@ import { isAscii } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { z } from 'zod';
+import { detached } from './detached.ts';
 
 const largestBodyBytes = 65_536;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -85,7 +86,7 @@ function decode(text: string): string {
   if (value === undefined) {
     value = decodeOnce(text);
     if (decoded.size >= kept.values) decoded.clear();
-    decoded.set(text, value);
+    decoded.set(detached(text), value);
   }
   return value;
 }

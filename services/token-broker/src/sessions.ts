@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
 import { LRUCache } from 'lru-cache';
+import { detached } from './detached.ts';
 import type { SignIn } from './entra.ts';
 import type { L1 } from './l1.ts';
 import { sessionRecheckMs, touchPart } from './lifetimes.ts';
@@ -9,6 +10,10 @@ import type { Sealing } from './sealing.ts';
 import { createSessionEnd } from './session-end.ts';
 import { createSessionRecords, type Session } from './session-record.ts';
 import type { Store } from './store.ts';
+
+const tokenBytes = 32;
+/** In base64url. */
+const tokenLength = Math.ceil((tokenBytes * 4) / 3);
 
 type Deps = {
   store: Store;
@@ -36,7 +41,7 @@ export function createSessions(deps: Deps) {
     const known = hashes.get(token);
     if (known !== undefined) return known;
     const hash = sha256(token);
-    hashes.set(token, hash);
+    if (token.length === tokenLength) hashes.set(detached(token), hash);
     return hash;
   };
 
@@ -46,7 +51,7 @@ export function createSessions(deps: Deps) {
 
   /** Keeps a fresh sign-in; the MSAL cache of the account becomes this sign-in's. Gives the session token. */
   async function start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
-    const token = randomBytes(32).toString('base64url');
+    const token = randomBytes(tokenBytes).toString('base64url');
     const hash = sha256(token);
     const { account, sub, sid } = signIn;
     const created = nowSeconds();
