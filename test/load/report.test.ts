@@ -123,6 +123,17 @@ describe('the report', () => {
     assert.match(text, /an invalid run decides none/);
   });
 
+  it('holds a quick run to no times', () => {
+    const checks = [{ name: 'latency p99', target: '<= 20 ms', measured: 'too few samples', holds: false, time: true }];
+    const told = (quick: boolean) => {
+      const context = { ...sampleResult.context, quick };
+      return textOf(renderReport({ ...sampleResult, context, runs: [{ ...run, checks, verdict: 'pass' }] }));
+    };
+    assert.match(told(false), /What does not hold/);
+    assert.doesNotMatch(told(true), /What does not hold/);
+    assert.match(told(true), /latency p99 <= 20 ms too few samples not judged: quick/);
+  });
+
   it('draws a baseline beside the same scenario and variant only', () => {
     const curve = (baseline: Result) => />baseline</.test(renderReport(sampleResult, baseline));
     assert.equal(curve(sampleResult), true);

@@ -66,20 +66,26 @@ function render(result: Result, baseline: Result | undefined, detail: Detail): s
 <p class="lead">${tellRuns(runs)} Commit <code>${context.commit}</code>${context.modified && ', modified'}, ${context.cpu}, ${context.cores} cores.</p></header>
 <main><section><h2>Verdict</h2>${failures(result)}${summaryTable(result)}${spreadTable(result)}</section>
 ${bench && html`<section><h2>What a request costs</h2><p class="note">CPU time of one token request beside a bare server and stock MSAL Node, all in one run. The whisker is the middle half of the slices.</p><figure class="wide" role="group" tabindex="0" aria-label="CPU of one request">${drawCost('cost', bench)}</figure>${targetsTable(bench)}</section>`}
-${drawn.map((run) => renderRun(run, anchorOf(run, runs), counterpart(run, baseline), detail))}
+${drawn.map((run) => renderRun(run, anchorOf(run, runs), counterpart(run, baseline), { ...detail, quick: context.quick }))}
 <section><h2>Context</h2>${tellContext(result)}</section></main></body></html>
 `.toString();
 }
 
-function renderRun(run: ScenarioRun, id: string, baseline: ScenarioRun | undefined, detail: Detail): Html {
+function renderRun(
+  run: ScenarioRun,
+  id: string,
+  baseline: ScenarioRun | undefined,
+  detail: Detail & { quick: boolean },
+): Html {
   const { load, validity, brokers } = run;
+  const { quick } = detail;
   const columns = toColumns(run, widthFor(run, detail.columns));
   const latencies = toColumns(run, latencyWidthFor(run, detail.columns));
   const slowest = drawSlowest(run, detail.traces);
   const multiples = drawBrokers(`${id}-b`, run, detail.columns);
   return html`<section id="${id}"><h2>${nameOf(run)} ${badge(run.verdict)}</h2>
 <p class="lead">${formatCount(load.ratePerSecond)} requests a second for ${formatDuration(run.durationSeconds)}, ${formatCount(load.users)} users, ${formatCount(load.brokers)} ${load.brokers === 1 ? 'broker' : 'brokers'}.${load.scaled && ` Less than specified: ${load.scaled}.`}</p>
-${tellValidity(validity)}${checksTable(run)}
+${tellValidity(validity)}${checksTable(run, quick)}
 <figure class="wide" role="group" tabindex="0" aria-label="Over time">${drawOverTime(`${id}-o`, run, columns, latencies, detail.hovers)}</figure>${tellWidths(columns, latencies)}
 <details><summary>The same as a table</summary>${columnsTable(columns)}</details>
 <figure class="wide" role="group" tabindex="0" aria-label="Latency by percentile">${drawPercentileCurve(`${id}-p`, run, baseline)}</figure>

@@ -4,6 +4,7 @@ import { formatBytes, formatCount, formatMaybeMs, formatShare, nameOf } from './
 import { markdownTable } from './markdown.ts';
 import { toRepeats } from './repeats.ts';
 import { tellSpread } from './spread.ts';
+import { decides } from './summary.ts';
 
 /** The published figures as Markdown: on what machine, each scenario with the spread of its repeats, the ratios. */
 export function tellFigures(result: Result): string {
@@ -61,12 +62,12 @@ function toRow(repeats: ScenarioRun[]): string[] {
 }
 
 /** By how much pass lines are missed, said as plainly as the rest. */
-function tellMisses({ runs }: Result): string {
+function tellMisses({ runs, context }: Result): string {
   const lines = runs.flatMap((run) => {
     const name = nameOf(run);
     if (!run.validity.valid) return [`* ${name}: invalid, ${run.validity.reasons.join('; ')}`];
     return run.checks
-      .filter(({ holds }) => !holds)
+      .filter((check) => !check.holds && decides(check, context.quick))
       .map((check) => `* ${name}: ${check.name} is ${check.measured}, wanted ${check.target}`);
   });
   return lines.length === 0 ? 'Every pass line holds.' : `What does not hold:\n\n${lines.join('\n')}`;

@@ -1,7 +1,7 @@
 import { formatMs } from '@onbehalf/trace-viewer/draw/svg';
 import { type Html, html } from '../../../services/web-frontend/src/html.ts';
 import { decode, percentilesOf } from '../histogram.ts';
-import type { Result, ScenarioRun, Validity, Verdict } from '../result.ts';
+import type { Check, Result, ScenarioRun, Validity, Verdict } from '../result.ts';
 import { formatCore, formatCount, formatMaybeMs, formatShare, nameOf } from './format.ts';
 import { anchorOf } from './repeats.ts';
 import { table } from './tables.ts';
@@ -14,7 +14,7 @@ export function badge(verdict: Verdict): Html {
 }
 
 /** A row per run: what decided, and the figures one asks for first. */
-export function summaryTable({ runs }: Result): Html {
+export function summaryTable({ runs, context }: Result): Html {
   const head = [
     'Run',
     'Verdict',
@@ -36,7 +36,8 @@ export function summaryTable({ runs }: Result): Html {
     head,
     runs.map((run) => {
       const { p50Ms, p99Ms, maxMs } = percentilesOf(decode(run.histograms.response));
-      const { totals, validity, checks } = run;
+      const { totals, validity } = run;
+      const checks = run.checks.filter((check) => decides(check, context.quick));
       return [
         html`<a href="#${anchorOf(run, runs)}">${nameOf(run)}</a>`,
         badge(run.verdict),
@@ -55,14 +56,22 @@ export function summaryTable({ runs }: Result): Html {
   );
 }
 
+/** Whether a check decides: a quick run, on any machine beside anything, is not held to times. */
+export function decides({ time }: Check, quick: boolean): boolean {
+  return !(quick && time);
+}
+
 /** What a run had to hold, and what it did. */
-export function checksTable({ checks, verdict }: ScenarioRun): Html | undefined {
+export function checksTable({ checks, verdict }: ScenarioRun, quick: boolean): Html | undefined {
   if (checks.length === 0) return undefined;
   const caption = verdict === 'invalid' ? 'Checks; an invalid run decides none' : 'Checks';
   return table(
     caption,
     ['Check', 'Target', 'Measured', 'Holds'],
-    checks.map(({ name, target, measured, holds }) => [name, target, measured, badge(holds ? 'pass' : 'fail')]),
+    checks.map((check) => [
+      ...[check.name, check.target, check.measured],
+      decides(check, quick) ? badge(check.holds ? 'pass' : 'fail') : 'not judged: quick',
+    ]),
   );
 }
 
@@ -78,10 +87,10 @@ export function tellValidity(validity: Validity): Html {
 }
 
 /** Everything that did not hold, over all runs, with the way there. */
-export function failures({ runs }: Result): Html | undefined {
+export function failures({ runs, context }: Result): Html | undefined {
   const lines = runs.flatMap((run) => {
     const reasons = run.validity.valid ? [] : run.validity.reasons.map((reason) => html`${reason}`);
-    const broken = run.checks.filter(({ holds }) => !holds);
+    const broken = run.checks.filter((check) => !check.holds && decides(check, context.quick));
     const told = broken.map(({ name, target, measured }) => html`${name}: ${measured}, wanted ${target}`);
     return [...reasons, ...told].map(
       (line) => html`<li><a href="#${anchorOf(run, runs)}">${nameOf(run)}</a> ${line}</li>`,
