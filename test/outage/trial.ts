@@ -109,9 +109,16 @@ function tally(samples: readonly Sample[]): string {
   ].join(', ');
 }
 
+/** Asks everybody; who is told to come back does, on a machine that is busy. */
 async function everybodyIsSignedIn(load: Load, people: readonly Person[]): Promise<void> {
+  const endMs = performance.now() + askAgainForMs;
   for (const person of people) {
-    const { outcome, why } = await load.ask('session', person);
-    assert.equal(outcome, 'served', `${person.username} is no longer signed in: ${why}`);
+    let sample = await load.ask('session', person);
+    while (sample.outcome === 'refused' && performance.now() < endMs) {
+      await delay(tickMs);
+      sample = await load.ask('session', person);
+    }
+    assert.equal(sample.outcome, 'served', `${person.username} is no longer signed in: ${sample.why}`);
   }
 }
+const askAgainForMs = 10_000;
