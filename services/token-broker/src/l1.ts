@@ -49,7 +49,7 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
     if (known === undefined) fieldNames.set(field, field);
     return known ?? field;
   }
-  const withdrawn = new LRUCache<string, number>({ max: 10_000 });
+  const withdrawn = new LRUCache<string, number>({ maxSize: 10_000, sizeCalculation: () => 1 });
   function withdraw(key: string): void {
     entries.delete(key);
     withdrawn.set(key, nowMs());

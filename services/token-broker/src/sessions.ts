@@ -36,7 +36,7 @@ export function createSessions(deps: Deps) {
   const nowSeconds = () => Math.floor(nowMs() / 1_000);
 
   // OpenSSL costs a held session more than all else that it needs.
-  const hashes = new LRUCache<string, string>({ max: 10_000 });
+  const hashes = new LRUCache<string, string>({ maxSize: 10_000, sizeCalculation: () => 1 });
   const hashOf = (token: string): string => {
     const known = hashes.get(token);
     if (known !== undefined) return known;
