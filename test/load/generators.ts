@@ -115,6 +115,7 @@ export function addUp(all: readonly Seen[]): Seen {
     risingRetryAfter: total((one) => one.risingRetryAfter),
     opened: total((one) => one.opened),
     foreign: total((one) => one.foreign),
+    askedAgain: total((one) => one.askedAgain),
     firstSuccessAfterErrorSeconds: all.flatMap((one) => one.firstSuccessAfterErrorSeconds).sort((a, b) => a - b),
     seconds: at.map((atSeconds) => {
       const these = all.flatMap(({ seconds }) => seconds.filter((one) => one.atSeconds === atSeconds));

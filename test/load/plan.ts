@@ -21,6 +21,8 @@ const kind = z.strictObject({
   /** A form to the token endpoint unless said; a journey is several requests of one person, judged as one. */
   method: z.enum(['GET', 'POST']).default('POST'),
   path: z.string().startsWith('/').default('/oauth2/token'),
+  /** Asks once more where a connection went away before the answer, as web-frontend and downstream-api do. */
+  asksAgain: z.boolean().default(false),
   journey: z.enum(['sign-in', 'sign-in-and-out']).optional(),
   fields: fields.default({}),
   headers: fields.default({}),
@@ -75,6 +77,7 @@ const seen = z.object({
   risingRetryAfter: count,
   opened: count,
   foreign: count,
+  askedAgain: count,
   seconds: z.array(z.object({ atSeconds: count, requests: count, errors: count, histogram: z.string() })),
   /** Seconds since the start, of each success that came right after a failure; the first 1,000. */
   firstSuccessAfterErrorSeconds: z.array(z.number()),

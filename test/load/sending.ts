@@ -4,7 +4,7 @@ import { createHistogram, encode, type Histogram, record } from './histogram.ts'
 import { journeys } from './journeys.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Part, Plan } from './plan.ts';
-import type { Sender } from './sender.ts';
+import type { Reply, Sender } from './sender.ts';
 import { createTally, type Outcome } from './tally.ts';
 import { oidOf } from './token.ts';
 
@@ -16,6 +16,9 @@ const openEvery = 100;
 const slowestKept = 5;
 /** What is due at the very end goes in the next turn of the event loop. */
 const graceMs = 5;
+
+/** What web-frontend takes for a connection that went away before an answer. */
+const wentAway = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
 type Means = { sender: Sender; originMs: number; recent: Histogram };
 
@@ -61,10 +64,16 @@ export function createSending(plan: Plan, { sender, originMs, recent }: Means) {
       void journeys[kind.journey]({ sender, target, kind, asking, person, places: plan.places }).then(end);
       return;
     }
-    sender.send(target, withTrace(asking.ask(person), traceId), opens, (reply) => {
+    const answered = (reply: Reply) => {
       const { oid } = asking.person(person);
       if (opens && reply.status === 200 && oid) tally.open(oidOf(reply.body) === oid);
       end(outcomeOf(reply), reply.sentMs === undefined ? startedMs : reply.sentMs - originMs);
+    };
+    const ask = withTrace(asking.ask(person), traceId);
+    sender.send(target, ask, opens, (reply) => {
+      if (!kind.asksAgain || !wentAway.has(reply.error)) return answered(reply);
+      tally.askAgain();
+      sender.send(target, ask, opens, answered);
     });
   }
 

@@ -18,7 +18,7 @@ export function createTally(name: string) {
   const errors = new Map<string, { count: number; histogram: Histogram }>();
   const notBefore = new Map<number, number>();
   const firstSuccessAfterErrorSeconds: number[] = [];
-  let [withoutRetryAfter, risingRetryAfter, opened, foreign] = [0, 0, 0, 0];
+  let [withoutRetryAfter, risingRetryAfter, opened, foreign, askedAgain] = [0, 0, 0, 0, 0];
   let failing = false;
 
   const secondOf = (atSeconds: number) => {
@@ -66,11 +66,15 @@ export function createTally(name: string) {
       opened += 1;
       if (!own) foreign += 1;
     },
+    /** A connection went away, and it was asked once more. */
+    askAgain(): void {
+      askedAgain += 1;
+    },
     toSeen: (): Seen => ({
       ...{ name, response: encode(response), service: encode(service) },
       errors: Object.fromEntries([...errors].map(([type, { count }]) => [type, count])),
       errorLatencies: Object.fromEntries([...errors].map(([type, { histogram }]) => [type, encode(histogram)])),
-      ...{ withoutRetryAfter, risingRetryAfter, opened, foreign, firstSuccessAfterErrorSeconds },
+      ...{ withoutRetryAfter, risingRetryAfter, opened, foreign, askedAgain, firstSuccessAfterErrorSeconds },
       seconds: [...seconds]
         .sort(([a], [b]) => a - b)
         .map(([atSeconds, { requests, errors: failed, histogram }]) => ({

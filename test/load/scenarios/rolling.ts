@@ -1,6 +1,6 @@
 import { ended } from '../../child.ts';
 import { openRelay, type Relay } from '../../relay.ts';
-import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
+import { atMost, exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
 import { exchangeKind, signIn, warm } from '../people.ts';
 import type { Act, Clock, Scenario } from '../scenario.ts';
 import type { Stage } from '../stage.ts';
@@ -30,7 +30,7 @@ async function prepare(stage: Stage, users: number, durationSeconds: number): Pr
   const service = stage.use(await openRelay(...endpoints(stage)));
   const everySeconds = (durationSeconds - firstAtSeconds - 2) / stage.brokers.length;
   return {
-    kinds: [exchangeKind(stage, people)],
+    kinds: [exchangeKind(stage, people, { asksAgain: true })],
     ...{ targets: [`http://127.0.0.1:${service.port}`], sloMs: 100, minimumCalls: () => 0 },
     async during(clock) {
       for (const [i] of stage.brokers.entries()) {
@@ -40,6 +40,7 @@ async function prepare(stage: Stage, users: number, durationSeconds: number): Pr
     },
     checks: (observed) => [
       noErrors(observed),
+      atMost('connections that went away, asked again', observed.all.askedAgain, observed.totals.requests / 1_000),
       exactly('calls to Entra', observed.totals.calls, 0),
       percentileAtMost('latency', observed.all.response, 99, 100),
       noForeign(observed),
