@@ -20,11 +20,14 @@ const random = () => randomBytes(32).toString('base64url');
 
 /**
  * Signs a person in through web-frontend as a browser does whose person says yes to everything: to Entra and back to a
- * page. Gives the frontend's cookies.
+ * page. Gives the frontend's cookies. `scope`: an API's, to be consented to on the way.
  */
-export async function walkSignIn(sender: Pick<Sender, 'ask'>, web: string, loginHint: string) {
+export async function walkSignIn(sender: Pick<Sender, 'ask'>, web: string, loginHint: string, scope = '') {
   const cookies = new Map<string, string>();
-  let url = new URL(`/sign-in?${new URLSearchParams({ login_hint: loginHint, return_to: '/' })}`, web);
+  let url = new URL(
+    `/sign-in?${new URLSearchParams({ login_hint: loginHint, return_to: '/', ...(scope && { scope }) })}`,
+    web,
+  );
   for (let hops = 0; hops < hopsMost; hops += 1) {
     const home = url.origin === web;
     const cookie = cookieLine(cookies);

@@ -1,3 +1,4 @@
+import { apiScope } from '../../fleet.ts';
 import { exactly, noErrors, percentileAtMost } from '../checks.ts';
 import { cookieLine, walkSignIn } from '../journeys.ts';
 import { each, nameOf } from '../people.ts';
@@ -62,7 +63,7 @@ async function signInThroughFront(stage: Stage, users: number): Promise<Person[]
   await stage.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
   const numbers = Array.from({ length: users }, (_, i) => i + 1);
   return await each(numbers, async (number) => {
-    const { outcome, cookies } = await walkSignIn(sender, stage.web ?? '', `${nameOf(number)}@contoso.test`);
+    const { outcome, cookies } = await walkSignIn(sender, stage.web ?? '', `${nameOf(number)}@contoso.test`, apiScope);
     if (outcome.errorType) throw new Error(`a person could not be signed in: ${outcome.errorType}`);
     if (number % 100 === 0) stage.say(`signing in ${number} of ${users}`);
     return { fields: {}, headers: { cookie: cookieLine(cookies), 'x-csrf': '1' } };
