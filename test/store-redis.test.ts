@@ -23,6 +23,7 @@ before(async () => {
     mode: 'standalone' as const,
     username: redis.username,
     password,
+    commandTimeoutMs: 250,
   };
   connection = connectRedis(options, channel, logger);
   store = redisStore(connection, channel);

@@ -155,7 +155,7 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   const url = `redis://${redis.host}:${redis.port}`;
   const password = redis.password === undefined ? undefined : new Secret(redis.password);
   const logger = createLogger({ level: 'silent', service: 'bench' });
-  await using connection = connectRedis({ url, mode: 'standalone', password }, channel, logger);
+  await using connection = connectRedis({ url, mode: 'standalone', password, commandTimeoutMs: 250 }, channel, logger);
   while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   const l2 = createBench(redisStore(connection, channel), sealing);
   for (let n = 0; n < users; n += 1) await l2.get(n);

@@ -15,6 +15,7 @@ env:
   REDIS_URL: {{ required "redis.url is required, e.g. rediss://redis.example.com:6380" $redis.url | toJson }}
   REDIS_MODE: {{ $redis.mode | toJson }}
   REDIS_KEY_PREFIX: {{ $redis.keyPrefix | toJson }}
+  REDIS_COMMAND_TIMEOUT_MS: {{ $redis.commandTimeoutMs | toJson }}
   REDIS_AUTH: {{ $redis.auth.type | toJson }}
   {{- with $redis.auth }}
   {{- if eq .type "password" }}

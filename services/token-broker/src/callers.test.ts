@@ -60,7 +60,7 @@ describe('callers', () => {
     assert.equal(state.verified, 1);
     await authenticate(assertion({ jti: 'another' }));
     assert.equal(state.verified, 2);
-    clock.ms += 611_000;
+    clock.ms += 661_000;
     await assert.rejects(authenticate(mine), code('invalid_client'));
   });
 

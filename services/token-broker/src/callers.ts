@@ -9,6 +9,9 @@ import type { Form } from './form.ts';
 
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
+/** As downstream APIs allow: an assertion lives ten minutes. */
+const clockToleranceSeconds = 60;
+
 type CallersOptions = {
   issuer: string;
   audience: string;
@@ -43,7 +46,7 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
         algorithms: ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'PS256'],
         requiredClaims: ['sub', 'exp'],
         currentDate: new Date(nowMs()),
-        clockTolerance: 10,
+        clockTolerance: clockToleranceSeconds,
       });
       const claims = claimsSchema.safeParse(payload);
       if (!claims.success) throw new errors.JWTInvalid('sub is not a string');

@@ -37,6 +37,8 @@ export const environment = z
       .string()
       .regex(/^[a-z0-9:_-]{1,40}$/, 'must be made of a-z, 0-9, :, _ and -')
       .default('ob:v1:'),
+    /** What one command may take before the store counts as away; refusals then come after two of them at most. */
+    REDIS_COMMAND_TIMEOUT_MS: z.coerce.number().int().min(50).max(2_000).default(250),
     AZURE_FEDERATED_TOKEN_FILE: path.optional(),
     SESSION_IDLE_SECONDS: seconds(60, 604_800).default(3_600),
     SESSION_ABSOLUTE_SECONDS: seconds(60, 2_592_000).default(43_200),
@@ -112,6 +114,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       entraTenantId: e.REDIS_ENTRA_TENANT_ID,
       caFile: e.REDIS_CA_FILE,
       keyPrefix: e.REDIS_KEY_PREFIX,
+      commandTimeoutMs: e.REDIS_COMMAND_TIMEOUT_MS,
     },
     session: {
       idleSeconds: e.SESSION_IDLE_SECONDS,

@@ -52,10 +52,9 @@ export const discoveryMs = 3_600_000;
 export const certificateAssertionSeconds = 600;
 export const certificateReuseMs = 480_000;
 
-/** Redis: one command, one connection attempt, one silent connection. */
-export const redisCommandMs = 250;
+/** Redis: one connection attempt, and how much longer than a command may take a connection may be silent. */
 export const redisConnectMs = 500;
-export const redisSilenceMs = 600;
+export const redisSilenceMs = 350;
 export const redisPingMs = 200;
 /** How long after losing a node the cluster's layout is read again: about as long as a replica takes to take over. */
 export const redisTopologyMs = 500;

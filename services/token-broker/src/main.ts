@@ -43,6 +43,7 @@ await run(async (signal) => {
       username: redis.username,
       password: password ? new Secret(password) : undefined,
       credentialsProvider: identity ? entraCredentials(entra, identity, logger) : undefined,
+      commandTimeoutMs: redis.commandTimeoutMs,
       ca: await read(redis.caFile),
     },
     names.events,

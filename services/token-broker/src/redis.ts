@@ -11,7 +11,6 @@ import { createEvents } from './events.ts';
 import {
   channelReopenMs,
   heartbeatMs,
-  redisCommandMs,
   redisConnectMs,
   redisPingMs,
   redisRetryAfterSeconds,
@@ -29,6 +28,8 @@ export type RedisOptions = {
   password?: Secret | undefined;
   /** In place of a password: Entra ID authentication. */
   credentialsProvider?: RedisClientOptions['credentialsProvider'];
+  /** What one command may take. */
+  commandTimeoutMs: number;
   /** The CA bundle's text, where the server's certificate is from a private one. */
   ca?: string | undefined;
 };
@@ -52,16 +53,18 @@ type Client = {
  * our own heartbeat comes back through it, whatever broke it.
  */
 export function connectRedis(options: RedisOptions, channel: string, logger: Logger): Redis {
+  const { commandTimeoutMs } = options;
+  const silenceMs = commandTimeoutMs + redisSilenceMs;
   const closing = new AbortController();
   const hub = createEvents();
   let frozenUntilMs = 0;
-  let repliedMs = Date.now();
+  let repliedMs = performance.now();
   let reachable = true;
 
   // One lost command, or one node of many, is no outage; a store that answers nobody is.
   const report = (up: boolean, error?: unknown) => {
-    if (up) repliedMs = Date.now();
-    if (up === reachable || (!up && Date.now() - repliedMs < redisSilenceMs)) return;
+    if (up) repliedMs = performance.now();
+    if (up === reachable || (!up && performance.now() - repliedMs < silenceMs)) return;
     reachable = up;
     if (up) logger.info({ event: 'redis.up' }, 'Redis answers again');
     else logger.error({ event: 'redis.down', error }, 'Redis does not answer');
@@ -97,19 +100,19 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   }
 
   async function send(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
-    if (!commands.isReady || Date.now() < frozenUntilMs) {
+    if (!commands.isReady || performance.now() < frozenUntilMs) {
       report(false);
       throw away();
     }
     try {
-      const reply = await within(redisCommandMs, commands.send(key, args));
+      const reply = await within(commandTimeoutMs, commands.send(key, args));
       report(true);
       return reply;
     } catch (error) {
       if (error instanceof Timeout) {
         // A server that answers nobody is asked again in a while; in a cluster the other nodes may be fine.
-        const silent = Date.now() - repliedMs >= redisCommandMs;
-        if (silent && options.mode === 'standalone') frozenUntilMs = Date.now() + redisCommandMs * 2;
+        const silent = performance.now() - repliedMs >= commandTimeoutMs;
+        if (silent && options.mode === 'standalone') frozenUntilMs = performance.now() + commandTimeoutMs * 2;
       } else if (isFull(error)) throw away(new StoreFull('Redis takes nothing more', { cause: error }));
       else if (isReply(error)) throw error;
       report(false, error);
@@ -124,11 +127,11 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
     if (kind === 'i:') hub.invalidate(rest);
     else if (kind === 'w:') hub.wake(rest);
     else if (kind === 'h:' && rest === me) {
-      heardMs = Date.now();
+      heardMs = performance.now();
       hub.up();
     }
   };
-  let heardMs = Date.now();
+  let heardMs = performance.now();
   let subscriber = openSubscriber();
 
   function openSubscriber(): Client {
@@ -139,10 +142,10 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
 
   async function beat(): Promise<void> {
     while (!closing.signal.aborted) {
-      const silentMs = Date.now() - heardMs;
+      const silentMs = performance.now() - heardMs;
       if (silentMs > 2 * heartbeatMs) hub.down();
       if (silentMs > channelReopenMs) {
-        heardMs = Date.now();
+        heardMs = performance.now();
         subscriber.destroy();
         subscriber = openSubscriber();
       }
@@ -221,11 +224,11 @@ function away(cause?: unknown): Fault {
 /** Every command has our own deadline; the client's default of 5 s would only cost an AbortSignal each. */
 const commandOptions = { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
-function connection({ url, username, password, credentialsProvider, ca }: RedisOptions) {
+function connection({ url, username, password, credentialsProvider, commandTimeoutMs, ca }: RedisOptions) {
   return {
     socket: {
       connectTimeout: redisConnectMs,
-      socketTimeout: redisSilenceMs,
+      socketTimeout: commandTimeoutMs + redisSilenceMs,
       reconnectStrategy: (retries: number) =>
         Math.min(50 * 2 ** Math.min(retries, 5), 1_000) * (0.8 + Math.random() * 0.4),
       ...(url.startsWith('rediss:') && { tls: true, ...(ca !== undefined && { ca }) }),

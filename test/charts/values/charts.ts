@@ -98,6 +98,7 @@ const tokenBroker = section({
     url: optional(z.string().regex(/^rediss?:\/\/[^@/\s]+$/)),
     mode: optional(z.enum(['standalone', 'cluster'])),
     keyPrefix: optional(z.string().regex(/^[a-z0-9:_-]{1,40}$/)),
+    commandTimeoutMs: optional(whole(50, 2_000)),
     auth: redisAuth,
     caConfigMap: configMapFile,
     podSelector: words,
