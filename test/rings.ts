@@ -66,6 +66,13 @@ const named: Omit<Ring, 'files'>[] = [
     lacks: none,
     apart: 'its outages and floods take minutes',
   },
+  {
+    name: 'load',
+    script: 'test:load',
+    testWithinMs: 2 * minuteMs,
+    lacks: none,
+    apart: 'whole runs of npm run load take a minute',
+  },
 ];
 
 const ringOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
