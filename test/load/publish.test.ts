@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import { gather } from './gather.ts';
 import { published, slim } from './publish.ts';
 import { tellFigures } from './report/figures.ts';
 import { setBetween } from './report/markdown.ts';
@@ -76,6 +77,33 @@ describe('the sizing table', () => {
       assert.match(row(text, name), /assumed/);
     assert.match(row(tellSizing(measured('too few')), 'L1 in each pod'), /assumed/);
     assert.match(row(text, 'calls to Entra'), /\| 0\.606\/s; /);
+  });
+});
+
+describe('several results', () => {
+  const of = (name: string, more: Partial<Result['context']> = {}, runs = [{ ...run, name }]): Result => ({
+    ...sampleResult,
+    context: { ...sampleResult.context, command: `npm run load -- ${name}`, ...more },
+    runs,
+  });
+
+  it('are published as one, in which the last runs of a scenario stand', () => {
+    const again: ScenarioRun = { ...run, name: 'l1', verdict: 'pass', repeat: 1 };
+    const better = of('l1', { commit: 'b000000' }, [again, { ...again, repeat: 2 }]);
+    const whole = resultSchema.parse(gather([of('l1'), of('cold'), better]));
+    assert.deepEqual(
+      whole.runs.map(({ name, repeat, verdict }) => `${name} ${repeat} ${verdict}`),
+      ['l1 1 pass', 'l1 2 pass', 'cold 1 fail'],
+    );
+    assert.equal(whole.verdict, 'fail');
+    assert.equal(whole.context.command, 'npm run load -- l1; npm run load -- cold');
+    assert.equal(whole.context.commit, '4904f0e, b000000');
+  });
+
+  it('must be of one machine and of one length', () => {
+    assert.throws(() => gather([of('l1'), of('cold', { cores: 8 })]), /different machines/);
+    assert.throws(() => gather([of('l1'), of('cold', { quick: true })]), /different machines/);
+    assert.throws(() => gather([]), /no result/);
   });
 });
 

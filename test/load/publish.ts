@@ -1,21 +1,25 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { gather } from './gather.ts';
 import { tellFigures } from './report/figures.ts';
 import { setBetween } from './report/markdown.ts';
 import { tellSizing } from './report/sizing.ts';
 import { renderReport } from './report.ts';
 import { type Result, resultSchema } from './result.ts';
 
-const help = `node test/load/publish.ts [RESULT]
+const help = `node test/load/publish.ts [RESULT …] [--bench FILE]
 
-Publishes a result of npm run load, with its figures of npm run bench if it was given them: keeps what the documentation
-needs of it in docs/load/result.json and its page in docs/load/report.html. Then, and without RESULT only that, makes
-the figures in docs/load-testing.md and all of docs/sizing.md anew from what is kept.
+Publishes results of npm run load, and with --bench those of npm run bench -- --json: keeps what the documentation needs
+of them in docs/load/result.json and their page in docs/load/report.html. Of a scenario that several results hold the
+last one's runs stand. Then, and without RESULT only that, makes the figures in docs/load-testing.md and all of
+docs/sizing.md anew from what is kept.
 `;
 
 const root = join(import.meta.dirname, '../..');
 const kept = 'docs/load/result.json';
-const none = `No figures are published yet. \`npm run load -- --repeat 3 --bench FILE\` measures them, and
+const none = `No figures are published yet. \`npm run load -- --repeat 3\` measures them, and
 \`node test/load/publish.ts out/load/…/result.json\` puts them here.`;
 
 /** The documentation that is made of the kept result, by path. */
@@ -47,16 +51,21 @@ async function write(path: string, content: string): Promise<void> {
   process.stdout.write(`wrote ${path}\n`);
 }
 
+async function publish(files: readonly string[], bench: string | undefined): Promise<void> {
+  const read = async (file: string): Promise<unknown> => JSON.parse(await readFile(file, 'utf8'));
+  const result = gather(z.array(resultSchema).parse(await Promise.all(files.map(read))));
+  const whole = bench === undefined ? result : resultSchema.parse({ ...result, bench: await read(bench) });
+  await write(kept, `${JSON.stringify(slim(whole))}\n`);
+  await write('docs/load/report.html', renderReport(whole));
+}
+
 if (import.meta.main) {
-  const [file] = process.argv.slice(2);
-  if (file?.startsWith('-')) {
+  const options = { bench: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+  const { values, positionals } = parseArgs({ allowPositionals: true, options });
+  if (values.help) {
     process.stdout.write(help);
   } else {
-    if (file) {
-      const result = resultSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-      await write(kept, `${JSON.stringify(slim(result))}\n`);
-      await write('docs/load/report.html', renderReport(result));
-    }
+    if (positionals.length > 0) await publish(positionals, values.bench);
     for (const [path, content] of Object.entries(await published())) await write(path, content);
   }
 }
