@@ -19,18 +19,28 @@ export async function buildImages(
 ): Promise<{ bases: Bases; seconds: Map<Service, number> }> {
   const bases = await prepareBases(engine);
   const seconds = new Map<Service, number>();
-  const { NODE_EXTRA_CA_CERTS: ca, BUILD_NETWORK: network = 'host' } = process.env;
   for (const service of services) {
     const startedMs = performance.now();
-    await engine.docker(
-      ...['build', '--network', network, '--file', join(root, 'docker/Dockerfile'), '--tag', imageOf(service)],
-      ...['--build-arg', `SERVICE=${service}`, '--build-arg', `NODE_IMAGE=${bases.node}`],
-      ...['--build-arg', `RUNTIME_IMAGE=${bases.runtime}`, '--build-arg', 'VERSION=0.1.0'],
-      ...(ca ? ['--secret', `id=ca,src=${ca}`] : []),
-      root,
-    );
+    await build(engine, bases, 'docker/Dockerfile', imageOf(service), ['--build-arg', `SERVICE=${service}`]);
     seconds.set(service, (performance.now() - startedMs) / 1_000);
     console.log(`built ${service} in ${seconds.get(service)?.toFixed(1)} s`);
   }
   return { bases, seconds };
+}
+
+/** The load generator's image as the compose file names it. */
+export const loadImage = 'onbehalf/load:dev';
+
+export async function buildLoadImage(engine: Engine): Promise<void> {
+  await build(engine, await prepareBases(engine), 'docker/load.Dockerfile', loadImage);
+}
+
+async function build(engine: Engine, bases: Bases, file: string, image: string, args: string[] = []): Promise<void> {
+  const { NODE_EXTRA_CA_CERTS: ca, BUILD_NETWORK: network = 'host' } = process.env;
+  await engine.docker(
+    ...['build', '--network', network, '--file', join(root, file), '--tag', image, ...args],
+    ...['--build-arg', `NODE_IMAGE=${bases.node}`, '--build-arg', `RUNTIME_IMAGE=${bases.runtime}`],
+    ...['--build-arg', 'VERSION=0.1.0', ...(ca ? ['--secret', `id=ca,src=${ca}`] : [])],
+    root,
+  );
 }
