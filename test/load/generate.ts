@@ -3,11 +3,13 @@ import { createHistogram } from './histogram.ts';
 import { mix, turns } from './mix.ts';
 import type { Part, Plan, Progress } from './plan.ts';
 import { dueTimesMs } from './schedule.ts';
-import { createSender } from './sender.ts';
+import { createSender, type Reply, type Sender } from './sender.ts';
 import { createSending, type Job } from './sending.ts';
 
 /** Over so many in flight, requests queue here and their latency grows: nothing is dropped. */
 const inFlightMost = 4_096;
+/** Of each kind. */
+const rehearsals = 3_000;
 
 /**
  * Sends what the plan says when it says so, whatever the answers do: an open loop. Latency is from when a request was
@@ -21,6 +23,7 @@ export async function generate(
   await using sender = createSender();
   const origins = new Set(plan.kinds.flatMap(({ targets }) => targets ?? plan.targets));
   await sender.connect([...origins], plan.connections);
+  rehearse(plan);
   const startAtMs = await begin();
   await delay(Math.max(0, startAtMs - Date.now()));
   const originMs = performance.now() + (startAtMs - Date.now());
@@ -49,6 +52,22 @@ export async function generate(
   clearInterval(ticker);
   const used = process.cpuUsage(began);
   return { ...sending.seen(), cpuSeconds: (used.user + used.system) / 1e6, tookSeconds: now() / 1_000 };
+}
+
+/** Sends to nobody until this code is compiled and its memory grown: a short burst must not wait for that. */
+function rehearse(plan: Plan): void {
+  const answer: Reply = {
+    ...{ status: 200, error: '', headers: {}, body: '' },
+    retryAfterSeconds: undefined,
+    sentMs: 0,
+  };
+  const sender = {
+    send: (...[, , , end]: Parameters<Sender['send']>) => end(answer),
+    ask: async () => answer,
+  };
+  const sending = createSending(plan, { sender, originMs: performance.now(), recent: createHistogram(2) });
+  const kinds = plan.kinds.flatMap(({ journey }, kind) => (journey ? [] : [kind]));
+  for (const kind of kinds) for (let turn = 0; turn < rehearsals; turn += 1) sending.start({ dueMs: 0, kind, turn });
 }
 
 /** The requests of this generator's share in order, each with its kind and its turn among that kind's. */

@@ -7,7 +7,7 @@ import type { Outcome } from './tally.ts';
 import { tokenOf } from './token.ts';
 
 type Journey = (about: {
-  sender: Sender;
+  sender: Pick<Sender, 'ask'>;
   target: string;
   kind: Kind;
   asking: ReturnType<typeof createAsking>;

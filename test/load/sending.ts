@@ -20,7 +20,7 @@ const graceMs = 5;
 /** What web-frontend takes for a connection that went away before an answer. */
 const wentAway = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
-type Means = { sender: Sender; originMs: number; recent: Histogram };
+type Means = { sender: Pick<Sender, 'send' | 'ask'>; originMs: number; recent: Histogram };
 
 /** Sends jobs and keeps count of them. `originMs` is the start by `performance.now()`; `recent` takes latencies too. */
 export function createSending(plan: Plan, { sender, originMs, recent }: Means) {
