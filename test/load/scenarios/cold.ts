@@ -11,7 +11,7 @@ export const cold: Scenario = {
   brief: 'people with sessions and no tokens, each asks once',
   load: { ratePerSecond: 100, users: 2_000, durationSeconds: 20, brokers: 3 },
   smaller: { ratePerSecond: 25, users: 1_100, durationSeconds: 44 },
-  quick: { ratePerSecond: 50, users: 300, durationSeconds: 6 },
+  quick: { ratePerSecond: 50, users: 200, durationSeconds: 4 },
   remote: { warm: false, sloMs: entraMs.most + purchaseMs },
   variants: () => [
     {

@@ -10,7 +10,7 @@ export const l1: Scenario = {
   brief: 'every token from memory, on every broker',
   load: { ratePerSecond: 2_000, users: 5_000, durationSeconds: 60, brokers: 3 },
   smaller: { ratePerSecond: 500, users: 1_000 },
-  quick: { ratePerSecond: 200, users: 150, durationSeconds: 6 },
+  quick: { ratePerSecond: 200, users: 120, durationSeconds: 4 },
   remote: { warm: true, sloMs: 20 },
   variants: () => [
     {

@@ -10,7 +10,7 @@ export const l2: Scenario = {
   brief: 'every token from Redis: memory is switched off',
   load: { ratePerSecond: 1_000, users: 5_000, durationSeconds: 60, brokers: 3 },
   smaller: { ratePerSecond: 250, users: 1_000 },
-  quick: { ratePerSecond: 150, users: 450, durationSeconds: 6 },
+  quick: { ratePerSecond: 150, users: 400, durationSeconds: 4 },
   variants: () => [
     {
       name: '',

@@ -14,8 +14,8 @@ const whole: Outage[] = [
   { how: 'cut', fromSeconds: 125, untilSeconds: 215 },
 ];
 const short: Outage[] = [
-  { how: 'cut', fromSeconds: 3, untilSeconds: 9 },
-  { how: 'freeze', fromSeconds: 15, untilSeconds: 21 },
+  { how: 'cut', fromSeconds: 2, untilSeconds: 6 },
+  { how: 'freeze', fromSeconds: 11, untilSeconds: 15 },
 ];
 /** `l1.maxUnverifiedSeconds`: so long memory carries people whom the store cannot vouch for. */
 const carriedSeconds = 60;
@@ -29,7 +29,7 @@ export const redisDown: Scenario = {
   brief: 'Redis is cut, hangs, and is cut again for longer than memory may carry',
   load: { ratePerSecond: 200, users: 500, durationSeconds: 230, brokers: 3 },
   smaller: { ratePerSecond: 100, users: 250 },
-  quick: { ratePerSecond: 60, users: 60, durationSeconds: 27 },
+  quick: { ratePerSecond: 60, users: 60, durationSeconds: 20 },
   variants: ({ durationSeconds, users }) => {
     const outages = durationSeconds < 230 ? short : whole;
     return [

@@ -14,7 +14,7 @@ export const resource: Scenario = {
   brief: 'many people ask for one API from empty caches; what a token takes in memory and at Redis',
   load: { ratePerSecond: 1_000, users: 10_000, durationSeconds: 120, brokers: 3 },
   smaller: { ratePerSecond: 50, users: 1_100, durationSeconds: 60 },
-  quick: { ratePerSecond: 40, users: 150, durationSeconds: 8 },
+  quick: { ratePerSecond: 50, users: 150, durationSeconds: 6 },
   remote: { warm: false, sloMs: entraMs.most + purchaseMs },
   variants: () => [
     {

@@ -14,7 +14,7 @@ export const rolling: Scenario = {
   brief: 'brokers are replaced one by one under load',
   load: { ratePerSecond: 200, users: 500, durationSeconds: 60, brokers: 3 },
   smaller: { ratePerSecond: 100, users: 250 },
-  quick: { ratePerSecond: 50, users: 60, durationSeconds: 22 },
+  quick: { ratePerSecond: 50, users: 60, durationSeconds: 20 },
   variants: () => [
     {
       name: '',
