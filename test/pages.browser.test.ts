@@ -70,10 +70,15 @@ async function signedIn(person: string): Promise<Witness> {
   await page.goto(`${world.web}/graph/me`);
   await button(witness, new RegExp(`${person}@`)).click();
   const accept = button(witness, 'Accept');
-  // As often as there is something to consent to.
+  const away = page.getByRole('heading', { name: /is unavailable/ });
+  // As often as there is something to consent to; what was away a moment ago may not be back yet.
   for (;;) {
-    await answer.or(accept).waitFor();
+    await answer.or(accept).or(away).waitFor();
     if (await answer.isVisible()) return witness;
+    if (await away.isVisible()) {
+      await page.goto(`${world.web}/graph/me`);
+      continue;
+    }
     const asked = await page.getByRole('listitem').allTextContents();
     await accept.click();
     await page.waitForFunction(
