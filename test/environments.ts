@@ -42,6 +42,7 @@ export const entraOrigins = ({ entra }: Places) => ({
 const common: Environment = {
   PATH: process.env.PATH ?? '',
   ...(process.env.NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
+  ...(process.env.REDIS_COMMAND_TIMEOUT_MS && { REDIS_COMMAND_TIMEOUT_MS: process.env.REDIS_COMMAND_TIMEOUT_MS }),
   BIND_ADDRESS: '127.0.0.1',
   SHUTDOWN_DELAY_MS: '0',
   DRAIN_MS: '1000',

@@ -114,6 +114,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const environment = {
     PATH: process.env.PATH ?? '',
     ...(process.env.NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
+    ...(process.env.REDIS_COMMAND_TIMEOUT_MS && { REDIS_COMMAND_TIMEOUT_MS: process.env.REDIS_COMMAND_TIMEOUT_MS }),
     NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem'),
     BIND_ADDRESS: '127.0.0.1',
     SHUTDOWN_DELAY_MS: '0',

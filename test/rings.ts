@@ -8,8 +8,10 @@ export type Ring = {
   script: string;
   /** What one test may take. */
   testWithinMs: number;
-  /** How many files run at once, where it is more than one. Programs that starve each other miss their deadlines. */
+  /** How many files run at once, where it is more than one. */
   atOnce?: number;
+  /** What its tests and their programs are told. */
+  env?: Record<string, string>;
   /** What is missing to run it here; `undefined` if nothing is. */
   lacks: () => string | undefined;
   /** Why it runs only when asked for by name; what it lacks then, its own tests say. */
@@ -27,6 +29,7 @@ const named: Omit<Ring, 'files'>[] = [
   {
     name: 'charts',
     script: 'test:charts',
+    atOnce: 2,
     // Every value of the charts is changed by itself.
     testWithinMs: 15 * minuteMs,
     lacks: () =>
@@ -82,6 +85,13 @@ const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
 /** Every test file, each in one ring; in the order they are run. */
 export const rings: Ring[] = [
   { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime, atOnce: 2 },
-  { name: 'journeys', files: plain.filter((file) => file.startsWith('test/')), ...everyTime },
+  {
+    name: 'journeys',
+    files: plain.filter((file) => file.startsWith('test/')),
+    ...everyTime,
+    atOnce: 2,
+    // Programs that share the cores with another file's are late through no fault of Redis.
+    env: { REDIS_COMMAND_TIMEOUT_MS: '1000' },
+  },
   ...named.map((ring) => ({ ...ring, files: all.filter((file) => ringOf(file) === ring.name) })),
 ];

@@ -20,11 +20,16 @@ tool is missing. A whole ring leaves what passed in ${resultsDir}/. Ends with "n
 /** A file that says nothing for so long beyond what one test may take hangs. */
 const silenceMs = 60_000;
 
-async function runFile(file: string, { testWithinMs }: Ring): Promise<Report> {
+async function runFile(file: string, { testWithinMs, env }: Ring): Promise<Report> {
   const patience = new AbortController();
   const watchdog = setTimeout(() => patience.abort(), testWithinMs + silenceMs);
   const path = join(process.cwd(), file);
-  const stream = run({ files: [path], timeout: testWithinMs, signal: patience.signal });
+  const stream = run({
+    files: [path],
+    timeout: testWithinMs,
+    signal: patience.signal,
+    env: { ...process.env, ...env },
+  });
   stream.on('data', () => watchdog.refresh());
   const outcome = await report(path, stream);
   clearTimeout(watchdog);
