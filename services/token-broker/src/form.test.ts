@@ -48,6 +48,7 @@ describe('a form body', () => {
     ['NUL, encoded', 'a=x%00y'],
     ['NUL, raw', 'a=x\0y'],
     ['NUL in a name', 'a%00=1'],
+    ['more parameters than any request has', Array.from({ length: 65 }, (_, n) => `p${n}=1`).join('&')],
   ];
   for (const [what, body] of bad) it(`is refused for ${what}`, () => refuses(() => parsed(body)));
 
