@@ -34,12 +34,8 @@ export function errorType(error: unknown): string {
 type SpanOptions = { kind?: SpanKind; attributes?: Attributes; links?: (SpanContext | undefined)[] };
 
 /** Does a piece of work in a child span of the active one; without one, as in background work, without any. */
-export async function inSpan<T>(
-  name: string,
-  work: (span?: Span) => Promise<T>,
-  options: SpanOptions = {},
-): Promise<T> {
-  return activeSpan() ? await spanned(name, context.active(), work, options) : await work();
+export function inSpan<T>(name: string, work: (span?: Span) => Promise<T>, options: SpanOptions = {}): Promise<T> {
+  return activeSpan() ? spanned(name, context.active(), work, options) : work();
 }
 
 /** Does work that nobody waits for in a trace of its own, linked to what caused it. */

@@ -2,6 +2,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import { describeError, type Logger } from '@onbehalf/chassis/logger';
 import { activeSpan, inOwnTrace } from '@onbehalf/chassis/tracing';
 import type { SpanContext } from '@opentelemetry/api';
+import { LRUCache } from 'lru-cache';
 import { createFields } from './fields.ts';
 import type { L1 } from './l1.ts';
 import { createLeases } from './lease.ts';
@@ -35,6 +36,8 @@ const servedMeanwhile = new Set<string>(['unavailable', 'throttled', 'server_err
 export function createTokens({ store, l1, refusals, names, sealing, logger, nowMs }: Deps) {
   const flights = new Map<string, { token: Promise<Token>; leader: SpanContext | undefined }>();
   const refreshing = new Set<string>();
+  // All people ask for the same few things, whose names are hashes.
+  const fieldNames = new LRUCache<string, string>({ maxSize: 1_000, sizeCalculation: () => 1 });
   const nowSeconds = () => nowMs() / 1_000;
   const fields = createFields({ store, sealing });
   const leases = createLeases(store, names);
@@ -46,7 +49,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const l1Field = `${request.tenantId} ${name}`;
     const found = l1.get(request.partition.key, l1Field);
     if (found?.standing === 'trusted' && isHit(found.value, nowSeconds())) {
-      if (found.value.refreshAtSeconds <= nowSeconds()) refreshAhead({ request, field: fieldOf(request), l1Field });
+      if (found.value.refreshAtSeconds <= nowSeconds()) refreshAhead(wantedOf(request, l1Field));
       return { record: found.value, level: 'l1' };
     }
     // Nobody revokes an app's token: while the store is away it serves to its end.
@@ -54,9 +57,16 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const flightKey = `${request.partition.key} ${l1Field}`;
     const flying = flights.get(flightKey);
     if (flying) return await waiting('process', () => flying.token, flying.leader);
-    const flight = fetch({ request, field: fieldOf(request), l1Field }, held).finally(() => flights.delete(flightKey));
+    const flight = fetch(wantedOf(request, l1Field), held).finally(() => flights.delete(flightKey));
     flights.set(flightKey, { token: flight, leader: activeSpan() });
     return await flight;
+  }
+
+  function wantedOf(request: TokenRequest, l1Field: string): Wanted {
+    const known = fieldNames.get(l1Field);
+    const field = known ?? fieldOf(request);
+    if (known === undefined) fieldNames.set(l1Field, field);
+    return { request, field, l1Field };
   }
 
   async function fetch(wanted: Wanted, held: TokenRecord | undefined): Promise<Token> {
