@@ -9,12 +9,12 @@ import type { LoadEvent, ScenarioRun } from './result.ts';
 import { Unsafe } from './safety.ts';
 import { createSampler, redisCommands } from './sampler.ts';
 import type { Act, Clock, Scenario, Variant } from './scenario.ts';
-import { openStage, type Stage } from './stage.ts';
+import { openStage, type Stage, spansMs } from './stage.ts';
 
 /** One request in so many is traced; the slowest are kept. */
 const traceEvery = 50;
-/** Until brokers have sent their last spans. */
-const tracesMs = 1_500;
+/** Until brokers have sent their last spans: three times what they wait for more. */
+const tracesMs = 3 * spansMs;
 const connectionsToEach = 8;
 
 export type Telling = { say: (doing: string) => void; tell: (progress: Progress) => void };

@@ -35,10 +35,14 @@ export type Stage = Fleet & {
 /** Entra as the scenarios have it: 150 ms, give or take 30. */
 export const entraMs = { least: 120, most: 180 };
 
+/** So long a service gathers spans before it sends them. */
+export const spansMs = 200;
+
 /** Traces are made of what the generator asks to be traced, and of nothing else. */
 const traced = (viewer: Viewer) => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: viewer.url,
   OTEL_TRACES_SAMPLER: 'parentbased_always_off',
+  OTEL_BSP_SCHEDULE_DELAY: String(spansMs),
   OTEL_METRICS_EXPORTER: 'none',
   METRICS_ENABLED: 'true',
 });
