@@ -1,6 +1,9 @@
 import { type Result, worstOf } from './result.ts';
 import { Unsafe } from './safety.ts';
 
+/** Where a result went says nothing of how it came about. */
+const outputs = / --(json|html) \S+/g;
+
 /**
  * Puts results of one machine together that were measured one after the other: of a scenario that several hold, the last
  * ones' runs stand. @throws Unsafe if there is none, or one is of another machine or length.
@@ -23,7 +26,7 @@ export function gather(results: readonly Result[]): Result {
       ...first.context,
       modified: results.some(({ context }) => context.modified),
       commit: each(({ commit }) => commit).join(', '),
-      command: each(({ command }) => command).join('; '),
+      command: each(({ command }) => command.replace(outputs, '')).join('; '),
     },
   };
 }

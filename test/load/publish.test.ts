@@ -37,6 +37,7 @@ describe('the published figures', () => {
     assert.match(row(text, 'throttle'), /\| 0 of 3 \|/);
     assert.match(text, /^\* throttle · repeat 2: no call is made twice is 1, wanted 0$/m);
     assert.match(row(text, 'L1 hit over HTTP'), /<= 1\.5 \| 1\.21 \| 1\.18 to 1\.24 \|$/);
+    assert.match(row(text, 'stock / L1'), />= 7, missed \| 6\.9 \| /);
   });
 
   it('take no latency from an invalid run, and say that it was one', () => {
@@ -83,7 +84,7 @@ describe('the sizing table', () => {
 describe('several results', () => {
   const of = (name: string, more: Partial<Result['context']> = {}, runs = [{ ...run, name }]): Result => ({
     ...sampleResult,
-    context: { ...sampleResult.context, command: `npm run load -- ${name}`, ...more },
+    context: { ...sampleResult.context, command: `npm run load -- ${name} --json a.json`, ...more },
     runs,
   });
 

@@ -38,16 +38,29 @@ ${label(x(row.high) + 12, y + 4, `${formatCount(row.median)} µs (${formatCount(
   ]);
 }
 
+/** What a ratio is to be, and whether it is not: a positive limit is the most, a negative one the least, 0 is none. */
+export function tellTarget({ limit, value }: Bench['rows'][number]): string {
+  if (limit === 0) return 'told';
+  const [bound, met] =
+    limit > 0 ? [`<= ${formatCount(limit)}`, value <= limit] : [`>= ${formatCount(-limit)}`, value >= -limit];
+  return met ? bound : `${bound}, missed`;
+}
+
+/** Where the middle half of the rounds lay. */
+export function tellMiddle({ low, high }: Bench['rows'][number]): string {
+  return low === high ? '–' : `${formatCount(low)} to ${formatCount(high)}`;
+}
+
 /** The ratios that are held against a limit. */
 export function targetsTable({ rows }: Bench): Html {
   return table(
     'Ratios within the same run',
     ['What', 'Target', 'Measured', 'Middle half'],
-    rows.map(({ name, target, value, low, high, note }) => [
-      html`${name}${note && html`<small>${note}</small>`}`,
-      target,
-      formatCount(value),
-      low === high ? '–' : `${formatCount(low)} to ${formatCount(high)}`,
+    rows.map((row) => [
+      html`${row.name}${row.note && html`<small>${row.note}</small>`}`,
+      tellTarget(row),
+      formatCount(row.value),
+      tellMiddle(row),
     ]),
   );
 }

@@ -1,5 +1,6 @@
 import { decode, percentilesOf } from '../histogram.ts';
 import type { Result, ScenarioRun } from '../result.ts';
+import { tellMiddle, tellTarget } from './cost.ts';
 import { formatBytes, formatCount, formatMaybeMs, formatShare, nameOf } from './format.ts';
 import { markdownTable } from './markdown.ts';
 import { toRepeats } from './repeats.ts';
@@ -23,9 +24,10 @@ export function tellFigures(result: Result): string {
 
 function tellMachine({ context }: Result): string {
   const { cpu, cores, memoryBytes, loadAverage, versions, commit, startedAt, command } = context;
+  const commands = command.split('; ').map((one) => `\`${one}\``);
   const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `${cpu}, ${cores} cores, ${formatBytes(memoryBytes)}; load average before it ${loadAverage[0].toFixed(2)}.
-${packages.join(', ')}. Commit ${commit}, ${startedAt.slice(0, 10)}: \`${command}\`.
+${packages.join(', ')}. Commit ${commit}, ${startedAt.slice(0, 10)}: ${commands.join('; ')}.
 Brokers, Redis, the emulator and the generator shared this machine: trust ratios and counts more than milliseconds.`;
 }
 
@@ -73,6 +75,6 @@ function tellMisses({ runs, context }: Result): string {
   return lines.length === 0 ? 'Every pass line holds.' : `What does not hold:\n\n${lines.join('\n')}`;
 }
 
-function toRatio({ name, target, value, low, high }: NonNullable<Result['bench']>['rows'][number]): string[] {
-  return [name, target, formatCount(value), low === high ? '–' : `${formatCount(low)} to ${formatCount(high)}`];
+function toRatio(row: NonNullable<Result['bench']>['rows'][number]): string[] {
+  return [row.name, tellTarget(row), formatCount(row.value), tellMiddle(row)];
 }
