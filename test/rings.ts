@@ -29,7 +29,6 @@ const named: Omit<Ring, 'files'>[] = [
   {
     name: 'charts',
     script: 'test:charts',
-    atOnce: 2,
     // Every value of the charts is changed by itself.
     testWithinMs: 15 * minuteMs,
     lacks: () =>
