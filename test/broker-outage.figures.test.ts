@@ -11,7 +11,11 @@ let fleet: Fleet;
 const sessions: string[] = [];
 
 before(async () => {
-  fleet = await openFleet({ name: 'broker-outage', brokers: 2, people: 20, relayed: true });
+  fleet = await openFleet({
+    ...{ name: 'broker-outage', brokers: 2, people: 20, relayed: true },
+    // As it ships: how soon a silent Redis is given up is what is measured.
+    env: { REDIS_COMMAND_TIMEOUT_MS: '250' },
+  });
   for (let n = 1; n <= 20; n += 1) sessions.push(await fleet.signIn(`load${String(n).padStart(5, '0')}`));
   for (const broker of [0, 1]) await Promise.all(sessions.map((session) => fleet.exchange(broker, session)));
 });
