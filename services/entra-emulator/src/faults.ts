@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, refuse } from './call.ts';
+import { seeded } from './random.ts';
 import type { User } from './seed.ts';
 import type { Subject } from './subject.ts';
 
@@ -133,15 +134,4 @@ function matches({ path, grant, client, user, scope }: Fault['match'], call: Cal
 
 function isNamed(user: User | undefined, name: string): boolean {
   return user !== undefined && [user.upn, user.oid].includes(name);
-}
-
-/** A repeatable generator in [0, 1): mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
