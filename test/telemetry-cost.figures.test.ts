@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { record } from './figures.ts';
 import { type Fleet, openFleet } from './fleet.ts';
+import { cpuUs, median } from './load/slices.ts';
 
 const slices = 5;
 const requestsPerSlice = 1_000;
@@ -26,14 +26,6 @@ after(async () => {
   sink.closeAllConnections();
   sink.close();
 });
-
-/** The CPU time a process has had, in microseconds: the kernel counts hundredths of a second. */
-function cpuUs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
 
 describe('telemetry of everything', () => {
   it('costs a token request from memory little CPU', async () => {
@@ -60,7 +52,3 @@ describe('telemetry of everything', () => {
     record('telemetry of everything: such a request costs, of one without', median(on) / median(off));
   });
 });
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}

@@ -10,7 +10,7 @@ export type Slice = { requests: number; failed: number; cpuUsPerRequest: number;
 const ticksPerSecond = 100;
 
 /** User and system time of a process so far, in microseconds; proc(5), fields 14 and 15. */
-function cpuUs(pid: number): number {
+export function cpuUs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / ticksPerSecond;
