@@ -20,6 +20,9 @@ export function merge(results: readonly Result[]): Result {
 const nameOf = ({ name, variant, repeat }: ScenarioRun) => `${name} ${variant} ${repeat}`;
 const total = <T>(all: readonly T[], of: (one: T) => number) => all.reduce((so, one) => so + of(one), 0);
 
+/** What is counted, in each second and in all. */
+const counted = ['requests', 'errors', 'l1', 'l2', 'entra', 'calls', 'minimumCalls', 'throttled', 'stampedes'] as const;
+
 function mergeRuns(runs: ScenarioRun[]): ScenarioRun {
   const [first] = runs;
   if (!first) throw new Unsafe('A result holds no run.');
@@ -27,19 +30,7 @@ function mergeRuns(runs: ScenarioRun[]): ScenarioRun {
   const service = encode(sum(runs.map(({ histograms }) => histograms.service)));
   const types = [...new Set(runs.flatMap(({ errors }) => errors.map(({ type }) => type)))];
   const most = (of: (run: ScenarioRun) => number | null) => Math.max(...runs.map((run) => of(run) ?? 0));
-  const keys = [
-    'requests',
-    'errors',
-    'l1',
-    'l2',
-    'entra',
-    'calls',
-    'minimumCalls',
-    'throttled',
-    'stampedes',
-    'opened',
-    'foreign',
-  ] as const;
+  const keys = [...counted, 'opened', 'foreign'] as const;
   return {
     ...first,
     verdict: worstOf(runs.map(({ verdict }) => verdict)),
@@ -81,17 +72,6 @@ function mergeRuns(runs: ScenarioRun[]): ScenarioRun {
 
 function mergeSeconds(runs: readonly ScenarioRun[]): Second[] {
   const last = Math.max(...runs.map(({ seconds }) => seconds.length));
-  const counted = [
-    'requests',
-    'errors',
-    'l1',
-    'l2',
-    'entra',
-    'calls',
-    'minimumCalls',
-    'throttled',
-    'stampedes',
-  ] as const;
   return Array.from({ length: last }, (_, atSeconds) => {
     const these = runs.flatMap(({ seconds }) => seconds[atSeconds] ?? []);
     const histogram = sum(
