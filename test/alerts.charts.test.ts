@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -232,8 +232,8 @@ function judge(cases: { name: string; at: string; series: Series[]; fires: boole
       ],
     };
   });
-  const folder = mkdtempSync(join(tmpdir(), 'onbehalf-alerts-'));
-  const path = join(folder, 'tests.yaml');
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'onbehalf-alerts-'));
+  const path = join(folder.path, 'tests.yaml');
   writeFileSync(path, JSON.stringify({ rule_files: [file], evaluation_interval: '1m', tests }));
   const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', path], { encoding: 'utf8' });
   return status === 0 ? '' : `${stdout}\n${stderr}`;

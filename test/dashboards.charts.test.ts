@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -37,7 +37,8 @@ describe('the dashboards', () => {
       record: `query_${place}`,
       expr: expr.replaceAll('$__rate_interval', '5m'),
     }));
-    const path = join(mkdtempSync(join(tmpdir(), 'onbehalf-queries-')), 'rules.yaml');
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'onbehalf-queries-'));
+    const path = join(folder.path, 'rules.yaml');
     writeFileSync(path, JSON.stringify({ groups: [{ name: 'queries', rules }] }));
     const { status, stderr, stdout } = spawnSync(promtool, ['check', 'rules', path], { encoding: 'utf8' });
     assert.equal(status, 0, stdout + stderr);

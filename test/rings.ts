@@ -33,6 +33,7 @@ const named: Omit<Ring, 'files'>[] = [
     script: 'test:charts',
     // Every value of the charts is changed by itself.
     testWithinMs: 15 * minuteMs,
+    atOnce: 2,
     lacks: () =>
       `${process.platform}-${process.arch}` === 'linux-x64' ? undefined : 'its Helm is for Linux on x86-64',
   },

@@ -49,7 +49,11 @@ export async function helmBinary(version: HelmVersion = '4.1.4'): Promise<string
 /** Runs Helm; both answers of a failed run are in the error's message. Nothing of the user's own Helm setup is read. */
 export async function helm(args: string[], version: HelmVersion = '4.1.4'): Promise<string> {
   const home = join(cache, 'home');
-  const env = { PATH: process.env.PATH, HELM_CACHE_HOME: home, HELM_CONFIG_HOME: home, HELM_DATA_HOME: home };
+  // A process that lives for a tenth of a second need not collect its garbage: that costs a fifth of it.
+  const env = {
+    ...{ PATH: process.env.PATH, GOGC: 'off' },
+    ...{ HELM_CACHE_HOME: home, HELM_CONFIG_HOME: home, HELM_DATA_HOME: home },
+  };
   const { stdout } = await run(await helmBinary(version), args, { env, timeout: 60_000, maxBuffer: 64 << 20 });
   return stdout;
 }

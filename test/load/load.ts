@@ -17,8 +17,8 @@ import { createTelling, describeRun } from './telling.ts';
 const exitCodes = { pass: 0, fail: 1, invalid: 2 } as const;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** Runs what was chosen, one after the other, and puts the result together. */
-async function runAll(options: Options, args: readonly string[]): Promise<Result> {
+/** Runs what was chosen, one after the other; after each run all that was measured so far. */
+async function* runAll(options: Options, args: readonly string[]): AsyncGenerator<Result> {
   const chosen = choose(scenarios, options);
   if (options.url && options.names.length === 0) throw new Unsafe('--url needs the name of a scenario.');
   const own = options.url && chosen.find(({ remote }) => !remote);
@@ -44,10 +44,10 @@ async function runAll(options: Options, args: readonly string[]): Promise<Result
         telling.end();
         say(describeRun(run, quick));
         runs.push(run);
+        yield { version: 1, verdict: worstOf(runs.map(({ verdict }) => verdict)), context, selfTestP99Ms, runs };
       }
     }
   }
-  return { version: 1, verdict: worstOf(runs.map(({ verdict }) => verdict)), context, selfTestP99Ms, runs };
 }
 
 /** A generator that would not show a stall measures nothing. @throws Unsafe if this one would not. */
@@ -63,29 +63,38 @@ async function testItself({ quick }: Options, telling: ReturnType<typeof createT
 async function main(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
   if (options.help) return say(helpText(scenarios));
-  const measured = options.merge
-    ? merge(await Promise.all(options.names.map(readResult)))
-    : await runAll(options, args);
   const bench = options.bench && JSON.parse(await readFile(options.bench, 'utf8'));
-  const result = resultSchema.parse({ ...measured, ...(bench && { bench }) });
-  await keep(result, options);
+  const all = options.merge ? [merge(await Promise.all(options.names.map(readResult)))] : runAll(options, args);
+  let result: Result | undefined;
+  for await (const measured of all) {
+    result = resultSchema.parse({ ...measured, ...(bench && { bench }) });
+    await keep(result, options);
+  }
+  if (!result) throw new Error('No scenario has anything to run.');
+  tellResult(result, options);
   process.exitCode = exitCodes[result.verdict];
 }
 
-/** Leaves the result in its folder and where it was asked for; of a pod it is the last line of the log. */
+const folderOf = ({ context: { startedAt, commit } }: Result) =>
+  join('out', 'load', `${startedAt.slice(0, 19).replaceAll(':', '')}-${commit}`);
+
+/** Leaves a result in its folder and where it was asked for: of a set that is interrupted, what was measured. */
 async function keep(result: Result, options: Options): Promise<void> {
   const json = JSON.stringify(result);
-  const page = () => renderPage(result, options);
+  const page = await renderPage(result, options);
   if (options.json) await writeFile(options.json, json);
-  if (options.html) await writeFile(options.html, await page());
-  if (options.url) return say(json);
-  const { startedAt, commit } = result.context;
-  const folder = join('out', 'load', `${startedAt.slice(0, 19).replaceAll(':', '')}-${commit}`);
+  if (options.html) await writeFile(options.html, page);
+  if (options.url) return;
+  const folder = folderOf(result);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'result.json'), json);
-  await writeFile(join(folder, 'report.html'), await page());
+  await writeFile(join(folder, 'report.html'), page);
+}
+
+/** Of a pod the result is the last line of the log. */
+function tellResult(result: Result, { url }: Options): void {
   const passed = result.runs.filter(({ verdict }) => verdict === 'pass').length;
-  say(`${passed} of ${result.runs.length} runs pass: ${folder}/report.html`);
+  say(url ? JSON.stringify(result) : `${passed} of ${result.runs.length} runs pass: ${folderOf(result)}/report.html`);
 }
 
 async function renderPage(result: Result, { baseline }: Options): Promise<string> {

@@ -1,13 +1,14 @@
 import { appScope, grants, graphScope } from '../../fleet.ts';
 import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
-import { each, exchangeKind, nameOf, signIn } from '../people.ts';
+import { runPlan } from '../generators.ts';
+import { exchangeKind, nameOf, signIn } from '../people.ts';
 import type { KindInput } from '../plan.ts';
 import type { Act, Load, Scenario, Variant } from '../scenario.ts';
 import type { Stage } from '../stage.ts';
 
 /** What a waiter may wait beyond Entra's own time. */
 const waitMs = 60;
-/** One for each variant, one to practise, and the last for the code. */
+/** One for each variant, three to practise, and the last for the code. */
 const lastUser = 20;
 
 type Buy = (stage: Stage, user: number) => Promise<KindInput>;
@@ -41,7 +42,7 @@ export const stampede: Scenario = {
   name: 'stampede',
   brief: '1,000 requests for one new token in 100 ms over all brokers; every grant, Entra 0.5, 3 and 7 s',
   load: { ratePerSecond: 10_000, users: lastUser, durationSeconds: 0.1, brokers: 3 },
-  smaller: { ratePerSecond: 2_500, durationSeconds: 0.4 },
+  smaller: { ratePerSecond: 1_250, durationSeconds: 0.8 },
   quick: { ratePerSecond: 1_000, durationSeconds: 0.3 },
   oneStage: true,
   variants: (load) => [
@@ -52,10 +53,12 @@ export const stampede: Scenario = {
   ],
 };
 
-/** Requests that a broker has answered before the first stampede, as any has that serves. */
-const practice = 500;
+/** How slow Entra is for the bursts before the first one that counts. */
+const practiceMs = 500;
 
 const asksOf = ({ ratePerSecond, durationSeconds }: Load) => Math.round(ratePerSecond * durationSeconds);
+/** A connection for each: nobody waits for another's answer. */
+const connectionsFor = (load: Load) => Math.ceil(asksOf(load) / load.brokers);
 /** A burst that is too small for a 99th percentile need neither wait long nor find fast brokers. */
 const judgesTimes = (load: Load) => asksOf(load) >= 1_000;
 const numbers = new Map<string, number>();
@@ -65,13 +68,13 @@ function variantOf(grant: string, delayMs: number, load: Load): Variant {
     name: `${grant}, Entra ${delayMs / 1_000} s`,
     async prepare(stage): Promise<Act> {
       await stage.admin('DELETE', '/faults');
-      if (!numbers.has(stage.prefix) && judgesTimes(load)) await practise(stage);
+      if (!numbers.has(stage.prefix) && judgesTimes(load)) await practise(stage, load);
       const user = (numbers.get(stage.prefix) ?? 0) + 1;
       numbers.set(stage.prefix, user);
       const kind = await buys[grant]?.(stage, user);
       await stage.slowEntra(delayMs, delayMs);
       return {
-        ...{ kinds: kind ? [kind] : [], connections: Math.ceil(asksOf(load) / load.brokers) },
+        ...{ kinds: kind ? [kind] : [], connections: connectionsFor(load) },
         ...{ level: 'wait', sloMs: delayMs + waitMs, minimumCalls: (second) => (second === 0 ? 1 : 0) },
         async during({ at, mark }) {
           await at(0);
@@ -88,12 +91,18 @@ function variantOf(grant: string, delayMs: number, load: Load): Variant {
   };
 }
 
-/** Half a second in which 1,000 requests come is no time to compile what answers them. */
-async function practise(stage: Stage): Promise<void> {
-  stage.say('having the brokers serve');
-  const [person] = await signIn(stage, 1, lastUser - 1);
-  const requests = stage.brokers.flatMap((_, broker) => Array.from({ length: practice }, () => broker));
-  await each(requests, (broker) => stage.exchange(broker, person?.session ?? ''));
+/** Half a second in which 1,000 requests come is no time to compile what answers them: a burst of each grant first. */
+async function practise(stage: Stage, load: Load): Promise<void> {
+  const { ratePerSecond, durationSeconds } = load;
+  const targets = stage.brokers.map(({ url }) => url);
+  for (const [i, [grant, buy]] of Object.entries(buys).entries()) {
+    stage.say(`practising ${grant}`);
+    const kind = await buy(stage, lastUser - 1 - i);
+    await stage.slowEntra(practiceMs, practiceMs);
+    const schedule = { ratePerSecond, durationSeconds };
+    await runPlan({ targets, schedule, kinds: [kind], connections: connectionsFor(load) });
+    await stage.admin('DELETE', '/faults');
+  }
 }
 
 /** One code, sent by all. */
@@ -106,7 +115,7 @@ function replay(load: Load): Variant {
       await stage.slowEntra(500, 500);
       return {
         kinds: [{ name: 'authorization_code', assertionFile: stage.assertionFile('web'), fields, people: [{}] }],
-        ...{ connections: Math.ceil(asksOf(load) / load.brokers), minimumCalls: (second) => (second === 0 ? 1 : 0) },
+        ...{ connections: connectionsFor(load), minimumCalls: (second) => (second === 0 ? 1 : 0) },
         checks: ({ totals, all }) => [
           exactly('calls to Entra', totals.calls, 1),
           exactly('successes', totals.requests - totals.errors, 1),
