@@ -277,24 +277,24 @@ describe('downstream-api refuses a token', () => {
     it(`${what}: ${status}`, async () => expect(await send(), status, challenge));
   }
 
-  it('of 2,000 unknown keys with 401 each, and asks for keys once', async () => {
-    // Nobody looks at a signature by an unknown key: a short one costs less to make.
-    const { privateKey } = makeKey(1_024);
-    const before = issuer.fetches.length;
-    for (let sent = 0; sent < 2_000; sent += 50) {
-      const kids = Array.from({ length: 50 }, () => user({}, { kid: randomUUID() }, privateKey));
+  it('of 10,000 unknown keys with 401 each, and asks for keys once in half a minute', async () => {
+    // Nobody looks at a signature by an unknown key: any will do.
+    const others = user().split('.').slice(1);
+    const unknown = () => [part({ typ: 'JWT', alg: 'RS256', kid: randomUUID() }), ...others].join('.');
+    const [fetches, startedMs] = [issuer.fetches.length, performance.now()];
+    for (let sent = 0; sent < 10_000; sent += 50) {
       const answers = await Promise.all(
-        kids.map((token) => ask('/whoami', { headers: { Authorization: `Bearer ${token}` } })),
+        Array.from({ length: 50 }, () => ask('/whoami', { headers: { Authorization: `Bearer ${unknown()}` } })),
       );
       for (const answer of answers) expect(answer, 401, notValid);
     }
-    assert.ok(issuer.fetches.length - before <= 1);
+    assert.ok(issuer.fetches.length - fetches <= 1 + (performance.now() - startedMs) / 30_000);
   });
 
   it('and neither calls Graph for it nor writes a word of it', () => {
     assert.equal(reachedGraph, 0);
     assert.doesNotMatch(lines.join(''), /eyJ|alice/i);
-    assert.ok(lines.length > 2_000);
+    assert.ok(lines.length > 10_000);
   });
 
   it('but takes the good ones', async () => {
