@@ -8,27 +8,30 @@ import { storeContract } from '../services/token-broker/src/store.contract.ts';
 import type { Store } from '../services/token-broker/src/store.ts';
 import { redisStore } from '../services/token-broker/src/store-redis.ts';
 import { openRedis, type Redis } from './redis.ts';
+import { openRelay } from './relay.ts';
 
+const commandTimeoutMs = 250;
+const channel = `test:${randomUUID()}:events`;
 let redis: Redis;
 let connection: Connection;
 let store: Store;
 
 before(async () => {
   redis = await openRedis({ cacheDir: '.cache', logDir: 'out/store-redis' });
-  const channel = `test:${randomUUID()}:events`;
-  const logger = createLogger({ level: 'silent', service: 'test' });
+  connection = await connect(redis);
+  store = redisStore(connection, channel);
+});
+
+async function connect({ host, port }: Pick<Redis, 'host' | 'port'>): Promise<Connection> {
   const password = redis.password === undefined ? undefined : new Secret(redis.password);
   const options = {
-    url: `redis://${redis.host}:${redis.port}`,
-    mode: 'standalone' as const,
-    username: redis.username,
-    password,
-    commandTimeoutMs: 250,
+    ...{ url: `redis://${host}:${port}`, mode: 'standalone' as const, commandTimeoutMs },
+    ...{ username: redis.username, password },
   };
-  connection = connectRedis(options, channel, logger);
-  store = redisStore(connection, channel);
-  while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
-});
+  const connected = connectRedis(options, channel, createLogger({ level: 'silent', service: 'test' }));
+  while (connected.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  return connected;
+}
 
 after(async () => {
   await connection[Symbol.asyncDispose]();
@@ -45,5 +48,14 @@ describe('the Redis store', () => {
     const value = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     await store.set('contract:{bytes}', value, 1_000);
     assert.deepEqual(await store.get('contract:{bytes}'), value);
+  });
+
+  it('takes no lateness of its own for silence of Redis', async () => {
+    // It takes several turns of our own event loop until an answer has come through.
+    await using relay = await openRelay(redis);
+    await using relayed = await connect({ host: '127.0.0.1', port: relay.port });
+    const asked = relayed.command('contract:{late}', ['GET', 'contract:{late}']);
+    for (const endMs = performance.now() + 2 * commandTimeoutMs; performance.now() < endMs; );
+    assert.equal(await asked, null);
   });
 });

@@ -191,14 +191,23 @@ function failureOf(error: unknown): string {
 
 class Timeout extends Error {}
 
-/** By hand: Promise.race and its clean-up would be a tenth of what a read costs. */
+/**
+ * Rejects when a command has waited so long for its answer. The lateness may be our own: the client writes when this
+ * turn of the event loop has ended, which may take as long where hundreds ask at once, so the time begins then; and an
+ * answer that has arrived meanwhile is read before the verdict. By hand: Promise.race and its clean-up would be a
+ * tenth of what a read costs.
+ */
 function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    // A reply that has arrived while this process was busy is read before the verdict: the lateness may be our own.
-    const timer = setTimeout(() => setImmediate(() => reject(new Timeout('no answer in time'))), ms);
+    let timer: NodeJS.Timeout | undefined;
+    const expire = () => setImmediate(reject, new Timeout('no answer in time'));
+    const written = setImmediate(() => {
+      timer = setTimeout(expire, ms);
+    });
     const settling =
       <V>(settle: (value: V) => void) =>
       (value: V) => {
+        clearImmediate(written);
         clearTimeout(timer);
         settle(value);
       };
