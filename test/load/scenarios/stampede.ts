@@ -42,7 +42,7 @@ export const stampede: Scenario = {
   name: 'stampede',
   brief: '1,000 requests for one new token in 100 ms over all brokers; every grant, Entra 0.5, 3 and 7 s',
   load: { ratePerSecond: 10_000, users: lastUser, durationSeconds: 0.1, brokers: 3 },
-  smaller: { ratePerSecond: 1_250, durationSeconds: 0.8 },
+  smaller: { ratePerSecond: 1_000, durationSeconds: 1 },
   quick: { ratePerSecond: 1_000, durationSeconds: 0.3 },
   oneStage: true,
   variants: (load) => [
