@@ -6,6 +6,8 @@ import { text } from 'node:stream/consumers';
 import { encode, sum } from './histogram.ts';
 import { lineSchema, type Part, type PlanInput, type Progress, type Seen } from './plan.ts';
 
+/** One request in so many is traced; the slowest are kept. */
+export const traceEvery = 50;
 /** One process sends so many requests a second without being what is measured. */
 const perProcess = 5_000;
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { noErrors, noForeign, percentileAtMost } from './checks.ts';
-import { runPlan, type Sight } from './generators.ts';
+import { runPlan, type Sight, traceEvery } from './generators.ts';
 import { judge, nothingWatched, type Performing } from './judging.ts';
 import type { PlanInput, Progress } from './plan.ts';
 import { preflightLocal } from './preflight.ts';
@@ -11,8 +11,6 @@ import { createSampler, redisCommands } from './sampler.ts';
 import type { Act, Clock, Scenario, Variant } from './scenario.ts';
 import { openStage, type Stage, spansMs } from './stage.ts';
 
-/** One request in so many is traced; the slowest are kept. */
-const traceEvery = 50;
 /** Until brokers have sent their last spans: three times what they wait for more. */
 const tracesMs = 3 * spansMs;
 const connectionsToEach = 8;

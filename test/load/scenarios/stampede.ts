@@ -1,6 +1,6 @@
 import { appScope, grants, graphScope } from '../../fleet.ts';
 import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
-import { runPlan } from '../generators.ts';
+import { runPlan, traceEvery } from '../generators.ts';
 import { exchangeKind, nameOf, signIn } from '../people.ts';
 import type { KindInput } from '../plan.ts';
 import type { Act, Load, Scenario, Variant } from '../scenario.ts';
@@ -42,7 +42,7 @@ export const stampede: Scenario = {
   name: 'stampede',
   brief: '1,000 requests for one new token in 100 ms over all brokers; every grant, Entra 0.5, 3 and 7 s',
   load: { ratePerSecond: 10_000, users: lastUser, durationSeconds: 0.1, brokers: 3 },
-  smaller: { ratePerSecond: 1_000, durationSeconds: 1 },
+  smaller: { ratePerSecond: 1_250, durationSeconds: 0.8 },
   quick: { ratePerSecond: 1_000, durationSeconds: 0.3 },
   oneStage: true,
   variants: (load) => [
@@ -100,7 +100,7 @@ async function practise(stage: Stage, load: Load): Promise<void> {
     const kind = await buy(stage, lastUser - 1 - i);
     await stage.slowEntra(practiceMs, practiceMs);
     const schedule = { ratePerSecond, durationSeconds };
-    await runPlan({ targets, schedule, kinds: [kind], connections: connectionsFor(load) });
+    await runPlan({ targets, schedule, kinds: [kind], connections: connectionsFor(load), traceEvery });
     await stage.admin('DELETE', '/faults');
   }
 }
