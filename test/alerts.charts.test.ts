@@ -234,7 +234,11 @@ function judge(cases: { name: string; at: string; series: Series[]; fires: boole
   });
   using folder = mkdtempDisposableSync(join(tmpdir(), 'onbehalf-alerts-'));
   const path = join(folder.path, 'tests.yaml');
-  writeFileSync(path, JSON.stringify({ rule_files: [file], evaluation_interval: '1m', tests }));
+  // promtool evaluates every rule of a file every minute: only those that are asked about.
+  const own = rules.filter(({ alert }) => cases.some(({ name }) => name === alert));
+  const ruleFile = join(folder.path, 'rules.yaml');
+  writeFileSync(ruleFile, JSON.stringify({ groups: [{ name: 'own', rules: own }] }));
+  writeFileSync(path, JSON.stringify({ rule_files: [ruleFile], evaluation_interval: '1m', tests }));
   const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', path], { encoding: 'utf8' });
   return status === 0 ? '' : `${stdout}\n${stderr}`;
 }

@@ -1,5 +1,6 @@
-import { rmSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KubernetesObject, V1CronJob, V1Deployment, V1PodSpec, V1PodTemplateSpec } from '@kubernetes/client-node';
 import { parseAllDocuments, stringify } from 'yaml';
@@ -12,17 +13,37 @@ export const kubeVersion = '1.33.0';
 const source = join(import.meta.dirname, '../../charts');
 const cache = join(import.meta.dirname, '../../.cache');
 
-/** A copy of charts/ with their dependencies inside: leaves first, or the umbrella's copies lack the library. */
+/** A copy of charts/ with their dependencies inside, of the caller's own, which goes with its process. */
 export async function copyCharts(version: HelmVersion = '4.1.4'): Promise<string> {
-  await mkdir(cache, { recursive: true });
+  const built = await buildCharts(version);
   const copy = await mkdtemp(join(cache, 'charts-'));
   process.once('exit', () => rmSync(copy, { recursive: true, force: true }));
-  await cp(source, copy, { recursive: true, filter: (path) => !/\/charts\/[^/]+\/(charts|Chart\.lock)$/.test(path) });
-  for (const chart of ['web-frontend', 'token-broker', 'downstream-api', 'onbehalf', 'dev']) {
-    await helm(['dependency', 'build', join(copy, chart)], version);
-  }
+  await cp(built, copy, { recursive: true });
   return copy;
 }
+
+/** What is copied: built once for each state of charts/, leaves first, or the umbrella's copies lack the library. */
+async function buildCharts(version: HelmVersion): Promise<string> {
+  const files = (await readdir(source, { recursive: true, withFileTypes: true }))
+    .filter((file) => file.isFile() && !isDependency(join(file.parentPath, file.name)))
+    .map((file) => join(file.parentPath, file.name))
+    .sort();
+  const hash = createHash('sha256').update(version);
+  for (const file of files) hash.update(file).update(await readFile(file));
+  const built = join(cache, 'charts', hash.digest('hex').slice(0, 16));
+  if (existsSync(built)) return built;
+  await mkdir(join(cache, 'charts'), { recursive: true });
+  const part = await mkdtemp(`${built}.part-`);
+  await cp(source, part, { recursive: true, filter: (path) => !isDependency(path) });
+  for (const chart of ['web-frontend', 'token-broker', 'downstream-api', 'onbehalf', 'dev'])
+    await helm(['dependency', 'build', join(part, chart)], version);
+  // Who builds the same at the same time may be first.
+  await rename(part, built).catch(() => rm(part, { recursive: true }));
+  return built;
+}
+
+/** What `helm dependency build` leaves in charts/ itself. */
+const isDependency = (path: string) => /\/charts\/[^/]+\/(charts|Chart\.lock)($|\/)/.test(path);
 
 export type Scenario = { chart: string; name: string; release: string; files: string[] };
 

@@ -37,7 +37,7 @@ const nest = (path: string[], value: unknown): object =>
 /** Keys that Helm itself reads, as a dependency's condition. */
 const readByHelm = /^(web-frontend|token-broker|downstream-api)\.enabled$/;
 
-describe('values', () => {
+describe('values', { concurrency: 2 }, () => {
   let charts: string;
   before(async () => {
     charts = await copyCharts();
