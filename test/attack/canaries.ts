@@ -6,6 +6,9 @@ import type { Visitor } from '../visitor.ts';
 /** What identifies a person: none of it belongs into a log or a Redis dump. */
 export const personal = builtInSeed.users.flatMap(({ oid, upn, name }) => [oid, upn, name]);
 
+/** The head of a JWT or JWE with its dot; a random id may begin like one, and ends without. */
+export const tokenHead = /eyJ[\w-]{8,}\./;
+
 const parameters = ['code', 'state', 'nonce', 'code_challenge', 'claims', 'login_hint', 'logout_hint', 'sid'];
 
 /** All that browsers sent and received and nobody else should keep. */
