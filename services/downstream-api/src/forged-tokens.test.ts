@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import { createBearer } from '@onbehalf/chassis/bearer';
+import { type Bearer, createBearer } from '@onbehalf/chassis/bearer';
 import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { type Serving, serve } from '@onbehalf/chassis/serve';
@@ -183,6 +183,7 @@ const notAllowed: Row[] = [
 const formType = { 'Content-Type': 'application/x-www-form-urlencoded' };
 
 describe('downstream-api refuses a token', () => {
+  let bearer: Bearer;
   let server: Serving;
   let reachedGraph = 0;
   const lines: string[] = [];
@@ -191,7 +192,7 @@ describe('downstream-api refuses a token', () => {
     issuer = await openIssuer();
     const { origin: authorityHost, audience, tenant, client } = issuer;
     const keys = remoteKeys(authorityHost, [tenant]);
-    const bearer = createBearer({ authorityHost, audience, tenants: [tenant], allowedClients: [client], keys });
+    bearer = createBearer({ authorityHost, audience, tenants: [tenant], allowedClients: [client], keys });
     const logger = createLogger({ level: 'trace', service: 'downstream-api' }, { write: (line) => lines.push(line) });
     const me = async () => {
       reachedGraph += 1;
@@ -282,7 +283,9 @@ describe('downstream-api refuses a token', () => {
     const others = user().split('.').slice(1);
     const unknown = () => [part({ typ: 'JWT', alg: 'RS256', kid: randomUUID() }), ...others].join('.');
     const [fetches, startedMs] = [issuer.fetches.length, performance.now()];
-    for (let sent = 0; sent < 10_000; sent += 50) {
+    for (let sent = 0; sent < 9_000; sent += 1)
+      await assert.rejects(bearer(`Bearer ${unknown()}`), { code: 'invalid_token' });
+    for (let sent = 0; sent < 1_000; sent += 50) {
       const answers = await Promise.all(
         Array.from({ length: 50 }, () => ask('/whoami', { headers: { Authorization: `Bearer ${unknown()}` } })),
       );
@@ -294,7 +297,7 @@ describe('downstream-api refuses a token', () => {
   it('and neither calls Graph for it nor writes a word of it', () => {
     assert.equal(reachedGraph, 0);
     assert.doesNotMatch(lines.join(''), /eyJ|alice/i);
-    assert.ok(lines.length > 10_000);
+    assert.ok(lines.length > 1_000);
   });
 
   it('but takes the good ones', async () => {
