@@ -12,6 +12,12 @@ export type Service = (typeof production)[number] | (typeof development)[number]
 /** The image of a service as the compose file names it. */
 export const imageOf = (service: Service): string => `onbehalf/${service}:dev`;
 
+/** As Kubernetes runs them: nothing writable but /tmp, no capability. */
+export const confined = [
+  ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--tmpfs', '/tmp:size=64m'],
+  ...['--memory', '256m'],
+];
+
 /** Builds the services' images from the one Dockerfile, one after the other; gives seconds per service, and the bases. */
 export async function buildImages(
   engine: Engine,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { resultSchema } from '../load/result.ts';
-import { type Bases, buildImages, buildLoadImage, development, loadImage, production } from './build.ts';
+import { type Bases, buildImages, buildLoadImage, confined, development, loadImage, production } from './build.ts';
 import { provideCompose } from './compose.ts';
 import { openDemo } from './demo.ts';
 import { type Engine, openEngine } from './engine.ts';
@@ -23,15 +23,6 @@ describe('the load generator in a container', () => {
   after(() => engine[Symbol.asyncDispose]());
 
   it('says what it can do, confined and as nobody', async () => {
-    const confined = [
-      '--read-only',
-      '--cap-drop',
-      'ALL',
-      '--security-opt',
-      'no-new-privileges',
-      '--tmpfs',
-      '/tmp:size=64m',
-    ];
     assert.match(await engine.docker('run', '--rm', ...confined, loadImage), /^npm run load -- \[scenario/);
     const [inspection] = JSON.parse(await engine.docker('inspect', loadImage));
     assert.equal(inspection.Config.User, '65532:65532');

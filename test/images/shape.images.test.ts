@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { buildImages, development, imageOf, production, type Service } from './build.ts';
+import { buildImages, confined, development, imageOf, production, type Service } from './build.ts';
 import { type Engine, openEngine } from './engine.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -21,19 +21,6 @@ type Inspection = {
     Healthcheck: { Test: string[] };
   };
 };
-
-/** As Kubernetes runs them: nothing writable but /tmp, no capability. */
-const confined = [
-  '--read-only',
-  '--cap-drop',
-  'ALL',
-  '--security-opt',
-  'no-new-privileges',
-  '--tmpfs',
-  '/tmp:size=64m',
-  '--memory',
-  '256m',
-];
 
 describe('the images', () => {
   let engine: Engine;
