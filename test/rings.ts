@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs';
 import { findChromium } from './chromium.ts';
+import { openEngine } from './images/engine.ts';
 
 export type Ring = {
   name: string;
@@ -12,6 +13,8 @@ export type Ring = {
   atOnce?: number;
   /** What its tests and their programs are told. */
   env?: Record<string, string>;
+  /** What its files share. */
+  open?: () => Promise<AsyncDisposable | undefined>;
   /** What is missing to run it here; `undefined` if nothing is. */
   lacks: () => string | undefined;
   /** Why it runs only when asked for by name; what it lacks then, its own tests say. */
@@ -24,6 +27,12 @@ const none = () => undefined;
 const patient = { REDIS_COMMAND_TIMEOUT_MS: '1000' };
 const lacksChromium = () =>
   findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM";
+/** One engine for all files: the second finds what the first has built. Where there is none, its tests say so. */
+async function shareEngine(): Promise<AsyncDisposable | undefined> {
+  const engine = await openEngine().catch(() => undefined);
+  if (engine) process.env.DOCKER_HOST = engine.host;
+  return engine;
+}
 const all = globSync('{services,test}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
 
 /** A ring of its own has its name before `.test.ts`. */
@@ -52,7 +61,7 @@ const named: Omit<Ring, 'files'>[] = [
     atOnce: 2,
     lacks: lacksChromium,
     env: patient,
-    apart: "the browser's journeys once more for each way to set web-frontend up take minutes",
+    apart: 'every page for every reader, and the journeys for each way to set web-frontend up, take minutes',
   },
   {
     name: 'figures',
@@ -66,6 +75,7 @@ const named: Omit<Ring, 'files'>[] = [
     name: 'images',
     script: 'test:images',
     testWithinMs: 15 * minuteMs,
+    open: shareEngine,
     lacks: none,
     apart: 'it builds container images, which takes minutes',
   },
@@ -91,12 +101,12 @@ const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
 
 /** Every test file, each in one ring; in the order they are run. */
 export const rings: Ring[] = [
-  { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime, atOnce: 2 },
+  { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime, atOnce: 3 },
   {
     name: 'journeys',
     files: plain.filter((file) => file.startsWith('test/')),
     ...everyTime,
-    atOnce: 2,
+    atOnce: 3,
     env: patient,
   },
   ...named.map((ring) => ({ ...ring, files: all.filter((file) => ringOf(file) === ring.name) })),

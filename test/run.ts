@@ -40,6 +40,7 @@ async function runFile(file: string, { testWithinMs, env }: Ring): Promise<Repor
 async function runRing(ring: Ring, files: string[]) {
   console.log(`\n— ${ring.name}: ${files.length} files`);
   if (ring.name === 'figures') forgetFigures();
+  await using _shared = await ring.open?.();
   const result: Result = { ring: ring.name, passes: [], times: [] };
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const left = [...files];

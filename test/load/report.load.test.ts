@@ -5,9 +5,9 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
-import { launchChromium } from './chromium.ts';
-import { troubledResult } from './load/report/runs.fake.ts';
-import { renderReport } from './load/report.ts';
+import { launchChromium } from '../chromium.ts';
+import { troubledResult } from './report/runs.fake.ts';
+import { renderReport } from './report.ts';
 
 const directory = resolve('out/screenshots');
 const file = resolve('out/load-report.html');
