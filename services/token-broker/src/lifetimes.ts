@@ -33,14 +33,14 @@ export const sessionRecheckMs = 10_000;
 /** `last seen` is written at most once per this part of the idle limit. */
 export const touchPart = 0.1;
 
-/** Answers to remember, by class (reliability-and-security.md, section 3). */
+/** Answers to remember, by class. */
 export const throttleDefaultSeconds = 60;
 export const loopBackOffSeconds = { first: 60, longest: 300 };
 export const transientBackOffSeconds = { first: 5, longest: 60 };
 /** By how much of itself a back-off may be shorter. */
 export const backOffJitter = 0.2;
 export const refusalSeconds = { interaction: 30, consent: 30, scope: 60, sign_in: 3_600 } as const;
-/** Once it has gone, what was refused before the sign-in is asked once more. */
+/** How long a sign-in voids what was refused before it: longer than `interaction` and `consent` stand, which it mends. */
 export const signInMarkMs = 60_000;
 /** After our own credential was refused, Entra is asked again this often. */
 export const credentialProbeSeconds = 30;

@@ -24,7 +24,7 @@ export function createNames(index: KeyObject, prefix: string) {
     user: (homeAccountId: string) => `${prefix}user:{${id('user', homeAccountId)}}`,
     /** When a person's last session ended. */
     ended: (homeAccountId: string) => `${prefix}ended:{${id('user', homeAccountId)}}`,
-    /** A person's latest sign-in, for as long as refusals are remembered. */
+    /** A person's latest sign-in, for a minute: it voids what a call on their behalf was refused before it. */
     signedIn: (homeAccountId: string) => `${prefix}signin:{${id('user', homeAccountId)}}`,
     /** A spent authorization code. */
     code: (client: string, code: string) => `${prefix}code:{${id('code', client, sha256(code))}}`,
