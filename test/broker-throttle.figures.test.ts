@@ -9,7 +9,7 @@ const brokers = [0, 1, 2];
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
 
 type Effect = { status: number; error: string; remembered: boolean; active: boolean };
-/** What each class of Entra's answers means: reliability-and-security.md, section 3. */
+/** What each class of Entra's answers means, as `entra-answer.ts` has it. */
 const effects = {
   throttled: { status: 429, error: 'temporarily_unavailable', remembered: true, active: true },
   transient: { status: 503, error: 'temporarily_unavailable', remembered: true, active: true },

@@ -36,7 +36,7 @@ const table = {
 
 export type FaultCode = keyof typeof table;
 
-/** Further members of an OAuth error answer (architecture.md section 1); absent ones are left out. */
+/** Further members of an OAuth error answer, as the broker's README names them; absent ones are left out. */
 export type FaultMembers = {
   suberror?: string | undefined;
   claims?: string | undefined;

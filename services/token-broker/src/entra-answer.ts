@@ -5,7 +5,7 @@ import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } f
 /** The grants as Entra's token endpoint sees them; a token exchange is a refresh there. */
 export type EntraGrant = 'authorization_code' | 'refresh_token' | 'on_behalf_of' | 'client_credentials';
 
-/** What an answer of Entra means for us: reliability-and-security.md, section 3. */
+/** What an answer of Entra means for us: a key of the table below. */
 export type EntraClass = keyof typeof classes;
 
 export const classes = {

@@ -13,7 +13,7 @@ const answering = (path: string, status: number, retryAfter?: string) => (testbe
   testbed.broker.answers.set(path, () => ({ status, headers, json: { error: 'temporarily_unavailable' } }));
 };
 
-/** reliability-and-security.md section 2, as web-frontend meets it. */
+/** What an outage does, as web-frontend meets it: docs/architecture.md. */
 const cases: Case[] = [
   { what: 'home, broker down', path: '/', break: brokerDown, retryAfter: '2' },
   { what: 'profile, broker down', path: '/profile', break: brokerDown, retryAfter: '2' },
