@@ -4,7 +4,8 @@ import type { Events } from './store.ts';
 /** One field of a key, and the key's others behind it: one object to reach where an array is three. */
 type Held<V> = {
   field: string;
-  value: V /** Since this L1 began: small enough to need no object. */;
+  value: V;
+  /** Since this L1 began: small enough to need no object. */
   verifiedMs: number;
   epoch: number;
   next: Held<V> | undefined;

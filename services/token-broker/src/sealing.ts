@@ -9,7 +9,8 @@ const ivBytes = 12;
 const tagBytes = 16;
 
 export type Opened = {
-  plaintext: Buffer /** Sealed with a key that is no longer current: seal again on touch. */;
+  plaintext: Buffer;
+  /** Sealed with a key that is no longer current: seal again on touch. */
   old: boolean;
 };
 
