@@ -3,6 +3,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import { LRUCache } from 'lru-cache';
 import { detached } from './detached.ts';
 import type { SignIn } from './entra.ts';
+import { createFields } from './fields.ts';
 import type { L1 } from './l1.ts';
 import { sessionRecheckMs, touchPart } from './lifetimes.ts';
 import { type Names, sha256 } from './names.ts';
@@ -45,6 +46,7 @@ export function createSessions(deps: Deps) {
     return hash;
   };
 
+  const fields = createFields({ store, sealing });
   const records = createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds });
   const { complete, endOf, openSessionOf, seal, unseal } = records;
   const { leave, ...endings } = createSessionEnd({ store, l1, names, records, nowSeconds });
@@ -74,7 +76,7 @@ export function createSessions(deps: Deps) {
     await store.set(key, seal(session, key), (endOf(session) - created) * 1_000);
     const open = await store.openSession(session.accountKey, {
       session: openSessionOf(session),
-      msal: sealing.seal(signIn.msal, `${session.accountKey} msal`),
+      msal: fields.seal(session.accountKey, 'msal', signIn.msal),
     });
     await store.delete(names.ended(account.homeAccountId));
     // Who ended it before it stood in its partition could not take it out of there.
@@ -151,10 +153,8 @@ export function createSessions(deps: Deps) {
 
   /** Sessions in use take their refresh token along to the current key: its own next use may be too late. */
   async function resealAccount(key: string): Promise<void> {
-    const name = `${key} msal`;
     const { msal } = await store.readPartition(key, []);
-    const opened = msal && sealing.open(msal, name);
-    if (msal && opened?.old) await store.reseal(key, 'msal', msal, sealing.seal(opened.plaintext, name));
+    if (msal) fields.open(key, 'msal', msal);
   }
 
   return { start, find, endOf, ...endings };
