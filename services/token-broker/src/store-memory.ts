@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { createEvents } from './events.ts';
-import type { OpenSession, Store } from './store.ts';
+import { freshVersion, type OpenSession, type Store } from './store.ts';
 
 type TokenField = { fence: number; expiresAtSeconds: number; record: Buffer };
 type Hash = { version: string; msal?: Buffer; sessions: Map<string, OpenSession>; tokens: Map<string, TokenField> };
@@ -24,7 +23,6 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
     const entry = entries.get(key);
     if (entry) entry.endsMs = seconds * 1_000;
   };
-  const fresh = (): string => `${randomBytes(8).toString('hex')}:1:0`;
   const bump = (version: string) => version.replace(/\d+$/, (n) => String(Number(n) + 1));
   const signedIn = (version: string) => version.replace(/(\d+):\d+$/, (_, n) => `${Number(n) + 1}:0`);
   const lifeOf = (version: string) => version.split(':')[0];
@@ -88,7 +86,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
     readRecord: async (key, field) => live<Hash>(key)?.tokens.get(field)?.record,
     async openSession(key, { session, msal }) {
       const old = live<Hash>(key);
-      const hash: Hash = old ?? { version: fresh(), sessions: new Map(), tokens: new Map() };
+      const hash: Hash = old ?? { version: freshVersion(), sessions: new Map(), tokens: new Map() };
       if (old) hash.version = signedIn(hash.version);
       hash.msal = msal;
       hash.sessions.set(session.sessionHash, session);
@@ -121,7 +119,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
       let hash = live<Hash>(key);
       if (!hash) {
         if (version !== undefined || !expiresWithTokens) return 'gone';
-        hash = { version: fresh(), sessions: new Map(), tokens: new Map() };
+        hash = { version: freshVersion(), sessions: new Map(), tokens: new Map() };
         entries.set(key, { value: hash, endsMs: 0 });
       } else if (version !== undefined && lifeOf(hash.version) !== lifeOf(version)) return 'gone';
       if ((hash.tokens.get(field)?.fence ?? 0) > mine) return 'fenced';

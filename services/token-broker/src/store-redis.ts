@@ -1,13 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { tagOf } from './names.ts';
 import type { Redis } from './redis.ts';
 import * as scripts from './scripts.ts';
-import type { OpenSession, Store } from './store.ts';
-
-/** A version that no partition ever had: a late writer of a former life never matches it. */
-export function freshVersion(): string {
-  return `${randomBytes(8).toString('hex')}:1:0`;
-}
+import { freshVersion, type OpenSession, type Store } from './store.ts';
 
 /** The store on Redis, standalone or Cluster. `channel` is where pods tell each other. */
 export function redisStore(redis: Redis, channel: string): Store {

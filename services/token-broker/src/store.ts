@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 /**
  * What the broker asks of its shared store. Values are opaque bytes. Every operation touches one key (or keys of one
  * hash tag), is atomic, and leaves no key without a TTL.
@@ -74,6 +76,14 @@ export type TokenWrite = {
   /** Partitions that live as long as their tokens; an account partition lives as long as its sessions. */
   expiresWithTokens: boolean;
 };
+
+/**
+ * The version of a new partition, `life:sign-ins:writes`; no partition ever had its life, so that a late writer of a
+ * former one never matches it.
+ */
+export function freshVersion(): string {
+  return `${randomBytes(8).toString('hex')}:1:0`;
+}
 
 /** The part of a partition's version that only a sign-in changes. */
 export function signInOf(version: string | undefined): string | undefined {
