@@ -28,14 +28,9 @@ type Deps = {
   nowMs: () => number;
 };
 
-export type Redeem = {
-  code: string;
-  redirectUri: string;
-  codeVerifier: string;
-  nonce?: string | undefined;
-  traceId: string;
-};
-export type Wanted = { scope: string; claims?: string | undefined; traceId: string };
+/** A sign-in to redeem, and a token to give, as the endpoints ask for them. */
+type Redeem = { code: string; redirectUri: string; codeVerifier: string; nonce?: string | undefined; traceId: string };
+type Asked = { scope: string; claims?: string | undefined; traceId: string };
 
 /** What an access token must say for it to be exchanged on behalf of its user; Entra checks the signature. */
 const assertionSchema = z.object({
@@ -82,20 +77,20 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
   }
 
   /** An access token for a session's person. @throws Fault `invalid_grant`, `invalid_scope` or Entra's class. */
-  async function exchange(client: Client, sessionToken: string, wanted: Wanted): Promise<Token> {
+  async function exchange(client: Client, sessionToken: string, asked: Asked): Promise<Token> {
     const session = await sessions.find(sessionToken, client.name);
     if (!session) throw new Fault('invalid_grant', 'The session has ended.');
     perSession.take(session.hash);
-    const { scope, scopes } = allowed(client, wanted.scope);
+    const { scope, scopes } = allowed(client, asked.scope);
     const { account, accountKey } = session;
     return await tokens.get({
       client: client.name,
       partition: { key: accountKey, kind: 'account', party: accountKey },
       tenantId: account.tenantId,
       scope,
-      claims: wanted.claims,
+      claims: asked.claims,
       acquire: async (msal = '') =>
-        await entra.refresh(client, { account, msal, scopes, claims: wanted.claims, traceId: wanted.traceId }),
+        await entra.refresh(client, { account, msal, scopes, claims: asked.claims, traceId: asked.traceId }),
       onRefused: (refusal) => endRevoked(client, session, refusal),
     });
   }
@@ -109,7 +104,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
   }
 
   /** An access token for the next API, on behalf of the assertion's user. @throws Fault as `exchange`. */
-  async function onBehalfOf(client: Client, assertion: string, wanted: Wanted): Promise<Token> {
+  async function onBehalfOf(client: Client, assertion: string, asked: Asked): Promise<Token> {
     const claims = assertionSchema.safeParse(unverifiedClaims(assertion)).data;
     if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
     if (claims.aud !== client.clientId) throw new Fault('invalid_grant', 'The assertion is for another audience.');
@@ -117,7 +112,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     if (client.tenantId !== 'organizations' && claims.tid !== client.tenantId) {
       throw new Fault('invalid_grant', 'The assertion is from another tenant.');
     }
-    const { scope, scopes } = allowed(client, wanted.scope);
+    const { scope, scopes } = allowed(client, asked.scope);
     const key = names.obo(client.name, assertion);
     const party = names.oboParty(client.name, claims.tid, claims.oid);
     const homeAccountId = `${claims.oid}.${claims.tid}`;
@@ -127,17 +122,17 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
       if (ended === undefined || claims.iat > ended) return;
       throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
     };
-    const asked = { assertion, tenantId: claims.tid, scopes, claims: wanted.claims, traceId: wanted.traceId };
+    const ofEntra = { assertion, tenantId: claims.tid, scopes, claims: asked.claims, traceId: asked.traceId };
     return await tokens.get({
       client: client.name,
       partition: { key, kind: 'obo', party },
       tenantId: claims.tid,
       scope,
-      claims: wanted.claims,
+      claims: asked.claims,
       signIn: async () => (await store.get(names.signedIn(homeAccountId)))?.toString(),
       acquire: async () => {
         await refuseEnded(homeAccountId);
-        return await entra.onBehalfOf(client, asked);
+        return await entra.onBehalfOf(client, ofEntra);
       },
       beforeWrite: async (acquired) => {
         await store.addMember(names.user(personOf(acquired)), key, acquired.expiresInSeconds * 1_000);
@@ -160,16 +155,16 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
   }
 
   /** A token for the app itself. @throws Fault as `exchange`. */
-  async function appToken(client: Client, wanted: Wanted): Promise<Token> {
-    const { scope, scopes } = allowed(client, wanted.scope);
+  async function appToken(client: Client, asked: Asked): Promise<Token> {
+    const { scope, scopes } = allowed(client, asked.scope);
     if (scopes.length !== 1 || !scope.endsWith('/.default')) {
       throw new Fault('invalid_scope', 'client_credentials takes exactly one scope: <resource>/.default.');
     }
     const key = names.app(client.name, client.tenantId);
     const partition: Partition = { key, kind: 'app', party: key };
-    const asked = { scopes, claims: wanted.claims, traceId: wanted.traceId };
-    const request = { client: client.name, partition, tenantId: client.tenantId, scope, claims: wanted.claims };
-    return await tokens.get({ ...request, acquire: () => entra.appToken(client, asked) });
+    const ofEntra = { scopes, claims: asked.claims, traceId: asked.traceId };
+    const request = { client: client.name, partition, tenantId: client.tenantId, scope, claims: asked.claims };
+    return await tokens.get({ ...request, acquire: () => entra.appToken(client, ofEntra) });
   }
 
   /** The live session of a token at its own client, else undefined. RFC 7662 section 2.2. @throws Fault `unavailable`. */
