@@ -55,9 +55,6 @@ export const words = z
   .transform((value) => value.split(/[\s,]+/).filter(Boolean))
   .refine((list) => list.length > 0, 'must name at least one');
 
-/** `true`, `1`, `yes`, `on` and their opposites, in any case. */
-export const flag = z.stringbool({ error: 'must be true or false' });
-
 /**
  * Parses an environment (or a mounted file's content) by its schema. An empty or blank string counts as absent.
  * @throws ConfigError naming every fault at once, by key, never echoing a value.

@@ -5,7 +5,7 @@ import type { Logger } from './logger.ts';
 import { noteFailure } from './server-span.ts';
 
 /** Headers every answer carries, errors included; a service overrides the policy per page, caching per asset. */
-export const securityHeaders = {
+const securityHeaders = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'Referrer-Policy': 'no-referrer',

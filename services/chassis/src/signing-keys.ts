@@ -3,7 +3,7 @@ import { Fault } from './fault.ts';
 import { measure } from './measures.ts';
 import { inSpan } from './tracing.ts';
 
-export type KeyOptions = {
+type KeyOptions = {
   /** A key that is not known is looked for at most this often, however many tokens name one. */
   cooldownMs?: number;
   nowMs?: () => number;
@@ -33,7 +33,7 @@ export function remoteKeys(authorityHost: string, tenants: readonly string[], op
  * The keys at one JWKS address. Known keys keep serving while the address does not answer.
  * @throws Fault `unavailable` if the key may exist but cannot be fetched; jose's error if there is no such key.
  */
-export function remoteKeySet(url: URL, options: KeyOptions = {}): JWTVerifyGetKey {
+function remoteKeySet(url: URL, options: KeyOptions = {}): JWTVerifyGetKey {
   const { cooldownMs = 30_000, nowMs = Date.now } = options;
   // When to fetch is decided below; jose would repeat a failed fetch at once, and drop good keys when they are old.
   const forever = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };

@@ -41,8 +41,6 @@ const openSeconds = 3_600;
 const silentPrompt = 'none';
 
 /** The authorization endpoint and its pages, as a walk: who, step-up, consent, then a code. */
-export type Authorize = ReturnType<typeof createAuthorize>;
-
 export function createAuthorize(world: World) {
   const { directory, consents, state, now, lifetimes } = world;
   const open = new Map<string, Transaction>();
