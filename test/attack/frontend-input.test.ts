@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { parseChallenges } from '@onbehalf/chassis/challenge';
 import type { KeyRing } from '@onbehalf/chassis/key-ring';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { apiTarget } from '../../services/web-frontend/src/api-wire.ts';
 import { knownScopes } from '../../services/web-frontend/src/apis.ts';
-import { bearerDemand, maxClaimsLength, parseChallenges } from '../../services/web-frontend/src/challenge.ts';
+import { bearerDemand, maxClaimsLength } from '../../services/web-frontend/src/challenge.ts';
 import { cookiesOf } from '../../services/web-frontend/src/cookies.ts';
 import { parseParameters } from '../../services/web-frontend/src/form.ts';
 import { returnPath } from '../../services/web-frontend/src/return-path.ts';

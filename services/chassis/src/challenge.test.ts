@@ -7,7 +7,7 @@ const base64 = Buffer.from(claims).toString('base64');
 const challenge = `Bearer error="insufficient_claims", claims="${base64}"`;
 
 const plain = (header: string) =>
-  parseChallenges(header).map(({ scheme, params }) => [scheme, Object.fromEntries(params)]);
+  parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(Object.entries(parameters))]);
 
 describe('bearerChallenge', () => {
   it('is the bare scheme without parameters', () => assert.equal(bearerChallenge(), 'Bearer'));
@@ -37,15 +37,28 @@ const headers: [what: string, header: string, parsed: unknown[]][] = [
     ],
   ],
   ['empty elements', ' , Bearer error="x", ,scope="y"', [['bearer', { error: 'x', scope: 'y' }]]],
-  ['escapes', String.raw`Bearer error="\"\\"`, [['bearer', { error: '"\\' }]]],
+  ['escapes and commas', 'Bearer a="say \\"hi, you\\" \\\\"', [['bearer', { a: 'say "hi, you" \\' }]]],
   [
-    'a quote that never ends',
-    'Bearer a="b", error="x',
+    'a token68',
+    'Negotiate YWJj==, Bearer error=invalid_token',
     [
-      ['bearer', { a: 'b' }],
-      ['error', {}],
+      ['negotiate', {}],
+      ['bearer', { error: 'invalid_token' }],
     ],
   ],
+  [
+    'bare schemes, and names in capitals',
+    'Negotiate, NTLM , ,Bearer  A = "1" ,b=2',
+    [
+      ['negotiate', {}],
+      ['ntlm', {}],
+      ['bearer', { a: '1', b: '2' }],
+    ],
+  ],
+  ['the first of two of a name', 'Bearer a="1", a="2"', [['bearer', { a: '1' }]]],
+  ['a quote that ends late', 'Bearer a="unfinished, Basic realm="', [['bearer', { a: 'unfinished, Basic realm=' }]]],
+  ['a quote that never ends', 'Bearer a="b", error="x', [['bearer', { a: 'b' }]]],
+  ['what begins with no name', '=, "', []],
   ['names of the prototype', 'Bearer __proto__="x"', [['bearer', Object.fromEntries([['__proto__', 'x']])]]],
 ];
 
@@ -54,7 +67,10 @@ describe('parseChallenges', () => {
 
   it('stays quick on a long header', () => {
     const startedMs = performance.now();
-    for (const part of ['\\"', ', ', 'a=', 'a ', '"']) parseChallenges(`Bearer x="${part.repeat(16_000)}`);
+    for (const part of ['\\"', ',,', 'a=', 'a ', '"', 'a="b" ', 'aaaa', '====']) {
+      parseChallenges(`Bearer x="${part.repeat(16_000)}`);
+      parseChallenges(`Bearer ${part.repeat(16_000)}`);
+    }
     assert.ok(performance.now() - startedMs < 1_000);
   });
 });

@@ -1,16 +1,14 @@
 import { z } from 'zod';
 import { Fault } from './fault.ts';
 
-/** One challenge of a `WWW-Authenticate` header; scheme and parameter names in lower case. */
-export type Challenge = { scheme: string; params: ReadonlyMap<string, string> };
+/** One challenge of a `WWW-Authenticate` header: its scheme in lower case, its parameters by lower-case name. */
+type Challenge = { scheme: string; parameters: Record<string, string> };
 
 /** The claims a client must ask for: the `claims` parameter of OpenID Connect Core section 5.5, a JSON object. */
 const claimsSchema = z.record(z.string(), z.unknown());
 
 /** Larger ones do not fit a redirect to the sign-in page. */
 const maxClaimsLength = 4_096;
-
-const element = /[\s,]*([!#$%&'*+.^_`|~\w-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+)))?/y;
 
 /** The value of `WWW-Authenticate` for a bearer token: RFC 6750 section 3, quoted as RFC 9110 section 5.6.4 says. */
 export function bearerChallenge(params: Record<string, string | undefined> = {}): string {
@@ -20,15 +18,42 @@ export function bearerChallenge(params: Record<string, string | undefined> = {})
   return list.length === 0 ? 'Bearer' : `Bearer ${list.join(', ')}`;
 }
 
-/** Reads a `WWW-Authenticate` header of any number of challenges; stops at what is none. RFC 9110 section 11.6.1. */
+/** RFC 9110 sections 5.6.2, 5.6.4 and 11.2, each sticky: a token, a quoted string's content, a token68. */
+const tokenShape = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
+const quotedShape = /"((?:[^"\\]|\\[\s\S])*)"/y;
+const token68Shape = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y;
+const gapShape = /[ \t]*/y;
+const commasShape = /[ \t,]*/y;
+const equalsShape = /[ \t]*=[ \t]*/y;
+
+/**
+ * Reads `WWW-Authenticate` with any number of challenges: commas and escapes inside quotes, token68, `=` padding. What
+ * follows a fault in the header is left out. RFC 9110 section 11.6.1.
+ */
 export function parseChallenges(header: string): Challenge[] {
-  const challenges: { scheme: string; params: Map<string, string> }[] = [];
-  const pattern = new RegExp(element);
-  for (let match = pattern.exec(header); match; match = pattern.exec(header)) {
-    const [, name = '', quoted, bare] = match;
-    const value = quoted?.replace(/\\(.)/g, '$1') ?? bare;
-    if (value === undefined) challenges.push({ scheme: name.toLowerCase(), params: new Map() });
-    else challenges.at(-1)?.params.set(name.toLowerCase(), value);
+  const challenges: Challenge[] = [];
+  let at = 0;
+  const take = (shape: RegExp): RegExpExecArray | null => {
+    shape.lastIndex = at;
+    const match = shape.exec(header);
+    if (match) at = shape.lastIndex;
+    return match;
+  };
+  const takeValue = () => take(quotedShape)?.[1]?.replace(/\\([\s\S])/g, '$1') ?? take(tokenShape)?.[0];
+  while (at < header.length) {
+    take(commasShape);
+    const word = take(tokenShape)?.[0].toLowerCase();
+    if (word === undefined) break;
+    const current = challenges.at(-1);
+    if (current && take(equalsShape)) {
+      const value = takeValue();
+      if (value === undefined) break;
+      current.parameters[word] ??= value;
+      continue;
+    }
+    challenges.push({ scheme: word, parameters: Object.create(null) });
+    take(gapShape);
+    take(token68Shape);
   }
   return challenges;
 }
@@ -38,9 +63,9 @@ export function parseChallenges(header: string): Challenge[] {
  * it asks for none that can be read. Learn: "Claims challenges, claims requests, and client capabilities".
  */
 export function claimsChallenge(header: string | null | undefined): string | undefined {
-  for (const { scheme, params } of parseChallenges(header ?? '')) {
-    if (scheme !== 'bearer' || params.get('error') !== 'insufficient_claims') continue;
-    const claims = Buffer.from(params.get('claims') ?? '', 'base64').toString('utf8');
+  for (const { scheme, parameters } of parseChallenges(header ?? '')) {
+    if (scheme !== 'bearer' || parameters.error !== 'insufficient_claims') continue;
+    const claims = Buffer.from(parameters.claims ?? '', 'base64').toString('utf8');
     if (isClaims(claims)) return claims;
   }
   return undefined;

@@ -1,45 +1,4 @@
-/** One challenge of a `WWW-Authenticate` header: its scheme in lower case, its parameters by lower-case name. */
-export type Challenge = { scheme: string; parameters: Record<string, string> };
-
-/** RFC 9110 sections 5.6.2, 5.6.4 and 11.2, each sticky: a token, a quoted string's content, a token68. */
-const tokenShape = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
-const quotedShape = /"((?:[^"\\]|\\[\s\S])*)"/y;
-const token68Shape = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y;
-const gapShape = /[ \t]*/y;
-const commasShape = /[ \t,]*/y;
-const equalsShape = /[ \t]*=[ \t]*/y;
-
-/**
- * Reads `WWW-Authenticate` with any number of challenges: commas and escapes inside quotes, token68, `=` padding. What
- * follows a fault in the header is left out. RFC 9110 section 11.6.1.
- */
-export function parseChallenges(header: string): Challenge[] {
-  const challenges: Challenge[] = [];
-  let at = 0;
-  const take = (shape: RegExp): RegExpExecArray | null => {
-    shape.lastIndex = at;
-    const match = shape.exec(header);
-    if (match) at = shape.lastIndex;
-    return match;
-  };
-  const takeValue = () => take(quotedShape)?.[1]?.replace(/\\([\s\S])/g, '$1') ?? take(tokenShape)?.[0];
-  while (at < header.length) {
-    take(commasShape);
-    const word = take(tokenShape)?.[0].toLowerCase();
-    if (word === undefined) break;
-    const current = challenges.at(-1);
-    if (current && take(equalsShape)) {
-      const value = takeValue();
-      if (value === undefined) break;
-      current.parameters[word] ??= value;
-      continue;
-    }
-    challenges.push({ scheme: word, parameters: Object.create(null) });
-    take(gapShape);
-    take(token68Shape);
-  }
-  return challenges;
-}
+import { parseChallenges } from '@onbehalf/chassis/challenge';
 
 /**
  * What a bearer challenge asks for: claims to be met (Learn: "Claims challenges, claims requests and client
