@@ -8,6 +8,8 @@ import { detached } from './detached.ts';
 import type { Form } from './form.ts';
 
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+/** What clusters sign ServiceAccount tokens with. */
+export const assertionAlgorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'PS256'];
 
 /** As downstream APIs allow: an assertion lives ten minutes. */
 const clockToleranceSeconds = 60;
@@ -43,7 +45,7 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
       const { payload } = await jwtVerify(assertion, keys, {
         issuer,
         audience,
-        algorithms: ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'PS256'],
+        algorithms: assertionAlgorithms,
         requiredClaims: ['sub', 'exp'],
         currentDate: new Date(nowMs()),
         clockTolerance: clockToleranceSeconds,

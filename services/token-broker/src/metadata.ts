@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import { assertionAlgorithms, assertionType } from './callers.ts';
 import { grantTypes } from './clients.ts';
 import { endParameters, grantSchemas, tokenParameter } from './endpoints.ts';
 
 /** RFC 8414 section 2. */
 export function metadata(issuer: string) {
   const methods = ['private_key_jwt'];
-  const algorithms = ['RS256', 'ES256'];
   return {
     issuer,
     token_endpoint: `${issuer}/oauth2/token`,
@@ -14,17 +14,17 @@ export function metadata(issuer: string) {
     response_types_supported: [],
     grant_types_supported: Object.values(grantTypes),
     token_endpoint_auth_methods_supported: methods,
-    token_endpoint_auth_signing_alg_values_supported: algorithms,
+    token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
     introspection_endpoint_auth_methods_supported: methods,
-    introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+    introspection_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
     revocation_endpoint_auth_methods_supported: methods,
-    revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+    revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
     service_documentation: `${issuer}/openapi.json`,
   };
 }
 
 const caller = z.object({
-  client_assertion_type: z.literal('urn:ietf:params:oauth:client-assertion-type:jwt-bearer'),
+  client_assertion_type: z.literal(assertionType),
   client_assertion: z.string(),
   client_id: z.string().optional(),
 });
