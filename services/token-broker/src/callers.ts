@@ -6,13 +6,11 @@ import { z } from 'zod';
 import type { Client, Clients } from './clients.ts';
 import { detached } from './detached.ts';
 import type { Form } from './form.ts';
+import { callersClockToleranceSeconds, clusterKeysCooldownMs, clusterKeysTimeoutMs } from './lifetimes.ts';
 
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** What clusters sign ServiceAccount tokens with. */
 export const assertionAlgorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'PS256'];
-
-/** As downstream APIs allow: an assertion lives ten minutes. */
-const clockToleranceSeconds = 60;
 
 type CallersOptions = {
   issuer: string;
@@ -48,7 +46,7 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
         algorithms: assertionAlgorithms,
         requiredClaims: ['sub', 'exp'],
         currentDate: new Date(nowMs()),
-        clockTolerance: clockToleranceSeconds,
+        clockTolerance: callersClockToleranceSeconds,
       });
       const claims = claimsSchema.safeParse(payload);
       if (!claims.success) throw new errors.JWTInvalid('sub is not a string');
@@ -99,12 +97,16 @@ export function clusterKeys(options: {
   const fetch = (url: string, init: object = {}) =>
     fetchWith(url, { ...init, dispatcher }) as unknown as Promise<Response>;
   const open = (uri: string) =>
-    createRemoteJWKSet(new URL(uri), { [customFetch]: fetch, timeoutDuration: 2_000, cooldownDuration: 10_000 });
+    createRemoteJWKSet(new URL(uri), {
+      [customFetch]: fetch,
+      timeoutDuration: clusterKeysTimeoutMs,
+      cooldownDuration: clusterKeysCooldownMs,
+    });
   let keys: Promise<JWTVerifyGetKey> | undefined = options.jwksUri ? Promise.resolve(open(options.jwksUri)) : undefined;
 
   async function discover(): Promise<JWTVerifyGetKey> {
     const url = `${options.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    const answer = await fetch(url, { signal: AbortSignal.timeout(clusterKeysTimeoutMs) });
     const document = discoverySchema.parse(await answer.json());
     if (document.issuer !== options.issuer) throw new Error('the issuer calls itself otherwise');
     return open(document.jwks_uri);

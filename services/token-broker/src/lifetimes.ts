@@ -61,6 +61,12 @@ export const redisTopologyMs = 500;
 /** What a caller is told to wait while Redis is away. */
 export const redisRetryAfterSeconds = 2;
 
+/** A caller's clock may be off by so much, as at an API: an assertion lives ten minutes. */
+export const callersClockToleranceSeconds = 60;
+/** The cluster's signing keys: what a fetch may take, and how soon another unknown key may cause the next. */
+export const clusterKeysTimeoutMs = 2_000;
+export const clusterKeysCooldownMs = 10_000;
+
 /** A mounted `clients.json` is looked at this often. */
 export const clientsReloadMs = 5_000;
 
