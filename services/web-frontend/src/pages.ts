@@ -111,7 +111,8 @@ function ends({ idleEndsAt, endsAt }: Lifetime): Html {
 <time datetime="${iso(idleEndsAt)}">${instant(idleEndsAt)}</time> if you do nothing until then.`;
 }
 
-function iso(epochSeconds: number): string {
+/** ISO 8601. */
+export function iso(epochSeconds: number): string {
   return new Date(epochSeconds * 1_000).toISOString();
 }
 

@@ -3,7 +3,7 @@ import type { Broker } from './broker.ts';
 import type { Demands } from './demands.ts';
 import { takeNotice } from './notice.ts';
 import { sendPage } from './page.ts';
-import { home, type Lifetime, profile, welcome } from './pages.ts';
+import { home, iso, type Lifetime, profile, welcome } from './pages.ts';
 import { redirect } from './redirect.ts';
 import type { Session, Sessions } from './session.ts';
 
@@ -60,8 +60,4 @@ export function createPerson({ broker, demands, nowSeconds, sessions }: PersonDe
       });
     },
   };
-}
-
-function iso(epochSeconds: number): string {
-  return new Date(epochSeconds * 1_000).toISOString();
 }
