@@ -37,7 +37,7 @@ export function createPerson({ broker, demands, nowSeconds, sessions }: PersonDe
       sendPage(res, { title: 'Your profile', main: profile(session, lifetime), signedIn: true });
     },
 
-    /** Times in ISO 8601 and what is left in seconds, as wonderwall's session endpoint. */
+    /** Times in ISO 8601 and what is left in seconds, as the session endpoint of nais/wonderwall has them. */
     session: async (req: Request, res: Response): Promise<void> => {
       const { session, lifetime } = await look(req, res);
       res.set('Cache-Control', 'no-store');
