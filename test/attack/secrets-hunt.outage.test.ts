@@ -19,7 +19,7 @@ let viewer: Viewer;
 const visitors: Visitor[] = [];
 const exports: string[] = [];
 
-/** reliability-and-security.md section 3: one number of each class, and one that nobody knows. */
+/** Of Entra's answers one number of each class, and one that nobody knows. */
 const classes = {
   T: 50196,
   U: 50033,
