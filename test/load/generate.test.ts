@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { mix, turns } from './mix.ts';
+import { mix, placeOf, turns } from './mix.ts';
 import { dueTimesMs, scheduleSchema } from './schedule.ts';
 import { selfTest, selfTestLeastMs } from './self-test.ts';
 import { createTally } from './tally.ts';
@@ -41,6 +41,15 @@ it('gives each kind its turns as evenly as can be', () => {
   const order = mix([3, 1]);
   assert.deepEqual(order, [0, 0, 1, 0]);
   assert.deepEqual(turns(order), [0, 1, 0, 2]);
+});
+
+it('brings everybody to another target in each round, however many they are', () => {
+  for (const people of [1, 2, 3, 4, 5, 6, 1_100]) {
+    for (let person = 0; person < people; person += 1) {
+      const places = [0, 1, 2].map((round) => placeOf(round * people + person, people, 3));
+      assert.deepEqual(places.sort(), [0, 1, 2], `person ${person} of ${people}`);
+    }
+  }
 });
 
 describe('a tally', () => {

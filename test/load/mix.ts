@@ -22,3 +22,8 @@ export function turns(order: readonly number[]): number[] {
     return turn;
   });
 }
+
+/** Which of the targets a turn goes to: with each round through the people everybody comes to the next one. */
+export function placeOf(turn: number, people: number, targets: number): number {
+  return ((turn % people) + Math.floor(turn / people)) % targets;
+}

@@ -3,6 +3,7 @@ import { type Ask, createAsking } from './asking.ts';
 import { createHistogram, encode, type Histogram, record } from './histogram.ts';
 import { journeys } from './journeys.ts';
 import { outcomeOf } from './outcome.ts';
+import { placeOf } from './mix.ts';
 import type { Part, Plan } from './plan.ts';
 import type { Reply, Sender } from './sender.ts';
 import { createTally, type Outcome } from './tally.ts';
@@ -40,8 +41,7 @@ export function createSending(plan: Plan, { sender, originMs, recent }: Means) {
   function start(job: Job): void {
     const { kind, asking, tally, targets } = kinds[job.kind] ?? never();
     const person = job.turn % asking.size;
-    // Each round through the people begins at another target, so that everybody comes to all of them.
-    const target = targets[(job.turn + Math.floor(job.turn / asking.size)) % targets.length] ?? '';
+    const target = targets[placeOf(job.turn, asking.size, targets.length)] ?? '';
     const startedMs = now();
     const [traced, opens] = [plan.traceEvery > 0 && sent % plan.traceEvery === 0, sent % openEvery === 0];
     const traceId = traced ? randomBytes(16).toString('hex') : undefined;
