@@ -83,6 +83,7 @@ const named: Omit<Ring, 'files'>[] = [
     name: 'outage',
     script: 'test:outage',
     testWithinMs: 2 * minuteMs,
+    atOnce: 2,
     lacks: none,
     apart: 'its outages and floods take minutes',
   },
