@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { checkJourney } from '../check-journey.ts';
+import { resultSchema } from '../load/result.ts';
 import { callApi, signIn } from '../steps.ts';
 import { openBalancer } from './balancer.ts';
-import { type Bases, buildImages, development, imageOf, production } from './build.ts';
-import { openDemo } from './demo.ts';
+import { type Bases, buildImages, buildLoadImage, development, imageOf, production } from './build.ts';
+import { provideCompose } from './compose.ts';
+import { type Demo, openDemo } from './demo.ts';
 import { type Engine, openEngine } from './engine.ts';
+
+const run = promisify(execFile);
+const composeFile = join(import.meta.dirname, '../../docker/compose.yaml');
 
 describe('the demo in containers', () => {
   let engine: Engine;
@@ -18,42 +25,64 @@ describe('the demo in containers', () => {
   before(async () => {
     engine = await openEngine();
     bases = (await buildImages(engine, [...production, ...development])).bases;
+    await buildLoadImage(engine);
   });
   after(() => engine[Symbol.asyncDispose]());
 
-  it('walks the whole journey by docker compose up', async () => {
-    await using demo = await openDemo(engine, bases, 'onbehalf-journey');
-    await checkJourney(demo.world, (step, ms, result) => console.log(`${step}: ${result} (${ms.toFixed(0)} ms)`));
-  });
+  describe('as docker compose up brings it', () => {
+    let demo: Demo;
+    before(async () => {
+      demo = await openDemo(engine, bases, 'onbehalf-demo');
+    });
+    after(() => demo?.[Symbol.asyncDispose]());
 
-  it('passes the charts’ own helm tests', async () => {
-    await using demo = await openDemo(engine, bases, 'onbehalf-helm-test');
-    const [cluster] = await containersOf(engine, demo.project, 'cluster');
-    const path = '/state/service-accounts/onbehalf/default/token-broker';
-    const foreign = await engine.docker('exec', cluster ?? '', 'node', '-p', `fs.readFileSync('${path}', 'utf8')`);
-    const directory = await mkdtemp(join(tmpdir(), 'foreign-'));
-    await writeFile(join(directory, 'assertion'), foreign);
-    await chmod(directory, 0o755);
-    const environments: Record<string, string[]> = {
-      'web-frontend': [`PUBLIC_BASE_URL=${demo.world.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
-      'token-broker': [],
-      'downstream-api': [],
-    };
-    try {
-      for (const service of production) {
-        const env = [`TARGET_URL=http://${service}:8080`, ...(environments[service] ?? [])];
-        const script = join(import.meta.dirname, '../../charts', service, 'files/test.mjs');
-        const said = await engine.docker(
-          ...['run', '--rm', '--read-only', '--cap-drop', 'ALL', '--network', `${demo.project}_default`],
-          ...['--volume', `${script}:/test/test.mjs:ro`, '--volume', `${directory}:/var/run/secrets/foreign:ro`],
-          ...env.flatMap((one) => ['--env', one]),
-          ...[imageOf(service), '/test/test.mjs'],
-        );
-        console.log(`${service}: ${said}`);
+    it('walks the whole journey by docker compose up', async () => {
+      await checkJourney(demo.world, (step, ms, result) => console.log(`${step}: ${result} (${ms.toFixed(0)} ms)`));
+    });
+
+    it('passes the charts’ own helm tests', async () => {
+      const [cluster] = await containersOf(engine, demo.project, 'cluster');
+      const path = '/state/service-accounts/onbehalf/default/token-broker';
+      const foreign = await engine.docker('exec', cluster ?? '', 'node', '-p', `fs.readFileSync('${path}', 'utf8')`);
+      const directory = await mkdtemp(join(tmpdir(), 'foreign-'));
+      await writeFile(join(directory, 'assertion'), foreign);
+      await chmod(directory, 0o755);
+      const environments: Record<string, string[]> = {
+        'web-frontend': [`PUBLIC_BASE_URL=${demo.world.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
+        'token-broker': [],
+        'downstream-api': [],
+      };
+      try {
+        for (const service of production) {
+          const env = [`TARGET_URL=http://${service}:8080`, ...(environments[service] ?? [])];
+          const script = join(import.meta.dirname, '../../charts', service, 'files/test.mjs');
+          const said = await engine.docker(
+            ...['run', '--rm', '--read-only', '--cap-drop', 'ALL', '--network', `${demo.project}_default`],
+            ...['--volume', `${script}:/test/test.mjs:ro`, '--volume', `${directory}:/var/run/secrets/foreign:ro`],
+            ...env.flatMap((one) => ['--env', one]),
+            ...[imageOf(service), '/test/test.mjs'],
+          );
+          console.log(`${service}: ${said}`);
+        }
+      } finally {
+        await rm(directory, { recursive: true });
       }
-    } finally {
-      await rm(directory, { recursive: true });
-    }
+    });
+
+    it('loads the demo’s broker by its profile', async () => {
+      const args = ['-p', demo.project, '-f', composeFile, '--profile', 'load', 'run', '--rm', '--no-deps', 'load'];
+      const load = ['cold', '--rate', '5', '--users', '20', '--duration', '4', '--replicas', '1', '--quick'];
+      const env = { PATH: process.env.PATH, DOCKER_HOST: engine.host, WEB_PORT: String(demo.webPort) };
+      // Half a core a container judges nothing: what counts is that everybody got a token, and their own.
+      const ended = await run(await provideCompose(), [...args, ...load], { env, timeout: 120_000 }).catch(
+        (error) => error,
+      );
+      const line = String(ended.stdout).trimEnd().split('\n').at(-1) ?? '';
+      assert.match(line, /^\{"version"/, ended.stderr);
+      const [first] = resultSchema.parse(JSON.parse(line)).runs;
+      const { requests, errors, foreign } = first?.totals ?? {};
+      assert.deepEqual({ requests, errors, foreign }, { requests: 20, errors: 0, foreign: 0 });
+    });
   });
 
   it('fails no request while every pod is replaced under load', async () => {
