@@ -67,6 +67,7 @@ const named: Omit<Ring, 'files'>[] = [
     name: 'figures',
     script: 'figures',
     testWithinMs: 3 * minuteMs,
+    atOnce: 2,
     lacks: none,
     env: patient,
     apart: 'three brokers under load take minutes',
