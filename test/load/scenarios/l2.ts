@@ -7,10 +7,10 @@ const l1Off = { L1_MAX_BYTES: '1048576' };
 
 export const l2: Scenario = {
   name: 'l2',
-  brief: 'every token from Redis: memory is switched off',
+  brief: 'every token from Redis: memory is too small for anybody',
   load: { ratePerSecond: 1_000, users: 5_000, durationSeconds: 60, brokers: 3 },
   smaller: { ratePerSecond: 250, users: 1_000 },
-  quick: { ratePerSecond: 150, users: 400, durationSeconds: 4 },
+  quick: { ratePerSecond: 150, users: 600, durationSeconds: 4 },
   variants: () => [
     {
       name: '',
