@@ -26,9 +26,15 @@ export class SpanRing {
     return this.#evict(span.traceId);
   }
 
-  /** The spans of a trace by their start; empty if it is unknown. */
+  /**
+   * The spans of a trace by their start; empty if it is unknown. Starts are whole milliseconds: its root is the first
+   * also where another began in the same one, and arrived before it.
+   */
   trace(traceId: string): Span[] {
-    return [...(this.#traces.get(traceId)?.values() ?? [])].sort((a, b) => a.startMs - b.startMs);
+    const below = ({ parentId }: Span) => (parentId === undefined ? 0 : 1);
+    return [...(this.#traces.get(traceId)?.values() ?? [])].sort(
+      (a, b) => a.startMs - b.startMs || below(a) - below(b),
+    );
   }
 
   traceIds(): string[] {

@@ -70,6 +70,21 @@ describe('the receiver', () => {
     assert.equal(root?.links[0]?.traceId, earlier);
   });
 
+  it('gives the root first, although what began in its millisecond came before it', async () => {
+    const traceId = 'c'.repeat(32);
+    const times = { startTimeUnixNano: '1780000000000000000', endTimeUnixNano: '1780000000005000000' };
+    const [root, child] = ['d'.repeat(16), 'e'.repeat(16)];
+    for (const span of [
+      { spanId: child, parentSpanId: root, name: 'child' },
+      { spanId: root, name: 'root' },
+    ])
+      await send(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId, ...times, ...span }] }] }] }));
+    assert.deepEqual(
+      viewer.spans(traceId).map(({ name }) => name),
+      ['root', 'child'],
+    );
+  });
+
   it('cuts what is too long', async () => {
     const { traceId, body } = sampleFlow('throttled', 'long', evening);
     const span = body.resourceSpans[0]?.scopeSpans[0]?.spans[0];
