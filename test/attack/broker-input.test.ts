@@ -116,7 +116,7 @@ describe('whatever a caller sends', () => {
           );
         },
       ),
-      { numRuns: 100 },
+      { ...runs, numRuns: 100 },
     );
   });
 

@@ -3,8 +3,8 @@ import { ConfigError } from '@onbehalf/chassis/config';
 import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
 import fc from 'fast-check';
 
-/** Runs per property: enough to meet the odd ones, little enough for every `npm test`. */
-export const runs = { numRuns: 500 };
+/** Per property: enough to meet the odd ones, little enough for every `npm test`. What fails once fails again. */
+export const runs = { numRuns: 500, seed: Number(process.env.FUZZ_SEED ?? 1) };
 
 /** Text as an attacker writes it: any bytes, and the marks that parsers stumble over. */
 export const hostile = fc.oneof(
