@@ -36,7 +36,7 @@ const classes = {
   K: 7000215,
 };
 
-/** Section 2, each with its way back. */
+/** What may go wrong around a person, each with its way back. */
 const events: [name: string, begin: () => unknown, end: () => unknown][] = [
   ['Redis is cut', () => cutUntilNoticed(), () => world.relays.redis.restore()],
   ['Redis hangs', () => world.relays.redis.freeze(), () => world.relays.redis.restore()],

@@ -80,15 +80,15 @@ const folderOf = ({ context: { startedAt, commit } }: Result) =>
 
 /** Leaves a result in its folder and where it was asked for: of a set that is interrupted, what was measured. */
 async function keep(result: Result, options: Options): Promise<void> {
-  const json = JSON.stringify(result);
+  const folder = options.url ? undefined : folderOf(result);
+  if (folder) await mkdir(folder, { recursive: true });
+  const places = (name: string, asked: string | undefined) =>
+    [asked, folder && join(folder, name)].filter((path) => path !== undefined);
+  for (const path of places('result.json', options.json)) await writeFile(path, JSON.stringify(result));
+  const pages = places('report.html', options.html);
+  if (pages.length === 0) return;
   const page = await renderPage(result, options);
-  if (options.json) await writeFile(options.json, json);
-  if (options.html) await writeFile(options.html, page);
-  if (options.url) return;
-  const folder = folderOf(result);
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'result.json'), json);
-  await writeFile(join(folder, 'report.html'), page);
+  for (const path of pages) await writeFile(path, page);
 }
 
 /** Of a pod the result is the last line of the log. */
