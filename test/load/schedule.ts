@@ -1,5 +1,5 @@
+import { seeded } from '@onbehalf/chassis/random';
 import { z } from 'zod';
-import { seeded } from '../../services/entra-emulator/src/random.ts';
 
 /** When requests are due, whatever the answers do. `ramp` goes from `fromPerSecond` to `ratePerSecond`. */
 export const scheduleSchema = z.strictObject({

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { seeded } from '@onbehalf/chassis/random';
 import { z } from 'zod';
 import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, refuse } from './call.ts';
-import { seeded } from './random.ts';
 import type { User } from './seed.ts';
 import type { Subject } from './subject.ts';
 

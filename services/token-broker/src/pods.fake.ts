@@ -2,6 +2,7 @@ import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import { createLogger } from '@onbehalf/chassis/logger';
+import { seeded } from '@onbehalf/chassis/random';
 import { createBroker } from './broker.ts';
 import { type Client, grantTypes } from './clients.ts';
 import { fakeEntra } from './entra.fake.ts';
@@ -90,7 +91,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     },
     /** Runs tasks at once; what they ask of store and Entra goes forward one step at a time, in an order made of `seed`. */
     async interleave<T extends readonly (() => Promise<unknown>)[]>(seed: number, ...tasks: T): Promise<unknown[]> {
-      const random = randomOf(seed);
+      const random = seeded(seed);
       const waiting: (() => void)[] = [];
       const pause = () => new Promise<void>((resolve) => void waiting.push(resolve));
       watch.step = pause;
@@ -123,15 +124,4 @@ export type Pods = ReturnType<typeof openPods>;
 /** Waits until what goes on in the background is done. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await turn();
-}
-
-/** Mulberry32: the same seed, the same order. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
