@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { seeded } from '@onbehalf/chassis/random';
 import { decodeJwt } from 'jose';
 import { tokenHead } from './attack/canaries.ts';
 import { record } from './figures.ts';
@@ -9,7 +10,7 @@ import { openVault, type Vault } from './vault.ts';
 
 const interleavings = 200;
 const atOnce = 20;
-/** Longer than Entra takes in these tests, so that sign-outs land before, inside and after a call. */
+/** The longest that Entra takes in these tests. */
 const longestMs = 60;
 const brokers = [0, 1, 2];
 let fleet: Fleet;
@@ -73,12 +74,18 @@ async function assertEndedEverywhere(ask: (broker: number) => Promise<Answer>): 
   assert.notEqual(await untilEnded(ask), Number.POSITIVE_INFINITY, 'a broker serves on');
 }
 
-/** A repeatable stream of numbers in [0, 1). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return state / 2_147_483_648;
+/** Pauses that follow what the last flights took: on a slow machine too, sign-outs land before, inside and after one. */
+function pacer(seed: number) {
+  const random = seeded(seed);
+  let flightMs = longestMs;
+  return {
+    pause: () => delay(random() * flightMs * 1.5),
+    async of<T>(flight: Promise<T>): Promise<T> {
+      const startedMs = performance.now();
+      const landed = await flight;
+      flightMs = Math.max(longestMs, 0.8 * flightMs + 0.2 * (performance.now() - startedMs));
+      return landed;
+    },
   };
 }
 
@@ -97,13 +104,12 @@ describe('sign-out over three brokers', () => {
   it(`wins over a refresh in flight, ${interleavings} times of ${interleavings}`, async () => {
     for (let i = 0; i < interleavings; i += 1) signedIn.push(await signIn(upnOf(i)));
     await fleet.admin('PUT', '/faults', [{ match: { grant: 'refresh_token' }, jitterMs: longestMs }]);
-    const random = seeded(4);
-    const pauses = signedIn.map(() => random() * longestMs * 1.5);
+    const pace = pacer(4);
     const outcomes = { served: 0, refused: 0, resurrected: 0 };
     await interleave(async (i) => {
       const { session, account } = signedIn[i] as Person;
-      const flight = fleet.exchange(i % 3, session, graphScope);
-      await delay(pauses[i]);
+      const flight = pace.of(fleet.exchange(i % 3, session, graphScope));
+      await pace.pause();
       assert.equal((await revoke((i + 1) % 3, session)).status, 200);
       const answer = await flight;
       if (answer.status === 200) outcomes.served += 1;
@@ -124,13 +130,12 @@ describe('sign-out over three brokers', () => {
     await fleet.admin('DELETE', '/faults');
     for (let i = 0; i < interleavings; i += 1) signedIn[i] = await signIn(upnOf(i));
     await fleet.admin('PUT', '/faults', [{ match: { grant: 'on_behalf_of' }, jitterMs: longestMs }]);
-    const random = seeded(5);
-    const pauses = signedIn.map(() => random() * longestMs * 1.5);
+    const pace = pacer(5);
     const outcomes = { served: 0, refused: 0, resurrected: 0 };
     await interleave(async (i) => {
       const { session, assertion } = signedIn[i] as Person;
-      const flight = fleet.onBehalfOf(i % 3, assertion);
-      await delay(pauses[i]);
+      const flight = pace.of(fleet.onBehalfOf(i % 3, assertion));
+      await pace.pause();
       assert.equal((await revoke((i + 1) % 3, session)).status, 200);
       const answer = await flight;
       if (answer.status === 200) outcomes.served += 1;
