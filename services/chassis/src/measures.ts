@@ -1,5 +1,6 @@
 import { type Attributes, metrics } from '@opentelemetry/api';
 import chassis from './signals.json' with { type: 'json' };
+import { atTurnEnd } from './turn-end.ts';
 
 type Metric = { kind: string; unit: string; brief: string; attributes: string[]; buckets?: number[] };
 
@@ -9,6 +10,13 @@ export type Registry = {
   spans: Record<string, { brief: string }>;
   metrics: Record<string, Metric>;
 };
+
+let measuring = false;
+
+/** From now on what is measured is kept: the SDK is up. */
+export function startMeasuring(): void {
+  measuring = true;
+}
 
 /**
  * Measures by the names of a registry, so that nothing else can be emitted. Without telemetry every method does
@@ -37,9 +45,12 @@ export function createMeasures<R extends Registry>(registry: R) {
   return {
     /** Adds to a counter, records into a histogram (durations in seconds), or sets a gauge. */
     measure(name: Name, value: number, attributes?: Attributes): void {
-      const record = made.get(name) ?? make(name);
-      made.set(name, record);
-      record(value, attributes);
+      if (!measuring) return;
+      atTurnEnd(() => {
+        const record = made.get(name) ?? make(name);
+        made.set(name, record);
+        record(value, attributes);
+      });
     },
     /** Reads a gauge whenever metrics are collected. */
     watch(name: Name, read: () => number | undefined): void {

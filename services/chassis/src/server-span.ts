@@ -10,13 +10,22 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { spanContextOf } from './correlation.ts';
-import { measure, secondsSince } from './measures.ts';
+import { measure } from './measures.ts';
 import { fail, tracer } from './tracing.ts';
+import { atTurnEnd } from './turn-end.ts';
 
 /** Where a request's span belongs: below another span, or at the root of a trace that is kept whatever is sampled. */
 export type Origin = { parent?: SpanContext | undefined; alwaysSampled?: boolean };
 
-type Facts = { span: Span; route: string | undefined; errorType: string | undefined };
+type Facts = {
+  span: Span;
+  method: string;
+  startedAtMs: number;
+  endedAtMs: number | undefined;
+  route: string | undefined;
+  errorType: string | undefined;
+  attributes: Attributes;
+};
 
 const factsKey = createContextKey('onbehalf.request');
 /** Where no listener is observed, as without telemetry, there are no facts to look for. */
@@ -38,11 +47,12 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
     const above = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
     const attributes = { 'http.request.method': method, ...(alwaysSampled && { [alwaysSampledAttribute]: true }) };
     const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, above);
-    const facts: Facts = { span, route: undefined, errorType: undefined };
-    let finished = false;
+    const untold = { endedAtMs: undefined, route: undefined, errorType: undefined, attributes: {} };
+    const facts: Facts = { span, method, startedAtMs, ...untold };
     const end = () => {
-      if (!finished) finish(req, res, facts, method, startedAtMs);
-      finished = true;
+      if (facts.endedAtMs !== undefined) return;
+      facts.endedAtMs = performance.now();
+      atTurnEnd(() => finish(req, res, facts));
     };
     // Sent, or cut before that.
     res.once('finish', end).once('close', end);
@@ -52,7 +62,8 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
 
 /** Says more of the request that the code now runs in, whatever span is active. */
 export function describeRequest(attributes: Attributes): void {
-  current()?.span.setAttributes(attributes);
+  const facts = current();
+  if (facts) Object.assign(facts.attributes, attributes);
 }
 
 /** Names the route of a request that Express does not serve. */
@@ -73,8 +84,8 @@ export function linkRequest(to: SpanContext): void {
   if (span && span.spanContext().traceId !== to.traceId) span.addLink({ context: to });
 }
 
-function finish(req: IncomingMessage, res: ServerResponse, facts: Facts, method: string, startedAtMs: number): void {
-  const { span, errorType } = facts;
+function finish(req: IncomingMessage, res: ServerResponse, facts: Facts): void {
+  const { span, method, startedAtMs, endedAtMs = startedAtMs, errorType } = facts;
   const { route: matched, baseUrl = '' } = req as { route?: { path?: unknown }; baseUrl?: string };
   const route = facts.route ?? (typeof matched?.path === 'string' ? baseUrl + matched.path : undefined);
   const attributes = {
@@ -83,12 +94,12 @@ function finish(req: IncomingMessage, res: ServerResponse, facts: Facts, method:
     ...(route !== undefined && { 'http.route': route }),
     ...(errorType !== undefined && { 'error.type': errorType }),
   };
-  span.setAttributes(attributes);
+  span.setAttributes({ ...facts.attributes, ...attributes });
   if (route !== undefined) span.updateName(`${method} ${route}`);
   if (!res.writableFinished) fail(span, errorType ?? 'aborted');
   else if (res.statusCode >= 500 || res.statusCode === 429) fail(span, errorType ?? String(res.statusCode));
-  measure('http.server.request.duration', secondsSince(startedAtMs), attributes);
-  span.end();
+  measure('http.server.request.duration', (endedAtMs - startedAtMs) / 1_000, attributes);
+  span.end(endedAtMs);
 }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

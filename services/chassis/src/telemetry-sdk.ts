@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setImmediate as turnEnd } from 'node:timers/promises';
 import { context, DiagLogLevel, diag, metrics, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
@@ -15,7 +16,7 @@ import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trac
 import { allowOnly } from './allow-list.ts';
 import { watchUndici } from './client-span.ts';
 import { createLogger } from './logger.ts';
-import { type Registry, watch } from './measures.ts';
+import { type Registry, startMeasuring, watch } from './measures.ts';
 import { serveMetrics } from './metrics-page.ts';
 import { toPrometheus } from './prometheus.ts';
 import { samplerOf } from './sampler.ts';
@@ -77,10 +78,13 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
   const provider = new MeterProvider({ resource, readers, views: viewsOf(chassis, registry) });
   metrics.setGlobalMeterProvider(provider);
   shutdowns.push(() => provider.shutdown());
+  startMeasuring();
   watchRuntime();
 
   return {
     async [Symbol.asyncDispose]() {
+      // What this turn still has to tell.
+      await turnEnd();
       const late = setTimeout(() => leaving.abort(), flushMs);
       await Promise.allSettled(shutdowns.map((shutdown) => shutdown()));
       clearTimeout(late);
