@@ -45,7 +45,8 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
     const method = knownMethods.has(req.method ?? '') ? String(req.method) : '_OTHER';
     const { parent, alwaysSampled } = originOf(req);
     const above = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
-    const attributes = { 'http.request.method': method, ...(alwaysSampled && { [alwaysSampledAttribute]: true }) };
+    // What the sampler needs is there from the start; all the rest is told at the end.
+    const attributes = alwaysSampled ? { [alwaysSampledAttribute]: true } : {};
     const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, above);
     const untold = { endedAtMs: undefined, route: undefined, errorType: undefined, attributes: {} };
     const facts: Facts = { span, method, startedAtMs, ...untold };
@@ -56,7 +57,7 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
     };
     // Sent, or cut before that.
     res.once('finish', end).once('close', end);
-    context.with(trace.setSpan(above, span).setValue(factsKey, facts), handler, undefined, req, res);
+    context.with(trace.setSpan(ROOT_CONTEXT, span).setValue(factsKey, facts), handler, undefined, req, res);
   };
 }
 
