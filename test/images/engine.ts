@@ -10,6 +10,8 @@ const run = promisify(execFile);
 export type Engine = AsyncDisposable & {
   /** DOCKER_HOST of this engine. */
   host: string;
+  /** The path of its client. */
+  client: string;
   /** Runs the engine's client; stdout. @throws Error with both outputs if it fails. */
   docker(...args: string[]): Promise<string>;
 };
@@ -57,6 +59,7 @@ function engine(host: string, close: () => Promise<void>): Engine {
   const env = { ...process.env, DOCKER_HOST: host, DOCKER_BUILDKIT: '1', BUILDKIT_PROGRESS: 'plain' };
   return {
     host,
+    client,
     async docker(...args) {
       const { stdout } = await run(client, args, { env, timeout: 600_000, maxBuffer: 64 << 20 });
       return stdout.trim();
