@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-const usualPlaces = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/snap/bin/chromium'];
+/** The shell first: the same engine without windows, for less than half of the CPU. */
+const usualPlaces = [
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/snap/bin/chromium',
+];
 
 /** The Chromium of this machine: `CHROMIUM`, else where distributions put it. */
 export function findChromium(): string | undefined {
@@ -11,7 +18,10 @@ export function findChromium(): string | undefined {
 /** A fresh headless Chromium that talks to nobody by itself. @throws Error if this machine has none. */
 export async function launchChromium(): Promise<Browser & AsyncDisposable> {
   const executablePath = findChromium();
-  if (!executablePath) throw new Error("There is no Chromium: install Debian's chromium or set CHROMIUM to one.");
+  if (!executablePath)
+    throw new Error(
+      "There is no Chromium: install Debian's chromium-headless-shell or chromium, or set CHROMIUM to one.",
+    );
   return chromium.launch({
     executablePath,
     args: [

@@ -26,7 +26,9 @@ const none = () => undefined;
 /** Programs that share two cores with bursts and browsers are late through no fault of Redis. */
 const patient = { REDIS_COMMAND_TIMEOUT_MS: '1000' };
 const lacksChromium = () =>
-  findChromium() ? undefined : "no Chromium was found: install Debian's chromium or set CHROMIUM";
+  findChromium()
+    ? undefined
+    : "no Chromium was found: install Debian's chromium-headless-shell or chromium, or set CHROMIUM";
 /** One engine for all files: the second finds what the first has built. Where there is none, its tests say so. */
 async function shareEngine(): Promise<AsyncDisposable | undefined> {
   const engine = await openEngine().catch(() => undefined);
