@@ -14,10 +14,9 @@ describe('atTurnEnd', () => {
     assert.deepEqual(done, ['first', 'second', 'third']);
   });
 
-  it('does in the next turn what was asked for meanwhile', async () => {
+  it('does at once what is asked for meanwhile', async () => {
     const done: string[] = [];
     atTurnEnd(() => atTurnEnd(() => done.push('later')));
-    await turn();
     await turn();
     assert.deepEqual(done, ['later']);
   });

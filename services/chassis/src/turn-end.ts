@@ -8,6 +8,8 @@ export function atTurnEnd(work: () => void): void {
   if (waiting.push(work) === 1) setImmediate(doAll);
 }
 
+/** Also what the work itself asks for meanwhile. */
 function doAll(): void {
-  for (const work of waiting.splice(0)) work();
+  for (const work of waiting) work();
+  waiting.length = 0;
 }
