@@ -3,7 +3,7 @@ import { access, copyFile, cp, mkdir, mkdtemp, realpath, rename, rm, symlink, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Engine } from './engine.ts';
+import { buildNetwork, type Engine } from './engine.ts';
 
 const run = promisify(execFile);
 const cache = join(import.meta.dirname, '../../.cache/images');
@@ -68,7 +68,7 @@ async function addTo(
     await fill(context);
     const file = join(directory, 'Dockerfile');
     await writeFile(file, `FROM ${base}\n${instruction}\n`);
-    await engine.docker('build', '--network', 'host', '--file', file, '--tag', image, context);
+    await engine.docker('build', '--network', buildNetwork, '--file', file, '--tag', image, context);
     return image;
   } finally {
     await rm(directory, { recursive: true, force: true });

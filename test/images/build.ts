@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Bases, prepareBases } from './bases.ts';
-import type { Engine } from './engine.ts';
+import { buildNetwork, type Engine } from './engine.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -42,9 +42,9 @@ export async function buildLoadImage(engine: Engine): Promise<void> {
 }
 
 async function build(engine: Engine, bases: Bases, file: string, image: string, args: string[] = []): Promise<void> {
-  const { NODE_EXTRA_CA_CERTS: ca, BUILD_NETWORK: network = 'host' } = process.env;
+  const { NODE_EXTRA_CA_CERTS: ca } = process.env;
   await engine.docker(
-    ...['build', '--network', network, '--file', join(root, file), '--tag', image, ...args],
+    ...['build', '--network', buildNetwork, '--file', join(root, file), '--tag', image, ...args],
     ...['--build-arg', `NODE_IMAGE=${bases.node}`, '--build-arg', `RUNTIME_IMAGE=${bases.runtime}`],
     ...['--build-arg', 'VERSION=0.1.0', ...(ca ? ['--secret', `id=ca,src=${ca}`] : [])],
     root,

@@ -7,6 +7,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** The network that builds have; the machine's own unless `BUILD_NETWORK` says another. */
+export const buildNetwork = process.env.BUILD_NETWORK ?? 'host';
+
 export type Engine = AsyncDisposable & {
   /** DOCKER_HOST of this engine. */
   host: string;
