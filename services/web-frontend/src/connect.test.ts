@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createLogger } from '@onbehalf/chassis/logger';
 import { connect } from './connect.ts';
 import { clientId, publicBaseUrl, tenantId } from './testbed.fake.ts';
+
+const config = {
+  publicBaseUrl,
+  entra: { authorityHost: 'https://entra.test', tenantId, clientId, responseMode: 'query' as const },
+  broker: { url: 'http://broker.test', assertionFile: 'none' },
+};
+const assertion = async () => 'our-assertion';
 
 describe('the way to the broker', () => {
   it('is tried again after its pause, though the wall clock was put back meanwhile', async (context) => {
@@ -10,12 +18,7 @@ describe('the way to the broker', () => {
     const wall = context.mock.method(Date, 'now', real);
     let asked = 0;
     const { broker } = connect({
-      config: {
-        publicBaseUrl,
-        entra: { authorityHost: 'https://entra.test', tenantId, clientId, responseMode: 'query' },
-        broker: { url: 'http://broker.test', assertionFile: 'none' },
-      },
-      assertion: async () => 'our-assertion',
+      ...{ config, assertion, logger: createLogger({ level: 'silent', service: 'test' }) },
       fetch: async (url) => {
         asked += String(url).startsWith('http://broker.test') ? 1 : 0;
         throw new TypeError('fetch failed');
@@ -31,5 +34,39 @@ describe('the way to the broker', () => {
       await ask();
     }
     assert.equal(asked, 4);
+  });
+});
+
+/** Entra's metadata behind a network that breaks the first `broken` connections. */
+function openEntra(broken: number) {
+  const lines: { event: string; dependency: string; error: unknown }[] = [];
+  const at = { asked: 0 };
+  const fetch = async () => {
+    at.asked += 1;
+    if (at.asked <= broken) throw new TypeError('fetch failed', { cause: { code: 'ECONNRESET' } });
+    const issuer = `${config.entra.authorityHost}/${tenantId}/v2.0`;
+    return Response.json({ issuer, authorization_endpoint: `${issuer}/authorize` });
+  };
+  const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => lines.push(JSON.parse(line)) });
+  const { entra } = connect({ config, assertion, logger, fetch, nowMs: () => 0 });
+  return { at, lines, entra };
+}
+
+describe("the first look at Entra's metadata", () => {
+  it('outlives a connection that breaks', async () => {
+    const { at, lines, entra } = openEntra(1);
+    await entra.configured.get();
+    assert.deepEqual([at.asked, lines], [2, []]);
+  });
+
+  it('is told to the log when it fails, with the reason', async () => {
+    const { at, lines, entra } = openEntra(2);
+    await assert.rejects(entra.configured.get(), { code: 'unavailable', retryAfterSeconds: 5 });
+    assert.equal(at.asked, 2);
+    assert.deepEqual(
+      lines.map(({ event, dependency }) => [event, dependency]),
+      [['dependency.down', 'entra']],
+    );
+    assert.match(JSON.stringify(lines[0]?.error), /TypeError/);
   });
 });

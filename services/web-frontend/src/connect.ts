@@ -1,3 +1,4 @@
+import type { Logger } from '@onbehalf/chassis/logger';
 import { createBroker } from './broker.ts';
 import type { Config } from './config.ts';
 import { createEntra } from './entra.ts';
@@ -6,6 +7,7 @@ import { createUpstream, type Fetch } from './upstream.ts';
 type ConnectOptions = {
   config: Pick<Config, 'publicBaseUrl' | 'entra' | 'broker'>;
   assertion: () => Promise<string>;
+  logger: Logger;
   fetch?: Fetch;
   /** For pauses only, so by default a clock that is never put back: the wall's would prolong them by as much. */
   nowMs?: () => number;
@@ -16,7 +18,7 @@ type ConnectOptions = {
  * first person does not wait for it, and left to heal by itself if it fails.
  */
 export function connect(options: ConnectOptions) {
-  const { config, assertion, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
+  const { config, assertion, logger, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
   const upstream = createUpstream({ fetch, nowMs });
   const broker = createBroker({ url: config.broker.url, upstream, assertion });
   const entra = createEntra({
@@ -26,6 +28,7 @@ export function connect(options: ConnectOptions) {
     upstream,
     fetch,
     assertion,
+    logger,
     nowMs,
   });
   entra.configured.get().catch(() => undefined);

@@ -2,12 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { toOurs } from '@onbehalf/chassis/client-span';
 import { newTraceId, toGuid } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
+import { tellOutages } from '@onbehalf/chassis/outages';
 import * as openid from 'openid-client';
 import { z } from 'zod';
 import { clientAssertion } from './broker.ts';
 import { healing } from './healing.ts';
 import { brokerDeadlineMs, discovery } from './lifetimes.ts';
-import { type Fetch, laterFault, type Upstream, unavailable } from './upstream.ts';
+import { connecting, type Fetch, laterFault, type Upstream, unavailable } from './upstream.ts';
 
 type EntraOptions = {
   authorityHost: string;
@@ -21,6 +23,7 @@ type EntraOptions = {
   upstream: Upstream;
   fetch: Fetch;
   assertion: () => Promise<string>;
+  logger: Logger;
   nowMs: () => number;
 };
 
@@ -92,7 +95,7 @@ export function createEntra(options: EntraOptions) {
 
   async function fromEntra(url: string, init: RequestInit): Promise<Response> {
     const signal = AbortSignal.timeout(discovery.deadlineMs);
-    const response = await options.fetch(url, { ...init, signal }).catch((error) => {
+    const response = await connecting(() => options.fetch(url, { ...init, signal })).catch((error) => {
       throw entraUnavailable(error);
     });
     if (response.status >= 500 || response.status === 429) throw entraUnavailable();
@@ -134,7 +137,12 @@ export function createEntra(options: EntraOptions) {
     return one;
   }
 
-  const configured = healing(discover, { ...discovery, nowMs: options.nowMs, unavailable: entraUnavailable });
+  const told = tellOutages('entra', options.logger, () =>
+    discover().catch((error) => {
+      throw entraUnavailable(error);
+    }),
+  );
+  const configured = healing(told, { ...discovery, nowMs: options.nowMs, unavailable: entraUnavailable });
 
   return {
     configured,

@@ -24,7 +24,7 @@ await run(async (signal) => {
   await using _admin = await serve(health.handler, config.admin);
   using keys = await openKeyRing(config.session.keysDirectory, logger);
   const assertion = createMountedFile(config.broker.assertionFile);
-  const { broker, entra } = connect({ config, assertion });
+  const { broker, entra } = connect({ config, assertion, logger });
   const app = createApp({ config, apis, broker, entra, keys: keys.get, logger });
   await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), config.http);
   logger.info({ event: 'started', config, port: server.port });

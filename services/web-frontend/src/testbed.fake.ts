@@ -187,8 +187,8 @@ export async function openTestbed(options: TestbedOptions = {}) {
   } as const;
   const nowMs = () => clock.nowMs;
   entra.down = options.coldStart ?? false;
-  const parties = connect({ config, assertion: async () => 'our-assertion', nowMs });
   const logger = createLogger({ level: 'trace', service: 'web-frontend' }, { write: (line) => void lines.push(line) });
+  const parties = connect({ config, assertion: async () => 'our-assertion', logger, nowMs });
   const pauses: (() => void)[] = [];
   const pause = () => new Promise<void>((resolve) => pauses.push(resolve));
   const app: Express = createApp({ config, apis, ...parties, keys: () => keys.ring, logger, nowMs, pause });

@@ -25,10 +25,7 @@ export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => nu
     if (state.failures >= breaker.failures) state.openUntilMs = nowMs() + breaker.openMs;
     const attempt = () => fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(deadlineMs) });
     try {
-      const response = await attempt().catch((error) => {
-        if (once || !connectErrors.has(codeOf(error))) throw error;
-        return attempt();
-      });
+      const response = await (once ? attempt() : connecting(attempt));
       state.failures = 0;
       state.openUntilMs = 0;
       return response;
@@ -41,6 +38,14 @@ export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => nu
 }
 
 export type Upstream = ReturnType<typeof createUpstream>;
+
+/** What is attempted, once more if the connection failed and not the answer. */
+export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
+  return attempt().catch((error) => {
+    if (!connectErrors.has(codeOf(error))) throw error;
+    return attempt();
+  });
+}
 
 /** The Fault of an answer that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
 export function laterFault(response: Response): Fault | undefined {
