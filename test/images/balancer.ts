@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** How often readiness is asked, as a kubelet does, only sooner. */
 const askEveryMs = 200;
@@ -9,15 +10,24 @@ const askEveryMs = 200;
  * `targets` gives their addresses, which a restart may change.
  */
 export async function openBalancer(port: number, targets: () => Promise<string[]>): Promise<AsyncDisposable> {
+  let addresses = await targets();
   let ready: string[] = [];
   let next = 0;
   const ask = async () => {
-    const addresses = await targets();
-    const answers = await Promise.all(addresses.map(isReady));
+    const answers = await Promise.all(addresses.map((address) => isReady(address, ready.includes(address))));
     ready = addresses.filter((_, at) => answers[at]);
+    // Who is replaced may come back elsewhere.
+    if (ready.length < addresses.length) addresses = await targets();
   };
   await ask();
-  const timer = setInterval(() => ask().catch(() => {}), askEveryMs);
+  const closing = new AbortController();
+  const asking = (async () => {
+    while (!closing.signal.aborted) {
+      await delay(askEveryMs);
+      // An engine that cannot say where they are is asked again.
+      await ask().catch(() => {});
+    }
+  })();
   const server = createServer((client) => {
     const address = ready[next++ % ready.length];
     if (address) join(client, connect(8080, address));
@@ -26,9 +36,9 @@ export async function openBalancer(port: number, targets: () => Promise<string[]
   await once(server, 'listening');
   return {
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
+      closing.abort();
       server.close();
-      await once(server, 'close');
+      await Promise.all([asking, once(server, 'close')]);
     },
   };
 }
@@ -39,8 +49,9 @@ function join(client: Socket, upstream: Socket): void {
   upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
 }
 
-const isReady = (address: string): Promise<boolean> =>
+/** What it says of itself; that it says nothing in time leaves it as it was, as one failed probe does a pod. */
+const isReady = (address: string, before: boolean): Promise<boolean> =>
   fetch(`http://${address}:9090/readyz`, { signal: AbortSignal.timeout(1_000) }).then(
     ({ ok }) => ok,
-    () => false,
+    (error) => error.name === 'TimeoutError' && before,
   );
