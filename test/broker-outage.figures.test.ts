@@ -26,7 +26,7 @@ async function areHeld(): Promise<boolean> {
   const looks = async () => /keyspace_hits:\d+/.exec(String(await fleet.redisCommand(['INFO', 'stats'])))?.[0];
   const before = await looks();
   for (const broker of [0, 1]) await Promise.all(sessions.map((session) => fleet.exchange(broker, session)));
-  return (await looks()) === before;
+  return before !== undefined && (await looks()) === before;
 }
 
 type Sample = { atMs: number; answer: Answer };
