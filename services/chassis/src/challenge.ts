@@ -63,12 +63,24 @@ export function parseChallenges(header: string): Challenge[] {
  * it asks for none that can be read. Learn: "Claims challenges, claims requests, and client capabilities".
  */
 export function claimsChallenge(header: string | null | undefined): string | undefined {
-  for (const { scheme, parameters } of parseChallenges(header ?? '')) {
-    if (scheme !== 'bearer' || parameters.error !== 'insufficient_claims') continue;
-    const claims = Buffer.from(parameters.claims ?? '', 'base64').toString('utf8');
-    if (isClaims(claims)) return claims;
+  for (const challenge of parseChallenges(header ?? '')) {
+    const claims = claimsOf(challenge, maxClaimsLength);
+    if (claims) return claims;
   }
   return undefined;
+}
+
+/** The same of one challenge; undefined also for claims of more than `maxLength` characters. */
+export function claimsOf({ scheme, parameters }: Challenge, maxLength: number): string | undefined {
+  if (scheme !== 'bearer' || parameters.error !== 'insufficient_claims') return undefined;
+  try {
+    const text = Buffer.from(parameters.claims ?? '', 'base64').toString();
+    const claims = JSON.stringify(claimsSchema.parse(JSON.parse(text)));
+    return claims.length <= maxLength ? claims : undefined;
+  } catch {
+    // An unreadable demand cannot be met.
+    return undefined;
+  }
 }
 
 /** The token is of no use here. RFC 6750 section 3.1. `description` is the caller's to read: nothing from outside. */
@@ -89,12 +101,4 @@ export function insufficientClaims(claims: string): Fault {
   return new Fault('insufficient_claims', 'The token lacks claims: sign in with those of the challenge.', {
     challenge: bearerChallenge({ error: 'insufficient_claims', claims: Buffer.from(claims).toString('base64') }),
   });
-}
-
-function isClaims(text: string): boolean {
-  try {
-    return text.length <= maxClaimsLength && claimsSchema.safeParse(JSON.parse(text)).success;
-  } catch {
-    return false;
-  }
 }
