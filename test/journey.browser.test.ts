@@ -8,7 +8,8 @@ import { createWorld, type World } from './world.ts';
 let world: World;
 let browser: Browser & AsyncDisposable;
 before(async () => {
-  [world, browser] = await Promise.all([createWorld({ name: 'browser' }), launchChromium()]);
+  browser = await launchChromium();
+  world = await createWorld({ name: 'browser' });
 });
 after(async () => {
   await browser?.[Symbol.asyncDispose]();

@@ -19,7 +19,8 @@ before(async () => {
     Array.from({ length: 5 }, freePort),
   );
   const ports = { web, entra, entraBrowser, entraAdmin, viewer };
-  [world, browser] = await Promise.all([createWorld({ name: 'pages', ports }), launchChromium()]);
+  browser = await launchChromium();
+  world = await createWorld({ name: 'pages', ports });
 });
 after(async () => {
   await browser?.[Symbol.asyncDispose]();

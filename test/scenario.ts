@@ -25,17 +25,11 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
   let world: World;
   let browser: Browser & AsyncDisposable;
   before(async () => {
-    // Each known as soon as it is there: where the other fails, it is closed.
-    await Promise.all([
-      createWorld({ name: `scenario-${name}`, brokers: 2, env: { web: { PUBLIC_RATE_BURST: '1000', ...web } } }).then(
-        (one) => {
-          world = one;
-        },
-      ),
-      launchChromium().then((one) => {
-        browser = one;
-      }),
-    ]);
+    browser = await launchChromium();
+    world = await createWorld({
+      ...{ name: `scenario-${name}`, brokers: 2 },
+      env: { web: { PUBLIC_RATE_BURST: '1000', ...web } },
+    });
     // They have consented before; Carol never has. Redirects are read here too.
     for (const person of ['alice', 'bob']) {
       const visitor = world.visitor();
