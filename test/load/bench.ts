@@ -9,7 +9,7 @@ import { answers, startChild } from '../child.ts';
 import { apiScope, type Fleet, grants, openFleet } from '../fleet.ts';
 import { freePort } from '../ports.ts';
 import { inProcess, type Row } from './in-process.ts';
-import { median, ratio, rounds, type Subject } from './slices.ts';
+import { difference, median, ratio, rounds, type Subject } from './slices.ts';
 import type { StockSetup } from './stock.ts';
 
 const help = `npm run bench -- [--rounds N] [--json FILE]
@@ -59,11 +59,11 @@ const tokenForm = (subjectToken: string) =>
     scope: apiScope,
   }).toString();
 
+const pair = [brokerSubject(fleet, 0, 'broker L1'), brokerSubject(fleet, 1, 'broker L1, traced')];
 const subjects: Subject[] = [
   await hello('hello-node'),
   await hello('hello-express'),
-  brokerSubject(fleet, 0, 'broker L1'),
-  brokerSubject(fleet, 1, 'broker L1, traced'),
+  ...pair,
   ...(await stockSubjects(fleet)),
 ];
 say(`${cpus().length} cores, ${cpus()[0]?.model ?? ''}, node ${process.version}, ${connections} connections`);
@@ -75,6 +75,14 @@ const results = await rounds(subjects, {
   progress: (round) => process.stderr.write(`\rround ${round + 1} of ${roundCount} `),
 });
 process.stderr.write('\r');
+// A difference of two like numbers wants a quieter measure than a ratio of unlike ones: many short slices, side by side.
+const pairs = await rounds(pair, {
+  rounds: roundCount * 6,
+  connections,
+  sliceMs: 250,
+  progress: (round) => process.stderr.write(`\rtelemetry, pair ${round + 1} of ${roundCount * 6} `),
+});
+process.stderr.write('\r'.padEnd(40).concat('\r'));
 const cpu = (name: string) => (results.get(name) ?? []).map((one) => one.cpuUsPerRequest);
 for (const [name, slices] of results) {
   const failed = slices.reduce((sum, one) => sum + one.failed, 0);
@@ -95,7 +103,8 @@ const rowOf = (name: string, target: string, limit: number, [above, below]: [str
     note: `${median(cpu(above)).toFixed(0)} and ${median(cpu(below)).toFixed(0)} us`,
   };
 };
-const traced = cpu('broker L1, traced').map((value, i) => value - (cpu('broker L1')[i] ?? 0));
+const [untraced = [], traced = []] = pair.map(({ name }) => (pairs.get(name) ?? []).map((one) => one.cpuUsPerRequest));
+const telemetry = difference(traced, untraced);
 const rows: Row[] = [
   rowOf('L1 hit / hello-express', '1', 1.5, ['broker L1', 'hello-express']),
   rowOf('stock / L1 hit', '2', -7, ['stock', 'broker L1']),
@@ -104,10 +113,10 @@ const rows: Row[] = [
     name: 'telemetry, us a request',
     target: '9',
     limit: 80,
-    value: median(traced),
-    low: Math.min(...traced),
-    high: Math.max(...traced),
-    note: 'traced minus untraced',
+    value: telemetry.median,
+    low: telemetry.low,
+    high: telemetry.high,
+    note: `${median(traced).toFixed(0)} minus ${median(untraced).toFixed(0)} us, pair by pair`,
   },
   ...(fleet.redis
     ? await inProcess({

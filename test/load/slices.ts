@@ -76,8 +76,18 @@ export function quantile(values: number[], part: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
+type Spread = { median: number; low: number; high: number };
+
 /** Median and interquartile range of the ratios of each round. */
-export function ratio(above: number[], below: number[]): { median: number; low: number; high: number } {
-  const ratios = above.map((value, i) => value / (below[i] ?? Number.NaN));
-  return { median: median(ratios), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75) };
+export function ratio(above: number[], below: number[]): Spread {
+  return spread(above.map((value, i) => value / (below[i] ?? Number.NaN)));
+}
+
+/** Median and interquartile range of the differences of each round. */
+export function difference(above: number[], below: number[]): Spread {
+  return spread(above.map((value, i) => value - (below[i] ?? Number.NaN)));
+}
+
+function spread(values: number[]): Spread {
+  return { median: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) };
 }
