@@ -1,14 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import {
-  type AccountInfo,
-  ConfidentialClientApplication,
-  DistributedCachePlugin,
-  type ICacheClient,
-} from '@azure/msal-node';
 import { readKeyRing } from '@onbehalf/chassis/key-ring';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { Secret } from '@onbehalf/chassis/secret';
-import { createClient } from 'redis';
 import { createEvents } from '../../services/token-broker/src/events.ts';
 import { createL1 } from '../../services/token-broker/src/l1.ts';
 import { createNames } from '../../services/token-broker/src/names.ts';
@@ -20,17 +13,9 @@ import { redisStore } from '../../services/token-broker/src/store-redis.ts';
 import type { TokenRecord, TokenRequest } from '../../services/token-broker/src/token.ts';
 import { createTokens } from '../../services/token-broker/src/tokens.ts';
 import type { Redis } from '../redis.ts';
+import type { Row } from './bench-table.ts';
 import { median, ratio } from './slices.ts';
-
-export type Row = {
-  name: string;
-  target: string;
-  limit: number;
-  value: number;
-  low: number;
-  high: number;
-  note: string;
-};
+import { openStockCache } from './stock-cache.ts';
 
 const concurrency = 64;
 const users = 1_000;
@@ -136,7 +121,7 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   }
   const l1 = ratio(all, one);
   rows.push({
-    ...{ name: 'L1 hit, 200,000 users / 1 user', target: '4', limit: 5, value: l1.median, low: l1.low, high: l1.high },
+    ...{ name: 'L1 hit, 200,000 users / 1 user', target: '4', limit: 5, ...l1 },
     note: `${usOf(one)} and ${usOf(all)} us`,
   });
   const held = many.l1.bytes / crowd;
@@ -159,7 +144,7 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   const l2 = createBench(redisStore(connection, channel), sealing);
   for (let n = 0; n < users; n += 1) await l2.get(n);
-  const stock = await createStock(redis);
+  await using stock = await openStockCache(redis, { users, scope, accessToken });
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -173,10 +158,9 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   }
   const gain = ratio(theirs, ours);
   rows.push({
-    ...{ name: 'stock / L2 hit', target: '3', limit: -7, value: gain.median, low: gain.low, high: gain.high },
+    ...{ name: 'stock / L2 hit', target: '3', limit: -7, ...gain },
     note: `${usOf(theirs)} and ${usOf(ours)} us`,
   });
-  stock.close();
   return rows;
 }
 
@@ -187,95 +171,4 @@ function heapBytes(): number {
 
 function usOf(values: number[]): string {
   return median(values).toFixed(1);
-}
-
-/** MSAL Node as its samples use it: DistributedCachePlugin, a client per request, a partition per account. */
-async function createStock(redis: Redis) {
-  const client = createClient({
-    socket: { host: redis.host, port: redis.port },
-    ...(redis.password && { password: redis.password }),
-  });
-  client.on('error', () => {});
-  await client.connect();
-  const cache: ICacheClient = {
-    get: async (key) => (await client.get(`bench-stock:${key}`)) ?? '',
-    set: async (key, value) =>
-      (await client.set(`bench-stock:${key}`, value, { expiration: { type: 'EX', value: 3_600 } })) ?? '',
-  };
-  const tenant = 'c0a70500-7e57-4000-8000-000000000001';
-  const environment = 'login.windows.net';
-  const clientId = '3eb00000-7e57-4000-8000-000000000011';
-  const accounts = Array.from({ length: users }, (_, n): AccountInfo => {
-    const localAccountId = `10ad0000-7e57-4000-8000-${String(n).padStart(12, '0')}`;
-    return {
-      homeAccountId: `${localAccountId}.${tenant}`,
-      environment,
-      tenantId: tenant,
-      username: `u${n}`,
-      localAccountId,
-    };
-  });
-  const now = Math.floor(Date.now() / 1_000);
-  for (const account of accounts)
-    await cache.set(account.homeAccountId, blobOf(account, { clientId, scope, tenant, environment, now }));
-  return {
-    async get(n: number) {
-      const account = accounts[n];
-      if (!account) throw new Error('no such account');
-      const partition = { getKey: async () => account.homeAccountId, extractKey: async () => account.homeAccountId };
-      const cca = new ConfidentialClientApplication({
-        auth: { clientId, clientSecret: 'never sent', authority: `https://login.microsoftonline.com/${tenant}` },
-        cache: { cachePlugin: new DistributedCachePlugin(cache, partition) },
-      });
-      const result = await cca.acquireTokenSilent({ account: { ...account }, scopes: [scope] });
-      if (!result.fromCache) throw new Error('not a hit');
-      return result;
-    },
-    close: () => client.destroy(),
-  };
-}
-
-type BlobFacts = { clientId: string; scope: string; tenant: string; environment: string; now: number };
-
-/** A cache as MSAL Node writes it after a sign-in with one access token. */
-function blobOf(account: AccountInfo, { clientId, scope, tenant, environment, now }: BlobFacts): string {
-  const { homeAccountId: home } = account;
-  const key = (...parts: string[]) => parts.join('-').toLowerCase();
-  const shared = { home_account_id: home, environment, client_id: clientId };
-  return JSON.stringify({
-    Account: {
-      [key(home, environment, tenant)]: {
-        ...{ home_account_id: home, environment, realm: tenant, local_account_id: account.localAccountId },
-        ...{ username: account.username, authority_type: 'MSSTS', tenantProfiles: [] },
-      },
-    },
-    IdToken: {
-      [key(home, environment, 'idtoken', clientId, tenant, '', '', '')]: {
-        ...{ ...shared, credential_type: 'IdToken', realm: tenant, secret: idToken(account) },
-      },
-    },
-    AccessToken: {
-      [key(home, environment, 'accesstoken', clientId, tenant, scope, '', '')]: {
-        ...{ ...shared, credential_type: 'AccessToken', realm: tenant, target: scope, secret: accessToken },
-        ...{
-          cached_at: `${now}`,
-          expires_on: `${now + 3_600}`,
-          extended_expires_on: `${now + 3_600}`,
-          token_type: 'Bearer',
-        },
-      },
-    },
-    RefreshToken: {
-      [key(home, environment, 'refreshtoken', clientId, '', '', '', '')]: {
-        ...{ ...shared, credential_type: 'RefreshToken', secret: 'r'.repeat(1_200) },
-      },
-    },
-    AppMetadata: { [key('appmetadata', environment, clientId)]: { client_id: clientId, environment } },
-  });
-}
-
-function idToken(account: AccountInfo): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const claims = { oid: account.localAccountId, tid: account.tenantId, preferred_username: account.username, sub: 's' };
-  return `${part({ alg: 'RS256' })}.${part(claims)}.${'s'.repeat(342)}`;
 }

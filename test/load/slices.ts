@@ -76,7 +76,7 @@ export function quantile(values: number[], part: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
-type Spread = { median: number; low: number; high: number };
+type Spread = { value: number; low: number; high: number };
 
 /** Median and interquartile range of the ratios of each round. */
 export function ratio(above: number[], below: number[]): Spread {
@@ -89,5 +89,5 @@ export function difference(above: number[], below: number[]): Spread {
 }
 
 function spread(values: number[]): Spread {
-  return { median: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) };
+  return { value: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) };
 }
