@@ -23,6 +23,10 @@ if (values.help) {
   process.exit(0);
 }
 const roundCount = Number(values.rounds);
+if (!Number.isInteger(roundCount) || roundCount < 1) {
+  process.stderr.write('--rounds must be a whole number of at least 1\n');
+  process.exit(2);
+}
 const connections = 32;
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const progress = (what: string) => process.stderr.write(`\r${what.padEnd(60)}\r`);
