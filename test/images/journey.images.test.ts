@@ -124,6 +124,10 @@ describe('the demo in containers', () => {
     rolling.abort();
     await Promise.all(load);
     console.log(`rolling restart of six containers: ${requests} requests, ${failures.length} failed`);
+    if (failures.length > 0) {
+      const logs = await Promise.all(frontends.map((id) => engine.docker('logs', id)));
+      console.log(logs.flatMap((log) => log.split('\n').filter((line) => line.includes('unavailable'))).join('\n'));
+    }
     assert.deepEqual(failures, []);
     assert.ok(requests > 200, String(requests));
   });
