@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { answers, startChild } from '../child.ts';
+import { startChild } from '../child.ts';
 import { apiScope, type Fleet, grants, openFleet } from '../fleet.ts';
 import { freePort } from '../ports.ts';
+import { startHello } from './hello.ts';
 import type { Subject } from './slices.ts';
 import type { StockSetup } from './stock.ts';
 
@@ -26,7 +27,7 @@ export async function openSubjects(): Promise<Subjects> {
   fleet.brokers.push(await fleet.startBroker(traced));
   const assertion = await fleet.cluster.mint({ namespace: 'onbehalf', name: 'web', audience: 'token-broker' });
   const session = await fleet.signIn('alice');
-  const hellos = [await startHello('hello-node', stack), await startHello('hello-express', stack)];
+  const hellos = [await hello('hello-node', stack), await hello('hello-express', stack)];
   const names = ['broker L1', 'broker L1, traced'];
   const brokers = fleet.brokers.map(({ url, child }, i) => ({
     name: names[i] ?? '',
@@ -62,19 +63,9 @@ function exchange(origin: string, path: string, session: string, assertion: stri
   return { origin, path, method: 'POST', body, headers: { 'content-type': 'application/x-www-form-urlencoded' } };
 }
 
-async function startHello(name: string, stack: AsyncDisposableStack): Promise<Subject> {
-  const port = await freePort();
-  const origin = `http://127.0.0.1:${port}`;
-  const child = stack.use(
-    await startChild({
-      name,
-      command: process.execPath,
-      args: [`test/load/${name}.ts`, String(port)],
-      logFile: `out/bench/${name}.log`,
-      ready: () => answers(origin),
-    }),
-  );
-  return { name, pid: child.process.pid ?? 0, request: { origin, path: '/', method: 'GET' } };
+async function hello(name: string, stack: AsyncDisposableStack): Promise<Subject> {
+  const { process, origin } = stack.use(await startHello(name));
+  return { name, pid: process.pid ?? 0, request: { origin, path: '/', method: 'GET' } };
 }
 
 async function startStock(

@@ -88,6 +88,7 @@ export function difference(above: number[], below: number[]): Spread {
   return spread(above.map((value, i) => value - (below[i] ?? Number.NaN)));
 }
 
-function spread(values: number[]): Spread {
+/** Median and interquartile range. */
+export function spread(values: number[]): Spread {
   return { value: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) };
 }

@@ -1,7 +1,7 @@
 import { round } from '@onbehalf/trace-viewer/draw/svg';
 import { type Html, html } from '../../../services/web-frontend/src/html.ts';
 import type { Result } from '../result.ts';
-import { median, quantile } from '../slices.ts';
+import { spread } from '../slices.ts';
 import { formatCount } from './format.ts';
 import { figure, label } from './plot.ts';
 import { linear } from './scale.ts';
@@ -15,8 +15,7 @@ const bar = 14;
 /** CPU of a request to each server: the median of its slices as a bar, the middle half of them as a whisker. */
 export function drawCost(id: string, { slices }: Bench): Html {
   const rows = Object.entries(slices).map(([name, all]) => {
-    const cpu = all.map(({ cpuUsPerRequest }) => cpuUsPerRequest);
-    return { name, median: median(cpu), low: quantile(cpu, 0.25), high: quantile(cpu, 0.75) };
+    return { name, ...spread(all.map(({ cpuUsPerRequest }) => cpuUsPerRequest)) };
   });
   const x = linear([0, Math.max(1, ...rows.map(({ high }) => high)) * 1.02], [frame.left, frame.right], 6);
   const bottom = frame.top + rows.length * frame.row;
@@ -24,14 +23,14 @@ export function drawCost(id: string, { slices }: Bench): Html {
     const y = frame.top + (n + 0.5) * frame.row;
     const whisker = `M${round(x(row.low))} ${y}H${round(x(row.high))}M${round(x(row.low))} ${y - 5}v10M${round(x(row.high))} ${y - 5}v10`;
     return html`${label(frame.left - 10, y + 4, row.name, 'label', 'end')}
-<rect class="fill ${row.name.startsWith('broker') ? 'l1' : 'other'}" x="${frame.left}" y="${y - bar / 2}" width="${round(x(row.median) - frame.left)}" height="${bar}"/><path class="series whisker" d="${whisker}"/>
-${label(x(row.high) + 12, y + 4, `${formatCount(row.median)} µs (${formatCount(row.low)} to ${formatCount(row.high)})`, 'value')}`;
+<rect class="fill ${row.name.startsWith('broker') ? 'l1' : 'other'}" x="${frame.left}" y="${y - bar / 2}" width="${round(x(row.value) - frame.left)}" height="${bar}"/><path class="series whisker" d="${whisker}"/>
+${label(x(row.high) + 12, y + 4, `${formatCount(row.value)} µs (${formatCount(row.low)} to ${formatCount(row.high)})`, 'value')}`;
   });
   const grid = x.ticks.map(
     (tick) =>
       html`<path class="grid" d="M${round(x(tick))} ${frame.top}V${bottom}"/>${label(x(tick), bottom + 16, `${formatCount(tick)} µs`, 'tick', 'middle')}`,
   );
-  const says = rows.map(({ name, median }) => `${name} ${formatCount(median)} µs`).join(', ');
+  const says = rows.map(({ name, value }) => `${name} ${formatCount(value)} µs`).join(', ');
   return figure(id, [frame.width, bottom + 24], 'CPU of one request', `Median over slices: ${says}.`, [
     ...grid,
     ...drawn,

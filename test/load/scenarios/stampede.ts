@@ -58,7 +58,7 @@ const practiceMs = 500;
 
 const asksOf = ({ ratePerSecond, durationSeconds }: Load) => Math.round(ratePerSecond * durationSeconds);
 /** A connection for each: nobody waits for another's answer. */
-const connectionsFor = (load: Load) => Math.ceil(asksOf(load) / load.brokers);
+export const connectionsFor = (load: Load) => Math.ceil(asksOf(load) / load.brokers);
 /** A burst that is too small for a 99th percentile need neither wait long nor find fast brokers. */
 const judgesTimes = (load: Load) => asksOf(load) >= 1_000;
 const numbers = new Map<string, number>();
