@@ -5,7 +5,7 @@ import type { ClientAuthentication } from './client-auth.ts';
 import type { Realm } from './directory.ts';
 import { refreshIn } from './lifetimes.ts';
 import { requirePolicy } from './policy.ts';
-import { type Asked, isGraph, oneResource, parseScope } from './scopes.ts';
+import { type Asked, isGraph, oidcScopes, oneResource, parseScope } from './scopes.ts';
 import type { App } from './seed.ts';
 import type { Code, Grant } from './state.ts';
 import { readAio } from './tokens.ts';
@@ -174,10 +174,10 @@ function checkVerifier({ challenge }: Code, verifier: string | null): void {
   if (shown !== challenge.value) throw new Refusal(501481);
 }
 
-/** Exactly one `<resource>/.default`. @throws Refusal 1002012. */
+/** Exactly one `<resource>/.default`; OpenID scopes beside it, which MSAL Java and Go send, mean nothing. @throws Refusal 1002012. */
 function parseAppScope({ directory }: World, scope: string, tid: string): App {
-  const words = scope.split(' ').filter(Boolean);
-  if (words.length !== 1 || !scope.trim().endsWith('/.default')) throw new Refusal(1002012, { scope });
+  const words = scope.split(' ').filter((word) => word && !oidcScopes.includes(word));
+  if (words.length !== 1 || !words[0]?.endsWith('/.default')) throw new Refusal(1002012, { scope });
   return oneResource(directory, parseScope(directory, scope, tid)).resource;
 }
 

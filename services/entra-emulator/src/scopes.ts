@@ -2,7 +2,7 @@ import { Refusal } from './aadsts.ts';
 import type { Directory } from './directory.ts';
 import type { App } from './seed.ts';
 
-const oidcScopes = ['openid', 'profile', 'email', 'offline_access'];
+export const oidcScopes = ['openid', 'profile', 'email', 'offline_access'];
 const graph = 'https://graph.microsoft.com';
 
 /** Microsoft Graph is special: it owns the OpenID scopes and the bare names. */

@@ -37,6 +37,21 @@ describe('the tokens', () => {
     assert.deepEqual([scope, refresh_token], [undefined, undefined]);
   });
 
+  it('are given to an app whatever OpenID scopes stand beside its one .default', async () => {
+    const ask = (scope: string) => rig.post({ ...rig.job, grant_type: 'client_credentials', scope });
+    for (const scope of [
+      'openid profile offline_access api://onbehalf-api/.default',
+      'api://onbehalf-api/.default email',
+    ]) {
+      const { status, body } = await ask(scope);
+      assert.deepEqual([status, body.refresh_token, body.id_token], [200, undefined, undefined], scope);
+      assert.deepEqual(claimsOf(body.access_token).roles, ['Reports.Read']);
+    }
+    for (const scope of ['openid', 'api://onbehalf-api/.default api://other-api/.default', 'openid User.Read']) {
+      assert.equal((await ask(scope)).body.error_codes[0], 1002012, scope);
+    }
+  });
+
   it('name a person by another sub at every application, and by the same at each', async () => {
     const [first, second] = [await rig.tokens(), await rig.tokens()];
     const sub = (body: TokenBody, name: string) => claimsOf(body[name] ?? '').sub;
