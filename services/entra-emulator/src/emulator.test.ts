@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { createEmulator } from './emulator.ts';
-import { openRig, type Rig } from './rig.fake.ts';
+import { claimsOf, openRig, type Rig } from './rig.fake.ts';
 import { builtInSeed } from './seed.ts';
 
 describe('the emulator', () => {
@@ -32,6 +32,14 @@ describe('the emulator', () => {
     const instance = (await (await get('/common/discovery/instance?api-version=1.1')).json()) as { metadata: object[] };
     const { host } = new URL(origin);
     assert.deepEqual(instance.metadata, [{ preferred_network: host, preferred_cache: host, aliases: [host] }]);
+  });
+
+  it('leaves default ports out of its issuer and endpoints', async () => {
+    await using plain = await createEmulator({ origin: 'https://localhost:443', browserOrigin: 'http://localhost:80' });
+    assert.deepEqual([plain.origin, plain.browserOrigin], ['https://localhost', 'http://localhost']);
+    const response = await fetch(`${plain.admin}/mint`, { method: 'POST', body: '{"claims":{}}' });
+    const { token } = (await response.json()) as { token: string };
+    assert.equal(claimsOf(token).iss, `https://localhost/${plain.ids.tenants.contoso}/v2.0`);
   });
 
   it('serves the same over plain http, for browsers', async () => {

@@ -108,8 +108,8 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   };
   const https = await listen(options.httpsPort ?? 0, true);
   const http = await listen(options.httpPort ?? 0, false);
-  const origin = options.origin ?? `https://localhost:${https.port}`;
-  const split = options.browserOrigin ?? `http://${browserHost}:${http.port}`;
+  const origin = originOf(options.origin ?? `https://localhost:${https.port}`);
+  const split = originOf(options.browserOrigin ?? `http://${browserHost}:${http.port}`);
   const browserOrigin = profile === 'https' ? origin : split;
 
   const createCurrent = () => {
@@ -146,6 +146,11 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   };
   const ids = idsOf(seed);
   return { origin, browserOrigin, admin, ids, caPem: tls.ca, clientCertificates, close, [Symbol.asyncDispose]: close };
+}
+
+/** Without the default port: issuers are compared as text, and no client writes `:443`. RFC 6454 section 6. */
+function originOf(url: string): string {
+  return new URL(url).origin;
 }
 
 /** The seed knows one frontend; it may run elsewhere. */
