@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -156,8 +156,22 @@ describe('the emulator', () => {
     assert.deepEqual([await read('ca.pem'), await read('tls.pem')], [ca, certificate]);
     assert.deepEqual((await readdir(stateDir)).sort(), ['ca.pem', 'tls.key', 'tls.pem', 'web.key', 'web.pem']);
     assert.equal((await stat(join(stateDir, 'tls.key'))).mode & 0o777, 0o600);
+    for (const name of await readdir(stateDir)) assert.match(await read(name), /-----END [A-Z ]+-----\n$/, name);
     await (await createEmulator({ stateDir, tlsNames: ['localhost', 'other.test'] })).close();
     assert.notEqual(await read('tls.pem'), certificate);
+    await rm(stateDir, { recursive: true });
+  });
+
+  it('puts an end to the last line of every PEM it hands out, and makes anew what it kept without', async () => {
+    const stateDir = await mkdtemp(join(tmpdir(), 'emulator-'));
+    const file = join(stateDir, 'ca.pem');
+    const first = await createEmulator({ stateDir });
+    await first.close();
+    await writeFile(file, first.caPem.trimEnd());
+    await using second = await createEmulator({ stateDir });
+    assert.notEqual(second.caPem, first.caPem);
+    const { cert, key } = second.clientCertificates.web ?? {};
+    for (const pem of [first.caPem, second.caPem, cert, key]) assert.match(String(pem), /-----END [A-Z ]+-----\n$/);
     await rm(stateDir, { recursive: true });
   });
 
