@@ -58,12 +58,14 @@ async function clientAssertion(
 ): Promise<Seen> {
   const now = Math.floor(Date.now() / 1000);
   const { web } = rig.ids.apps;
-  const { createPrivateKey } = await import('node:crypto');
+  const { createPrivateKey, X509Certificate } = await import('node:crypto');
+  const certificate = new X509Certificate(rig.emulator.clientCertificates.web?.cert ?? '');
+  const thumbprint = Buffer.from(certificate.fingerprint256.replaceAll(':', ''), 'hex');
   const assertion = await new SignJWT({
     ...{ iss: web, sub: web, aud: `${rig.authority}/oauth2/v2.0/token`, nbf: now, exp: now + 600, jti: randomUUID() },
     ...claims,
   })
-    .setProtectedHeader({ alg: 'PS256', typ: 'JWT' })
+    .setProtectedHeader({ alg: 'PS256', typ: 'JWT', 'x5t#S256': thumbprint.toString('base64url') })
     .sign(key === '' ? strangerKey : createPrivateKey(key));
   return fromToken(
     await rig.post({

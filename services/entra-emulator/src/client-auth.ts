@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { compactVerify, errors } from 'jose';
 import { Refusal } from './aadsts.ts';
@@ -48,13 +48,8 @@ export function createAuthenticate({ origin, now, federation, logger }: Needs): 
     if (realm.tenant) audiences.push(`${origin}/${realm.tenant.tid}/v2.0`);
     if (!audiencesOf(claims).some((audience) => audiences.includes(audience))) throw new Refusal(700023);
     checkTimes(claims);
-    // MSAL Python pads its thumbprints.
-    const thumbprint = (value: unknown) => (typeof value === 'string' ? value.replace(/=+$/, '') : undefined);
-    const [sha256, sha1] = [thumbprint(header['x5t#S256']), thumbprint(header.x5t)];
     for (const certificate of client.certificates.filter((pem) => pem !== 'generated').map(certificateOf)) {
-      if (sha256 !== undefined && sha256 !== certificate.sha256) continue;
-      if (sha256 === undefined && sha1 !== undefined && sha1 !== certificate.sha1) continue;
-      if (await isSigned(jws, certificate.publicKey, ['RS256', 'PS256'])) return;
+      if (isNamed(certificate, header) && (await isSigned(jws, certificate.publicKey, ['RS256', 'PS256']))) return;
     }
     throw new Refusal(700027);
   };
@@ -116,14 +111,32 @@ async function isSigned(jws: string, key: Parameters<typeof compactVerify>[1], a
   }
 }
 
-function readCertificate(pem: string) {
+type Certificate = { publicKey: KeyObject; sha1: Buffer; sha256: Buffer };
+
+function readCertificate(pem: string): Certificate {
   const certificate = new X509Certificate(pem);
-  const thumbprint = (hex: string) => Buffer.from(hex.replaceAll(':', ''), 'hex').toString('base64url');
+  const thumbprint = (hex: string) => Buffer.from(hex.replaceAll(':', ''), 'hex');
   return {
     publicKey: certificate.publicKey,
     sha1: thumbprint(certificate.fingerprint),
     sha256: thumbprint(certificate.fingerprint256),
   };
+}
+
+/**
+ * Whether an assertion's header says that this certificate signed it: Entra looks for the key by thumbprint and tries no
+ * other. `kid` counts where neither `x5t` stands beside it. Learn: "Certificate credentials"; RFC 7515 section 4.1.
+ */
+function isNamed({ sha1, sha256 }: Certificate, { x5t, kid, 'x5t#S256': x5tS256 }: Claims): boolean {
+  // MSAL Python pads its thumbprints.
+  const says = (value: unknown, hash: Buffer) =>
+    typeof value === 'string' && value.replace(/=+$/, '') === hash.toString('base64url');
+  const saysHex = (value: unknown, hash: Buffer) =>
+    typeof value === 'string' && value.toLowerCase() === hash.toString('hex');
+  if (x5t === undefined && x5tS256 === undefined) {
+    return [sha1, sha256].some((hash) => says(kid, hash) || saysHex(kid, hash));
+  }
+  return (x5t === undefined || says(x5t, sha1)) && (x5tS256 === undefined || says(x5tS256, sha256));
 }
 
 function audiencesOf({ aud }: Claims): string[] {

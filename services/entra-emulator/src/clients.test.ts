@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import type { webcrypto } from 'node:crypto';
+import { type webcrypto, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -81,7 +81,9 @@ describe('a client nobody here wrote', () => {
       assert.ok((await oidc.clientCredentialsGrant(basic, { scope: appScope })).access_token);
       const pem = rig.emulator.clientCertificates.web?.key ?? '';
       const key = (await importPKCS8(pem, 'PS256')) as webcrypto.CryptoKey;
-      const signed = await discover(oidc.PrivateKeyJwt(key));
+      const certificate = new X509Certificate(rig.emulator.clientCertificates.web?.cert ?? '');
+      const kid = certificate.fingerprint256.replaceAll(':', '');
+      const signed = await discover(oidc.PrivateKeyJwt({ key, kid }));
       const { access_token } = await oidc.clientCredentialsGrant(signed, { scope: appScope });
       assert.equal(claimsOf(access_token).azpacr, '2');
     });
