@@ -120,7 +120,7 @@ function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: As
   const life = refreshIn(lifetimes, expiresIn);
   return {
     token_type: 'Bearer',
-    scope: asked.text,
+    ...grantedScope(asked),
     expires_in: expiresIn,
     ext_expires_in: expiresIn,
     ...(life !== undefined && { refresh_in: life }),
@@ -129,6 +129,12 @@ function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: As
     ...(idToken && { id_token: idToken }),
     ...(request.form.get('client_info') === '1' && { client_info: clientInfo(grant) }),
   };
+}
+
+/** `scope` as it was asked, but `offline_access`, which Entra never names: the refresh token says it. */
+function grantedScope({ text }: Asked): { scope?: string } {
+  const words = text.split(' ').filter((word) => word && word !== 'offline_access');
+  return words.length > 0 ? { scope: words.join(' ') } : {};
 }
 
 type MintOptions = { azpacr: string; claims: string | undefined; code?: Code | undefined; hold?: boolean };

@@ -12,7 +12,7 @@ export function isGraph(resource: App): boolean {
 
 /** What a `scope` parameter asks for. */
 export type Asked = {
-  /** The parameter as it came: it is repeated in the answer, because MSAL's cache key is made of it. */
+  /** The parameter as it came: its words are repeated in the answer, because MSAL's cache key is made of them. */
   text: string;
   oidc: string[];
   /** Scope names by resource; `.default` stands for all that are consented. */

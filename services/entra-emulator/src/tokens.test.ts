@@ -86,7 +86,7 @@ describe('the tokens', () => {
   });
 
   it('repeat scope as it was asked, and give a refresh token and an ID token only when asked', async () => {
-    const scope = `${graphScope}  openid`;
+    const scope = `${graphScope} openid`;
     await rig.code('alice@contoso.test', { scope: graphScope });
     const { refresh_token = '' } = await rig.tokens();
     const { body } = await rig.refresh(refresh_token, scope);
@@ -94,6 +94,23 @@ describe('the tokens', () => {
     assert.equal(body.refresh_token, undefined);
     assert.ok(body.id_token);
     assert.equal(claimsOf(body.access_token).scp, 'User.Read openid');
+  });
+
+  it('never name offline_access in scope, neither for a code nor for a refresh, and give its refresh token', async () => {
+    const { refresh_token = '', scope } = await rig.tokens();
+    assert.equal(scope, `openid ${apiScope}`);
+    for (const asked of [`offline_access  ${apiScope}`, `${apiScope} offline_access`]) {
+      const { body } = await rig.refresh(refresh_token, asked);
+      assert.deepEqual([body.scope, body.refresh_token?.slice(0, 2)], [apiScope, '2.']);
+      const without = await rig.post({
+        ...rig.web,
+        grant_type: 'refresh_token',
+        refresh_token: body.refresh_token ?? '',
+      });
+      assert.deepEqual([without.body.scope, without.body.refresh_token?.slice(0, 2)], [apiScope, '2.']);
+    }
+    const bare = (await rig.refresh(refresh_token, 'offline_access')).body;
+    assert.deepEqual(['scope' in bare, bare.refresh_token?.slice(0, 2)], [false, '2.']);
   });
 
   describe('of refresh', () => {
