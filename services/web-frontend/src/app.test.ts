@@ -310,5 +310,7 @@ describe('limits', () => {
     assert.equal(await drain({ trustedProxies: ['loopback'] }, spoofed), 429, 'the last untrusted hop counts');
     const network = ['2001:db8::1', '2001:db8::2', '2001:db8:0:0:ffff::1', '2001:db8:0:0:1:2:3:4'];
     assert.equal(await drain({ trustedProxies: ['loopback'] }, network), 429);
+    const ports = four.map((_, port) => `9.9.9.1:${20_000 + port}`);
+    assert.equal(await drain({ trustedProxies: ['loopback'] }, ports), 429, 'a new port is no new client');
   });
 });

@@ -6,6 +6,7 @@ import { type Express, Router } from 'express';
 import { createApiRoutes } from './api-routes.ts';
 import type { Apis } from './apis.ts';
 import type { Broker } from './broker.ts';
+import { createClientNetwork } from './client-network.ts';
 import type { Config } from './config.ts';
 import { cookieFlags, cookiesOf } from './cookies.ts';
 import { createDemands } from './demands.ts';
@@ -16,7 +17,7 @@ import { formBody } from './form.ts';
 import { createLogins } from './logins.ts';
 import { calls } from './pages.ts';
 import { createPerson } from './person.ts';
-import { rateLimit } from './rate.ts';
+import { createRate, rateLimit } from './rate.ts';
 import { renderFault } from './render-fault.ts';
 import { sameOriginOnly } from './same-origin.ts';
 import { createSeal } from './seal.ts';
@@ -58,7 +59,8 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const api = createApiRoutes(rooms);
 
   const ours = sameOriginOnly(publicBaseUrl);
-  const limited = rateLimit(publicRate, nowMs);
+  const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
+  const limited = rateLimit(createRate(publicRate, nowMs), networkOf);
   const readOnly = onlyMethods('GET', 'HEAD');
   const routes = Router({ caseSensitive: true, strict: true });
 
@@ -87,7 +89,6 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
 
   // An edge believes no trace context from outside: each request begins its own, a callback resumes its sign-in's.
   const app = createChassisApp({ logger: deps.logger, routes, renderFault, traceIdOf: newTraceId });
-  app.set('trust proxy', config.trustedProxies);
   app.locals.formTargets = deps.entra.origins;
   app.locals.traceViewerUrl = config.traceViewerUrl;
   return app;

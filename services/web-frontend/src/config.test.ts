@@ -38,6 +38,8 @@ describe('config', () => {
     ['COOKIE_SAME_SITE', 'none'],
     ['RESPONSE_MODE', 'fragment'],
     ['TRUSTED_PROXIES', 'everyone'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8,0.0.0.0/0'],
+    ['TRUSTED_PROXIES', '::/0'],
     ['PUBLIC_RATE_PER_SECOND', '-7'],
   ];
   for (const [key, value] of bad) {

@@ -1,10 +1,13 @@
 import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig } from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
-const proxy = z.union(
-  [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])],
-  'must be addresses, CIDR ranges, loopback, linklocal or uniquelocal',
-);
+const proxy = z
+  .union(
+    [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])],
+    'must be addresses, CIDR ranges, loopback, linklocal or uniquelocal',
+  )
+  // Whoever trusts everybody lets each client name its own address.
+  .refine((range) => !range.endsWith('/0'), 'must not be everybody');
 
 /** The environment of web-frontend, by key. Cookies with the prefix `__Host-` exist on https and loopback only. */
 export const environment = z
