@@ -51,11 +51,12 @@ describe('what helm says after an install', () => {
     }
   });
 
-  it('warns of client secrets, of no policy, of plain http, and of nothing else', async () => {
+  it('warns of client secrets, of no policy, of plain http, of a proxy nobody named, and of nothing else', async () => {
     const warnings = async (name: string) => (await notes(name)).match(/^WARNING: .*/gm) ?? [];
     assert.equal((await warnings('onbehalf/secret')).filter((line) => /client secret/.test(line)).length, 2);
     assert.match((await warnings('onbehalf/no-netpol')).join(), /networkPolicy/);
     assert.match((await warnings('onbehalf/kind')).join(), /plain http/);
+    assert.match((await warnings('web-frontend/alone')).join(), /trustedProxies/);
     assert.deepEqual(await warnings('onbehalf/facts'), []);
   });
 });

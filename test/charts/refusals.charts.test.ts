@@ -39,6 +39,9 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ apis: { Orders: { scopes: ['a'] } } }, 'Orders'],
     [{ cookie: { sameSite: 'none' } }, 'sameSite'],
     [{ responseMode: 'fragment' }, 'responseMode'],
+    [{ trustedProxies: 'everyone' }, 'trustedProxies'],
+    [{ trustedProxies: '10.244.0.0/16, 0.0.0.0/0' }, 'trustedProxies'],
+    [{ trustedProxies: ['10.244.0.0/16'] }, 'trustedProxies'],
     [{ keyVault: { name: 'under_score' } }, 'name'],
     [{ networkPolicy: { from: [] } }, 'from'],
     [{ networkPolicy: { enabled: false } }, 'enabled'],
@@ -105,6 +108,7 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ alerts: true }, 'alerts'],
     [{ 'token-broker': { redis: { uri: 'x' } } }, 'uri'],
     [{ 'web-frontend': { cookies: {} } }, 'cookies'],
+    [{ 'web-frontend': { trustedProxies: '*' } }, 'trustedProxies'],
   ],
   'dev/kind': [
     [{ valkey: { persistence: true } }, 'persistence'],
@@ -131,6 +135,8 @@ const required: [scenario: string, unset: object, names: string][] = [
   ['token-broker/alone', { redis: { url: '' } }, 'redis.url is required'],
   ['downstream-api/alone', { entra: { audience: '' } }, 'entra.audience is required'],
   ['onbehalf/facts', { 'token-broker': { clients: { web: { clientId: '' } } } }, 'clients.web.clientId is required'],
+  ['onbehalf/facts', { 'web-frontend': { trustedProxies: '' } }, 'web-frontend.trustedProxies is required'],
+  ['onbehalf/no-netpol', { 'web-frontend': { trustedProxies: '' } }, 'web-frontend.trustedProxies is required'],
   ['dev/kind', { valkey: { existingSecret: { name: '' } } }, 'valkey.existingSecret.name is required'],
 ];
 

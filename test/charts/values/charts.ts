@@ -24,6 +24,8 @@ import {
 const apiName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
 const clientName = z.string().regex(/^[a-z0-9-]{1,40}$/);
 
+const hop = '(loopback|linklocal|uniquelocal|[0-9a-fA-F.:]+(/[1-9][0-9]{0,2})?)';
+
 const webFrontend = section({
   ...serviceValues,
   entra: section({ clientId: optional(guid) }),
@@ -45,7 +47,7 @@ const webFrontend = section({
   ),
   cookie: section({ sameSite: optional(z.enum(['lax', 'strict'])) }),
   responseMode: optional(z.enum(['query', 'form_post'])),
-  trustedProxies: text,
+  trustedProxies: optional(z.string().regex(new RegExp(`^${hop}([\\s,]+${hop})*$`))),
   publicRate: section({ perSecond: optional(whole(1, 100_000)), burst: optional(whole(1, 100_000)) }),
   keyVault,
   networkPolicy: section({ ...networkPolicy, from: list(anything).min(1) }),
