@@ -35,11 +35,20 @@ describe('the broker over HTTP', () => {
       assert.equal(status, 200);
       const { access_token, ...rest } = body;
       assert.match(String(access_token), /^[\w-]{43}$/);
-      assert.deepEqual(rest, { token_type: 'Bearer', expires_in: 3_600, id_token: `id-${person}` });
+      const scope = 'openid profile offline_access';
+      assert.deepEqual(rest, { token_type: 'Bearer', expires_in: 3_600, scope, id_token: `id-${person}` });
       assert.deepEqual(
         [headers['cache-control'], headers.pragma, headers['content-type']],
         ['no-store', 'no-cache', 'application/json'],
       );
+    });
+
+    it('a code with the scope that its caller names, as far as the session is good for it', async () => {
+      const scopeOf = async (scope: string) =>
+        (await broker.post(token, 'web', { ...broker.codeGrant(randomUUID()), scope })).body.scope;
+      assert.equal(await scopeOf(`openid ${readScope}`), `openid ${readScope}`);
+      assert.equal(await scopeOf(`openid offline_access openid ${appScope}`), 'openid offline_access');
+      assert.equal(await scopeOf('unknown'), 'openid profile offline_access');
     });
 
     it('a code once; its second use costs no call', async () => {

@@ -29,8 +29,19 @@ type Deps = {
 };
 
 /** A sign-in to redeem, and a token to give, as the endpoints ask for them. */
-type Redeem = { code: string; redirectUri: string; codeVerifier: string; nonce?: string | undefined; traceId: string };
+type Redeem = {
+  code: string;
+  redirectUri: string;
+  codeVerifier: string;
+  nonce?: string | undefined;
+  /** What the sign-in asked for, where the caller repeats it. */
+  scope?: string | undefined;
+  traceId: string;
+};
 type Asked = { scope: string; claims?: string | undefined; traceId: string };
+
+/** What MSAL asks with a code; an API's scopes are asked for by an exchange. */
+const signInScopes = ['openid', 'profile', 'offline_access'];
 
 /** What an access token must say for it to be exchanged on behalf of its user; Entra checks the signature. */
 const assertionSchema = z.object({
@@ -51,7 +62,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     sessions > 0 && measure('onbehalf.session.ended', sessions, { 'onbehalf.session.reason': reason });
 
   /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code is unspent) or Entra's class. */
-  async function redeem(client: Client, { traceId, ...asked }: Redeem) {
+  async function redeem(client: Client, { traceId, scope, ...asked }: Redeem) {
     if (!client.redirectUris.includes(asked.redirectUri)) {
       throw new Fault('unauthorized_client', 'The client is not configured for this redirect_uri.');
     }
@@ -62,7 +73,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     const signIn = await entra.redeemCode(client, {
       ...asked,
       nonce: asked.nonce,
-      scopes: ['openid', 'profile', 'offline_access'],
+      scopes: signInScopes,
       traceId,
     });
     if (signIn.kind === 'refused') throw faultOf(signIn.refusal);
@@ -73,7 +84,12 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
       .set(names.signedIn(session.account.homeAccountId), Buffer.from(randomUUID()), signInMarkMs)
       .catch(() => undefined);
     audit('session_started', client.name, session.accountKey, { trace_id: traceId });
-    return { token, idToken: signIn.idToken, expiresInSeconds: sessions.endOf(session) - session.createdAtSeconds };
+    return {
+      token,
+      idToken: signIn.idToken,
+      expiresInSeconds: sessions.endOf(session) - session.createdAtSeconds,
+      scope: sessionScope(client, signIn.scope, scope),
+    };
   }
 
   /** An access token for a session's person. @throws Fault `invalid_grant`, `invalid_scope` or Entra's class. */
@@ -227,6 +243,13 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
 }
 
 export type Broker = ReturnType<typeof createBroker>;
+
+/** What a session is good for: what the sign-in gave, and of what the caller names also what it may exchange it for. */
+function sessionScope(client: Client, given: string, named: string | undefined): string {
+  const possible = new Set([...given.split(' '), ...client.scopes]);
+  const words = named?.split(' ').filter((one) => possible.has(one)) ?? [];
+  return [...new Set(words)].join(' ') || given;
+}
 
 type Scopes = { scope: string; scopes: string[] };
 

@@ -33,6 +33,7 @@ export const grantSchemas = {
     redirect_uri: z.string().max(2_048),
     code_verifier: z.string().regex(/^[A-Za-z0-9\-._~]{43,128}$/, 'is not a PKCE verifier (RFC 7636 section 4.1)'),
     nonce: z.string().max(512).optional(),
+    scope: scope.optional(),
   }),
   [grantTypes.token_exchange]: z.object({
     subject_token: text,
@@ -75,15 +76,16 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
   const grants: Record<GrantType, Grant> = {
     [grantTypes.authorization_code]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.authorization_code], form);
-      const { token, idToken, expiresInSeconds } = await broker.redeem(client, {
+      const { token, idToken, expiresInSeconds, scope } = await broker.redeem(client, {
         code: asked.code,
         redirectUri: asked.redirect_uri,
         codeVerifier: asked.code_verifier,
         nonce: asked.nonce,
+        scope: asked.scope,
         traceId,
       });
-      const answer = { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, id_token: idToken };
-      return { answer, level: 'none' };
+      const answer = { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds };
+      return { answer: { ...answer, scope, id_token: idToken }, level: 'none' };
     },
     [grantTypes.token_exchange]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.token_exchange], form);

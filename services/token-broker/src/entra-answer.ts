@@ -80,6 +80,8 @@ export const tokenSchema = z.object({
   expires_in: z.coerce.number().int().positive(),
   refresh_in: z.coerce.number().int().positive().optional().catch(undefined),
   scope: z.string().optional(),
+  id_token: z.string().optional().catch(undefined),
+  refresh_token: z.string().optional().catch(undefined),
 });
 
 export type HttpAnswer = {

@@ -59,6 +59,26 @@ describe('Entra through MSAL', () => {
     assert.equal(again.kind, 'token', 'what a refresh leaves can be refreshed with');
   });
 
+  it('tells the scopes that were asked and given, without those that MSAL adds', async () => {
+    const own = 'openid profile email offline_access';
+    const { entra, client } = open(({ form }) => replyTo(form, { scope: `${form.get('scope')} email api://a/write` }));
+    const signIn = await entra.redeemCode(client, { ...redeem, scopes: ['openid', 'profile', 'offline_access'] });
+    assert.ok(signIn.kind === 'token');
+    assert.equal(signIn.scope, 'openid profile offline_access');
+    const next = await entra.refresh(client, { ...asked, account: signIn.account, msal: signIn.msal });
+    assert.equal(next.kind === 'token' && next.scope, 'api://a/read');
+    const obo = await entra.onBehalfOf(client, { ...asked, assertion: 'e30.e30.x', tenantId });
+    assert.equal(obo.kind === 'token' && obo.scope, 'api://a/read');
+    const graph = open(() => ({ body: answerOf({ scope: `https://graph.microsoft.com/User.Read ${own}` }) }));
+    const bare = await graph.entra.onBehalfOf(graph.client, {
+      ...asked,
+      scopes: ['User.Read'],
+      assertion: 'e30.e30.x',
+      tenantId,
+    });
+    assert.equal(bare.kind === 'token' && bare.scope, 'User.Read');
+  });
+
   it('asks for a token on behalf of a person and for the app each time it is told to', async () => {
     const { entra, client, posts } = open(({ form }) => replyTo(form));
     const assertion = 'e30.e30.x';

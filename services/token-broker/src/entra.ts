@@ -14,6 +14,7 @@ import type { Client } from './clients.ts';
 import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
 import { type EntraGrant, type Refusal, tokenSchema } from './entra-answer.ts';
 import type { EntraNetwork, Wire } from './entra-network.ts';
+import { grantedScope } from './granted-scope.ts';
 import { entraDeadlineMs } from './lifetimes.ts';
 import { createRefusedProofs } from './refused-proofs.ts';
 import { measure } from './signals.ts';
@@ -24,7 +25,7 @@ export type Account = { homeAccountId: string; environment: string; tenantId: st
 export type Acquired = {
   kind: 'token';
   accessToken: string;
-  /** As Entra answered it, or as asked where it says nothing. */
+  /** What was asked and given: `grantedScope`. */
   scope: string;
   issuedAtSeconds: number;
   expiresInSeconds: number;
@@ -233,7 +234,7 @@ function acquired(result: AuthenticationResult | null, wire: Wire, msal: string,
     kind: 'token' as const,
     result,
     accessToken: answer.access_token,
-    scope: answer.scope ?? asked.scopes.join(' '),
+    scope: grantedScope(asked.scopes, answer),
     issuedAtSeconds: Math.floor(wire.sentAtMs / 1_000),
     expiresInSeconds: answer.expires_in,
     refreshInSeconds: answer.refresh_in,

@@ -45,7 +45,7 @@ const answers = {
     access_token: z.string(),
     token_type: z.literal('Bearer'),
     expires_in: z.number(),
-    scope: z.string().optional(),
+    scope: z.string(),
     id_token: z.string().optional(),
     issued_token_type: z.string().optional(),
   }),
