@@ -6,6 +6,7 @@ import type { INetworkModule } from '@azure/msal-node';
 import { serve } from '@onbehalf/chassis/serve';
 import type { EntraClass } from './entra-answer.ts';
 import { createEntraNetwork } from './entra-network.ts';
+import { withoutNonce } from './without-nonce.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 const token = JSON.stringify({ access_token: 'canary', token_type: 'Bearer', expires_in: 3_600 });
@@ -25,7 +26,8 @@ async function open(handle: Handler, nowMs?: () => number) {
   opened.use(server);
   const network = opened.use(createEntraNetwork(nowMs));
   const origin = `http://127.0.0.1:${server.port}`;
-  const operation = (deadlineMs = 5_000) => network.operation('refresh_token', AbortSignal.timeout(deadlineMs));
+  const operation = (deadlineMs = 5_000, hideNonce?: boolean) =>
+    network.operation('refresh_token', AbortSignal.timeout(deadlineMs), hideNonce);
   const disposal = opened.move();
   return {
     ...{ asked, origin, server, operation },
@@ -58,6 +60,24 @@ describe('the network under MSAL', () => {
     const { answer, wire } = await entra.post();
     assert.deepEqual(answer?.body, JSON.parse(token));
     assert.deepEqual([wire.sentAtMs, wire.requestId, wire.refusal], [1_000_000, 'r', undefined]);
+  });
+
+  it('hides the nonce of an ID token from MSAL alone, and only where it is told to', async () => {
+    const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const id_token = `${encode({ alg: 'RS256' })}.${encode({ sub: 'é', nonce: 'n' })}.signature`;
+    const body = { ...JSON.parse(token), id_token };
+    await using entra = await open(reply(200, JSON.stringify(body)));
+    for (const hide of [true, false]) {
+      const { module, wire } = entra.operation(5_000, hide);
+      const answer = await module.sendPostRequestAsync<typeof body>(`${entra.origin}/token`);
+      assert.deepEqual(wire.token, body);
+      const hidden = `${encode({ alg: 'RS256' })}.${encode({ sub: 'é' })}.signature`;
+      assert.deepEqual(answer.body, { ...body, id_token: hide ? hidden : id_token });
+    }
+    for (const odd of ['', 'x', 'a.b.c', `a.${encode([1])}.c`, 'a..c']) {
+      assert.deepEqual(withoutNonce({ id_token: odd }), { id_token: odd });
+    }
+    assert.equal(withoutNonce(undefined), undefined);
   });
 
   const bodies = {

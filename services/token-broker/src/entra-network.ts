@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-answer.ts';
 import { discoveryMs, entraConnectMs } from './lifetimes.ts';
 import { watch } from './signals.ts';
+import { withoutNonce } from './without-nonce.ts';
 
 /** What one operation learnt on the wire: MSAL drops most of it. */
 export type Wire = {
@@ -52,8 +53,11 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
   }
 
   return {
-    /** A network module for exactly one operation of one MSAL client; `wire` tells what happened. */
-    operation(grant: EntraGrant, deadline: AbortSignal): { module: INetworkModule; wire: Wire } {
+    /**
+     * A network module for exactly one operation of one MSAL client; `wire` tells what happened. With `hideNonce` MSAL
+     * sees the ID token without its nonce, `wire` as it came.
+     */
+    operation(grant: EntraGrant, deadline: AbortSignal, hideNonce = false): { module: INetworkModule; wire: Wire } {
       const wire: Wire = {};
       const refuse = (refusal: Refusal): never => {
         wire.refusal = refusal;
@@ -85,7 +89,7 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
           if (refusal) return refuse(refusal);
           wire.sentAtMs = sentAtMs;
           wire.token = answer.body;
-          return answer;
+          return hideNonce ? { ...answer, body: withoutNonce(answer.body) } : answer;
         },
       };
       return { module: module as INetworkModule, wire };

@@ -118,6 +118,21 @@ describe('Entra through MSAL', () => {
     assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
   });
 
+  it('redeems a code without a nonce to check, and gives the ID token as it came', async () => {
+    const { nonce, ...unasked } = redeem;
+    const idToken = String(answerOf().id_token);
+    const { entra, client } = open(({ form }) => replyTo(form, { id_token: idToken }));
+    const signIn = await entra.redeemCode(client, { ...unasked, nonce: undefined });
+    assert.ok(signIn.kind === 'token');
+    assert.deepEqual([signIn.idToken, signIn.sub, signIn.sid], [idToken, 'sub-alice', 's']);
+    const [, payload = ''] = signIn.idToken.split('.');
+    assert.equal(JSON.parse(Buffer.from(payload, 'base64url').toString()).nonce, nonce);
+    const checked = await entra.redeemCode(client, redeem);
+    assert.equal(checked.kind === 'token' && checked.idToken, idToken);
+    const next = await entra.refresh(client, { ...asked, account: signIn.account, msal: signIn.msal });
+    assert.equal(next.kind, 'token', 'the session goes on');
+  });
+
   it('gives every refusal as a value, with what the caller needs of it', async () => {
     const body = {
       error: 'invalid_grant',

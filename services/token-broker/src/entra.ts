@@ -99,12 +99,20 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
     return made;
   }
 
-  type Operation = { client: Client; tenantId: string; grant: EntraGrant; asked: Asked; msal?: string };
+  type Operation = {
+    client: Client;
+    tenantId: string;
+    grant: EntraGrant;
+    asked: Asked;
+    msal?: string;
+    /** The caller checks the nonce of the ID token, not MSAL. */
+    hideNonce?: boolean;
+  };
 
   async function operate(
-    { client, tenantId, grant, asked, msal }: Operation,
+    { client, tenantId, grant, asked, msal, hideNonce }: Operation,
     work: (cca: ConfidentialClientApplication, request: Request) => Promise<AuthenticationResult | null>,
-  ): Promise<(Acquired & { result: AuthenticationResult }) | Refused> {
+  ): Promise<(Acquired & { result: AuthenticationResult; idToken: string | undefined }) | Refused> {
     const deadline = AbortSignal.timeout(entraDeadlineMs);
     const authority = `${authorityHost}/${tenantId}`;
     for (const source of sourcesOf(client)) {
@@ -117,7 +125,7 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
           break;
         }
         if (refusedProofs.rests(source, proof)) break;
-        const { module, wire } = network.operation(grant, deadline);
+        const { module, wire } = network.operation(grant, deadline, hideNonce);
         const cache = memoryCache(msal);
         const observed = observe(grant, source.type, wire);
         const cca = new ConfidentialClientApplication({
@@ -163,14 +171,23 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
   return {
     async redeemCode(client, { code, redirectUri, codeVerifier, nonce, ...asked }) {
       const { tenantId } = client;
-      const answer = await operate({ client, tenantId, grant: 'authorization_code', asked }, (cca, request) =>
-        cca.acquireTokenByCode({ ...request, code, redirectUri, codeVerifier, ...(nonce !== undefined && { nonce }) }),
+      const hideNonce = nonce === undefined;
+      const answer = await operate(
+        { client, tenantId, grant: 'authorization_code', asked, hideNonce },
+        (cca, request) =>
+          cca.acquireTokenByCode({
+            ...request,
+            code,
+            redirectUri,
+            codeVerifier,
+            ...(nonce !== undefined && { nonce }),
+          }),
       );
       if (answer.kind === 'refused') return answer;
-      const { result, account, ...rest } = answer;
+      const { result, account, idToken, ...rest } = answer;
       const claims = idTokenSchema.safeParse(result.idTokenClaims).data;
-      if (!account || !claims) return refused('code');
-      return { ...rest, account, idToken: result.idToken, sub: claims.sub, sid: claims.sid };
+      if (!account || !claims || idToken === undefined) return refused('code');
+      return { ...rest, account, idToken, sub: claims.sub, sid: claims.sid };
     },
     refresh: (client, { account, msal, ...asked }) =>
       operate({ client, tenantId: account.tenantId, grant: 'refresh_token', asked, msal }, (cca, request) =>
@@ -239,6 +256,8 @@ function acquired(result: AuthenticationResult | null, wire: Wire, msal: string,
     expiresInSeconds: answer.expires_in,
     refreshInSeconds: answer.refresh_in,
     msal,
+    /** As it came: MSAL may have seen another. */
+    idToken: answer.id_token,
     account: account
       ? {
           homeAccountId: account.homeAccountId,

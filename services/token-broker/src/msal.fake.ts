@@ -2,6 +2,7 @@ import type { INetworkModule } from '@azure/msal-node';
 import type { EntraGrant } from './entra-answer.ts';
 import { refusalOf } from './entra-answer.ts';
 import type { EntraNetwork, Wire } from './entra-network.ts';
+import { withoutNonce } from './without-nonce.ts';
 
 export const tenantId = '11111111-1111-4111-8111-111111111111';
 export const clientId = '22222222-2222-4222-8222-222222222222';
@@ -54,7 +55,7 @@ export function fakeNetwork(answer: (post: Post) => { status?: number; body: unk
     sendPostRequestAsync: async (url: string, { body }: { body?: string } = {}) => ask(url, body),
   } as INetworkModule;
   const network: EntraNetwork = {
-    operation(grant: EntraGrant) {
+    operation(grant: EntraGrant, _deadline, hideNonce = false) {
       const wire: Wire = {};
       const judged = async (url: string, { body }: { body?: string } = {}) => {
         const sentAtMs = Date.now();
@@ -66,7 +67,7 @@ export function fakeNetwork(answer: (post: Post) => { status?: number; body: unk
         }
         wire.sentAtMs = sentAtMs;
         wire.token = given.body;
-        return given;
+        return hideNonce ? { ...given, body: withoutNonce(given.body) } : given;
       };
       return { wire, module: { sendGetRequestAsync: discovery, sendPostRequestAsync: judged } as INetworkModule };
     },

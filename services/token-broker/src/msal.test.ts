@@ -9,6 +9,7 @@ import {
 import fc from 'fast-check';
 import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
 import { isHit } from './token.ts';
+import { withoutNonce } from './without-nonce.ts';
 
 /**
  * What the broker is built around in MSAL Node 7.2.1 as it is today. A test here that fails after an upgrade says:
@@ -176,6 +177,15 @@ describe('MSAL Node', () => {
   it('refuses an ID token without the nonce it was given', async () => {
     const { newClient } = open();
     assert.ok(await errorOf(newClient().acquireTokenByCode({ ...redeem, nonce: 'other' })));
+  });
+
+  it('refuses an ID token with a nonce that it was not given', async () => {
+    const { nonce: _, ...unasked } = redeem;
+    const { newClient } = open();
+    assert.ok(await errorOf(newClient().acquireTokenByCode(unasked)));
+    const plain = open(({ form }) => ({ body: withoutNonce(replyTo(form).body) }));
+    assert.ok((await plain.newClient().acquireTokenByCode(unasked)).account);
+    assert.ok(await errorOf(plain.newClient().acquireTokenByCode(redeem)));
   });
 
   it('hits whenever the broker does: over life, age and scopes of a token', async () => {
