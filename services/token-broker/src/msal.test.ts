@@ -12,7 +12,7 @@ import { isHit } from './token.ts';
 import { withoutNonce } from './without-nonce.ts';
 
 /**
- * What the broker is built around in MSAL Node 7.2.1 as it is today. A test here that fails after an upgrade says:
+ * What the broker is built around in MSAL Node 7.2.3 as it is today. A test here that fails after an upgrade says:
  * read again what the broker assumes, then change the test.
  */
 type Counts = { get: number; set: number; call: number; assertion: number };
@@ -179,10 +179,11 @@ describe('MSAL Node', () => {
     assert.ok(await errorOf(newClient().acquireTokenByCode({ ...redeem, nonce: 'other' })));
   });
 
-  it('refuses an ID token with a nonce that it was not given', async () => {
-    const { nonce: _, ...unasked } = redeem;
+  it('refuses an ID token with a nonce that it was not given, whoever else knows it', async () => {
+    const { nonce, ...unasked } = redeem;
     const { newClient } = open();
     assert.ok(await errorOf(newClient().acquireTokenByCode(unasked)));
+    assert.ok(await errorOf(newClient().acquireTokenByCode(unasked, { code: 'c', nonce })));
     const plain = open(({ form }) => ({ body: withoutNonce(replyTo(form).body) }));
     assert.ok((await plain.newClient().acquireTokenByCode(unasked)).account);
     assert.ok(await errorOf(plain.newClient().acquireTokenByCode(redeem)));
