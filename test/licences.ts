@@ -85,6 +85,13 @@ ${licences.map(({ name, version, licence, usedBy }) => `| ${name} | ${version} |
 `;
 }
 
+/** Whether a licence, or one of those an SPDX expression offers by OR, is allowed. */
+export const isAllowed = (licence: string) =>
+  licence
+    .replace(/^\((.*)\)$/, '$1')
+    .split(' OR ')
+    .some((one) => allowed.includes(one));
+
 /** What stands in the page now. */
 export const writtenPage = () => readFileSync(page, 'utf8');
 

@@ -95,4 +95,29 @@ describe('the environment of a pod', () => {
     assert.deepEqual(clients.web.redirectUris, ['https://signin.example.com/auth/callback']);
     assert.deepEqual(clients.api.subjects, ['system:serviceaccount:onbehalf:downstream-api']);
   });
+
+  it('names the files of a certificate where the pod has them', () => {
+    const objects = rendered.get('onbehalf/certificate') ?? [];
+    const data = ofKind<V1ConfigMap>(objects, 'ConfigMap').find((map) => map.data?.['clients.json'])?.data;
+    const { credentials } = JSON.parse(data?.['clients.json'] ?? '').api;
+    const directory = '/var/run/secrets/onbehalf/credentials';
+    const [tls, pfx] = [`${directory}/api/0`, `${directory}/api/1`];
+    assert.deepEqual(credentials, [
+      { type: 'certificate', file: `${tls}/tls.crt`, keyFile: `${tls}/tls.key`, sendX5c: true },
+      { type: 'certificate', file: `${pfx}/api.pfx`, passwordFile: `${pfx}/password` },
+    ]);
+    const spec = ofKind<V1Deployment>(objects, 'Deployment').find(({ metadata }) =>
+      metadata?.name?.endsWith('token-broker'),
+    )?.spec?.template.spec;
+    const mounted = spec?.containers[0]?.volumeMounts?.find(({ mountPath }) => mountPath === directory)?.name;
+    const volume = spec?.volumes?.find(({ name }) => name === mounted)?.projected;
+    const paths = volume?.sources?.flatMap(
+      ({ secret }) => secret?.items?.map(({ path }) => `${directory}/${path}`) ?? [],
+    );
+    const named = credentials.flatMap((one: object) =>
+      Object.values(one).filter((value) => String(value).startsWith(directory)),
+    );
+    assert.equal(named.length, 4);
+    for (const path of named) assert.ok(paths?.includes(path), path);
+  });
 });

@@ -74,6 +74,22 @@ const wrong: Record<string, [values: object, names: string][]> = {
       'credentials',
     ],
     [{ clients: { orders: { credentials: [{ type: 'certificate', existingSecret: { name: 'a' } }] } } }, 'credentials'],
+    [
+      {
+        clients: {
+          orders: { credentials: [{ type: 'secret', existingSecret: { name: 'a', key: 'b' }, sendX5c: true }] },
+        },
+      },
+      'credentials',
+    ],
+    [
+      {
+        clients: {
+          orders: { credentials: [{ type: 'certificate', existingSecret: { name: 'a', key: 'b', passwordKey: '/' } }] },
+        },
+      },
+      'credentials',
+    ],
     [{ clients: { orders: { permissions: ['admin'] } } }, 'permissions'],
     [{ callers: { issuer: 'kubernetes' } }, 'issuer'],
     [{ callers: { caConfigMap: 'ca' } }, 'caConfigMap'],

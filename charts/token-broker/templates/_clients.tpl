@@ -15,8 +15,12 @@
 {{- range $index, $credential := $client.credentials }}
 {{- $rendered := dict "type" $credential.type }}
 {{- with $credential.existingSecret }}
-{{- $_ := set $rendered "file" (printf "/var/run/secrets/onbehalf/credentials/%s/%d/%s" $name $index .key) }}
+{{- $directory := printf "/var/run/secrets/onbehalf/credentials/%s/%d" $name $index }}
+{{- $_ := set $rendered "file" (printf "%s/%s" $directory .key) }}
+{{- with .privateKeyKey }}{{ $_ := set $rendered "keyFile" (printf "%s/%s" $directory .) }}{{ end }}
+{{- with .passwordKey }}{{ $_ := set $rendered "passwordFile" (printf "%s/%s" $directory .) }}{{ end }}
 {{- end }}
+{{- with $credential.sendX5c }}{{ $_ := set $rendered "sendX5c" . }}{{ end }}
 {{- $credentials = append $credentials $rendered }}
 {{- end }}
 {{- $tenantId := $client.tenantId | default $.Values.global.entra.tenantId }}
@@ -41,7 +45,10 @@
 {{- with $credential.existingSecret }}
 - secret:
     name: {{ .name }}
-    items: [{key: {{ .key }}, path: {{ $name }}/{{ $index }}/{{ .key }}}]
+    items:
+    {{- range compact (list .key .privateKeyKey .passwordKey) }}
+      - {key: {{ . }}, path: {{ $name }}/{{ $index }}/{{ . }}}
+    {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

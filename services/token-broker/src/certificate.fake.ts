@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 const tlv = (tag: number, ...parts: Buffer[]): Buffer => {
   const body = Buffer.concat(parts);
@@ -6,17 +6,45 @@ const tlv = (tag: number, ...parts: Buffer[]): Buffer => {
   return Buffer.concat([Buffer.from([tag, ...length]), body]);
 };
 const sequence = (...parts: Buffer[]) => tlv(0x30, ...parts);
-const sha256WithRsa = sequence(tlv(0x06, Buffer.from('2a864886f70d01010b', 'hex')), tlv(0x05));
+const oid = (hex: string) => tlv(0x06, Buffer.from(hex, 'hex'));
+const signedBy = {
+  rsa: sequence(oid('2a864886f70d01010b'), tlv(0x05)),
+  ec: sequence(oid('2a8648ce3d040302')),
+};
 const time = (text: string) => tlv(0x17, Buffer.from(text));
+const commonName = (name: string) => sequence(tlv(0x31, sequence(oid('550403'), tlv(0x0c, Buffer.from(name)))));
 
-/** A key and its self-signed certificate in one PEM, as small as X.509 (RFC 5280) allows. */
-export function makeCertificate(): string {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+type Issued = { name: string; privateKey: KeyObject; key: string; certificate: string };
+
+/** A key and its certificate as two PEM texts, as small as X.509 (RFC 5280) allows; self-signed unless issued by another. */
+export function issueCertificate(
+  name: string,
+  issuer?: Issued,
+  { type = 'rsa', ends = '490101000000Z' }: { type?: 'rsa' | 'ec'; ends?: string } = {},
+): Issued {
+  const { privateKey, publicKey } =
+    type === 'rsa'
+      ? generateKeyPairSync('rsa', { modulusLength: 2_048 })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signer = issuer?.privateKey ?? privateKey;
+  const algorithm = signedBy[signer.asymmetricKeyType === 'ec' ? 'ec' : 'rsa'];
+  const validity = sequence(time('200101000000Z'), time(ends));
+  const names = [commonName(issuer?.name ?? name), validity, commonName(name)];
   const spki = publicKey.export({ type: 'spki', format: 'der' });
-  const validity = sequence(time('200101000000Z'), time('490101000000Z'));
-  const content = sequence(tlv(0x02, Buffer.of(1)), sha256WithRsa, sequence(), validity, sequence(), spki);
-  const signature = tlv(0x03, Buffer.of(0), sign('sha256', content, privateKey));
-  const base64 = sequence(content, sha256WithRsa, signature).toString('base64');
+  const content = sequence(tlv(0x02, Buffer.of(1)), algorithm, ...names, spki);
+  const signature = tlv(0x03, Buffer.of(0), sign('sha256', content, signer));
+  const base64 = sequence(content, algorithm, signature).toString('base64');
   const lines = base64.match(/.{1,64}/g)?.join('\n');
-  return `${privateKey.export({ type: 'pkcs8', format: 'pem' })}-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+  return {
+    name,
+    privateKey,
+    key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
+    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+  };
+}
+
+/** A key and its self-signed certificate in one PEM. */
+export function makeCertificate(): string {
+  const { key, certificate } = issueCertificate('onbehalf');
+  return `${key}${certificate}`;
 }

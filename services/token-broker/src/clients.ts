@@ -15,7 +15,17 @@ const path = z.string().min(1);
 /** How a client proves itself to Entra. Files are mounted, re-read when they change. */
 const credential = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('federated'), file: path.optional() }),
-  z.strictObject({ type: z.literal('certificate'), file: path }),
+  z.strictObject({
+    type: z.literal('certificate'),
+    /** PEM with the certificate, its chain and its key in any order, or a PFX, binary or in base64. */
+    file: path,
+    /** The private key, where it has a file of its own. */
+    keyFile: path.optional(),
+    /** The password of an encrypted key or PFX. */
+    passwordFile: path.optional(),
+    /** Sends the chain along, for an application that trusts a subject name and issuer. */
+    sendX5c: z.boolean().optional(),
+  }),
   z.strictObject({ type: z.literal('secret'), file: path }),
 ]);
 

@@ -4,8 +4,11 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { jwtVerify } from 'jose';
-import { makeCertificate } from './certificate.fake.ts';
+import { setTimeout as turn } from 'node:timers/promises';
+import { startMeasuring } from '@onbehalf/chassis/measures';
+import { type Meter, metrics } from '@opentelemetry/api';
+import { decodeProtectedHeader, jwtVerify } from 'jose';
+import { issueCertificate, makeCertificate } from './certificate.fake.ts';
 import { createCredential } from './credentials.ts';
 
 const endpoint = 'https://login.test/tenant/oauth2/v2.0/token';
@@ -114,5 +117,52 @@ describe('a credential', () => {
     await write(path, '-----BEGIN CERTIFICATE-----\ncanary\n');
     const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
     await assert.rejects(source.proof('client', endpoint), (error) => !String(error).includes('canary'));
+  });
+
+  it('of a certificate in two files sends its chain where that is asked for', async () => {
+    const issuer = issueCertificate('Issuing');
+    const leaf = issueCertificate('leaf', issuer);
+    const [path, keyFile] = [`${file()}.crt`, `${file()}.key`];
+    await write(path, issuer.certificate + leaf.certificate);
+    await write(keyFile, leaf.key);
+    const source = createCredential({ type: 'certificate', file: path, keyFile, sendX5c: true }, undefined, nowMs);
+    const { x5c } = decodeProtectedHeader(await assertionOf(source));
+    const derOf = ({ certificate }: { certificate: string }) => new X509Certificate(certificate).raw.toString('base64');
+    assert.deepEqual(x5c, [derOf(leaf), derOf(issuer)]);
+  });
+
+  it('of a certificate that breaks while running keeps the last good one, and says so once', async () => {
+    const path = file();
+    await write(path, makeCertificate());
+    const told: unknown[] = [];
+    const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs, (error) => told.push(error));
+    const thumbprint = async (client: string) =>
+      decodeProtectedHeader(await assertionOf(source, client))['x5t#S256' as 'x5t'];
+    const good = await thumbprint('a');
+    await write(path, `${makeCertificate().split('-----BEGIN CERTIFICATE')[0]}`);
+    for (const client of ['b', 'c']) {
+      clock.ms += 1_001;
+      assert.equal(await thumbprint(client), good);
+    }
+    assert.match(String(told), /^ConfigError: there is no certificate$/);
+    const next = makeCertificate();
+    await write(path, next);
+    clock.ms += 1_001;
+    assert.notEqual(await thumbprint('d'), good);
+  });
+
+  it('of a certificate tells what its leaf has left, not what its issuer has', async () => {
+    const issuer = issueCertificate('Issuing', undefined, { ends: '480101000000Z' });
+    const leaf = issueCertificate('leaf', issuer, { ends: '280101000000Z' });
+    const path = file();
+    await write(path, issuer.certificate + leaf.key + leaf.certificate);
+    const measured: number[] = [];
+    const createGauge = () => ({ record: (value: number) => void measured.push(value) });
+    metrics.setGlobalMeterProvider({ getMeter: () => ({ createGauge }) as unknown as Meter });
+    startMeasuring();
+    await assertionOf(createCredential({ type: 'certificate', file: path }, undefined, nowMs));
+    await turn();
+    metrics.disable();
+    assert.deepEqual(measured, [(Date.UTC(2028, 0, 1) - nowMs()) / 1_000]);
   });
 });

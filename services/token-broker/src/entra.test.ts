@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/logger';
+import { issueCertificate } from './certificate.fake.ts';
 import type { Client } from './clients.ts';
 import { createEntra } from './entra.ts';
 import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
@@ -206,5 +207,23 @@ describe('Entra through MSAL', () => {
     const log = [...lines, ...odd.lines].join('');
     assert.match(log, /credential\.refused/);
     assert.doesNotMatch(log, /canary|rt-alice|at-alice/);
+  });
+
+  it('says of each credential that cannot be used which file it is and why, before it is needed', async () => {
+    const { entra, client, lines, posts } = open(({ form }) => replyTo(form), ['one', 'absent']);
+    const [leaf, other] = [issueCertificate('leaf'), issueCertificate('other')];
+    const file = join(directory, 'mixed.pem');
+    await writeFile(file, leaf.certificate + other.key);
+    const mixed = { ...client, name: 'mixed', credentials: [{ type: 'certificate' as const, file }] };
+    await entra.checkCredentials([client, mixed]);
+    const told = lines.map((line) => JSON.parse(line));
+    assert.deepEqual(
+      told.map(({ level, event, client, file, error }) => [level, event, client, file, error.code ?? error.message]),
+      [
+        ['error', 'credential.unusable', 'web', join(directory, 'absent'), 'ENOENT'],
+        ['error', 'credential.unusable', 'mixed', file, 'the private key belongs to none of the certificates'],
+      ],
+    );
+    assert.deepEqual(posts, []);
   });
 });

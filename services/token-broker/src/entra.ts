@@ -86,7 +86,16 @@ const nothingToRefresh = new Set([
 ]);
 
 /** Entra through MSAL Node: a fresh ConfidentialClientApplication for every operation, filled from one partition. */
-export function createEntra({ authorityHost, federatedFile, network, logger, nowMs = Date.now }: EntraOptions): Entra {
+export function createEntra({
+  authorityHost,
+  federatedFile,
+  network,
+  logger,
+  nowMs = Date.now,
+}: EntraOptions): Entra & {
+  /** Looks once at every credential of the clients and logs each that cannot be used, with its file and the reason. */
+  checkCredentials(clients: Iterable<Client>): Promise<void>;
+} {
   const sources = new WeakMap<Client, CredentialSource[]>();
   const refusedProofs = createRefusedProofs(nowMs);
   const { host } = new URL(authorityHost);
@@ -94,9 +103,31 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
   function sourcesOf(client: Client): CredentialSource[] {
     const known = sources.get(client);
     if (known) return known;
-    const made = client.credentials.map((one) => createCredential(one, federatedFile, nowMs));
+    const made = client.credentials.map((one) => {
+      const facts = { client: client.name, credential: one.type, file: one.file ?? federatedFile };
+      const onBroken = (error: unknown) =>
+        logger.error(
+          { event: 'credential.broken', ...facts, error },
+          'a credential is broken: keeping the last good one',
+        );
+      return createCredential(one, federatedFile, nowMs, onBroken);
+    });
     sources.set(client, made);
     return made;
+  }
+
+  async function checkCredentials(clients: Iterable<Client>): Promise<void> {
+    for (const client of clients) {
+      for (const [i, source] of sourcesOf(client).entries()) {
+        const proof = source.proof(client.clientId, `${authorityHost}/${client.tenantId}/oauth2/v2.0/token`);
+        await proof.catch((error) => logUnusable(client, i, error));
+      }
+    }
+  }
+
+  function logUnusable(client: Client, i: number, error: unknown): void {
+    const { type, file = federatedFile } = client.credentials[i] ?? {};
+    logger.error({ event: 'credential.unusable', client: client.name, credential: type, file, error });
   }
 
   type Operation = {
@@ -115,13 +146,13 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
   ): Promise<(Acquired & { result: AuthenticationResult; idToken: string | undefined }) | Refused> {
     const deadline = AbortSignal.timeout(entraDeadlineMs);
     const authority = `${authorityHost}/${tenantId}`;
-    for (const source of sourcesOf(client)) {
+    for (const [i, source] of sourcesOf(client).entries()) {
       for (const attempt of ['first', 'renewed']) {
         let proof: Proof;
         try {
           proof = await source.proof(client.clientId, `${authority}/oauth2/v2.0/token`);
         } catch (error) {
-          logger.error({ event: 'credential.unusable', client: client.name, credential: source.type, error });
+          logUnusable(client, i, error);
           break;
         }
         if (refusedProofs.rests(source, proof)) break;
@@ -169,6 +200,7 @@ export function createEntra({ authorityHost, federatedFile, network, logger, now
   }
 
   return {
+    checkCredentials,
     async redeemCode(client, { code, redirectUri, codeVerifier, nonce, ...asked }) {
       const { tenantId } = client;
       const hideNonce = nonce === undefined;

@@ -33,6 +33,7 @@ await run(async (signal) => {
   const names = createNames(indexKeyOf(keys.get()), redis.keyPrefix);
   await using network = createEntraNetwork();
   const entra = createEntra({ ...config.entra, federatedFile: config.entra.federatedTokenFile, network, logger });
+  await entra.checkCredentials(clients.get().byName.values());
   const read = async (path: string | undefined) => path && (await readFile(path, 'utf8')).trim();
   const password = await read(redis.passwordFile);
   const identity = redis.auth === 'entra' && { clientId: `${redis.entraClientId}`, tenantId: `${redis.entraTenantId}` };

@@ -13,6 +13,7 @@ import {
   resources,
   scope,
   secretFile,
+  secretKey,
   secretName,
   section,
   text,
@@ -55,7 +56,12 @@ const webFrontend = section({
 
 const credential = z.union([
   z.strictObject({ type: z.literal('federated') }),
-  z.strictObject({ type: z.enum(['certificate', 'secret']), existingSecret: secretFile }),
+  z.strictObject({ type: z.literal('secret'), existingSecret: secretFile }),
+  z.strictObject({
+    type: z.literal('certificate'),
+    existingSecret: secretFile.extend({ privateKeyKey: secretKey.optional(), passwordKey: secretKey.optional() }),
+    sendX5c: z.boolean().optional(),
+  }),
 ]);
 
 const client = section({

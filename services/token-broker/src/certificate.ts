@@ -1,0 +1,92 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { ConfigError } from '@onbehalf/chassis/config';
+
+/** A certificate with its private key. `chain` begins with it; each next one issued the one before. */
+export type Certificate = { key: KeyObject; chain: [X509Certificate, ...X509Certificate[]] };
+
+const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+
+/**
+ * Reads a certificate and its private key from any form in which people have them: PEM in any order, in one file or
+ * two (a `kubernetes.io/tls` Secret), with an encrypted key or not; PKCS #12 (RFC 7292), binary or in base64 as a Key
+ * Vault secret gives it. The leaf is the certificate whose key it is, wherever it stands.
+ * @throws ConfigError that says what is wrong and quotes nothing of the content.
+ */
+export async function parseCertificate(files: Buffer[], password?: string): Promise<Certificate> {
+  const isPem = files.some((file) => file.includes('-----BEGIN '));
+  const { keys, certificates } = isPem
+    ? parsePem(files.map(String).join('\n'), password)
+    : await parsePfx(files[0] ?? Buffer.of(), password);
+  if (keys.length === 0) throw new ConfigError('there is no private key');
+  if (certificates.length === 0) throw new ConfigError('there is no certificate');
+  for (const key of keys) {
+    const leaf = certificates.find((one) => one.checkPrivateKey(key));
+    if (!leaf) continue;
+    if (key.asymmetricKeyType !== 'rsa') throw new ConfigError('the key is not an RSA key: Entra ID takes no other');
+    return { key, chain: [leaf, ...issuersOf(leaf, certificates)] };
+  }
+  throw new ConfigError('the private key belongs to none of the certificates');
+}
+
+type Parts = { keys: KeyObject[]; certificates: X509Certificate[] };
+
+function parsePem(text: string, password: string | undefined): Parts {
+  const blocks = [...text.matchAll(pemBlock)].map(([pem, label = '']) => ({ pem, label }));
+  const pick = <T>(label: RegExp, parse: (pem: string) => T) =>
+    blocks.filter((block) => label.test(block.label)).map(({ pem }) => parse(pem));
+  return {
+    keys: pick(/PRIVATE KEY$/, (pem) => openKey(pem, password)),
+    certificates: pick(/CERTIFICATE$/, (pem) => openCertificate(pem)),
+  };
+}
+
+function openKey(pem: string, password: string | undefined): KeyObject {
+  const encrypted = pem.includes('ENCRYPTED');
+  if (encrypted && password === undefined)
+    throw new ConfigError('the private key is encrypted: it needs a passwordFile');
+  try {
+    return createPrivateKey({ key: pem, passphrase: password });
+  } catch {
+    throw new ConfigError(encrypted ? 'the password does not open the private key' : 'the private key cannot be read');
+  }
+}
+
+function openCertificate(encoded: string | Buffer): X509Certificate {
+  try {
+    return new X509Certificate(encoded);
+  } catch {
+    throw new ConfigError('a certificate cannot be read');
+  }
+}
+
+/** Node opens PKCS #12 for TLS only and gives nothing of it out, hence node-forge; loaded where there is such a file. */
+async function parsePfx(file: Buffer, password = ''): Promise<Parts> {
+  const { default: forge } = await import('node-forge');
+  const { pki } = forge;
+  // DER begins with a SEQUENCE; what does not is base64.
+  const bytes = file[0] === 0x30 ? file : Buffer.from(String(file), 'base64');
+  const der = (value: import('node-forge').asn1.Asn1) => Buffer.from(forge.asn1.toDer(value).getBytes(), 'latin1');
+  try {
+    const store = forge.pkcs12.pkcs12FromAsn1(forge.asn1.fromDer(bytes.toString('latin1')), password);
+    const bags = store.safeContents.flatMap(({ safeBags }) => safeBags);
+    return {
+      keys: bags.flatMap(({ key }) =>
+        key ? [createPrivateKey({ key: der(pki.privateKeyToAsn1(key)), format: 'der', type: 'pkcs1' })] : [],
+      ),
+      certificates: bags.flatMap(({ cert }) => (cert ? [openCertificate(der(pki.certificateToAsn1(cert)))] : [])),
+    };
+  } catch {
+    throw new ConfigError('the file is neither PEM nor a PFX (PKCS #12) of RSA that its password opens');
+  }
+}
+
+/** The certificates above a leaf, nearest first, as far as they are there. */
+function issuersOf(leaf: X509Certificate, all: X509Certificate[]): X509Certificate[] {
+  const found: X509Certificate[] = [];
+  for (let one: X509Certificate | undefined = leaf; one; ) {
+    const issued: X509Certificate = one;
+    one = all.find((other) => other !== leaf && !found.includes(other) && issued.checkIssued(other));
+    if (one) found.push(one);
+  }
+  return found;
+}
