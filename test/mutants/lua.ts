@@ -1,0 +1,35 @@
+import type { Mutation } from './mutators.ts';
+
+/** What stands for what in a script: a pattern, and what each match may become. */
+const rules: [pattern: RegExp, ...texts: string[]][] = [
+  [/==/g, '~='],
+  [/~=/g, '=='],
+  [/<=/g, '<', '>'],
+  [/>=/g, '>', '<'],
+  [/(?<![<>=~])<(?!=)/g, '<=', '>='],
+  [/(?<![<>=~])>(?!=)/g, '>=', '<='],
+  [/\band\b/g, 'or'],
+  [/\bor\b/g, 'and'],
+  [/\bnot /g, ''],
+  [/(?<=\b(?:else)?if ).+?(?= then\b)/g, 'true', 'false'],
+  [/(?<=math\.)max\b/g, 'min'],
+  [/(?<=math\.)min\b/g, 'max'],
+  [/(?<= )\+(?= )/g, '-'],
+  [/(?<= )-(?= )/g, '+'],
+  [/(?<=\breturn )\d+(?=\s|$)/g, '7'],
+  // A command that stands for itself, not for its answer.
+  [/^[ \t]*redis\.call\(.*\)$/gm, ''],
+  [/(?<=\bthen )redis\.call\(.*?\)(?= end| *$)/gm, ''],
+  [/, 'NX'/g, ''],
+];
+
+/** The mutations of a script's text, by its words: Lua is read by nothing here but Redis. */
+export function luaMutations(text: string): Mutation[] {
+  return rules
+    .flatMap(([pattern, ...texts]) =>
+      [...text.matchAll(pattern)].flatMap((match) =>
+        texts.map((one) => ({ start: match.index, end: match.index + match[0].length, text: one })),
+      ),
+    )
+    .sort((a, b) => a.start - b.start);
+}

@@ -1,0 +1,73 @@
+import { hash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { rings } from '../rings.ts';
+
+/** Tests of the ring of journeys that are as quick as a unit's, and the only ones to show what Redis itself does. */
+const besideUnits = ['test/store-redis.test.ts'];
+
+const testFiles = [...(rings.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
+
+export type Reach = {
+  /** The test files that load a room, those with the fewest imports between first. */
+  testsOf: (room: string) => string[];
+  /** Changes with the test file and with whatever it loads, but for the room itself. */
+  stampOf: (test: string, room: string) => string;
+};
+
+/** Who imports whom, as the sources say; types are no imports. */
+export function createReach(): Reach {
+  const texts = new Map<string, string>();
+  const imports = new Map<string, string[]>();
+
+  function textOf(file: string): string {
+    const text = texts.get(file) ?? readFileSync(file, 'utf8');
+    texts.set(file, text);
+    return text;
+  }
+
+  function importsOf(file: string): string[] {
+    const known = imports.get(file);
+    if (known) return known;
+    const named = textOf(file).matchAll(/^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)';|\bimport\('([^']+)'\)/gm);
+    const found = [...named].flatMap(([, from, lazy]) => resolve(file, String(from ?? lazy)));
+    imports.set(file, found);
+    return found;
+  }
+
+  /** Every file that a test loads, by how many imports away it is. */
+  function loadedBy(test: string): Map<string, number> {
+    const distances = new Map([[test, 0]]);
+    for (const [file, distance] of distances) {
+      for (const one of importsOf(file)) if (!distances.has(one)) distances.set(one, distance + 1);
+    }
+    return distances;
+  }
+  const loaded = new Map(testFiles.map((test) => [test, loadedBy(test)]));
+  const distance = (test: string, room: string) => loaded.get(test)?.get(room) ?? Number.POSITIVE_INFINITY;
+
+  const stamps = new Map<string, string>();
+  function stampWithout(test: string, room: string): string {
+    const files = [...(loaded.get(test)?.keys() ?? [])].filter((file) => file !== room).sort();
+    return hash('sha1', files.map((file) => `${file}\n${textOf(file)}`).join('\n'));
+  }
+
+  return {
+    testsOf: (room) =>
+      testFiles
+        .filter((test) => distance(test, room) < Number.POSITIVE_INFINITY)
+        .sort((a, b) => distance(a, room) - distance(b, room)),
+    stampOf: (test, room) => {
+      const name = `${test} ${room}`;
+      const stamp = stamps.get(name) ?? stampWithout(test, room);
+      stamps.set(name, stamp);
+      return stamp;
+    },
+  };
+}
+
+function resolve(file: string, specifier: string): string[] {
+  const chassis = /^@onbehalf\/chassis\/(.+)$/.exec(specifier)?.[1];
+  const path = chassis ? `services/chassis/src/${chassis}.ts` : join(dirname(file), specifier);
+  return (chassis || specifier.startsWith('.')) && existsSync(path) ? [path] : [];
+}

@@ -1,0 +1,33 @@
+import { globSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** Files of token-broker that are not mutated, and why. */
+const leftOut: Record<string, string> = {
+  'main.ts': 'wiring: a process of its own, which the journeys start',
+  'openapi.ts': 'prints what app.ts serves',
+  'signals.ts': 'names what is measured',
+  'lifetimes.ts': 'a table of durations: tests take them from it',
+  'config.ts': 'a schema: a chart test compares every key of it, and config.test.ts what it refuses',
+  'store.ts': 'types',
+};
+
+const securityRooms = [
+  ...['api-request', 'api-routes', 'api-wire', 'challenge', 'cookies', 'demands', 'flow-trace', 'logins', 'rate'],
+  ...['return-path', 'same-origin', 'seal', 'session', 'sign-in', 'sign-out'],
+];
+const chassisRooms = ['bearer', 'bearer-header', 'challenge', 'correlation', 'key-ring', 'signing-keys'];
+
+/**
+ * The source files that implement promises of docs/threat-model.md: all of token-broker, the security rooms of
+ * web-frontend, and what every service of ours trusts in chassis.
+ */
+export function promisedRooms(): string[] {
+  const broker = globSync('services/token-broker/src/*.ts').filter(
+    (path) => !/\.(test|fake|contract)\.ts$/.test(path) && !(basename(path) in leftOut),
+  );
+  return [
+    ...broker.sort(),
+    ...securityRooms.map((name) => `services/web-frontend/src/${name}.ts`),
+    ...chassisRooms.map((name) => `services/chassis/src/${name}.ts`),
+  ];
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { baseOf, runs } from './base.ts';
+import { environmentOf, tryTest } from './trial.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'onbehalf-trial-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const source = 'export const add = (a: number, b: number) => a + b;\nexport const no = () => 0;\n';
+const room = file('room.ts', source);
+const test = file(
+  'room.test.ts',
+  `import assert from 'node:assert';
+  import { describe, it } from 'node:test';
+  import { add } from './room.ts';
+  describe('sums', () => {
+    it('adds', () => assert.equal(add(1, 2), 3));
+    it('comes later', () => new Promise((resolve) => setTimeout(resolve, 100)));
+  });`,
+);
+const patienceMs = 20_000;
+
+describe('a trial', () => {
+  it('passes with the room as it is', async () => {
+    assert.ok((await tryTest(test, patienceMs, {})).passed);
+  });
+
+  it('names the test that fails with another room', async () => {
+    const mutant = file('mutant.ts', source.replace('a + b', 'a - b'));
+    const { passed, failure } = await tryTest(test, patienceMs, environmentOf(room, mutant));
+    assert.ok(!passed);
+    assert.equal(failure, 'adds');
+  });
+
+  it('ends what does not end', async () => {
+    const mutant = file('endless.ts', source.replace('a + b', '{ for (;;); }'));
+    const { passed, failure } = await tryTest(test, 1_000, environmentOf(room, mutant));
+    assert.ok(!passed);
+    assert.equal(failure, 'does not end');
+  });
+});
+
+describe('the base of a test file', () => {
+  it('says what it runs of a room, and is read the next time', async () => {
+    const directory = join(folder, 'base');
+    const base = await baseOf(test, [room], 'stamp', directory);
+    assert.ok(runs(base, room, source.indexOf('a + b')));
+    assert.ok(!runs(base, room, source.indexOf('0;')));
+    assert.deepEqual(await baseOf(join(folder, 'gone.test.ts'), [room], 'stamp', directory), base);
+  });
+
+  it('is refused to one that fails by itself', async () => {
+    const failing = file('failing.test.ts', "import { it } from 'node:test'; it('fails', () => { throw 1; });");
+    await assert.rejects(baseOf(failing, [room], 'other', join(folder, 'base')), /fails without any mutation: fails/);
+  });
+});
