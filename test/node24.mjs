@@ -42,11 +42,11 @@ if (missing.length > 0) {
 
 const packaged = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
 const [major, minor] = process.versions.node.split('.').map(Number);
-const newEnough = major > 24 || (major === 24 && minor >= 12);
+const newEnough = major > 24 || (major === 24 && minor >= 14);
 const node = existsSync(packaged) ? packaged : newEnough ? process.execPath : undefined;
 if (!node) {
   fail(
-    `Node 24.12 or newer is needed and this is ${process.version}: install it from nodejs.org, or run ` +
+    `Node 24.14 or newer is needed and this is ${process.version}: install it from nodejs.org, or run ` +
       'npm ci --include=optional (it brings one for Linux), then run this again.',
   );
 }

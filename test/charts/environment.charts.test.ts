@@ -14,8 +14,8 @@ const all = (await scenarios()).filter(({ chart }) => chart !== 'dev');
 /** A pod listens on every address, which is what an unset key means; the trace viewer is for development. */
 const neverRendered = ['BIND_ADDRESS', 'TRACE_VIEWER_URL'];
 
-/** Node's and OpenTelemetry's own words, what they stand on, and the switch that loads telemetry before any config. */
-const foreign = /^(NODE_|OTEL_|K8S_|METRICS_ENABLED$|EXTRA_ENV$)/;
+/** Node's and OpenTelemetry's own words, a proxy's, what they stand on, and the switch that loads telemetry before any config. */
+const foreign = /^(NODE_|HTTPS?_PROXY$|NO_PROXY$|OTEL_|K8S_|METRICS_ENABLED$|EXTRA_ENV$)/;
 
 describe('the environment of a pod', () => {
   const rendered = new Map<string, KubernetesObject[]>();
@@ -94,6 +94,17 @@ describe('the environment of a pod', () => {
     assert.deepEqual(clients.web.subjects, ['system:serviceaccount:onbehalf:web-frontend']);
     assert.deepEqual(clients.web.redirectUris, ['https://signin.example.com/auth/callback']);
     assert.deepEqual(clients.api.subjects, ['system:serviceaccount:onbehalf:downstream-api']);
+  });
+
+  it('names the proxy for every service, and reaches the cluster without it', () => {
+    for (const service of Object.keys(services)) {
+      const [, env = []] = environments(service).find(([scenario]) => scenario === 'onbehalf/everything') ?? [];
+      const proxy = env.filter(({ name }) => name.endsWith('_PROXY')).map(({ name, value }) => [name, value]);
+      assert.deepEqual(proxy, [
+        ['HTTPS_PROXY', 'http://proxy.example.com:3128'],
+        ['NO_PROXY', 'localhost,127.0.0.1,.svc,.cluster.local,.corp.example.com'],
+      ]);
+    }
   });
 
   it('names the files of a certificate where the pod has them', () => {

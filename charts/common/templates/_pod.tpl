@@ -45,6 +45,11 @@ resources: {{- toYaml .Values.resources | nindent 2 }}
 }}
 {{- if $global.metrics.enabled }}{{ $_ := set $common "METRICS_ENABLED" "true" }}{{ end }}
 {{- with $global.extraCa.configMap }}{{ $_ := set $common "NODE_EXTRA_CA_CERTS" (printf "/etc/ssl/onbehalf/%s" $global.extraCa.key) }}{{ end }}
+{{- with $global.proxy }}
+{{- $_ := set $common "HTTPS_PROXY" .https }}
+{{- $_ := set $common "HTTP_PROXY" .http }}
+{{- if or .https .http }}{{ $_ := set $common "NO_PROXY" (join "," (compact (list "localhost,127.0.0.1,.svc,.cluster.local" .noProxy))) }}{{ end }}
+{{- end }}
 {{- range $name, $value := merge $common (.spec.env | default dict) }}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
 - name: {{ $name }}

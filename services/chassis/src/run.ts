@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setGlobalProxyFromEnv } from 'node:http';
 import { ConfigError } from './config.ts';
 import { describeError } from './logger.ts';
 
@@ -13,7 +14,8 @@ export async function aborted(signal: AbortSignal): Promise<void> {
 /**
  * Runs a service's composition root: SIGTERM and SIGINT become one AbortSignal, `await using` closes what it opened,
  * in reverse. A ConfigError ends it with its text, anything else with a described error; both with exit code 1. So
- * does an error that nobody caught, after the same drain.
+ * does an error that nobody caught, after the same drain. What goes out goes through HTTPS_PROXY and HTTP_PROXY where
+ * they are set, but for the hosts of NO_PROXY.
  */
 export async function run(main: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
@@ -37,6 +39,7 @@ export async function run(main: (signal: AbortSignal) => Promise<void>): Promise
   };
   process.on('SIGTERM', stop).on('SIGINT', stop).on('uncaughtException', failAndStop);
   try {
+    setGlobalProxyFromEnv();
     await main(controller.signal);
   } catch (error) {
     fail(error);

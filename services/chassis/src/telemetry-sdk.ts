@@ -41,13 +41,15 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   watchUndici();
 
+  // The exporters bring agents of their own, which know of a proxy only what they are told.
+  const httpAgentOptions = { keepAlive: true, proxyEnv: env };
   const shutdowns: (() => Promise<void>)[] = [];
   const leaving = new AbortController();
   if (env.OTEL_EXPORTER_OTLP_ENDPOINT) {
     const exporter = allowOnly(
       spanAttributes(chassis, registry),
       leaving.signal,
-      new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs }),
+      new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs, httpAgentOptions }),
     );
     const scheduledDelayMillis = Number(env.OTEL_BSP_SCHEDULE_DELAY) || 1_000;
     const processor = new BatchSpanProcessor(exporter, { maxQueueSize: queueSpans, scheduledDelayMillis });
@@ -59,7 +61,7 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
   const readers: MetricReader[] = [];
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_METRICS_EXPORTER: metricsTo = 'otlp' } = env;
   if (endpoint && metricsTo !== 'none') {
-    const exporter = new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs });
+    const exporter = new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs, httpAgentOptions });
     const exportIntervalMillis = Number(env.OTEL_METRIC_EXPORT_INTERVAL) || 30_000;
     readers.push(
       new PeriodicExportingMetricReader({

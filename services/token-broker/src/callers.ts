@@ -1,7 +1,7 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { Agent, fetch as fetchWith } from 'undici';
+import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
 import { z } from 'zod';
 import type { Client, Clients } from './clients.ts';
 import { detached } from './detached.ts';
@@ -93,7 +93,9 @@ export function clusterKeys(options: {
   jwksUri?: string | undefined;
   ca?: string | undefined;
 }): JWTVerifyGetKey {
-  const dispatcher = new Agent(options.ca === undefined ? {} : { connect: { ca: options.ca } });
+  const dispatcher = new EnvHttpProxyAgent(
+    options.ca === undefined ? {} : { connect: { ca: options.ca }, requestTls: { ca: options.ca } },
+  );
   const fetch = (url: string, init: object = {}) =>
     fetchWith(url, { ...init, dispatcher }) as unknown as Promise<Response>;
   const open = (uri: string) =>

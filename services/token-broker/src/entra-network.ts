@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
-import { Agent, type Dispatcher, request } from 'undici';
+import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-answer.ts';
 import { discoveryMs, entraConnectMs } from './lifetimes.ts';
 import { watch } from './signals.ts';
@@ -27,7 +27,8 @@ const connectErrors = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTU
  * connection that never stood, answers judged before MSAL sees them, discovery documents remembered.
  */
 export function createEntraNetwork(nowMs: () => number = Date.now) {
-  const agent = new Agent({
+  // Through HTTPS_PROXY where it is set, but for the hosts of NO_PROXY.
+  const agent = new EnvHttpProxyAgent({
     connect: { timeout: entraConnectMs },
     connections: 128,
     maxResponseSize: largestAnswerBytes,

@@ -56,6 +56,11 @@ export const globalValues = z
       ipv6: z.boolean(),
       extraEgress: list(anything),
     }),
+    proxy: section({
+      https: optional(url),
+      http: optional(url),
+      noProxy: optional(z.string().regex(/^[^\s,]+(,[^\s,]+)*$/)),
+    }),
     extraCa: section({ configMap: optional(dnsName), key: secretKey }),
   })
   .partial();
