@@ -115,6 +115,12 @@ describe('bad input', () => {
         415,
         'invalid_request',
       ],
+      [
+        'a type with a space that is none',
+        raw('', { 'Content-Type': `${form['Content-Type']}\u00a0` }),
+        415,
+        'invalid_request',
+      ],
       ['a compressed body', raw('', { ...form, 'Content-Encoding': 'gzip' }), 415, 'invalid_request'],
       ['64 KiB and a byte', raw(`&x=${'y'.repeat(65_536)}`), 413, 'invalid_request'],
       ['1 MB', raw(`&x=${'y'.repeat(1_000_000)}`), 413, 'invalid_request'],

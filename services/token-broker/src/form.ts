@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { Fault } from '@onbehalf/chassis/fault';
+import { withoutSpace } from '@onbehalf/chassis/optional-space';
 import type { z } from 'zod';
 import { detached } from './detached.ts';
 
@@ -29,8 +30,8 @@ const formType = 'application/x-www-form-urlencoded';
 function isForm(contentType: string): boolean {
   if (contentType === formType) return true;
   const [type = '', ...parameters] = contentType.toLowerCase().split(';');
-  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='));
-  return type.trim() === formType && (charset === undefined || /^charset="?utf-8"?$/.test(charset));
+  const charset = parameters.map(withoutSpace).find((one) => one.startsWith('charset='));
+  return withoutSpace(type) === formType && (charset === undefined || /^charset="?utf-8"?$/.test(charset));
 }
 
 /** By events: an async iterator over a request costs as much as everything else a cached token does. */

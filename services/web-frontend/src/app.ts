@@ -8,7 +8,7 @@ import type { Apis } from './apis.ts';
 import type { Broker } from './broker.ts';
 import { createClientNetwork } from './client-network.ts';
 import type { Config } from './config.ts';
-import { cookieFlags, cookiesOf } from './cookies.ts';
+import { cookieFlags, cookiesOf, noDoubledCookies } from './cookies.ts';
 import { createDemands } from './demands.ts';
 import { createEndings } from './endings.ts';
 import type { Entra } from './entra.ts';
@@ -64,6 +64,7 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const readOnly = onlyMethods('GET', 'HEAD');
   const routes = Router({ caseSensitive: true, strict: true });
 
+  routes.use(noDoubledCookies);
   // The first page after a sign-in was the last of its trace.
   routes.use((req, res, next) => {
     if (cookiesOf(req).has(landingCookie)) res.clearCookie(landingCookie, { ...cookieFlags, sameSite: 'lax' });

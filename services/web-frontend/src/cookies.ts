@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { CookieOptions } from 'express';
+import { Fault } from '@onbehalf/chassis/fault';
+import { withoutSpace } from '@onbehalf/chassis/optional-space';
+import type { CookieOptions, RequestHandler } from 'express';
 
 /** The prefix makes browsers refuse the name unless it is Secure, HttpOnly, host-only and for `/`. RFC 6265bis. */
 export const cookiePrefix = '__Host-Http-';
@@ -7,13 +9,37 @@ export const cookiePrefix = '__Host-Http-';
 /** What every cookie of ours has; `__Host-` requires all but `httpOnly`. */
 export const cookieFlags = { path: '/', secure: true, httpOnly: true } as const satisfies CookieOptions;
 
-/** The cookies of a request by name. Ours are base64url or plain words: nothing is decoded. */
-export function cookiesOf(req: Pick<IncomingMessage, 'headers'>): ReadonlyMap<string, string> {
+type Carrier = Pick<IncomingMessage, 'headers'>;
+
+/**
+ * The cookies of a request by name, the first of a name. Ours are base64url or plain words: nothing is decoded. A name is
+ * what the browser stored, to the letter: what only looks like one of ours can be set by a sibling domain.
+ */
+export function cookiesOf(req: Carrier): ReadonlyMap<string, string> {
   const cookies = new Map<string, string>();
-  for (const pair of (req.headers.cookie ?? '').split(';')) {
-    const at = pair.indexOf('=');
-    const name = pair.slice(0, at).trim();
-    if (at > 0 && !cookies.has(name)) cookies.set(name, pair.slice(at + 1).trim());
-  }
+  for (const [name, value] of pairsOf(req)) if (!cookies.has(name)) cookies.set(name, value);
   return cookies;
+}
+
+/**
+ * Refuses a request that carries a cookie of ours twice: a browser keeps one of each, so somebody else wrote the other.
+ * @throws Fault `invalid_request`.
+ */
+export const noDoubledCookies: RequestHandler = (req, _res, next) => {
+  const ours = pairsOf(req).flatMap(([name]) => (name.startsWith(cookiePrefix) ? [name] : []));
+  if (new Set(ours).size < ours.length) {
+    throw new Fault(
+      'invalid_request',
+      'A cookie of this site came twice. Clear the cookies of this site and try again.',
+    );
+  }
+  next();
+};
+
+function pairsOf({ headers }: Carrier): [name: string, value: string][] {
+  return (headers.cookie ?? '').split(';').flatMap((pair): [string, string][] => {
+    const at = pair.indexOf('=');
+    const name = withoutSpace(pair.slice(0, Math.max(0, at)));
+    return name === '' ? [] : [[name, withoutSpace(pair.slice(at + 1))]];
+  });
 }
