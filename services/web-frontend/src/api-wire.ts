@@ -16,15 +16,42 @@ const responseNames = [
 
 /**
  * Which API and path a request line `/api/<name>/<path>?<query>` means, or undefined unless it is written plainly: no
- * absolute form, empty or dot segment, backslash, nor an encoded slash, dot, backslash, `%` or control character, all of
- * which servers read differently.
+ * absolute form, empty segment, backslash, nor an encoded slash, dot, backslash, `%` or control character, and no segment
+ * that leads elsewhere, all of which servers read differently.
  */
 export function apiTarget(requestTarget: string): { name: string; path: string; query: string } | undefined {
   const match = /^\/api\/([a-z0-9-]+)(\/[\w\-.~!$&'()*+,;=:@%/]*)(\?[\x21-\x7e]*)?$/.exec(requestTarget);
   if (!match) return undefined;
   const [, name = '', path = '', query = ''] = match;
-  const odd = /\/\/|\/\.{1,2}(\/|$)|%(?![0-9a-f]{2})|%(2e|2f|5c|25|[01][0-9a-f]|7f)/i.test(path);
-  return odd ? undefined : { name, path, query };
+  const odd = /\/\/|%(?![0-9a-f]{2})|%(2e|2f|5c|25|[01][0-9a-f]|7f)/i.test(path);
+  return odd || path.split('/').some(leadsElsewhere) ? undefined : { name, path, query };
+}
+
+/** Between marks of any kind: letters, digits, and what stands among them in names. */
+const mark = /[^\p{L}\p{N}\p{M}\p{C}\s._~-]/u;
+/** What code pages and Unicode make slashes of, and an escape of an escape. */
+const slashOrEscape = /[/\\\u2044\u2215\u2216%]/;
+/** Dots, with what is not seen around them. */
+const dots = /^[\s\p{C}]*\.[.\s\p{C}]*$/u;
+
+/**
+ * Whether some server takes a segment for `.` or `..`. Servlet containers cut it at `;`, Windows at `:` and
+ * before blanks and dots at its end, ASP.NET takes `(S(x))` out, others decode once more, or full-width and overlong
+ * forms: so dots alone between any marks do not pass, nor does what is not UTF-8.
+ */
+function leadsElsewhere(segment: string): boolean {
+  const text = decoded(segment)?.normalize('NFKC');
+  if (text === undefined || slashOrEscape.test(text)) return true;
+  return text.split(mark).some((part) => dots.test(part));
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not UTF-8.
+    return undefined;
+  }
 }
 
 /**

@@ -36,11 +36,35 @@ function resourceOf(name: string): string {
   return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : 'https://graph.microsoft.com';
 }
 
-/** The scopes the API's route for this request needs, or undefined if no route lets it pass. */
+/**
+ * The scopes the API's route for this request needs, or undefined if no route lets it pass; neither does a path in which
+ * a more lenient server finds a route of other scopes. `path` is as `apiTarget` gives it.
+ */
 export function scopesFor(api: Api, method: string, path: string): string[] | undefined {
-  const fits = (pattern: string) => (pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern);
-  const found = api.routes.find((entry) => entry.methods.some((m) => m === method) && fits(entry.path));
-  return found && (found.scopes ?? api.scopes);
+  const scopesBy = (fits: (pattern: string) => boolean) => {
+    const found = api.routes.find((entry) => entry.methods.some((m) => m === method) && fits(entry.path));
+    return found && (found.scopes ?? api.scopes);
+  };
+  const asWritten = scopesBy((pattern) => isBelow(pattern, path));
+  const asRead = scopesBy((pattern) => isBelow(lenient(pattern), lenient(path)));
+  return asWritten?.join(' ') === asRead?.join(' ') ? asWritten : undefined;
+}
+
+function isBelow(pattern: string, path: string): boolean {
+  return pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}
+
+/** What some servers pass over in a path: what is not seen, and the sessions that ASP.NET keeps there. */
+const passedOver = /\p{C}|\([a-z]\([^)/]*\)\)/gu;
+/** Parameters and streams, and the blanks and dots that Windows takes from the end. */
+const endings = [/[;:?#].*$/s, /(?<![.\s+])[.\s+]+$/];
+
+/** A path as far as servers agree in it; every path ends in a slash, a pattern may in `/*`. */
+function lenient(path: string): string {
+  const text = decodeURIComponent(path).normalize('NFKC').toLowerCase().replaceAll(passedOver, '');
+  const names = text.split('/').map((name) => endings.reduce((rest, ending) => rest.replace(ending, ''), name));
+  const kept = names.filter(Boolean);
+  return kept.at(-1) === '*' ? `/${kept.join('/')}` : ['', ...kept, ''].join('/');
 }
 
 /**
