@@ -30,6 +30,8 @@ const table = {
   too_many_requests: { status: 429, error: 'temporarily_unavailable', level: 'info' },
   throttled: { status: 429, error: 'temporarily_unavailable', level: 'debug' },
   unavailable: { status: 503, error: 'temporarily_unavailable', level: 'debug' },
+  // What we stand before is broken.
+  bad_gateway: { status: 502, error: 'server_error', level: 'warn' },
   // We are broken.
   server_error: { status: 500, level: 'error' },
 } as const satisfies Record<string, { status: number; error?: string; level: 'debug' | 'info' | 'warn' | 'error' }>;

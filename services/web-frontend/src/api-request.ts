@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pipeline as pipe, type Readable } from 'node:stream';
 import { startCall } from '@onbehalf/chassis/client-span';
@@ -18,10 +18,14 @@ type ApiRequest = {
   silenceMs?: number;
 };
 
+/** Interim answers (1xx) before the one that counts: more are a flood. RFC 9110 section 15.2. */
+const mostInterim = 32;
+
 /**
  * Sends a request to an API and resolves with its answer's head, whatever the status; a redirect is an answer like any
  * other. Of an answer that came, the body is a stream that fails when it stalls.
- * @throws Fault `unavailable` if the API cannot be reached, or is silent for too long.
+ * @throws Fault `unavailable` if the API cannot be reached, or is silent for too long; `bad_gateway` if what it sends is
+ *   no answer: another protocol, no HTTP, or a head without an end.
  */
 export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
   const { url, method, headers, body, signal, silenceMs = apiSilenceMs } = request;
@@ -29,18 +33,35 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const call = startCall(method, url);
   const outgoing = send(url, { method, headers: { ...headers, ...call.headers }, signal, timeout: silenceMs });
+  const fail = (cause: NodeJS.ErrnoException | Fault) => {
+    const fault = faultOf(cause);
+    call.end(fault.code === 'bad_gateway' ? fault : cause);
+    reject(fault);
+  };
   outgoing.once('timeout', () => outgoing.destroy(new Error('silent for too long')));
+  watchHead(outgoing, silenceMs);
   outgoing.once('response', (incoming) => {
-    call.answered(incoming.statusCode ?? 0);
+    const { statusCode = 0 } = incoming;
+    call.answered(statusCode);
+    if (statusCode < 200 || statusCode > 599) {
+      incoming.destroy();
+      return fail(noAnswer(new Error(`status ${statusCode}`)));
+    }
     incoming.once('close', () => call.end(incoming.complete ? undefined : new Error('cut')));
     resolve(incoming);
   });
+  // Node has let go of the connection by then, and says nothing more of it.
+  outgoing.once('upgrade', ({ statusCode = 0 }, socket) => {
+    call.answered(statusCode);
+    socket.destroy();
+    fail(noAnswer(new Error('another protocol')));
+  });
   outgoing.on('error', (cause: NodeJS.ErrnoException) => {
-    call.end(cause);
     // The API closed an idle connection just as we took it up again: nothing was read, another one serves.
     const stale = outgoing.reusedSocket && cause.code === 'ECONNRESET' && isSafe(method);
-    if (stale) resolve(requestApi(request));
-    else reject(unreachable(cause));
+    if (!stale) return fail(cause);
+    call.end(cause);
+    resolve(requestApi(request));
   });
   // The error handler above hears of both ends.
   if (body) pipe(body, outgoing, () => undefined);
@@ -48,6 +69,41 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
   return promise;
 }
 
-function unreachable(cause: unknown): Fault {
+/** Gives up a head that was begun and does not end in this time, and one that keeps being announced. */
+function watchHead(outgoing: ClientRequest, withinMs: number): void {
+  let ending: NodeJS.Timeout | undefined;
+  let interim = 0;
+  let over = false;
+  const begun = () => {
+    if (!over) ending ??= setTimeout(() => outgoing.destroy(noAnswer(new Error('a head without an end'))), withinMs);
+  };
+  const clear = () => {
+    clearTimeout(ending);
+    ending = undefined;
+  };
+  outgoing.once('socket', (socket) => {
+    socket.on('data', begun);
+    const leave = () => {
+      over = true;
+      clear();
+      socket.off('data', begun);
+    };
+    outgoing.once('response', leave).once('upgrade', leave).once('close', leave);
+  });
+  outgoing.on('information', () => {
+    clear();
+    interim += 1;
+    if (interim > mostInterim) outgoing.destroy(noAnswer(new Error('a flood of interim answers')));
+  });
+}
+
+function faultOf(cause: NodeJS.ErrnoException | Fault): Fault {
+  if (cause instanceof Fault) return cause;
+  // llhttp's codes: what came could not be read.
+  if (cause.code?.startsWith('HPE_')) return noAnswer(cause);
   return new Fault('unavailable', 'The service behind this page cannot be reached.', { cause, retryAfterSeconds: 2 });
+}
+
+function noAnswer(cause: Error): Fault {
+  return new Fault('bad_gateway', 'The service behind this page gave no answer that can be used.', { cause });
 }

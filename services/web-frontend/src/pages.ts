@@ -95,6 +95,7 @@ export function troubleTitle({ status, message, retryAfterSeconds }: Fault): str
     404: 'There is nothing here',
     405: 'This cannot be done here',
     500: 'Something went wrong on our side',
+    502: 'The service behind this page is broken',
   };
   return titles[status] ?? 'This request cannot be used';
 }
