@@ -3,12 +3,29 @@ import { z } from 'zod';
 
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope of RFC 6749');
 
+/** What Entra knows without a resource: the permissions of Microsoft Graph, such as `User.Read` or `Files.ReadWrite.All`. */
+const graphPermission = /^[A-Z]\w*(\.[\w-]+)+$/;
+
+/** The scopes of one token. Entra refuses the same combinations (AADSTS28000, 28003, 70011), but only at run time. */
+const scopes = z
+  .array(scope)
+  .min(1, 'must name at least one scope')
+  .refine((all) => new Set(all.map(resourceOf)).size <= 1, 'must keep to one resource: a token is for one')
+  .refine(
+    (all) => all.length === 1 || !all.some((name) => name.endsWith('/.default')),
+    'must be .default alone or named scopes alone',
+  )
+  .refine(
+    (all) => all.every((name) => name.includes('/') || graphPermission.test(name)),
+    'must be <resource>/<scope>, or a permission of Microsoft Graph',
+  );
+
 const route = z.strictObject({
   methods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])).min(1),
   /** Exact, or every path below it when it ends in `/*`. */
   path: z.string().regex(/^\/([\w\-.~/]*\/)?([\w\-.~]*|\*)$/, 'must be a path that may end in /*'),
   /** What this route needs instead of the API's scopes. */
-  scopes: z.array(scope).min(1).optional(),
+  scopes: scopes.optional(),
 });
 
 /** `APIS_FILE`: the APIs that may be called for a person, by the name they have under `/api/`. Nothing else is reached. */
@@ -17,14 +34,17 @@ export const apisSchema = z
     z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a lower-case name'),
     z.strictObject({
       url: baseUrl,
-      scopes: z.array(scope).min(1, 'must name at least one scope'),
+      scopes,
       /** Which methods and paths pass `/api/<name>`; reading everything unless said. */
       routes: z.array(route).default([{ methods: ['GET', 'HEAD'], path: '/*' }]),
     }),
   )
   .refine((apis) => Object.keys(apis).length > 0, 'must name at least one API')
   .refine(
-    (apis) => Object.values(apis).every(({ scopes }) => new Set(scopes.map(resourceOf)).size === 1),
+    (apis) =>
+      Object.values(apis).every(({ scopes, routes }) =>
+        routes.every((entry) => resourceOf(entry.scopes?.[0] ?? scopes[0] ?? '') === resourceOf(scopes[0] ?? '')),
+      ),
     'must keep to one resource per API: a token is for one',
   );
 

@@ -73,6 +73,36 @@ describe('APIs', () => {
     for (const value of wrong) assert.equal(apisSchema.safeParse(value).success, false, JSON.stringify(value));
   });
 
+  it('refuses scopes that Entra ID would refuse in one request, of an API and of a route', () => {
+    const wrong: [scopes: string[], says: RegExp][] = [
+      [['api://orders/.default', 'api://orders/Read'], /\.default alone/],
+      [['api://orders/Read', 'User.Read'], /one resource/],
+      [['https://graph.microsoft.com/User.Read', 'https://outlook.office.com/Mail.Read'], /one resource/],
+      [['access_as_user'], /<resource>\/<scope>/],
+      [['openid'], /<resource>\/<scope>/],
+      [['.default'], /<resource>\/<scope>/],
+      [['User.Read', 'offline_access'], /<resource>\/<scope>/],
+    ];
+    for (const [scopes, says] of wrong) {
+      for (const value of [
+        { ...orders, scopes },
+        { ...orders, routes: [{ methods: ['GET'], path: '/*', scopes }] },
+      ]) {
+        const { error } = apisSchema.safeParse({ orders: value });
+        assert.match(error?.message ?? 'taken', says, JSON.stringify(value));
+      }
+    }
+    const routes = [{ methods: ['GET'], path: '/*', scopes: ['api://other/Read'] }];
+    assert.equal(apisSchema.safeParse({ orders: { ...orders, routes } }).success, false, 'a route of another resource');
+    for (const scopes of [
+      ['User.Read', 'https://graph.microsoft.com/Mail.Read'],
+      ['Files.ReadWrite.All'],
+      ['a/.default'],
+    ]) {
+      assert.deepEqual(apisSchema.parse({ orders: { ...orders, scopes } }).orders?.scopes, scopes);
+    }
+  });
+
   it('lets only listed methods and paths pass, with the scopes of the route', () => {
     const routes = [
       { methods: ['POST'], path: '/orders', scopes: ['api://orders/Write'] },
