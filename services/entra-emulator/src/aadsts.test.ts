@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { SignJWT } from 'jose';
 import { table } from './aadsts.ts';
 import { fakeIssuer } from './issuer.fake.ts';
-import { apiScope, openRig, type Rig, type TokenAnswer } from './rig.fake.ts';
+import { apiScope, openRig, type Rig, type TokenAnswer, verifier } from './rig.fake.ts';
 
 type Seen = {
   status: number;
@@ -98,6 +98,21 @@ async function minted(rig: Rig, claims: Record<string, unknown>, key = 'active')
   const all = { aud: api, azp: web, oid: rig.ids.users.alice, scp: 'access_as_user', sid: randomUUID(), ...claims };
   return (await rig.admin('POST', '/mint', { claims: all, key })).token;
 }
+
+/** The refusal of a page, `spa`, at its token request; of its refresh token after so many seconds if they are said. */
+async function fromSpa(rig: Rig, headers: Record<string, string>, more: Record<string, string> = {}, after?: number) {
+  const page = { client_id: rig.ids.apps.spa ?? '', redirect_uri: 'http://localhost/' };
+  const challenge = 'bare' in more ? { code_challenge: undefined, code_challenge_method: undefined } : {};
+  const scope = `openid offline_access ${apiScope}`;
+  const code = await rig.code('alice@contoso.test', { ...page, ...challenge, scope });
+  const form = { ...page, grant_type: 'authorization_code', code, code_verifier: verifier, ...more };
+  const redeemed = await rig.post(form, { headers });
+  if (after === undefined) return fromToken(redeemed);
+  await rig.admin('PUT', '/clock', { offsetSeconds: after });
+  const { refresh_token = '' } = redeemed.body;
+  return fromToken(await rig.post({ ...page, grant_type: 'refresh_token', refresh_token }, { headers }));
+}
+const fromPageOrigin = { origin: 'http://localhost' };
 
 /** How each row of the table comes about; what no rule raises, a fault does. */
 const rows: Record<number, Produce> = {
@@ -200,6 +215,7 @@ const rows: Record<number, Produce> = {
   700021: (rig) => clientAssertion(rig, { sub: randomUUID() }),
   700023: (rig) => clientAssertion(rig, { aud: 'https://login.example.com/token' }),
   700024: (rig) => clientAssertion(rig, { exp: Math.floor(Date.now() / 1000) - 301 }),
+  700025: (rig) => fromSpa(rig, fromPageOrigin, { client_secret: 'x' }),
   700027: (rig) => clientAssertion(rig, {}, ''),
   700038: async (rig) => fromToken(await rig.post({ grant_type: 'refresh_token', client_id: 'web' })),
   700054: async (rig) =>
@@ -209,6 +225,7 @@ const rows: Record<number, Produce> = {
     await rig.admin('PUT', '/clock', { offsetSeconds: 90 * 86_400 + 1 });
     return fromToken(await rig.refresh(refresh_token));
   },
+  700084: (rig) => fromSpa(rig, fromPageOrigin, {}, 86_401),
   700211: federated({ iss: 'https://stranger.example.com' }),
   700212: federated({ aud: 'api://azureadtokenexchange' }),
   700213: federated({ sub: 'system:serviceaccount:onbehalf:Token-Broker' }),
@@ -233,6 +250,10 @@ const rows: Record<number, Produce> = {
     return fromToken(await rig.post(form, { at: 'common' }));
   },
   9002313: async (rig) => fromToken(await rig.redeem('cut')),
+  9002325: (rig) => fromSpa(rig, fromPageOrigin, { bare: 'yes' }),
+  9002326: async (rig) =>
+    fromToken(await rig.post({ ...rig.web, grant_type: 'refresh_token' }, { headers: fromPageOrigin })),
+  9002327: (rig) => fromSpa(rig, {}),
 };
 
 describe('the AADSTS table', () => {

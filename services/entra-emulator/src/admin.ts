@@ -133,7 +133,7 @@ function fillPool(world: World, { client: id, scope, prefix, n, azpacr, claims }
   const asked = parseScope(directory, scope, client.tid);
   const users = directory.users.filter(({ upn }) => upn.startsWith(prefix)).slice(0, n);
   for (const user of users) {
-    const signIn = { sid: randomUUID(), authTime: now(), acrs: [], mfa: false, family: '' };
+    const signIn = { sid: randomUUID(), authTime: now(), acrs: [], mfa: false, family: '', platform: 'web' as const };
     const grant = { client, user, tid: user.tid, ...signIn, generation: state.generationOf(user) };
     mintFor(world, grant, asked, { azpacr, claims, hold: true });
   }

@@ -8,9 +8,9 @@ import { clientInfo, required } from './grants.ts';
 import { opaque } from './keys.ts';
 import * as pages from './pages.ts';
 import { needsStepUp, policyChallenge } from './policy.ts';
-import { isRedirectUri, type Reply, reply } from './reply.ts';
+import { platformOf, type Reply, reply } from './reply.ts';
 import { type Asked, parseScope } from './scopes.ts';
-import { type App, isGenerated, type User } from './seed.ts';
+import { type App, isGenerated, type Platform, type User } from './seed.ts';
 import type { Session } from './state.ts';
 import { loginHint } from './tokens.ts';
 import type { World } from './world.ts';
@@ -22,6 +22,7 @@ type Transaction = {
   realm: Realm;
   client: App;
   reply: Reply;
+  platform: Platform;
   asked: Asked;
   claims: ClaimsRequest;
   nonce: string | undefined;
@@ -90,11 +91,22 @@ export function createAuthorize(world: World) {
   };
 
   const issueCode = (tx: Transaction, session: Session): Answer => {
-    const { client, asked, nonce, challenge, claims, maxAge } = tx;
+    const { client, platform, asked, nonce, challenge, claims, maxAge } = tx;
     session.clients.add(client);
     const { user, sid, authTime, mfa, generation } = session;
     const code = state.addCode({
-      ...{ client, user, tid: user.tid, sid, authTime, acrs: [...session.acrs], mfa, generation, family: randomUUID() },
+      ...{
+        client,
+        user,
+        tid: user.tid,
+        sid,
+        authTime,
+        acrs: [...session.acrs],
+        mfa,
+        generation,
+        platform,
+        family: randomUUID(),
+      },
       ...{ redirectUri: tx.reply.redirectUri, challenge, asked, nonce, wantsAuthTime: maxAge !== undefined, claims },
       ...{ expires: now() + lifetimes.code, used: false },
     });
@@ -185,7 +197,8 @@ export function createAuthorize(world: World) {
       const realm = directory.realm(segment);
       const client = directory.client(required(form, 'client_id'), realm);
       const redirectUri = required(form, 'redirect_uri');
-      if (!isRedirectUri(client, redirectUri)) throw new Refusal(50011, { redirectUri, client: client.appId });
+      const platform = platformOf(client, redirectUri);
+      if (!platform) throw new Refusal(50011, { redirectUri, client: client.appId });
       const to: Reply = { redirectUri, mode: get('response_mode') ?? 'query', state: get('state') };
       return redirecting(to, ids, () => {
         const responseType = required(form, 'response_type');
@@ -194,7 +207,7 @@ export function createAuthorize(world: World) {
         if (client.requirePkce && !challenge) throw new Refusal(900144, { parameter: 'code_challenge' });
         const maxAge = get('max_age');
         const tx: Transaction = {
-          ...{ id: opaque(), browser, realm, client, reply: to, session: undefined, accepted: false },
+          ...{ id: opaque(), browser, realm, client, platform, reply: to, session: undefined, accepted: false },
           asked: parseScope(directory, required(form, 'scope'), realm.tenant?.tid),
           claims: parseClaims(get('claims')),
           challenge: challenge ? { value: challenge, method: get('code_challenge_method') ?? 'plain' } : undefined,

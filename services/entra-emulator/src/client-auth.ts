@@ -7,8 +7,8 @@ import type { createFederation } from './federation.ts';
 import { type Claims, decode } from './keys.ts';
 import type { App } from './seed.ts';
 
-/** How a client proved who it is. `azpacr`: 1 = secret, 2 = certificate or (unverified) federated. */
-export type ClientAuthentication = { kind: 'secret' | 'certificate' | 'federated'; azpacr: '1' | '2' };
+/** How a client proved who it is. `azpacr`: 0 = not at all, 1 = secret, 2 = certificate or (unverified) federated. */
+export type ClientAuthentication = { kind: 'none' | 'secret' | 'certificate' | 'federated'; azpacr: '0' | '1' | '2' };
 
 export type Credentials = {
   secret: string | undefined;
@@ -91,6 +91,12 @@ export function createAuthenticate({ origin, now, federation, logger }: Needs): 
     if (found.expires && Date.parse(found.expires) < now() * 1000) throw new Refusal(7000222, { client: client.appId });
     return { kind: 'secret', azpacr: '1' };
   };
+}
+
+/** A public client proves nothing. @throws Refusal 700025 if it means to. */
+export function authenticatePublic({ secret, assertion }: Credentials): ClientAuthentication {
+  if (secret || assertion) throw new Refusal(700025);
+  return { kind: 'none', azpacr: '0' };
 }
 
 function parseAssertion(jws: string): Assertion {

@@ -31,7 +31,7 @@ export function createDispatch({ world, protocol, logger, signal }: Needs): Disp
       try {
         const result = await faults.around(call, subject, res, () => protocol.handle(call));
         outcome = result.outcome;
-        return result.answer;
+        return result.answer && protocol.share(call.path, result.answer);
       } finally {
         finish(outcome);
         const { grant, client } = subject;

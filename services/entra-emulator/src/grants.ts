@@ -48,7 +48,7 @@ function redeemCode(world: World, request: TokenRequest): TokenAnswer {
   const scope = form.get('scope');
   if (!scope && code.asked.resources.size > 1) throw new Refusal(28003);
   const asked = scope ? parseScope(directory, scope, code.tid) : code.asked;
-  const answer = userAnswer(world, request, code, asked, code);
+  const answer = userAnswer(world, request, code, asked, { code });
   code.used = true;
   return answer;
 }
@@ -64,11 +64,16 @@ function refresh(world: World, request: TokenRequest): TokenAnswer {
   }
   const issued = new Date(token.issued * 1000).toISOString();
   if (token.expires <= now()) {
-    throw new Refusal(700082, { issued, seconds: String(Math.floor(now() - token.issued)) });
+    throw new Refusal(token.platform === 'spa' ? 700084 : 700082, {
+      issued,
+      seconds: String(Math.floor(now() - token.issued)),
+    });
   }
   requireUsable(world, token);
   const scope = form.get('scope') || token.scope;
-  const answer = userAnswer(world, request, token, parseScope(directory, scope, token.tid));
+  // A page's refresh tokens all end when the first does.
+  const expires = token.platform === 'spa' ? token.expires : undefined;
+  const answer = userAnswer(world, request, token, parseScope(directory, scope, token.tid), { expires });
   token.used = true;
   return answer;
 }
@@ -97,15 +102,28 @@ function onBehalfOf(world: World, request: TokenRequest): TokenAnswer {
   const { generation, mfa } = readAio(claims);
   const grant: Grant = {
     ...{ client, user, tid: String(tid), sid: String(claims.sid), authTime: Number(claims.iat) },
-    ...{ acrs: [claims.acrs].flat().filter((acr) => typeof acr === 'string'), mfa, generation, family: randomUUID() },
+    ...{ acrs: [claims.acrs].flat().filter((acr) => typeof acr === 'string'), mfa, generation },
+    ...{ platform: 'web', family: randomUUID() },
   };
   if (user.disabled) throw new Refusal(50057);
   return userAnswer(world, request, grant, parseScope(directory, required(form, 'scope'), grant.tid));
 }
 
+type AnswerOptions = {
+  code?: Code /** Of its refresh token, where a former one sets it. */;
+  expires?: number | undefined;
+};
+
 /** The answer to a user's grant, for the one resource that is asked. */
-function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: Asked, code?: Code): TokenAnswer {
+function userAnswer(
+  world: World,
+  request: TokenRequest,
+  grant: Grant,
+  asked: Asked,
+  { code, expires }: AnswerOptions = {},
+): TokenAnswer {
   const { state, lifetimes, now } = world;
+  const life = grant.platform === 'spa' ? lifetimes.spaRefresh : lifetimes.refresh;
   const { azpacr } = request.authentication;
   const claims = request.form.get('claims') ?? code?.claims.text;
   const { token, expiresIn, idToken } = mintFor(world, grant, asked, { azpacr, claims, code });
@@ -114,16 +132,16 @@ function userAnswer(world: World, request: TokenRequest, grant: Grant, asked: As
       ...bare(grant),
       scope: asked.text,
       issued: now(),
-      expires: now() + lifetimes.refresh,
+      expires: expires ?? now() + life,
       used: false,
     });
-  const life = refreshIn(lifetimes, expiresIn);
+  const renewIn = refreshIn(lifetimes, expiresIn);
   return {
     token_type: 'Bearer',
     ...grantedScope(asked),
     expires_in: expiresIn,
     ext_expires_in: expiresIn,
-    ...(life !== undefined && { refresh_in: life }),
+    ...(renewIn !== undefined && { refresh_in: renewIn }),
     access_token: token,
     ...(asked.oidc.includes('offline_access') && { refresh_token: refreshToken() }),
     ...(idToken && { id_token: idToken }),
@@ -172,8 +190,9 @@ function requireUsable({ state }: World, grant: Grant): void {
   if (grant.user.disabled) throw new Refusal(50057);
 }
 
-/** RFC 7636; @throws Refusal 50148 without a verifier, 501481 with a wrong one. */
-function checkVerifier({ challenge }: Code, verifier: string | null): void {
+/** RFC 7636; @throws Refusal 50148 without a verifier, 501481 with a wrong one, 9002325 for a page that made no challenge. */
+function checkVerifier({ challenge, platform }: Code, verifier: string | null): void {
+  if (!challenge && platform === 'spa') throw new Refusal(9002325);
   if (!challenge) return;
   if (!verifier) throw new Refusal(50148);
   const shown = challenge.method === 'S256' ? createHash('sha256').update(verifier).digest('base64url') : verifier;
@@ -187,8 +206,8 @@ function parseAppScope({ directory }: World, scope: string, tid: string): App {
   return oneResource(directory, parseScope(directory, scope, tid)).resource;
 }
 
-function bare({ client, user, tid, sid, authTime, acrs, mfa, generation, family }: Grant): Grant {
-  return { client, user, tid, sid, authTime, acrs, mfa, generation, family };
+function bare({ client, user, tid, sid, authTime, acrs, mfa, generation, platform, family }: Grant): Grant {
+  return { client, user, tid, sid, authTime, acrs, mfa, generation, platform, family };
 }
 
 /** @throws Refusal 900144 if the parameter is missing or empty. */

@@ -12,6 +12,8 @@ export const lifetimesSchema = z.strictObject({
   id: seconds.default(3_600),
   /** Sliding: every use gives a new token with a new life. */
   refresh: seconds.default(90 * 86_400),
+  /** Of a single-page application: fixed, its successors end with it. */
+  spaRefresh: seconds.default(86_400),
   code: seconds.default(600),
   sso: seconds.default(86_400),
   /** The answer's `refresh_in`; null: half the life of an access token that lives longer than two hours. */

@@ -1,6 +1,6 @@
 import { type Answer, type Call, parametersOf } from './call.ts';
 import * as pages from './pages.ts';
-import { isRedirectUri } from './reply.ts';
+import { platformOf } from './reply.ts';
 import type { App } from './seed.ts';
 import { loginHint } from './tokens.ts';
 import type { World } from './world.ts';
@@ -35,7 +35,7 @@ export function logout(world: World, segment: string, browser: string | undefine
 /** Where the browser goes on, if one of the applications registered it. */
 function landing(form: URLSearchParams, clients: Set<App>): string | undefined {
   const uri = form.get('post_logout_redirect_uri');
-  if (!uri || ![...clients].some((client) => isRedirectUri(client, uri))) return undefined;
+  if (!uri || ![...clients].some((client) => platformOf(client, uri))) return undefined;
   const url = new URL(uri);
   const state = form.get('state');
   if (state) url.searchParams.set('state', state);

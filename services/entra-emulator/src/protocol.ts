@@ -12,6 +12,9 @@ import type { World } from './world.ts';
 type Handler = (call: Call, segment: string) => Answer | Promise<Answer>;
 type Route = { name: string; methods: string[]; path: RegExp; handle: Handler; asPage?: boolean };
 
+/** What pages of other origins may read, as with Entra; who signs in goes there by navigation. */
+const sharedRoutes = ['token', 'configuration', 'keys', 'instance', 'userinfo', 'me'];
+
 const cookieName = 'entra_emulator_sso';
 
 /** Every endpoint of Entra that is emulated: a pure function from a call to an answer. */
@@ -65,9 +68,15 @@ export function createProtocol(world: World) {
   return {
     /** The endpoint's name, as counters and the log have it. */
     endpointOf: (path: string): string => find(path)?.name ?? 'unmatched',
+    /** An answer as pages of other origins may read it, whatever it says. Fetch standard, section 3.3. */
+    share(path: string, answer: Answer): Answer {
+      if (!sharedRoutes.includes(find(path)?.name ?? '')) return answer;
+      return { ...answer, headers: { ...answer.headers, 'Access-Control-Allow-Origin': '*' } };
+    },
     async handle(call: Call): Promise<Answer> {
       const match = find(call.path);
       if (!match) return json(404, { error: 'not_found' });
+      if (call.method === 'OPTIONS' && sharedRoutes.includes(match.name)) return preflight(match, call);
       if (!match.methods.includes(call.method)) {
         return json(405, { error: 'method_not_allowed' }, { Allow: match.methods.join(', ') });
       }
@@ -78,6 +87,20 @@ export function createProtocol(world: World) {
         return match.asPage ? pages.problem(error, call.ids) : refuse(error, call.ids, world.origin);
       }
     },
+  };
+}
+
+/** Says yes to what a page means to send. */
+function preflight({ methods }: Route, { headers }: Call): Answer {
+  const asked = headers['access-control-request-headers'];
+  return {
+    status: 204,
+    headers: {
+      'Access-Control-Allow-Methods': [...methods, 'OPTIONS'].join(', '),
+      ...(asked && { 'Access-Control-Allow-Headers': asked }),
+      'Access-Control-Max-Age': '86400',
+    },
+    outcome: 'ok',
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Answer } from './call.ts';
 import * as pages from './pages.ts';
-import type { App } from './seed.ts';
+import type { App, Platform } from './seed.ts';
 
 /** Where and how the application hears of the outcome. */
 export type Reply = { redirectUri: string; mode: string; state: string | undefined };
@@ -15,10 +15,13 @@ export function reply({ redirectUri, mode, state }: Reply, members: Record<strin
   return { status: 302, headers: { Location: url.href } };
 }
 
-/** Whether it is registered; the port of a loopback address over http does not count (RFC 8252 section 7.3, as Entra). */
-export function isRedirectUri({ redirectUris }: App, uri: string): boolean {
+/** For which platform it is registered; the port of a loopback address over http does not count (RFC 8252 section 7.3, as Entra). */
+export function platformOf(app: App, uri: string): Platform | undefined {
   const plain = withoutLoopbackPort(uri);
-  return plain !== undefined && redirectUris.some((registered) => withoutLoopbackPort(registered) === plain);
+  const isOf = (uris: string[]) => plain !== undefined && uris.some((each) => withoutLoopbackPort(each) === plain);
+  if (isOf(app.redirectUris)) return 'web';
+  if (isOf(app.spaRedirectUris)) return 'spa';
+  return isOf(app.publicRedirectUris) ? 'public' : undefined;
 }
 
 function withoutLoopbackPort(uri: string): string | undefined {

@@ -36,7 +36,14 @@ export const appSchema = z.strictObject({
   certificates: texts,
   /** Without an issuer, every issuer the emulator is told to trust. */
   federated: z.array(z.strictObject({ issuer: text.optional(), subject: text, audience: text })).default([]),
+  /** Of a confidential client (the platform "Web"). */
   redirectUris: texts,
+  /** Of a page that redeems its codes itself (the platform "Single-page application"). */
+  spaRedirectUris: texts,
+  /** Of a program on a person's machine (the platform "Mobile and desktop applications"). */
+  publicRedirectUris: texts,
+  /** The device code grant asks for no credential ("Allow public client flows"). */
+  isFallbackPublicClient: z.boolean().default(false),
   frontChannelLogoutUri: z.url().optional(),
   /** Delegated permissions this API offers. */
   scopes: z.array(z.strictObject({ value: text, description: text })).default([]),
@@ -74,6 +81,8 @@ export type Seed = z.output<typeof seedSchema>;
 export type Tenant = z.output<typeof tenantSchema>;
 export type User = z.output<typeof userSchema>;
 export type App = z.output<typeof appSchema>;
+/** What kind of client a redirect URI is registered for; `spa` and `public` hold no credential. */
+export type Platform = 'web' | 'spa' | 'public';
 
 /** The seed that comes with the emulator: Contoso and Fabrikam, five people, the applications of Onbehalf. */
 export const builtInSeed: unknown = defaultSeed;

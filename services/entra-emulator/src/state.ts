@@ -2,7 +2,7 @@ import { Refusal } from './aadsts.ts';
 import type { ClaimsRequest } from './claims-request.ts';
 import { opaque } from './keys.ts';
 import type { Asked } from './scopes.ts';
-import type { App, User } from './seed.ts';
+import type { App, Platform, User } from './seed.ts';
 
 /** A signed-in account of one browser: what Entra remembers between applications. */
 export type Session = {
@@ -29,6 +29,8 @@ export type Grant = {
   acrs: string[];
   mfa: boolean;
   generation: number;
+  /** What kind of client it was given to: a public one redeems it without a credential. */
+  platform: Platform;
   /** Refresh tokens that came of the same code; revoked together where a switch says so. */
   family: string;
 };
@@ -100,8 +102,8 @@ export function createState(now: () => number) {
       if (revokedFamilies.has(token.family)) throw new Refusal(70000);
       return token;
     },
-    /** Whose code or refresh token that is, for faults and the request log. */
-    ownerOf: (value: string): User | undefined => (codes.get(value) ?? refreshTokens.get(value))?.user,
+    /** What a code or refresh token stands for, if there is such a one. */
+    grantOf: (value: string): Grant | undefined => codes.get(value) ?? refreshTokens.get(value),
     revokeFamily: (family: string) => revokedFamilies.add(family),
     generationOf,
     /** When `revoke` last ended everything this user had, epoch seconds. */

@@ -30,7 +30,7 @@ const grantNames: Record<string, string> = {
 
 export function createSubjects({ directory, state, keys }: World) {
   const userOf = (form: URLSearchParams) =>
-    state.ownerOf(form.get('refresh_token') ?? form.get('code') ?? '') ??
+    state.grantOf(form.get('refresh_token') ?? form.get('code') ?? '')?.user ??
     directory.user(String(keys.verify(form.get('assertion') ?? '')?.oid)) ??
     directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '');
 

@@ -1,8 +1,12 @@
 import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, json, parametersOf } from './call.ts';
-import type { Credentials } from './client-auth.ts';
+import { authenticatePublic, type Credentials } from './client-auth.ts';
 import { grants, required } from './grants.ts';
+import type { App, Platform } from './seed.ts';
 import type { World } from './world.ts';
+
+/** What a public client may ask by. */
+const publicGrants = ['authorization_code', 'refresh_token'];
 
 /** The token endpoint: who asks, may they, and then the grant. @throws Refusal. */
 export async function token(world: World, segment: string, call: Call): Promise<Answer> {
@@ -14,9 +18,26 @@ export async function token(world: World, segment: string, call: Call): Promise<
   const client = world.directory.client(clientId, realm);
   const grant = Object.hasOwn(grants, type) ? grants[type] : undefined;
   if (!grant) throw new Refusal(70003, { grant: type });
-  const authentication = await world.authenticate(client, realm, credentials);
+  const platform = publicGrants.includes(type) ? platformFor(world, client, form) : 'web';
+  checkOrigin(platform, call.headers.origin);
+  const authentication =
+    platform === 'web' ? await world.authenticate(client, realm, credentials) : authenticatePublic(credentials);
   const answer = grant(world, { realm, form, client, authentication });
   return { ...json(200, answer), outcome: 'ok' };
+}
+
+/** Whether a credential is asked for is decided by how the grant began; of an unknown one, by what the client is. */
+function platformFor({ state }: World, client: App, form: URLSearchParams): Platform {
+  const grant = state.grantOf(form.get('code') ?? form.get('refresh_token') ?? '');
+  if (grant) return grant.platform;
+  if (client.redirectUris.length > 0) return 'web';
+  return client.publicRedirectUris.length > 0 || client.isFallbackPublicClient ? 'public' : 'web';
+}
+
+/** A page's tokens go to a page only, and no other's. @throws Refusal 9002326, 9002327. */
+function checkOrigin(platform: Platform, origin: string | undefined): void {
+  if (platform === 'spa' && origin === undefined) throw new Refusal(9002327);
+  if (platform !== 'spa' && origin !== undefined) throw new Refusal(9002326, { origin });
 }
 
 /** RFC 6749 section 2.3.1: the body, or HTTP Basic with both halves percent-encoded. */
