@@ -4,38 +4,35 @@ import { type Answer, type Call, parametersOf } from './call.ts';
 import { type ClaimsRequest, parseClaims } from './claims-request.ts';
 import type { Permission } from './consent.ts';
 import type { Realm } from './directory.ts';
-import { clientInfo, required } from './grants.ts';
+import { type Ending, endWithCode, refuseAt } from './ending.ts';
+import { required } from './grants.ts';
 import { opaque } from './keys.ts';
 import * as pages from './pages.ts';
 import { needsStepUp, policyChallenge } from './policy.ts';
-import { platformOf, type Reply, reply } from './reply.ts';
+import { platformOf, type Reply } from './reply.ts';
 import { type Asked, parseScope } from './scopes.ts';
-import { type App, isGenerated, type Platform, type User } from './seed.ts';
+import { type App, isGenerated, type User } from './seed.ts';
 import type { Session } from './state.ts';
 import { loginHint } from './tokens.ts';
 import type { World } from './world.ts';
 
-/** One sign-in under way: the request, and what the person has answered so far. */
-type Transaction = {
-  id: string;
+/** What a sign-in is for. */
+type SignIn = {
   browser: string;
   realm: Realm;
   client: App;
-  reply: Reply;
-  platform: Platform;
+  ending: Ending;
   asked: Asked;
   claims: ClaimsRequest;
-  nonce: string | undefined;
-  challenge: { value: string; method: string } | undefined;
-  prompt: string | undefined;
-  loginHint: string | undefined;
-  domainHint: string | undefined;
-  maxAge: number | undefined;
-  wantsClientInfo: boolean;
-  session: Session | undefined;
-  accepted: boolean;
-  expires: number;
+  prompt?: string | undefined;
+  loginHint?: string | undefined;
+  domainHint?: string | undefined;
+  /** Seconds. */
+  maxAge?: number | undefined;
 };
+
+/** One sign-in under way: the request, and what the person has answered so far. */
+type Transaction = SignIn & { id: string; session: Session | undefined; accepted: boolean; expires: number };
 
 /** How long a page may stay open. */
 const openSeconds = 3_600;
@@ -90,30 +87,6 @@ export function createAuthorize(world: World) {
     return tx.prompt === 'consent' ? wanted : wanted.filter((permission) => !consents.has(user, permission));
   };
 
-  const issueCode = (tx: Transaction, session: Session): Answer => {
-    const { client, platform, asked, nonce, challenge, claims, maxAge } = tx;
-    session.clients.add(client);
-    const { user, sid, authTime, mfa, generation } = session;
-    const code = state.addCode({
-      ...{
-        client,
-        user,
-        tid: user.tid,
-        sid,
-        authTime,
-        acrs: [...session.acrs],
-        mfa,
-        generation,
-        platform,
-        family: randomUUID(),
-      },
-      ...{ redirectUri: tx.reply.redirectUri, challenge, asked, nonce, wantsAuthTime: maxAge !== undefined, claims },
-      ...{ expires: now() + lifetimes.code, used: false },
-    });
-    const info = tx.wantsClientInfo ? { client_info: clientInfo(session) } : {};
-    return { ...reply(tx.reply, { code, ...info, session_state: sid }), outcome: 'ok' };
-  };
-
   /** Who answers in the person's place, if anybody: for whom the admin says so, else for people for load only. */
   const answeringFor = (tx: Transaction) => {
     const { interaction } = world;
@@ -132,7 +105,7 @@ export function createAuthorize(world: World) {
       tx: tx.id,
       action: `/${realm.segment}/oauth2/v2.0/authorize/step`,
       client,
-      redirectUri: tx.reply.redirectUri,
+      redirectUri: tx.ending.redirectUri,
     };
     if (!tx.session && auto) {
       const user = usersOf(tx).find((it) => (tx.loginHint ? isHinted(tx, it) : it.upn === auto.user));
@@ -170,22 +143,24 @@ export function createAuthorize(world: World) {
       for (const permission of permissions) consents.grant(session.user, permission);
     }
     open.delete(tx.id);
-    return issueCode(tx, session);
+    return tx.ending.allow(session);
   };
 
-  /** A refusal that the application hears of, at its redirect URI. */
-  const redirecting = (to: Reply, ids: CallIds, work: () => Answer): Answer => {
+  /** A refusal that the application hears of, in the way the sign-in ends. */
+  const refusing = (refuse: Ending['refuse'], ids: CallIds, work: () => Answer): Answer => {
     try {
       return work();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      const { claims, suberror } = error.members;
-      const extras = { ...(suberror && { suberror }), ...(claims && { claims }) };
-      return {
-        ...reply(to, { error: error.error, error_description: error.describe(ids), ...extras }),
-        outcome: String(error.code),
-      };
+      return refuse(error, ids);
     }
+  };
+
+  /** Begins a sign-in in this browser. */
+  const start = (request: SignIn, ids: CallIds): Answer => {
+    const tx = { ...request, id: opaque(), session: undefined, accepted: false, expires: now() + openSeconds };
+    open.set(tx.id, tx);
+    return refusing(tx.ending.refuse, ids, () => proceed(tx, ids));
   };
 
   return {
@@ -200,36 +175,32 @@ export function createAuthorize(world: World) {
       const platform = platformOf(client, redirectUri);
       if (!platform) throw new Refusal(50011, { redirectUri, client: client.appId });
       const to: Reply = { redirectUri, mode: get('response_mode') ?? 'query', state: get('state') };
-      return redirecting(to, ids, () => {
+      const refuse: Ending['refuse'] = (refusal) => refuseAt(to, refusal, ids);
+      return refusing(refuse, ids, () => {
         const responseType = required(form, 'response_type');
         if (responseType !== 'code') throw new Refusal(700054, { responseType });
-        const challenge = get('code_challenge');
-        if (client.requirePkce && !challenge) throw new Refusal(900144, { parameter: 'code_challenge' });
+        const value = get('code_challenge');
+        if (client.requirePkce && !value) throw new Refusal(900144, { parameter: 'code_challenge' });
+        const challenge = value ? { value, method: get('code_challenge_method') ?? 'plain' } : undefined;
+        const asked = parseScope(directory, required(form, 'scope'), realm.tenant?.tid);
+        const claims = parseClaims(get('claims'));
         const maxAge = get('max_age');
-        const tx: Transaction = {
-          ...{ id: opaque(), browser, realm, client, platform, reply: to, session: undefined, accepted: false },
-          asked: parseScope(directory, required(form, 'scope'), realm.tenant?.tid),
-          claims: parseClaims(get('claims')),
-          challenge: challenge ? { value: challenge, method: get('code_challenge_method') ?? 'plain' } : undefined,
-          ...{
-            nonce: get('nonce'),
-            prompt: get('prompt'),
-            loginHint: get('login_hint'),
-            domainHint: get('domain_hint'),
-          },
-          maxAge: maxAge === undefined ? undefined : Number(maxAge),
+        const ending = endWithCode(world, {
+          ...{ to, client, platform, challenge, asked, claims, nonce: get('nonce') },
+          wantsAuthTime: maxAge !== undefined,
           wantsClientInfo: get('client_info') === '1',
-          expires: now() + openSeconds,
-        };
-        open.set(tx.id, tx);
-        return proceed(tx, ids);
+        });
+        const hints = { prompt: get('prompt'), loginHint: get('login_hint'), domainHint: get('domain_hint') };
+        const oldest = maxAge === undefined ? undefined : Number(maxAge);
+        return start({ browser, realm, client, ending, asked, claims, ...hints, maxAge: oldest }, ids);
       });
     },
+    start,
     /** A page's form. @throws Refusal 50089 if its sign-in is not open in this browser. */
     step(browser: string | undefined, { form, ids }: Call): Answer {
       const tx = open.get(form.get('tx') ?? '');
       if (!tx || tx.browser !== browser || tx.expires <= now()) throw new Refusal(50089);
-      return redirecting(tx.reply, ids, () => {
+      return refusing(tx.ending.refuse, ids, () => {
         const username = form.get('username');
         const { session } = tx;
         if (username !== null) {

@@ -6,7 +6,7 @@ import type { App, User } from './seed.ts';
 import { style } from './style.ts';
 
 /** What every form of a sign-in needs. */
-type Form = { tx: string; action: string; client: App; redirectUri: string };
+type Form = { tx: string; action: string; client: App; redirectUri: string | undefined };
 
 /** More people than this are not listed: one types a name. */
 const listed = 12;
@@ -96,7 +96,7 @@ export function signedOut(frames: string[], next: string | undefined): Answer {
   return page('Signed out', body, { frames, head });
 }
 
-type PageOptions = { redirectUri?: string; script?: string; frames?: string[]; head?: string };
+type PageOptions = { redirectUri?: string | undefined; script?: string; frames?: string[]; head?: string };
 
 function page(title: string, body: string, { redirectUri, script, frames = [], head = '' }: PageOptions = {}): Answer {
   const nonce = randomBytes(16).toString('base64');
