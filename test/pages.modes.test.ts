@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
+import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
 import { launchChromium } from './chromium.ts';
 import { entraAdmin } from './entra-admin.ts';
 import { freePort } from './ports.ts';
@@ -103,6 +104,24 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await link(carol, 'Profile').click();
     await inspect(carol, 'profile', 'Your profile');
     await carol.testify();
+  });
+
+  it('at the stand-in for Entra ID, for a device: its code, and that it may go on', async () => {
+    await using bob = await open();
+    const { page } = bob;
+    const { appId } = builtInSeed.apps.find(({ name }) => name === 'cli') ?? assert.fail('there is no cli');
+    const body = new URLSearchParams({ client_id: appId, scope: 'openid' });
+    const { browserOrigin } = world.entra;
+    const response = await fetch(`${browserOrigin}/contoso.test/oauth2/v2.0/devicecode`, { method: 'POST', body });
+    const { user_code = '' } = (await response.json()) as { user_code?: string };
+    await page.goto(`${browserOrigin}/devicelogin`);
+    await inspect(bob, 'enter-code', 'Enter code');
+    await page.getByLabel('Code').fill(user_code);
+    await button(bob, 'Next').click();
+    await button(bob, /bob@/).click();
+    await button(bob, 'Accept').click();
+    await inspect(bob, 'signed-in-on-a-device', 'Signed in');
+    await bob.testify();
   });
 
   it('when APIs are called: more consent, answers, a stronger sign-in', async () => {

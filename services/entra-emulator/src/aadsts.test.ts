@@ -112,6 +112,25 @@ async function fromSpa(rig: Rig, headers: Record<string, string>, more: Record<s
   const { refresh_token = '' } = redeemed.body;
   return fromToken(await rig.post({ ...page, grant_type: 'refresh_token', refresh_token }, { headers }));
 }
+/** What `cli` is answered that asks for its device's tokens; `typed` is what a person typed, so many seconds later. */
+async function fromDevice(rig: Rig, { typed, after = 0 }: { typed?: (code: string) => string; after?: number }) {
+  const client_id = rig.ids.apps.cli ?? '';
+  const body = new URLSearchParams({ client_id, scope: apiScope });
+  const response = await fetch(`${rig.authority}/oauth2/v2.0/devicecode`, { method: 'POST', body });
+  const { device_code, user_code, verification_uri } = (await response.json()) as Record<string, string>;
+  await rig.admin('PUT', '/clock', { offsetSeconds: after });
+  if (!typed) {
+    const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
+    return fromToken(await rig.post({ client_id, grant_type, device_code: device_code ?? '' }));
+  }
+  const person = rig.person();
+  await person.visit(verification_uri ?? '');
+  await person.answer({ user_code: typed(user_code ?? '') });
+  const { html } = person.page();
+  const code = Number(/AADSTS(\d+)/.exec(html)?.[1]);
+  return { status: 400, error: table[code]?.error, suberror: undefined, code };
+}
+
 const fromPageOrigin = { origin: 'http://localhost' };
 
 /** How each row of the table comes about; what no rule raises, a fault does. */
@@ -195,6 +214,10 @@ const rows: Record<number, Produce> = {
   },
   70011: async (rig) =>
     fromToken(await rig.refresh((await rig.tokens()).refresh_token ?? '', 'api://onbehalf-api/no.such.scope')),
+  70016: (rig) => fromDevice(rig, {}),
+  70018: (rig) => fromDevice(rig, { typed: () => 'WRONG' }),
+  70019: (rig) => fromDevice(rig, { typed: (code) => code, after: 901 }),
+  70020: (rig) => fromDevice(rig, { after: 901 }),
   70043: fault(70043),
   90002: async (rig) => fromToken(await rig.post({ grant_type: 'refresh_token' }, { at: 'nowhere.test' })),
   90033: fault(90033),

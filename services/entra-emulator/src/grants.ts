@@ -28,6 +28,7 @@ export const grants: Readonly<Record<string, GrantType>> = {
   refresh_token: refresh,
   client_credentials: clientCredentials,
   'urn:ietf:params:oauth:grant-type:jwt-bearer': onBehalfOf,
+  'urn:ietf:params:oauth:grant-type:device_code': redeemDevice,
 };
 
 function redeemCode(world: World, request: TokenRequest): TokenAnswer {
@@ -50,6 +51,20 @@ function redeemCode(world: World, request: TokenRequest): TokenAnswer {
   const asked = scope ? parseScope(directory, scope, code.tid) : code.asked;
   const answer = userAnswer(world, request, code, asked, { code });
   code.used = true;
+  return answer;
+}
+
+/** A device asks whether its person has signed in. RFC 8628 section 3.5. @throws Refusal 70016, 70018, 70020, 65004, 54005. */
+function redeemDevice(world: World, request: TokenRequest): TokenAnswer {
+  const device = world.state.device(required(request.form, 'device_code'));
+  if (!device || device.client !== request.client) throw new Refusal(70018);
+  if (device.used) throw new Refusal(54005);
+  if (device.refused) throw new Refusal(65004, {}, { error: 'authorization_declined' });
+  if (device.expires <= world.now()) throw new Refusal(70020);
+  if (!device.grant) throw new Refusal(70016);
+  requireUsable(world, device.grant);
+  const answer = userAnswer(world, request, device.grant, device.asked);
+  device.used = true;
   return answer;
 }
 

@@ -15,6 +15,9 @@ export const lifetimesSchema = z.strictObject({
   /** Of a single-page application: fixed, its successors end with it. */
   spaRefresh: seconds.default(86_400),
   code: seconds.default(600),
+  /** How long a device waits, and how often it asks. */
+  device: seconds.default(900),
+  deviceInterval: seconds.default(5),
   sso: seconds.default(86_400),
   /** The answer's `refresh_in`; null: half the life of an access token that lives longer than two hours. */
   refreshIn: seconds.nullable().default(null),

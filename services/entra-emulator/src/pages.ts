@@ -77,6 +77,24 @@ export function problem(refusal: Refusal, ids: CallIds): Answer {
   return { ...page('Sign-in error', body), status: refusal.status, outcome: String(refusal.code) };
 }
 
+/** Asks for the code that a device shows. */
+export function enterCode(action: string, text?: string): Answer {
+  return page(
+    'Enter code',
+    `<p>Enter the code that your device or program shows.</p>
+    ${text ? `<p class="problem" role="alert">${html(text)}</p>` : ''}
+    <form method="post" action="${html(action)}"><label for="user_code">Code</label>
+      <input id="user_code" name="user_code" autocomplete="off" spellcheck="false" required autofocus>
+      <button class="main">Next</button></form>`,
+  );
+}
+
+/** The person is done; the device goes on. */
+export function deviceDone({ displayName }: App): Answer {
+  const body = `<p>You have signed in to <strong>${html(displayName)}</strong> on your device. You may close this window.</p>`;
+  return { ...page('Signed in', body), outcome: 'ok' };
+}
+
 /** A response that posts itself; without script a button does it. */
 export function formPost(redirectUri: string, members: Record<string, string>): Answer {
   const inputs = Object.entries(members).map(([name, value]) => hidden(name, value));

@@ -1,6 +1,7 @@
 import { Refusal } from './aadsts.ts';
 import { createAuthorize } from './authorize.ts';
 import { type Answer, type Call, cookieOf, json, refuse } from './call.ts';
+import { createDevice } from './device.ts';
 import { configuration, instance, keys } from './discovery.ts';
 import { me, userinfo } from './graph.ts';
 import { opaque } from './keys.ts';
@@ -22,6 +23,7 @@ export type Protocol = ReturnType<typeof createProtocol>;
 
 export function createProtocol(world: World) {
   const authorize = createAuthorize(world);
+  const device = createDevice(world, authorize);
 
   const withBrowser = (call: Call, work: (browser: string) => Answer): Answer => {
     const known = cookieOf(call, cookieName);
@@ -51,6 +53,11 @@ export function createProtocol(world: World) {
       (call) => authorize.step(cookieOf(call, cookieName), call),
       true,
     ),
+    route('devicecode', ['POST'], '/oauth2/v2.0/devicecode', (call, segment) => device.begin(segment, call)),
+    {
+      ...{ name: 'devicelogin', methods: ['GET', 'POST'], path: /^\/devicelogin$/, asPage: true },
+      handle: (call) => withBrowser(call, (browser) => device.enter(browser, call)),
+    },
     route(
       'logout',
       ['GET', 'POST'],

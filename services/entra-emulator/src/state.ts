@@ -1,5 +1,6 @@
 import { Refusal } from './aadsts.ts';
 import type { ClaimsRequest } from './claims-request.ts';
+import type { Realm } from './directory.ts';
 import { opaque } from './keys.ts';
 import type { Asked } from './scopes.ts';
 import type { App, Platform, User } from './seed.ts';
@@ -49,6 +50,20 @@ export type Code = Grant & {
 /** `scope` is what it was first given for. */
 export type RefreshToken = Grant & { scope: string; issued: number; expires: number; used: boolean };
 
+/** A device that waits for a person; `grant` is there once they have signed in. */
+export type Device = {
+  /** Whose people may sign in. */
+  realm: Realm;
+  client: App;
+  asked: Asked;
+  userCode: string;
+  expires: number;
+  used: boolean;
+  grant?: Grant;
+  /** The person said no, or the sign-in failed. */
+  refused?: boolean;
+};
+
 /** Deliberate differences a test may want; all off is Entra. */
 export const defaultSwitches = {
   /** A replayed code revokes the refresh tokens that came of it. */
@@ -66,6 +81,7 @@ export function createState(now: () => number) {
   const browsers = new Map<string, Session[]>();
   const codes = new Map<string, Code>();
   const refreshTokens = new Map<string, RefreshToken>();
+  const devices = new Map<string, Device>();
   const revokedFamilies = new Set<string>();
   const generations = new Map<string, { number: number; since: number }>();
   const generationOf = (user: User) => generations.get(user.oid)?.number ?? 0;
@@ -91,6 +107,14 @@ export function createState(now: () => number) {
     },
     /** @throws Refusal 9002313, 70000. */
     code: (value: string) => find(codes, value, '1.'),
+    addDevice(device: Device): string {
+      const value = `3.${opaque()}${opaque()}`;
+      devices.set(value, device);
+      return value;
+    },
+    device: (value: string): Device | undefined => devices.get(value),
+    /** The device that shows this code. */
+    deviceFor: (userCode: string): Device | undefined => [...devices.values()].find((it) => it.userCode === userCode),
     addRefreshToken(token: RefreshToken): string {
       const value = `2.${opaque()}${opaque()}`;
       refreshTokens.set(value, token);

@@ -20,12 +20,13 @@ export type Subject = {
   tokens(): Record<string, string>;
 };
 
-const tokenParameters = ['code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
+const tokenParameters = ['code', 'device_code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
 const grantNames: Record<string, string> = {
   authorization_code: 'authorization_code',
   refresh_token: 'refresh_token',
   client_credentials: 'client_credentials',
   'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of',
+  'urn:ietf:params:oauth:grant-type:device_code': 'device_code',
 };
 
 export function createSubjects({ directory, state, keys }: World) {
