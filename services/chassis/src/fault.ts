@@ -1,6 +1,6 @@
 /**
  * Every way a request can fail, in one table: its HTTP status, the `error` word on the wire (RFC 6749 section 5.2,
- * RFC 6750 section 3.1, OIDC Core section 3.1.2.6; the code itself where not said) and how loud the log is.
+ * RFC 6750 section 3.1, RFC 8707 section 2, OIDC Core section 3.1.2.6; the code itself where not said) and how loud the log is.
  */
 const table = {
   // The caller is wrong.
@@ -10,6 +10,7 @@ const table = {
   unsupported_grant_type: { status: 400, level: 'info' },
   unsupported_token_type: { status: 400, level: 'info' },
   invalid_scope: { status: 400, level: 'info' },
+  invalid_target: { status: 400, level: 'info' },
   not_found: { status: 404, level: 'info' },
   method_not_allowed: { status: 405, level: 'info' },
   content_too_large: { status: 413, error: 'invalid_request', level: 'info' },

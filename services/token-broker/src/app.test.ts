@@ -95,6 +95,35 @@ describe('the broker over HTTP', () => {
       assert.equal(broker.entra.calls.at(-1)?.claims, claims);
     });
 
+    it('a session token for the API that resource or audience names, with the scopes it is asked for', async () => {
+      const session = await broker.signIn();
+      const asked: [Fields, string][] = [
+        [{ resource: 'api://api' }, `${readScope} api://api/write`],
+        [{ audience: 'api' }, `${readScope} api://api/write`],
+        [{ resource: 'https://graph/', audience: 'https://graph' }, graphScope],
+        [{ resource: 'api://api', scope: 'read' }, readScope],
+        [{ resource: 'api://api', scope: `write  ${readScope}` }, `${readScope} api://api/write`],
+      ];
+      for (const [more, scope] of asked) {
+        const fields = { ...broker.exchangeGrant(session), scope: undefined, ...more };
+        const { status, body } = await broker.post(token, 'web', fields);
+        assert.deepEqual([status, body.scope], [200, scope], JSON.stringify(more));
+      }
+      const obo = { ...broker.oboGrant(broker.userToken()), scope: 'User.Read', resource: 'https://graph' };
+      assert.equal((await broker.post(token, 'api', obo)).body.scope, graphScope);
+      const app = { ...broker.appGrant(), scope: undefined, resource: 'https://graph' };
+      assert.equal((await broker.post(token, 'api', app)).body.scope, appScope);
+    });
+
+    it('at its whole URL as at its path: RFC 9112 section 3.2.2', async () => {
+      const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+      const body = broker.form({ ...broker.caller('api'), ...broker.appGrant() });
+      for (const origin of ['http://broker.test', 'HTTPS://broker.test:8443']) {
+        assert.equal((await broker.send({ path: `${origin}${token}`, headers, body })).status, 200);
+        assert.equal((await broker.send({ method: 'GET', path: `${origin}/openapi.json` })).status, 200);
+      }
+    });
+
     it("a user's token for one of the next API", async () => {
       const { status, body } = await broker.post(token, 'api', broker.oboGrant(broker.userToken()));
       assert.deepEqual([status, body.token_type, body.scope], [200, 'Bearer', graphScope]);
@@ -280,7 +309,7 @@ describe('the broker over HTTP', () => {
         [token, { ...broker.codeGrant('c'), code_verifier: 'short' }],
         [token, { ...broker.codeGrant('c'), redirect_uri: undefined }],
         [token, { ...broker.exchangeGrant('s'), actor_token: 'a' }],
-        [token, { ...broker.exchangeGrant('s'), resource: 'a' }],
+        [token, { ...broker.exchangeGrant('s'), actor_token_type: 'a' }],
         [token, { ...broker.exchangeGrant('s'), subject_token_type: 'x' }],
         [token, { ...broker.oboGrant('a'), requested_token_use: 'x' }],
         [token, { ...broker.appGrant(), grant_type: 'password' }],

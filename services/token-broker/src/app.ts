@@ -64,11 +64,16 @@ export function createHandler({ issuer, endpoints, callers, perCaller, logger }:
   }
 
   return (req, res) => {
-    const [path = '', query] = (req.url ?? '').split('?', 2);
+    const [path = '', query] = originForm(req.url ?? '').split('?', 2);
     const endpoint = req.method === 'POST' && Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
     if (endpoint) void serve(path, endpoint, req, res, query);
     else app(req, res);
   };
+}
+
+/** The target of a request as a path: a client may write the whole URL, as to a proxy. RFC 9112 section 3.2.2. */
+function originForm(target: string): string {
+  return target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]+/i, '');
 }
 
 /** No browser comes here: of the security headers only the one that any client heeds. */

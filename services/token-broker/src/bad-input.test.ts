@@ -82,6 +82,12 @@ describe('bad input', () => {
       ['a broken escape in the address', () => broker.send({ path: '/%zz', headers: form }), 404, 'not_found'],
       ['an address like a property', () => broker.send({ path: '/constructor', headers: form }), 404, 'not_found'],
       ['parameters in the URL', raw('', form, `${token}?scope=${canary}`), 400, 'invalid_request'],
+      [
+        'the address of a whole URL with parameters',
+        raw('', form, `http://broker.test${token}?a=b`),
+        400,
+        'invalid_request',
+      ],
       ['GET', () => broker.send({ method: 'GET', path: token }), 405, 'method_not_allowed', { Allow: 'POST' }],
       ['PUT', () => broker.send({ method: 'PUT', path: token }), 405, 'method_not_allowed', { Allow: 'POST' }],
       ['DELETE', () => broker.send({ method: 'DELETE', path: '/oauth2/revoke' }), 405, 'method_not_allowed'],
@@ -157,9 +163,10 @@ describe('bad input', () => {
   describe('of the caller', () => {
     const otherKey = makeKey().privateKey;
     const secret = createSecretKey(Buffer.from('shared'));
+    const challenged = { 'WWW-Authenticate': 'Basic realm="token-broker"' };
     const nowSeconds = Math.floor(Date.now() / 1_000);
     check([
-      ['no assertion', forged(() => ({})), 401, 'invalid_client'],
+      ['no assertion', forged(() => ({})), 401, 'invalid_client', challenged],
       ['an empty assertion', forged(() => ({ ...broker.caller('web'), client_assertion: '' })), 401, 'invalid_client'],
       [
         'no assertion type',
@@ -284,6 +291,33 @@ describe('bad input', () => {
       [
         'a bearer token in place of it',
         () => broker.post(token, undefined, broker.exchangeGrant(session), { Authorization: `Bearer ${session}` }),
+        401,
+        'invalid_client',
+        challenged,
+      ],
+      [
+        'a client id and a secret in place of it',
+        () => broker.post(token, undefined, broker.exchangeGrant(session), { Authorization: 'Basic d2ViOng=' }),
+        401,
+        'invalid_client',
+        challenged,
+      ],
+      [
+        'a client secret in place of it',
+        forged(() => ({ client_id: 'web', client_secret: canary })),
+        401,
+        'invalid_client',
+        challenged,
+      ],
+      [
+        'a client secret in two places',
+        () =>
+          broker.post(
+            token,
+            undefined,
+            { ...broker.exchangeGrant(session), client_secret: canary },
+            { Authorization: 'Basic d2ViOng=' },
+          ),
         400,
         'invalid_request',
       ],
@@ -327,8 +361,28 @@ describe('bad input', () => {
         'invalid_request',
       ],
       ['an actor token', exchange({ actor_token: canary, actor_token_type: accessTokenType }), 400, 'invalid_request'],
-      ['a resource', exchange({ resource: 'https://graph' }), 400, 'invalid_request'],
-      ['an audience', exchange({ audience: 'https://graph' }), 400, 'invalid_request'],
+      ['the type of no actor token', exchange({ actor_token_type: accessTokenType }), 400, 'invalid_request'],
+      ['a resource not allowed', exchange({ resource: 'https://evil.test', scope: undefined }), 400, 'invalid_target'],
+      ['a resource in part', exchange({ resource: 'api://ap', scope: undefined }), 400, 'invalid_target'],
+      ['a resource with more behind it', exchange({ resource: 'api://api/read' }), 400, 'invalid_target'],
+      ['a resource in capitals', exchange({ resource: 'API://API' }), 400, 'invalid_target'],
+      ['the resource of another scope', exchange({ resource: 'https://graph' }), 400, 'invalid_target'],
+      ['an audience not allowed', exchange({ audience: canary, scope: undefined }), 400, 'invalid_target'],
+      [
+        'an audience other than the resource',
+        exchange({ resource: 'api://api', audience: 'https://graph' }),
+        400,
+        'invalid_target',
+      ],
+      ['two resources', raw(`&resource=${canary}&resource=api%3A%2F%2Fapi`), 400, 'invalid_target'],
+      ['an audience twice', raw('&audience=x&audience=x'), 400, 'invalid_target'],
+      ['a resource of 5 KB', exchange({ resource: `api://${'a'.repeat(5_000)}` }), 400, 'invalid_request'],
+      [
+        'a scope not allowed of an API that is',
+        exchange({ resource: 'api://api', scope: canary }),
+        400,
+        'invalid_scope',
+      ],
       ['no scope', exchange({ scope: undefined }), 400, 'invalid_request'],
       ['a scope of spaces', exchange({ scope: '  ' }), 400, 'invalid_scope'],
       ['a scope not allowed', exchange({ scope: canary }), 400, 'invalid_scope'],
@@ -394,6 +448,12 @@ describe('bad input', () => {
       ['revocation by nobody', post(undefined, () => ({ token: session }), '/oauth2/revoke'), 401, 'invalid_client'],
       ['revocation of nothing', at('/oauth2/revoke', () => ({})), 400, 'invalid_request'],
       ['revocation of the unknown', at('/oauth2/revoke', () => ({ token: canary })), 200, undefined],
+      [
+        'revocation of an access token',
+        at('/oauth2/revoke', () => ({ token: broker.userToken() })),
+        400,
+        'unsupported_token_type',
+      ],
       ["revocation of another client's session", at('/oauth2/revoke', () => ({ token: foreign })), 200, undefined],
       ['an end by nobody', post(undefined, () => ({ sid: 's' }), '/sessions/end'), 401, 'invalid_client'],
       ['an end of nothing', at('/sessions/end', () => ({})), 400, 'invalid_request'],

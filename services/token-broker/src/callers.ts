@@ -65,11 +65,11 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
   return {
     /** The client this caller may act as. @throws Fault `invalid_client`, `invalid_request`, `unavailable`. */
     async authenticate(form: Form, authorization: string | undefined): Promise<Client> {
-      // RFC 6749 section 2.3: a client must not use more than one method at once.
-      if (authorization !== undefined || form.client_secret !== undefined) {
-        throw new Fault('invalid_request', 'Only client_assertion authenticates a client here.');
-      }
       const assertion = form.client_assertion;
+      // RFC 6749 section 2.3: a client must not use more than one method at once.
+      if ([authorization, form.client_secret, assertion].filter((one) => one !== undefined).length > 1) {
+        throw new Fault('invalid_request', 'A client authenticates by one method at a time.');
+      }
       if (assertion === undefined) throw refuse('A client_assertion is needed.');
       if (form.client_assertion_type !== assertionType) throw refuse(`client_assertion_type must be ${assertionType}.`);
       const allowed = clients().bySubject.get(await subjectOf(assertion)) ?? [];
@@ -133,8 +133,9 @@ function keysUnavailable(error: unknown): boolean {
   );
 }
 
+/** RFC 9110 section 15.5.2 demands a challenge of every 401, and assertions have no scheme of their own. */
 function refuse(description: string, cause?: unknown): Fault {
-  return new Fault('invalid_client', description, { cause });
+  return new Fault('invalid_client', description, { cause, challenge: 'Basic realm="token-broker"' });
 }
 
 /** Reads a JWT's claims without believing them. Undefined if it is none. */

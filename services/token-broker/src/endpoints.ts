@@ -8,7 +8,9 @@ import type { Broker } from './broker.ts';
 import { type Client, type GrantType, grantTypes } from './clients.ts';
 import { type Form, parameters } from './form.ts';
 import { measure } from './signals.ts';
+import { targetScope } from './target.ts';
 import type { Token, TokenRecord } from './token.ts';
+import { isJwt } from './token-shape.ts';
 
 /** What an endpoint answers with status 200. */
 export type Answer = Record<string, unknown> | JsonText;
@@ -26,6 +28,9 @@ const scope = z.string().max(4_096);
 /** OIDC Core section 5.5: a JSON object, as a claims challenge carries it. */
 const claims = z.string().max(8_192).refine(isJsonObject, 'is not a JSON object').optional();
 
+/** Scopes, or the API they belong to: RFC 8693 section 2.1. */
+const target = { scope: scope.optional(), resource: scope.optional(), audience: scope.optional() };
+
 /** The parameters of each grant, as their RFCs name them. */
 export const grantSchemas = {
   [grantTypes.authorization_code]: z.object({
@@ -39,19 +44,18 @@ export const grantSchemas = {
     subject_token: text,
     subject_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`),
     requested_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`).optional(),
-    scope,
+    ...target,
     claims,
     actor_token: z.never('is not supported').optional(),
-    resource: z.never('is not supported; use scope').optional(),
-    audience: z.never('is not supported; use scope').optional(),
+    actor_token_type: z.never('is not supported').optional(),
   }),
   [grantTypes.jwt_bearer]: z.object({
     assertion: text,
     requested_token_use: z.literal('on_behalf_of', 'must be on_behalf_of'),
-    scope,
+    ...target,
     claims,
   }),
-  [grantTypes.client_credentials]: z.object({ scope, claims }),
+  [grantTypes.client_credentials]: z.object({ ...target, claims }),
 } satisfies Record<GrantType, z.ZodType>;
 
 export const tokenParameter = z.object({ token: text, token_type_hint: z.string().max(64).optional() });
@@ -90,7 +94,7 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
     [grantTypes.token_exchange]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
       const token = await broker.exchange(client, asked.subject_token, {
-        scope: asked.scope,
+        scope: targetScope(client, asked),
         claims: asked.claims,
         traceId,
       });
@@ -98,13 +102,13 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
     },
     [grantTypes.jwt_bearer]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
-      return tokenAnswer(
-        await broker.onBehalfOf(client, asked.assertion, { scope: asked.scope, claims: asked.claims, traceId }),
-      );
+      const scope = targetScope(client, asked);
+      return tokenAnswer(await broker.onBehalfOf(client, asked.assertion, { scope, claims: asked.claims, traceId }));
     },
     [grantTypes.client_credentials]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.client_credentials], form);
-      return tokenAnswer(await broker.appToken(client, { ...asked, traceId }));
+      const scope = targetScope(client, asked);
+      return tokenAnswer(await broker.appToken(client, { scope, claims: asked.claims, traceId }));
     },
   };
 
@@ -133,7 +137,9 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
       };
     },
     '/oauth2/revoke': async (client, form) => {
-      await broker.revoke(client, parameters(tokenParameter, form).token);
+      const { token } = parameters(tokenParameter, form);
+      if (isJwt(token)) throw new Fault('unsupported_token_type', 'Only session tokens can be revoked.');
+      await broker.revoke(client, token);
       return {};
     },
     '/sessions/end': async (client, form) => {

@@ -16,7 +16,7 @@ export type Form = Readonly<Record<string, string | undefined>>;
 /**
  * Reads an `application/x-www-form-urlencoded` body. RFC 6749 section 3.2: a parameter without a value counts as
  * absent, one that comes twice is an error.
- * @throws Fault `unsupported_media_type`, `content_too_large`, `invalid_request`.
+ * @throws Fault `unsupported_media_type`, `content_too_large`, `invalid_request`, `invalid_target`.
  */
 export async function readForm(req: IncomingMessage): Promise<Form> {
   if (!isForm(req.headers['content-type'] ?? '') || req.headers['content-encoding'] !== undefined) {
@@ -51,7 +51,7 @@ function readBody(req: IncomingMessage): Promise<Buffer> {
   return promise;
 }
 
-/** Exported for its fuzz test. @throws Fault `invalid_request`. */
+/** Exported for its fuzz test. @throws Fault `invalid_request`, `invalid_target`. */
 export function parseForm(body: Buffer): Form {
   const form: Record<string, string> = Object.create(null);
   const pairs = textOf(body).split('&', mostParameters + 1);
@@ -64,10 +64,18 @@ export function parseForm(body: Buffer): Form {
     const name = decode(split < 0 ? pair : pair.slice(0, split));
     const value = split < 0 ? '' : decode(pair.slice(split + 1));
     if (value === '') continue;
-    if (form[name] !== undefined) throw new Fault('invalid_request', 'A parameter was sent more than once.');
+    if (form[name] !== undefined) throw sentTwice(name);
     form[name] = value;
   }
   return form;
+}
+
+/** RFC 8707 section 2 lets a request name several targets, and a server refuse them: Entra's tokens are for one API. */
+function sentTwice(name: string): Fault {
+  if (name !== 'resource' && name !== 'audience') {
+    return new Fault('invalid_request', 'A parameter was sent more than once.');
+  }
+  return new Fault('invalid_target', 'A token is for one API: send resource and audience once.');
 }
 
 /** The body as text; no parameter may hold broken UTF-8 or NUL. */
