@@ -9,11 +9,13 @@ import type { Callers } from './callers.ts';
 import type { Answer, Endpoint } from './endpoints.ts';
 import { readForm } from './form.ts';
 import type { Limit } from './limits.ts';
-import { metadata, openapi } from './metadata.ts';
+import { openapi } from './metadata.ts';
 
 type Deps = {
   /** Our own URL, the issuer of the metadata. */
   issuer: string;
+  /** RFC 8414 metadata as of now: the clients it tells of may change. */
+  metadata: () => object;
   endpoints: Record<string, Endpoint>;
   callers: Callers;
   perCaller: Limit;
@@ -24,12 +26,12 @@ type Deps = {
  * The broker's HTTP side. The OAuth endpoints are served ahead of Express: its middleware stack would cost more than
  * a token from memory does. All the rest is an ordinary Express app.
  */
-export function createHandler({ issuer, endpoints, callers, perCaller, logger }: Deps): RequestListener {
+export function createHandler({ issuer, metadata, endpoints, callers, perCaller, logger }: Deps): RequestListener {
   const routes = Router({ strict: true, caseSensitive: true });
-  // Anybody may ask for these: they are made once.
-  const documents = { metadata: metadata(issuer), openapi: openapi(issuer) };
-  routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(documents.metadata));
-  routes.get('/openapi.json', (_req, res) => void res.json(documents.openapi));
+  // Anybody may ask for it: it is made once.
+  const description = openapi(issuer);
+  routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(metadata()));
+  routes.get('/openapi.json', (_req, res) => void res.json(description));
   routes.all(['/.well-known/oauth-authorization-server', '/openapi.json'], onlyMethods('GET', 'HEAD'));
   routes.all(Object.keys(endpoints), onlyMethods('POST'));
   const app = createApp({ logger, routes });

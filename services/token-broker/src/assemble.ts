@@ -8,6 +8,7 @@ import { createEndpoints } from './endpoints.ts';
 import type { Entra } from './entra.ts';
 import { createL1 } from './l1.ts';
 import { createLimit } from './limits.ts';
+import { authorizationEndpoint, metadata } from './metadata.ts';
 import type { Names } from './names.ts';
 import { createRefusals } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
@@ -51,6 +52,10 @@ export function assemble(config: Config, { store, entra, names, sealing, clients
   const { issuer, audience, jwksUri } = config.callers;
   return createHandler({
     issuer: config.brokerUrl,
+    metadata: () =>
+      metadata(config.brokerUrl, {
+        authorizationEndpoint: authorizationEndpoint(config.entra.authorityHost, clients()),
+      }),
     endpoints: createEndpoints(broker, config.entra.authorityHost),
     callers: createCallers({ issuer, audience, clients, keys: clusterKeys({ issuer, jwksUri, ca: callersCa }) }),
     perCaller: createLimit({ perSecond: config.callers.rate, burst: config.callers.rate }),

@@ -1,17 +1,24 @@
 import { z } from 'zod';
 import { assertionAlgorithms, assertionType } from './callers.ts';
-import { grantTypes } from './clients.ts';
+import { type Clients, grantTypes } from './clients.ts';
 import { endParameters, grantSchemas, tokenParameter } from './endpoints.ts';
 
+type Details = {
+  /** Entra's, where people sign in. */
+  authorizationEndpoint?: string | undefined;
+};
+
 /** RFC 8414 section 2. */
-export function metadata(issuer: string) {
+export function metadata(issuer: string, { authorizationEndpoint }: Details = {}) {
   const methods = ['private_key_jwt'];
   return {
     issuer,
+    ...(authorizationEndpoint !== undefined && { authorization_endpoint: authorizationEndpoint }),
     token_endpoint: `${issuer}/oauth2/token`,
     introspection_endpoint: `${issuer}/oauth2/introspect`,
     revocation_endpoint: `${issuer}/oauth2/revoke`,
-    response_types_supported: [],
+    response_types_supported: authorizationEndpoint === undefined ? [] : ['code'],
+    code_challenge_methods_supported: ['S256'],
     grant_types_supported: Object.values(grantTypes),
     token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
@@ -21,6 +28,17 @@ export function metadata(issuer: string) {
     revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
     service_documentation: `${issuer}/openapi.json`,
   };
+}
+
+/**
+ * Entra's authorization endpoint for the clients that sign people in: their tenant's, or `organizations` where they are
+ * registered in several. Undefined without such clients.
+ */
+export function authorizationEndpoint(authorityHost: string, { byName }: Clients): string | undefined {
+  const signing = [...byName.values()].filter(({ grants }) => grants.includes(grantTypes.authorization_code));
+  const [tenant, another] = new Set(signing.map(({ tenantId }) => tenantId));
+  if (tenant === undefined) return undefined;
+  return `${authorityHost}/${another === undefined ? tenant : 'organizations'}/oauth2/v2.0/authorize`;
 }
 
 const caller = z.object({

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { parseClients } from './clients.ts';
+import { authorizationEndpoint, metadata } from './metadata.ts';
+
+const host = 'https://login.microsoftonline.com';
+
+/** Clients of these tenants, with these grants. */
+function clientsOf(...list: [tenantId: string, grants: string[]][]) {
+  const subjects = ['system:serviceaccount:a:b'];
+  const client = { clientId: randomUUID(), subjects, credentials: [{ type: 'federated' }] };
+  const entries = list.map(([tenantId, grants], i) => [
+    `client-${i}`,
+    { ...client, tenantId, grants, redirectUris: ['https://app.test/cb'] },
+  ]);
+  return parseClients(JSON.stringify(Object.fromEntries(entries)));
+}
+
+describe('the metadata', () => {
+  const [one, two] = [randomUUID(), randomUUID()];
+
+  it('sends people to the tenant of the clients that sign them in', () => {
+    const clients = clientsOf(
+      [one, ['authorization_code']],
+      [one, ['authorization_code']],
+      [two, ['client_credentials']],
+    );
+    assert.equal(authorizationEndpoint(host, clients), `${host}/${one}/oauth2/v2.0/authorize`);
+  });
+
+  it('sends them to any organization where those are of several tenants', () => {
+    const clients = clientsOf([one, ['authorization_code']], [two, ['authorization_code']]);
+    assert.equal(authorizationEndpoint(host, clients), `${host}/organizations/oauth2/v2.0/authorize`);
+  });
+
+  it('names no endpoint and no response type where nobody signs in', () => {
+    const endpoint = authorizationEndpoint(host, clientsOf([one, ['client_credentials']]));
+    const document = metadata('https://broker.test', { authorizationEndpoint: endpoint });
+    assert.deepEqual(document.response_types_supported, []);
+    assert.ok(!('authorization_endpoint' in document));
+  });
+});
