@@ -41,8 +41,9 @@ export function createEvents(nowMs: () => number = Date.now) {
       downSinceMs = undefined;
       epoch += 1;
     },
-    down() {
-      downSinceMs ??= nowMs();
+    /** `sinceMs`: when it was last heard. */
+    down(sinceMs = nowMs()) {
+      downSinceMs ??= sinceMs;
     },
     wake(leaseKey: string) {
       for (const sleeper of [...(sleepers.get(leaseKey) ?? [])]) sleeper();

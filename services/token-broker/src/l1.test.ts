@@ -63,20 +63,37 @@ describe('L1', () => {
   });
 
   it('serves for its bound while the channel is down, and no longer', () => {
-    const { hub, clock, put, value } = open();
+    const { hub, clock, put, value, standing } = open();
     put('k', 'f', 'one');
     clock.ms += 600_000;
     assert.equal(value('k'), 'one', 'the channel is up: no bound');
     hub.down();
     clock.ms += 60_000;
-    assert.equal(value('k'), 'one');
+    assert.notEqual(standing('k'), 'lapsed');
     clock.ms += 1;
-    assert.equal(value('k'), undefined);
+    assert.equal(standing('k'), 'lapsed');
     put('k', 'f', 'two');
     clock.ms += 60_000;
-    assert.equal(value('k'), 'two', 'what was read since counts from its reading');
+    assert.notEqual(standing('k'), 'lapsed', 'what was read since counts from its reading');
     clock.ms += 1;
-    assert.equal(value('k'), undefined);
+    assert.equal(standing('k'), 'lapsed');
+  });
+
+  it('is to be confirmed by the store ten seconds after the channel was last heard', () => {
+    const { hub, clock, put, standing } = open();
+    put('k', 'f', 'one');
+    clock.ms += 600_000;
+    hub.down(clock.ms - 2_000);
+    assert.equal(standing('k'), 'trusted');
+    clock.ms += 8_000;
+    assert.equal(standing('k'), 'trusted');
+    clock.ms += 1;
+    assert.equal(standing('k'), 'unverified');
+    put('k', 'f', 'one');
+    clock.ms += 10_000;
+    assert.equal(standing('k'), 'trusted');
+    clock.ms += 1;
+    assert.equal(standing('k'), 'unverified');
   });
 
   it('trusts nothing of a former life of the channel: a message may have been missed', () => {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { sessionRecheckMs } from './lifetimes.ts';
 import type { Events } from './store.ts';
 
 /** One field of a key, and the key's others behind it: one object to reach where an array is three. */
@@ -14,12 +15,12 @@ type Held<V> = {
 /** When, and in which life of the channel, a read of the store began. */
 export type Mark = { epoch: number; atMs: number };
 
-/** `trusted`: may serve. `unverified`: may serve if the store cannot be asked. `lapsed`: the bound is over. */
+/** `trusted`: may serve. `unverified`: the store is to be asked; may serve if it cannot be. `lapsed`: the bound is over. */
 export type Standing = 'trusted' | 'unverified' | 'lapsed';
 
 type L1Options = {
   maxBytes: number;
-  /** How long an entry may serve after the channel that would withdraw it went down. */
+  /** How long an entry may serve after the channel that would withdraw it went down, while the store cannot be asked. */
   maxUnverifiedMs: number;
   events: Events;
   nowMs: () => number;
@@ -30,7 +31,8 @@ const overheadBytes = 400;
 
 /**
  * What this process learnt, by key and field, bounded by bytes. An entry is trusted while the channel that would
- * withdraw it has been up ever since it was read, and for `maxUnverifiedMs` after that channel went down.
+ * withdraw it has been up ever since it was read, and for `sessionRecheckMs` after that channel was last heard; it may
+ * serve in an outage of the store for `maxUnverifiedMs`.
  */
 export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Options, sizeOf: (value: V) => number) {
   const beganMs = nowMs();
@@ -59,9 +61,10 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
 
   function standingOf({ verifiedMs, epoch }: Held<V>): Standing {
     const confirmedAtMs = Math.max(beganMs + verifiedMs, events.heardUntilMs(epoch));
-    if (nowMs() - confirmedAtMs > maxUnverifiedMs) return 'lapsed';
+    const silentMs = nowMs() - confirmedAtMs;
+    if (silentMs > maxUnverifiedMs) return 'lapsed';
     // Between two lives of the channel a message may have been missed.
-    return epoch === events.epoch ? 'trusted' : 'unverified';
+    return epoch === events.epoch && silentMs <= sessionRecheckMs ? 'trusted' : 'unverified';
   }
 
   return {

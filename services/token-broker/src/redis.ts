@@ -132,18 +132,20 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
     }
   };
   let heardMs = performance.now();
+  // A message may have been lost ever since the last one that came.
+  const deaf = () => hub.down(Date.now() - (performance.now() - heardMs));
   let subscriber = openSubscriber();
 
   function openSubscriber(): Client {
-    const client = open(() => hub.down());
-    client.subscribe(channel, onMessage).catch(() => hub.down());
+    const client = open(() => deaf());
+    client.subscribe(channel, onMessage).catch(() => deaf());
     return client;
   }
 
   async function beat(): Promise<void> {
     while (!closing.signal.aborted) {
       const silentMs = performance.now() - heardMs;
-      if (silentMs > 2 * heartbeatMs) hub.down();
+      if (silentMs > 2 * heartbeatMs) deaf();
       if (silentMs > channelReopenMs) {
         heardMs = performance.now();
         subscriber.destroy();

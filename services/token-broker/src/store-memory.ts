@@ -6,7 +6,11 @@ type Hash = { version: string; msal?: Buffer; sessions: Map<string, OpenSession>
 type Entry = { value: Buffer | Hash | Set<string> | string; endsMs: number };
 
 /** The store in memory, for tests: the same contract, one process, a clock that can be moved. `main.ts` never wires it. */
-export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): Map<string, number> } {
+export function memoryStore(nowMs: () => number = Date.now): Store & {
+  ttls(): Map<string, number>;
+  /** Takes the channel down and up again. */
+  channel: { down(): void; up(): void };
+} {
   const entries = new Map<string, Entry>();
   const hub = createEvents(nowMs);
   hub.up();
@@ -42,6 +46,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & { ttls(): M
 
   return {
     events: hub.events,
+    channel: hub,
     ttls: () => new Map([...entries].map(([key, { endsMs }]) => [key, endsMs - nowMs()])),
     get: async (key) => live<Buffer>(key),
     getBoth: async (one, other) => [live<Buffer>(one), live<Buffer>(other)],

@@ -25,6 +25,7 @@ export function watchedStore(nowMs: () => number = Date.now) {
     /** Steps in: `before` the operation and `after` it. */
     step: undefined as ((when: 'before' | 'after', operation: string) => Promise<void>) | undefined,
     ttls: inner.ttls,
+    channel: inner.channel,
   };
   const store = new Proxy(inner, {
     get(target, name: string) {

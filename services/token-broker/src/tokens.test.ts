@@ -497,3 +497,84 @@ describe('tokens', () => {
     for (const pod of pods.all) await assert.rejects(pod.exchange(token));
   });
 });
+
+describe('what memory holds while nobody can say that it ended', () => {
+  const claims = '{"a":1}';
+
+  /** A person's tokens and an app's, in memory, and how the person leaves without a word on the channel. */
+  async function openHeld() {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    const token = await pods.first.signIn(person);
+    const assertion = pods.assertionOf(person);
+    const gets: [string, () => Promise<string>][] = [];
+    for (const asked of [undefined, claims]) {
+      gets.push(['exchange', () => pods.first.exchange(token, readScope, asked)]);
+      gets.push(['on behalf of', () => pods.first.onBehalfOf(assertion, readScope, asked)]);
+    }
+    const app = () => pods.first.appToken();
+    for (const [, get] of gets) await get();
+    await app();
+    // What was just invalidated is not held in the same millisecond.
+    pods.advance(1);
+    for (const [, get] of gets) await get();
+    pods.entra.reset();
+    const { invalidate } = pods.store;
+    const leave = async () => {
+      pods.store.invalidate = async () => {};
+      await pods.second.broker.revoke(web, token);
+      pods.store.invalidate = invalidate;
+    };
+    return { pods, gets, app, leave };
+  }
+
+  it('is read again ten seconds after a channel fell silent, and not served to who left meanwhile', async () => {
+    const { pods, gets, app, leave } = await openHeld();
+    pods.watch.channel.down();
+    await leave();
+    pods.advance(10.001);
+    for (const [name, get] of gets) await assert.rejects(get(), code('invalid_grant'), name);
+    assert.ok(await app());
+    assert.deepEqual(pods.entra.calls, []);
+  });
+
+  it('is read again after a channel was away and is back: its word may have been missed', async () => {
+    const { pods, gets, app, leave } = await openHeld();
+    pods.watch.channel.down();
+    await leave();
+    pods.watch.channel.up();
+    for (const [name, get] of gets.filter(([one]) => one !== 'exchange')) {
+      await assert.rejects(get(), code('invalid_grant'), name);
+    }
+    assert.ok(await app());
+    assert.deepEqual(pods.entra.calls, []);
+  });
+
+  it('is read at most once in ten seconds while the channel is silent', async () => {
+    const { pods, gets } = await openHeld();
+    pods.watch.channel.down();
+    pods.advance(10.001);
+    const reads: string[] = [];
+    pods.watch.step = async (when, operation) => void (when === 'before' && reads.push(operation));
+    for (let i = 0; i < 5; i += 1) {
+      for (const [, get] of gets) await get();
+      pods.advance(1);
+    }
+    assert.equal(reads.filter((one) => one === 'readRecord').length, gets.length);
+  });
+
+  it("serves in an outage of the store for a minute, with claims too, and an app's to its end", async () => {
+    const { pods, gets, app } = await openHeld();
+    pods.watch.channel.down();
+    pods.watch.away = true;
+    for (const seconds of [0, 9, 2, 48]) {
+      pods.advance(seconds);
+      for (const [name, get] of gets) assert.ok(await get(), name);
+    }
+    pods.advance(2);
+    for (const [name, get] of gets) await assert.rejects(get(), code('unavailable'), name);
+    pods.advance(3_000);
+    assert.ok(await app());
+    assert.deepEqual(pods.entra.calls, []);
+  });
+});

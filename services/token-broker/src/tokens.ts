@@ -88,7 +88,9 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       // Inside MSAL's margin a token is still good; while no new one can be had, it is served.
       const outage = error instanceof Fault && servedMeanwhile.has(error.code);
       const left = stale ? stale.expiresAtSeconds - nowSeconds() : 0;
-      if (outage && stale && request.claims === undefined && left >= staleMarginSeconds) {
+      // What memory holds and the store cannot confirm is as good as ever; what Entra is to replace is not, with claims.
+      const good = request.claims === undefined || (stale === held && stale && isHit(stale, nowSeconds()));
+      if (outage && stale && good && left >= staleMarginSeconds) {
         if (stale === held) measure('onbehalf.token.unverified', 1);
         return { record: stale, level: held ? 'l1' : 'l2' };
       }
