@@ -50,6 +50,23 @@ describe('the Redis store', () => {
     assert.deepEqual(await store.get('contract:{bytes}'), value);
   });
 
+  it('puts values in place of others and members into sets though Redis takes nothing more', async () => {
+    await store.set('contract:{full}', Buffer.from('a'), 60_000);
+    const limit = async (bytes: string) => await connection.command(undefined, ['CONFIG', 'SET', 'maxmemory', bytes]);
+    await limit('1');
+    try {
+      await assert.rejects(store.set('contract:{more}', Buffer.from('b'), 60_000), { code: 'unavailable' });
+      await assert.rejects(store.addMember('contract:{set}', 'b', 60_000), { code: 'unavailable' });
+      assert.equal(await store.replace('contract:{full}', Buffer.from('a'), Buffer.from('b'), 60_000), true);
+      assert.equal(await store.replace('contract:{none}', undefined, Buffer.from('b'), 60_000), true);
+      await store.forceMember('contract:{set}', 'b', 60_000);
+      assert.deepEqual(await store.members('contract:{set}'), ['b']);
+      assert.deepEqual(await store.get('contract:{none}'), Buffer.from('b'));
+    } finally {
+      await limit('0');
+    }
+  });
+
   it('takes no lateness of its own for silence of Redis', async () => {
     // It takes several turns of our own event loop until an answer has come through.
     await using relay = await openRelay(redis);

@@ -18,6 +18,7 @@ import { watch } from './signals.ts';
 import type { Store } from './store.ts';
 import type { TokenRecord } from './token.ts';
 import { createTokens } from './tokens.ts';
+import { createTombstones } from './tombstone.ts';
 
 type Parts = {
   store: Store;
@@ -32,7 +33,7 @@ type Parts = {
 /** Sessions are small beside tokens; this is their share of L1. */
 const sessionShare = 0.25;
 
-/** Puts the broker together from its ports. Opens nothing. */
+/** Puts the broker together from its ports. Opens nothing. `upkeep` is to be done every few seconds, by every pod. */
 export function assemble(config: Config, { store, entra, names, sealing, clients, callersCa, logger }: Parts) {
   const nowMs = Date.now;
   const { maxBytes, maxUnverifiedSeconds } = config.l1;
@@ -45,12 +46,16 @@ export function assemble(config: Config, { store, entra, names, sealing, clients
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
   watch('onbehalf.cache.invalidation.up', () => (store.events.downSinceMs === undefined ? 1 : 0));
   const refusals = createRefusals(store, names, sealing, nowMs);
-  const sessions = createSessions({ ...config.session, store, l1: sessionL1, names, sealing, nowMs });
+  const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs });
+  const sessions = createSessions({
+    ...config.session,
+    ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },
+  });
   const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
   const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
-  const broker = createBroker({ entra, store, sessions, tokens, names, perSession, logger, nowMs });
+  const broker = createBroker({ entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs });
   const { issuer, audience, jwksUri } = config.callers;
-  return createHandler({
+  const handler = createHandler({
     issuer: config.brokerUrl,
     metadata: () =>
       metadata(config.brokerUrl, {
@@ -61,4 +66,5 @@ export function assemble(config: Config, { store, entra, names, sealing, clients
     perCaller: createLimit({ perSecond: config.callers.rate, burst: config.callers.rate }),
     logger,
   });
+  return { handler, upkeep: sessions.sweep };
 }

@@ -75,7 +75,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
   const key = createSecretKey(randomBytes(32));
   const names = createNames(key, 'ob:v1:');
   const sealing = createSealing(() => ({ current: 'k', keys: new Map([['k', key]]) }));
-  const handler = assemble(config, { store, entra: entra.entra, names, sealing, clients: () => clients, logger });
+  const { handler } = assemble(config, { store, entra: entra.entra, names, sealing, clients: () => clients, logger });
   const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
 
   /** A ServiceAccount token as the cluster makes it, but for what is given. */

@@ -12,16 +12,17 @@ import type { Limit } from './limits.ts';
 import { type Names, shortName } from './names.ts';
 import type { Session } from './session-record.ts';
 import type { Sessions } from './sessions.ts';
-import { measure } from './signals.ts';
 import type { Store } from './store.ts';
 import type { Partition, Token } from './token.ts';
 import type { Tokens } from './tokens.ts';
+import type { Tombstone, Tombstones } from './tombstone.ts';
 
 type Deps = {
   entra: Entra;
   store: Store;
   sessions: Sessions;
   tokens: Tokens;
+  tombstones: Tombstones;
   names: Names;
   perSession: Limit;
   logger: Logger;
@@ -55,11 +56,10 @@ const assertionSchema = z.object({
 });
 
 /** What the broker does, one method a grant; the wire is the business of its endpoints. */
-export function createBroker({ entra, store, sessions, tokens, names, perSession, logger, nowMs }: Deps) {
+export function createBroker(deps: Deps) {
+  const { entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs } = deps;
   const audit = (event: string, client: string, accountKey: string, more: object = {}) =>
     logger.info({ event: `audit.${event}`, client, account: shortName(accountKey), ...more });
-  const countEnded = (reason: string, sessions: number) =>
-    sessions > 0 && measure('onbehalf.session.ended', sessions, { 'onbehalf.session.reason': reason });
 
   /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code is unspent) or Entra's class. */
   async function redeem(client: Client, { traceId, scope, ...asked }: Redeem) {
@@ -99,24 +99,29 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     perSession.take(session.hash);
     const { scope, scopes } = allowed(client, asked.scope);
     const { account, accountKey } = session;
+    let passed: Tombstone[] = [];
     return await tokens.get({
       client: client.name,
       partition: { key: accountKey, kind: 'account', party: accountKey },
       tenantId: account.tenantId,
       scope,
       claims: asked.claims,
+      prepare: async () => {
+        passed = await tombstones.of(account.homeAccountId);
+      },
       acquire: async (msal = '') =>
         await entra.refresh(client, { account, msal, scopes, claims: asked.claims, traceId: asked.traceId }),
+      beforeWrite: async ({ accessToken, expiresInSeconds }) =>
+        await tombstones.note(accessToken, passed, expiresInSeconds * 1_000),
       onRefused: (refusal) => endRevoked(client, session, refusal),
     });
   }
 
   /** Only the account's home tenant may say that the account itself is gone. */
-  async function endRevoked(client: Client, { account, accountKey }: Session, refusal: Refusal): Promise<void> {
+  async function endRevoked(client: Client, { account, hash }: Session, refusal: Refusal): Promise<void> {
     if (refusal.class !== 'revoked' || !account.homeAccountId.endsWith(`.${account.tenantId}`)) return;
-    const ended = await sessions.endAccount(client.name, account.homeAccountId);
-    countEnded('revoked', ended);
-    audit('sessions_revoked', client.name, accountKey, { ended, aadsts: refusal.members.error_codes });
+    const aadsts = refusal.members.error_codes;
+    await sessions.endAccount(hash, { client: client.name, reason: 'revoked', aadsts });
   }
 
   /** An access token for the next API, on behalf of the assertion's user. @throws Fault as `exchange`. */
@@ -133,11 +138,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     const party = names.oboParty(client.name, claims.tid, claims.oid);
     const homeAccountId = `${claims.oid}.${claims.tid}`;
     const personOf = (acquired: Acquired) => acquired.account?.homeAccountId ?? homeAccountId;
-    const refuseEnded = async (person: string) => {
-      const ended = await sessions.endedAtSeconds(person);
-      if (ended === undefined || claims.iat > ended) return;
-      throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
-    };
+    const shown = { token: assertion, issuedAtSeconds: claims.iat };
     const ofEntra = { assertion, tenantId: claims.tid, scopes, claims: asked.claims, traceId: asked.traceId };
     return await tokens.get({
       client: client.name,
@@ -147,16 +148,18 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
       claims: asked.claims,
       signIn: async () => (await store.get(names.signedIn(homeAccountId)))?.toString(),
       acquire: async () => {
-        await refuseEnded(homeAccountId);
+        await tombstones.refuseEnded(homeAccountId, shown);
         return await entra.onBehalfOf(client, ofEntra);
       },
       beforeWrite: async (acquired) => {
-        await store.addMember(names.user(personOf(acquired)), key, acquired.expiresInSeconds * 1_000);
-        await refuseEnded(personOf(acquired));
+        const lifeMs = acquired.expiresInSeconds * 1_000;
+        await store.addMember(names.user(personOf(acquired)), key, lifeMs);
+        const passed = await tombstones.refuseEnded(personOf(acquired), shown);
+        await tombstones.note(acquired.accessToken, passed, lifeMs);
       },
       afterWrite: async (acquired) => {
         try {
-          await refuseEnded(personOf(acquired));
+          await tombstones.refuseEnded(personOf(acquired), shown);
         } catch (error) {
           // Another pod may have read it in this moment.
           await store.delete(key);
@@ -188,31 +191,19 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     return await sessions.find(token, client.name);
   }
 
-  /** Ends the session of a token; an unknown token is fine. RFC 7009 section 2.2. @throws Fault `unavailable`. */
+  /** Ends the session of a token; an unknown token is fine. RFC 7009 section 2.2. @throws Fault `unavailable`: not yet. */
   async function revoke(client: Client, token: string): Promise<void> {
-    const session = await introspect(client, token);
-    if (!session) return;
-    await sessions.end(session.hash);
-    countEnded('sign_out', 1);
-    audit('session_ended', client.name, session.accountKey, { reason: 'sign_out' });
+    await sessions.end(sessions.hashOf(token), { client: client.name, reason: 'sign_out' });
   }
 
-  /** Ends every session of the session's account at this client. Gives their number. */
+  /** Ends every session of the session's account at this client. Gives their number. @throws Fault `unavailable`. */
   async function endAccountOf(client: Client, token: string): Promise<number> {
-    const session = await introspect(client, token);
-    if (!session) return 0;
-    const ended = await sessions.endAccount(client.name, session.account.homeAccountId);
-    countEnded('sign_out', ended);
-    audit('sessions_ended', client.name, session.accountKey, { reason: 'sign_out', ended });
-    return ended;
+    return await sessions.endAccount(sessions.hashOf(token), { client: client.name, reason: 'sign_out' });
   }
 
-  /** Ends what one Entra session carries at this client: OIDC Front-Channel Logout. */
+  /** Ends what one Entra session carries at this client: OIDC Front-Channel Logout. @throws Fault `unavailable`. */
   async function endBySid(client: Client, sid: string): Promise<number> {
-    const ended = await sessions.endBySid(client.name, sid);
-    countEnded('front_channel', ended);
-    audit('sessions_ended', client.name, names.sid(client.name, sid), { reason: 'front_channel', ended });
-    return ended;
+    return await sessions.endBySid(sid, { client: client.name, reason: 'front_channel' });
   }
 
   /** Ends every session of a person over all clients. @throws Fault `unauthorized_client` without the permission. */
@@ -222,10 +213,7 @@ export function createBroker({ entra, store, sessions, tokens, names, perSession
     }
     // As Entra writes them.
     const homeAccountId = `${objectId}.${tenantId}`.toLowerCase();
-    const ended = await sessions.endPerson(homeAccountId);
-    countEnded('operator', ended);
-    audit('sessions_ended', client.name, names.user(homeAccountId), { reason: 'operator', ended });
-    return ended;
+    return await sessions.endPerson(homeAccountId, { client: client.name, reason: 'operator' });
   }
 
   return {

@@ -32,6 +32,8 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     answers,
     life,
     gate: async () => {},
+    /** Writes a user's access token of its own in place of the usual one. */
+    write: undefined as ((account: Account, scopes: string[]) => string) | undefined,
     reset: () => void calls.splice(0),
   };
 
@@ -50,7 +52,9 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     if (refused) return refused;
     return {
       kind: 'token',
-      accessToken: `${method}-${number}-${account?.homeAccountId ?? 'app'}-${scopes.join(',')}-${randomUUID()}`,
+      accessToken:
+        (account && fake.write?.(account, scopes)) ??
+        `${method}-${number}-${account?.homeAccountId ?? 'app'}-${scopes.join(',')}-${randomUUID()}`,
       scope: scopes.join(' '),
       issuedAtSeconds,
       ...life,

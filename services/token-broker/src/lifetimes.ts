@@ -27,7 +27,22 @@ export const codeLedgerMs = 600_000;
 /** The longest life of an access token (CAE: 28 h, Learn "Configurable token lifetimes"), so of an OBO assertion. */
 export const assertionLifeMs = 28 * 3_600_000;
 
-/** Pub/sub is at-most-once: a session verdict is read again after this, whatever the channel says. */
+/**
+ * For so long after an end a token that Entra issues now may say that it was issued before it: Entra dates `iat` back by
+ * 5 minutes (`exp` - `iat` exceeds `expires_in` by 300), and its clock may be behind ours by as much as it allows.
+ */
+export const backdatingSeconds = 600;
+
+/** A mark of an end that was broken off is kept as long as anything it has yet to end. */
+export const endingMarkMs = assertionLifeMs;
+/** An end takes milliseconds; one that is not done after this was broken off, and any pod resumes it. */
+export const endingDueSeconds = 3;
+/** Every pod looks for such ends this often, and at its start. */
+export const upkeepMs = 2_000;
+/** An end announces itself before its mark is there; what has none by now never got that far. */
+export const endingForgottenSeconds = 60;
+
+/** Pub/sub is at-most-once: what a session or a token is good for is read again after this, whatever the channel says. */
 export const sessionRecheckMs = 10_000;
 
 /** `last seen` is written at most once per this part of the idle limit. */

@@ -12,9 +12,11 @@ import { openClients } from './clients-file.ts';
 import { readConfig } from './config.ts';
 import { createEntra } from './entra.ts';
 import { createEntraNetwork } from './entra-network.ts';
+import { upkeepMs } from './lifetimes.ts';
 import { createNames, indexKeyOf } from './names.ts';
 import { connectRedis } from './redis.ts';
 import { entraCredentials } from './redis-credentials.ts';
+import { repeating } from './repeating.ts';
 import { createSealing, logUnopened } from './sealing.ts';
 import registry from './signals.json' with { type: 'json' };
 import { redisStore } from './store-redis.ts';
@@ -50,7 +52,7 @@ await run(async (signal) => {
     names.events,
     logger,
   );
-  const handler = assemble(config, {
+  const { handler, upkeep } = assemble(config, {
     store: redisStore(connection, names.events),
     entra,
     names,
@@ -59,6 +61,7 @@ await run(async (signal) => {
     callersCa: await read(config.callers.caFile),
     logger,
   });
+  await using _upkeep = repeating(upkeep, upkeepMs, logger);
   const [cert, key] = [await read(config.tls.certFile), await read(config.tls.keyFile)];
   await using _server = await serve(telemetry.on ? observed(handler) : handler, {
     ...config.http,

@@ -18,12 +18,14 @@ describe('names', () => {
       names.sid('web', 'canary'),
       names.user('canary.tenant'),
       names.ended('canary.tenant'),
+      names.ending('canary.tenant'),
+      names.issued('canary'),
       names.signedIn('canary.tenant'),
       names.code('web', 'canary'),
       names.oboParty('web', 'canary', 'canary'),
     ];
     for (const name of all) assert.doesNotMatch(name, /canary|web|tenant/);
-    assert.equal(new Set(all.map(tagOf)).size, all.length - 2, 'only user, ended and signin share their tag');
+    assert.equal(new Set(all.map(tagOf)).size, all.length - 3, 'only user, ended, ending and signin share their tag');
   });
 
   it('are the same for the same, and only for the same', () => {

@@ -22,8 +22,14 @@ export function createNames(index: KeyObject, prefix: string) {
     sid: (client: string, sid: string) => `${prefix}sid:{${id('sid', client, sid)}}`,
     /** A person's partitions over all clients. */
     user: (homeAccountId: string) => `${prefix}user:{${id('user', homeAccountId)}}`,
-    /** When a person's last session ended. */
+    /** When a person's last session ended: their tombstone. */
     ended: (homeAccountId: string) => `${prefix}ended:{${id('user', homeAccountId)}}`,
+    /** A token that was issued to a person after their tombstone. */
+    issued: (token: string) => `${prefix}issued:{${id('issued', sha256(token))}}`,
+    /** The mark of an end of all that a person has. */
+    ending: (homeAccountId: string) => `${prefix}ending:{${id('user', homeAccountId)}}`,
+    /** The ends under way, of everybody. */
+    endings: `${prefix}endings`,
     /** A person's latest sign-in, for a minute: it voids what a call on their behalf was refused before it. */
     signedIn: (homeAccountId: string) => `${prefix}signin:{${id('user', homeAccountId)}}`,
     /** A spent authorization code. */

@@ -60,6 +60,7 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
 
   async function acquire(wanted: Wanted, fence: number, refreshBefore?: number): Promise<Token> {
     const { request } = wanted;
+    await request.prepare?.();
     const seen = await inspect(wanted, refreshBefore);
     if (seen.token) return seen.token;
     const answer = await request.acquire(seen.msal);

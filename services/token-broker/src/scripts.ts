@@ -67,9 +67,9 @@ local last = prune(KEYS[1])
 redis.call('EXPIREAT', KEYS[1], last)
 return 1`);
 
-/** ARGV: session hash. */
-export const closeSession = script(`${prune}
-redis.call('HDEL', KEYS[1], 's:' .. ARGV[1])
+/** ARGV: session hashes. */
+export const closeSessions = script(`${prune}
+for i = 1, #ARGV do redis.call('HDEL', KEYS[1], 's:' .. ARGV[i]) end
 local last = prune(KEYS[1])
 if last > 0 then
   redis.call('EXPIREAT', KEYS[1], last)
@@ -80,11 +80,6 @@ return 1`);
 
 export const openSessions = script(`${prune}
 return sessions(KEYS[1])`);
-
-export const closePartition = script(`${prune}
-local open = sessions(KEYS[1])
-redis.call('DEL', KEYS[1])
-return open`);
 
 /** ARGV: version read ('' = none), a fresh version, field, fence, expires, sealed record, blob ('' = none), lives with tokens. */
 export const writeToken = script(`${prune}
@@ -112,6 +107,24 @@ export const reseal = script(`
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if not held or string.sub(held, -#ARGV[2]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], string.sub(held, 1, #held - #ARGV[2]) .. ARGV[3])
+return 1`);
+
+/**
+ * ARGV: what was read ('' = no value), what is to be there ('' = none), TTL in ms. A full Redis refuses a script's first
+ * write if it may grow, and none that follow a write: so the old value goes first.
+ */
+export const replace = script(`
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1`);
+
+/** ARGV: member, TTL in ms. The member leaves first for the same reason. */
+export const forceMember = script(`
+local lasts = redis.call('PTTL', KEYS[1])
+redis.call('SREM', KEYS[1], ARGV[1])
+redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], math.max(lasts, tonumber(ARGV[2])))
 return 1`);
 
 /** ARGV: member, TTL in ms. */

@@ -3,6 +3,27 @@ import type { Names } from './names.ts';
 import type { Sealing } from './sealing.ts';
 import type { OpenSession } from './store.ts';
 
+const endSchema = z.object({
+  id: z.string(),
+  sinceSeconds: z.number(),
+  /** Whose word it was: the client's name. */
+  client: z.string(),
+  /** Why, as the metric says it; without a reason nobody is told. */
+  reason: z.enum(['sign_out', 'front_channel', 'operator', 'revoked']).optional(),
+  /** Of one session, or of several. */
+  alone: z.boolean(),
+  aadsts: z.array(z.number()).optional(),
+  /** The hash of the session whose mark goes last; of an end of all that a person has it is a mark of its own. */
+  lead: z.string().optional(),
+  /** The hashes of all the sessions that end. */
+  sessions: z.array(z.string()),
+  /** The keys of the account partitions that they are in. */
+  accounts: z.array(z.string()),
+});
+
+/** What is to end, together. It is kept in the marks that take the place of its sessions' records. */
+export type End = z.output<typeof endSchema>;
+
 const recordSchema = z.object({
   client: z.string(),
   account: z.object({
@@ -15,10 +36,14 @@ const recordSchema = z.object({
   sid: z.string().optional(),
   createdAtSeconds: z.number(),
   lastSeenSeconds: z.number(),
+  /** This is a mark: the session has ended, and this has yet to be done. */
+  ending: endSchema.optional(),
 });
 
+const personMarkSchema = z.object({ homeAccountId: z.string(), ending: endSchema });
+
 /** What the broker knows of a sign-in. */
-export type Session = z.output<typeof recordSchema> & {
+export type Session = Omit<z.output<typeof recordSchema>, 'ending'> & {
   hash: string;
   /** The key of its account partition. */
   accountKey: string;
@@ -28,9 +53,12 @@ export type Session = z.output<typeof recordSchema> & {
 
 type Deps = { names: Names; sealing: Sealing; idleSeconds: number; absoluteSeconds: number };
 
-/** Session records as the store holds them, sealed under the hash of their token, and as the broker reads them. */
+/**
+ * Session records as the store holds them, sealed under the hash of their token, and as the broker reads them; and the
+ * marks that stand in their place while they end.
+ */
 export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds }: Deps) {
-  const complete = (hash: string, record: z.output<typeof recordSchema>): Session => ({
+  const complete = (hash: string, { ending: _, ...record }: z.output<typeof recordSchema>): Session => ({
     ...record,
     hash,
     accountKey: names.account(record.client, record.account.homeAccountId),
@@ -43,18 +71,27 @@ export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeco
     expiresAtSeconds: endOf(session),
     createdAtSeconds: session.createdAtSeconds,
   });
-  const seal = (session: Session, key: string) => sealing.seal(JSON.stringify(recordSchema.parse(session)), key);
+  const seal = (session: Session & { ending?: End }, key: string) =>
+    sealing.seal(JSON.stringify(recordSchema.parse(session)), key);
   const unseal = (hash: string, sealed: Buffer | undefined) => {
     const opened = sealed && sealing.open(sealed, names.session(hash));
-    return (
-      opened && {
-        session: complete(hash, recordSchema.parse(JSON.parse(opened.plaintext.toString()))),
-        old: opened.old,
-      }
-    );
+    if (!opened) return undefined;
+    const record = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
+    return { session: complete(hash, record), ending: record.ending, old: opened.old };
   };
 
-  return { complete, endOf, openSessionOf, seal, unseal };
+  return {
+    complete,
+    endOf,
+    openSessionOf,
+    seal,
+    unseal,
+    sealPerson: (mark: z.output<typeof personMarkSchema>, key: string) => sealing.seal(JSON.stringify(mark), key),
+    unsealPerson: (sealed: Buffer | undefined, key: string) => {
+      const opened = sealed && sealing.open(sealed, key);
+      return opened && personMarkSchema.parse(JSON.parse(opened.plaintext.toString()));
+    },
+  };
 }
 
 export type SessionRecords = ReturnType<typeof createSessionRecords>;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
+import type { Logger } from '@onbehalf/chassis/logger';
 import { LRUCache } from 'lru-cache';
 import { detached } from './detached.ts';
 import type { SignIn } from './entra.ts';
@@ -11,6 +12,7 @@ import type { Sealing } from './sealing.ts';
 import { createSessionEnd } from './session-end.ts';
 import { createSessionRecords, type Session } from './session-record.ts';
 import type { Store } from './store.ts';
+import type { Tombstones } from './tombstone.ts';
 
 const tokenBytes = 32;
 /** In base64url. */
@@ -21,6 +23,8 @@ type Deps = {
   l1: L1<Session>;
   names: Names;
   sealing: Sealing;
+  tombstones: Tombstones;
+  logger: Logger;
   idleSeconds: number;
   absoluteSeconds: number;
   /** One account may hold so many sessions; the oldest goes. */
@@ -33,7 +37,7 @@ type Deps = {
  * sign-in, live while they are used, and end as `session-end.ts` says.
  */
 export function createSessions(deps: Deps) {
-  const { store, l1, names, sealing, idleSeconds, absoluteSeconds, perAccount, nowMs } = deps;
+  const { store, l1, names, sealing, tombstones, idleSeconds, absoluteSeconds, perAccount, nowMs } = deps;
   const nowSeconds = () => Math.floor(nowMs() / 1_000);
 
   // OpenSSL costs a held session more than all else that it needs.
@@ -49,7 +53,7 @@ export function createSessions(deps: Deps) {
   const fields = createFields({ store, sealing });
   const records = createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds });
   const { complete, endOf, openSessionOf, seal, unseal } = records;
-  const { leave, ...endings } = createSessionEnd({ store, l1, names, records, nowSeconds });
+  const ends = createSessionEnd({ ...deps, records, nowSeconds });
 
   /** Keeps a fresh sign-in; the MSAL cache of the account becomes this sign-in's. Gives the session token. */
   async function start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
@@ -70,6 +74,7 @@ export function createSessions(deps: Deps) {
     const absoluteMs = absoluteSeconds * 1_000;
     // Indexes first: what they name and is not there yet does no harm, the reverse would not be found at sign-out.
     await Promise.all([
+      ends.resumeOf(account.homeAccountId),
       store.addMember(names.user(account.homeAccountId), session.accountKey, absoluteMs),
       sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, absoluteMs),
     ]);
@@ -78,18 +83,26 @@ export function createSessions(deps: Deps) {
       session: openSessionOf(session),
       msal: fields.seal(session.accountKey, 'msal', signIn.msal),
     });
-    await store.delete(names.ended(account.homeAccountId));
+    let kept: { session?: Session };
+    try {
+      await tombstones.signedIn(account.homeAccountId);
+      kept = await read(hash, undefined);
+    } catch (error) {
+      // Nobody gets its token: it must not pass for the person's presence.
+      ends.end(hash, { client }).catch(() => {});
+      throw error;
+    }
     // Who ended it before it stood in its partition could not take it out of there.
-    const kept = await read(hash, undefined);
     if (!kept.session) {
-      await leave(session);
+      await ends.endUnkept(session);
       throw new Fault('invalid_grant', 'The session was ended while it began.');
     }
     const oldest = open
       .filter(({ sessionHash }) => sessionHash !== hash)
       .sort((a, b) => a.createdAtSeconds - b.createdAtSeconds)
       .slice(0, Math.max(0, open.length - perAccount));
-    for (const { sessionHash } of oldest) await endings.end(sessionHash);
+    // What is not ended now, the next sign-in ends.
+    for (const { sessionHash } of oldest) await ends.end(sessionHash, { client }).catch(() => {});
     return { token, session };
   }
 
@@ -119,8 +132,9 @@ export function createSessions(deps: Deps) {
       throw error;
     }
     const opened = unseal(hash, sealed);
-    if (!opened) {
+    if (!opened || opened.ending) {
       l1.withdraw(key);
+      if (opened) ends.resumeLater(key);
       return { old: false };
     }
     l1.put(key, '', opened.session, mark);
@@ -144,9 +158,13 @@ export function createSessions(deps: Deps) {
     const key = names.session(session.hash);
     const seen = complete(session.hash, { ...session, lastSeenSeconds: nowSeconds() });
     const mark = l1.mark();
+    const sealed = await store.get(key);
+    const found = unseal(session.hash, sealed);
     const alive =
+      found &&
+      !found.ending &&
       (await store.touchSession(seen.accountKey, openSessionOf(seen))) &&
-      (await store.replace(key, seal(seen, key), (endOf(seen) - nowSeconds()) * 1_000));
+      (await store.replace(key, sealed, seal(seen, key), (endOf(seen) - nowSeconds()) * 1_000));
     if (alive) l1.put(key, '', seen, mark);
     else l1.withdraw(key);
   }
@@ -157,7 +175,8 @@ export function createSessions(deps: Deps) {
     if (msal) fields.open(key, 'msal', msal);
   }
 
-  return { start, find, endOf, ...endings };
+  const { end, endAccount, endBySid, endPerson, sweep } = ends;
+  return { start, find, endOf, hashOf, end, endAccount, endBySid, endPerson, sweep };
 }
 
 export type Sessions = ReturnType<typeof createSessions>;

@@ -27,6 +27,11 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
     const entry = entries.get(key);
     if (entry) entry.endsMs = seconds * 1_000;
   };
+  function addMember(setKey: string, member: string, ttlMs: number): void {
+    const members = live<Set<string>>(setKey) ?? new Set();
+    const endsMs = Math.max(entries.get(setKey)?.endsMs ?? 0, nowMs() + ttlMs);
+    entries.set(setKey, { value: members.add(member), endsMs });
+  }
   const bump = (version: string) => version.replace(/\d+$/, (n) => String(Number(n) + 1));
   const signedIn = (version: string) => version.replace(/(\d+):\d+$/, (_, n) => `${Number(n) + 1}:0`);
   const lifeOf = (version: string) => version.split(':')[0];
@@ -56,23 +61,17 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
       put(key, value, ttlMs);
       return true;
     },
-    async replace(key, value, ttlMs) {
-      if (live(key) === undefined) return false;
-      put(key, value, ttlMs);
+    async replace(key, read, anew, ttlMs) {
+      const held = live<Buffer>(key);
+      if (!(held && read ? held.equals(read) : held === read)) return false;
+      if (anew) put(key, anew, ttlMs);
+      else entries.delete(key);
       return true;
-    },
-    async take(key) {
-      const value = live<Buffer>(key);
-      entries.delete(key);
-      return value;
     },
     delete: async (key) => void entries.delete(key),
 
-    async addMember(setKey, member, ttlMs) {
-      const members = live<Set<string>>(setKey) ?? new Set();
-      const endsMs = Math.max(entries.get(setKey)?.endsMs ?? 0, nowMs() + ttlMs);
-      entries.set(setKey, { value: members.add(member), endsMs });
-    },
+    addMember: async (...asked) => addMember(...asked),
+    forceMember: async (...asked) => addMember(...asked),
     members: async (setKey) => [...(live<Set<string>>(setKey) ?? [])],
     async removeMember(setKey, member) {
       const members = live<Set<string>>(setKey);
@@ -106,20 +105,15 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
       expireAt(key, prune(hash).sessions);
       return true;
     },
-    async closeSession(key, sessionHash) {
+    async closeSessions(key, sessionHashes) {
       const hash = live<Hash>(key);
-      hash?.sessions.delete(sessionHash);
+      for (const one of sessionHashes) hash?.sessions.delete(one);
       const last = hash ? prune(hash).sessions : 0;
       if (last > 0) expireAt(key, last);
       else entries.delete(key);
       return last === 0;
     },
     openSessions: async (key) => [...(live<Hash>(key)?.sessions.values() ?? [])],
-    async closePartition(key) {
-      const hash = live<Hash>(key);
-      entries.delete(key);
-      return [...(hash?.sessions.values() ?? [])];
-    },
     async writeToken(key, { version, fence: mine, field, record, expiresAtSeconds, msal, expiresWithTokens }) {
       let hash = live<Hash>(key);
       if (!hash) {

@@ -27,11 +27,12 @@ export function redisStore(redis: Redis, channel: string): Store {
     },
     set: async (key, value, ttlMs) => void (await command(key, ['SET', key, value, 'PX', ms(ttlMs)])),
     setIfAbsent: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'NX', 'PX', ms(ttlMs)])) !== null,
-    replace: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'XX', 'PX', ms(ttlMs)])) !== null,
-    take: async (key) => buffer(await command(key, ['GETDEL', key])),
+    replace: async (key, read, anew, ttlMs) =>
+      (await run(scripts.replace, key, read ?? none, anew ?? none, ms(ttlMs))) === 1,
     delete: async (key) => void (await command(key, ['DEL', key])),
 
     addMember: async (setKey, member, ttlMs) => void (await run(scripts.addMember, setKey, member, ms(ttlMs))),
+    forceMember: async (setKey, member, ttlMs) => void (await run(scripts.forceMember, setKey, member, ms(ttlMs))),
     members: async (setKey) => Array.from((await command(setKey, ['SMEMBERS', setKey])) as Iterable<unknown>, String),
     removeMember: async (setKey, member) => void (await command(setKey, ['SREM', setKey, member])),
 
@@ -47,9 +48,8 @@ export function redisStore(redis: Redis, channel: string): Store {
     },
     touchSession: async (key, session) =>
       (await run(scripts.touchSession, key, session.sessionHash, sessionValue(session))) === 1,
-    closeSession: async (key, sessionHash) => (await run(scripts.closeSession, key, sessionHash)) === 1,
+    closeSessions: async (key, hashes) => (await run(scripts.closeSessions, key, ...hashes)) === 1,
     openSessions: async (key) => parseSessions(await run(scripts.openSessions, key)),
-    closePartition: async (key) => parseSessions(await run(scripts.closePartition, key)),
     async writeToken(key, { version = '', fence, field, record, expiresAtSeconds, msal = '', expiresWithTokens }) {
       const lives = expiresWithTokens ? '1' : '0';
       const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives];
@@ -68,6 +68,9 @@ export function redisStore(redis: Redis, channel: string): Store {
       void (await Promise.all(keys.map((key) => command(undefined, ['PUBLISH', channel, `i:${key}`])))),
   };
 }
+
+/** No value, as the script `replace` is told. */
+const none = '';
 
 function ms(ttlMs: number): string {
   return String(Math.max(1, Math.floor(ttlMs)));

@@ -28,16 +28,24 @@ export function storeContract(
       ...more,
     });
 
-    it('writes once, replaces only what is there, and gives a value away once', async () => {
-      const { store } = await open();
+    it('writes once, and replaces only what was read', async () => {
+      const { store, ttlMs } = await open();
       const k = key('value');
-      assert.equal(await store.replace(k, bytes('x'), 1_000), false);
+      assert.equal(await store.replace(k, bytes('x'), bytes('y'), 1_000), false, 'there is none');
       assert.equal(await store.setIfAbsent(k, bytes('a\0\xff'), 1_000), true);
       assert.equal(await store.setIfAbsent(k, bytes('b'), 1_000), false);
       assert.deepEqual(await store.get(k), bytes('a\0\xff'));
-      assert.equal(await store.replace(k, bytes('c'), 1_000), true);
-      assert.deepEqual(await store.take(k), bytes('c'));
-      assert.equal(await store.take(k), undefined);
+      assert.equal(await store.replace(k, undefined, bytes('x'), 1_000), false, 'there is one');
+      assert.equal(await store.replace(k, bytes('b'), bytes('x'), 1_000), false, 'there is another');
+      assert.equal(await store.replace(k, bytes('a\0\xff'), bytes('c'), 60_000), true);
+      assert.deepEqual(await store.get(k), bytes('c'));
+      assert.ok((await ttlMs(k)) > 50_000);
+      assert.equal(await store.replace(k, bytes('b'), undefined, 1_000), false);
+      assert.equal(await store.replace(k, bytes('c'), undefined, 1_000), true);
+      assert.equal(await store.get(k), undefined);
+      assert.equal(await store.replace(k, undefined, bytes('d'), 60_000), true);
+      assert.deepEqual(await store.get(k), bytes('d'));
+      assert.ok((await ttlMs(k)) > 50_000);
     });
 
     it('keeps a set as long as its longest member', async () => {
@@ -49,6 +57,13 @@ export function storeContract(
       assert.deepEqual((await store.members(k)).sort(), ['a', 'b']);
       await store.removeMember(k, 'a');
       assert.deepEqual(await store.members(k), ['b']);
+      await store.forceMember(k, 'c', 1_000);
+      await store.forceMember(k, 'c', 1_000);
+      assert.deepEqual((await store.members(k)).sort(), ['b', 'c']);
+      assert.ok((await ttlMs(k)) > 50_000, 'forcing one in shortens nothing');
+      const forced = key('set');
+      await store.forceMember(forced, 'a', 60_000);
+      assert.ok((await ttlMs(forced)) > 50_000);
     });
 
     it('gives a lease to one owner at a time, with a growing fence', async () => {
@@ -115,7 +130,7 @@ export function storeContract(
       await store.openSession(k, { session: session('s1'), msal: bytes('rt') });
       const { version } = await store.readPartition(k, []);
       const late = { ...token(), version, expiresWithTokens: false };
-      assert.equal(await store.closeSession(k, 's1'), true);
+      assert.equal(await store.closeSessions(k, ['s1']), true);
       assert.equal(await store.writeToken(k, late), 'gone');
       await store.openSession(k, { session: session('s2'), msal: bytes('rt2') });
       assert.equal(await store.writeToken(k, late), 'gone');
@@ -163,14 +178,14 @@ export function storeContract(
       await store.openSession(k, { session: session('long', 300), msal: bytes('rt') });
       await store.openSession(k, { session: session('short', 30), msal: bytes('rt') });
       assert.ok((await ttlMs(k)) > 250_000);
-      assert.equal(await store.closeSession(k, 'long'), false);
+      assert.equal(await store.closeSessions(k, ['long', 'unknown']), false);
       assert.ok((await ttlMs(k)) <= 30_000);
       assert.equal(await store.touchSession(k, session('short', 600)), true);
       assert.ok((await ttlMs(k)) > 500_000);
       assert.equal(await store.touchSession(k, session('long', 600)), false);
       const hashes = async (open: ReturnType<Store['openSessions']>) => (await open).map((one) => one.sessionHash);
       assert.deepEqual(await hashes(store.openSessions(k)), ['short']);
-      assert.deepEqual(await hashes(store.closePartition(k)), ['short']);
+      assert.equal(await store.closeSessions(k, ['short']), true);
       assert.deepEqual(await hashes(store.openSessions(k)), []);
       assert.equal((await store.readPartition(k, [])).version, undefined);
     });
@@ -185,8 +200,9 @@ export function storeContract(
       await store.writeToken(k, { ...token(account), field: 't:old', expiresAtSeconds: nowSeconds() - 1 });
       await store.writeToken(k, { ...token(account), field: 't:new' });
       assert.equal(await store.readRecord(k, 't:old'), undefined);
+      const left = await store.openSessions(k);
       assert.deepEqual(
-        (await store.closePartition(k)).map((one) => one.sessionHash),
+        left.map((one) => one.sessionHash),
         ['s'],
       );
     });

@@ -4,16 +4,7 @@ import { memoryStore } from './store-memory.ts';
 
 const reads = new Set(['get', 'members', 'readPartition', 'readRecord', 'openSessions']);
 
-const growing = new Set([
-  'set',
-  'setIfAbsent',
-  'replace',
-  'addMember',
-  'openSession',
-  'touchSession',
-  'writeToken',
-  'takeLease',
-]);
+const growing = new Set(['set', 'setIfAbsent', 'addMember', 'openSession', 'touchSession', 'writeToken', 'takeLease']);
 
 /** A store in memory that counts its writes, can be away or full, and lets a test step in before and after each operation. */
 export function watchedStore(nowMs: () => number = Date.now) {

@@ -13,14 +13,17 @@ export interface Store {
   set(key: string, value: Buffer, ttlMs: number): Promise<void>;
   /** False if the key exists. */
   setIfAbsent(key: string, value: Buffer, ttlMs: number): Promise<boolean>;
-  /** False if the key is gone: a late write brings nothing back. */
-  replace(key: string, value: Buffer, ttlMs: number): Promise<boolean>;
-  /** Reads and deletes. */
-  take(key: string): Promise<Buffer | undefined>;
+  /**
+   * Puts `anew` in the place of what was read; undefined is no value. False if it is something else by now: a late write
+   * brings nothing back. Works in a store that takes nothing more.
+   */
+  replace(key: string, read: Buffer | undefined, anew: Buffer | undefined, ttlMs: number): Promise<boolean>;
   delete(key: string): Promise<void>;
 
   /** Adds to a set whose TTL is the longest of its members'. */
   addMember(setKey: string, member: string, ttlMs: number): Promise<void>;
+  /** The same, also into a store that takes nothing more: for the few members that an end needs. */
+  forceMember(setKey: string, member: string, ttlMs: number): Promise<void>;
   members(setKey: string): Promise<string[]>;
   removeMember(setKey: string, member: string): Promise<void>;
 
@@ -32,12 +35,10 @@ export interface Store {
   openSession(key: string, write: SessionWrite): Promise<OpenSession[]>;
   /** Prolongs a session inside its account partition. False if it is not there. */
   touchSession(key: string, session: OpenSession): Promise<boolean>;
-  /** Takes a session out; with the last one the partition goes. True if it is gone. */
-  closeSession(key: string, sessionHash: string): Promise<boolean>;
+  /** Takes sessions out; with the last one the partition goes. True if it is gone. */
+  closeSessions(key: string, sessionHashes: string[]): Promise<boolean>;
   /** The open sessions of an account partition. */
   openSessions(key: string): Promise<OpenSession[]>;
-  /** Deletes an account partition; its sessions come back. */
-  closePartition(key: string): Promise<OpenSession[]>;
   /** Writes an acquired token, and the MSAL cache if nobody wrote it since `version` was read. */
   writeToken(key: string, write: TokenWrite): Promise<'written' | 'fenced' | 'gone'>;
 

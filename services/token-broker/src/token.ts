@@ -33,6 +33,8 @@ export type TokenRequest = {
   claims: string | undefined;
   /** The person's latest sign-in, where the partition does not tell: it voids what was refused before. */
   signIn?(): Promise<string | undefined>;
+  /** Runs before the partition is read that the token is to be acquired with. */
+  prepare?(): Promise<void>;
   /** Asks Entra; `msal` is the partition's cache, undefined where it has none. */
   acquire(msal: string | undefined): Promise<Acquired | Refused>;
   /** Runs before the token is written, e.g. to index the partition. */
