@@ -141,10 +141,10 @@ function fillPool(world: World, { client: id, scope, prefix, n, azpacr, claims }
 }
 
 /** A minted token is valid unless its claims say otherwise: the issuer of its `tid`, one hour. */
-function withDefaults({ origin, directory, now }: World, claims: Claims): Claims {
+function withDefaults({ issuerOf, directory, now }: World, claims: Claims): Claims {
   const iat = Math.floor(now());
   const tid = claims.tid ?? directory.tenants[0]?.tid;
-  return { iss: `${origin}/${tid}/v2.0`, iat, nbf: iat, exp: iat + 3_600, tid, ver: '2.0', ...claims };
+  return { iss: issuerOf(String(tid)), iat, nbf: iat, exp: iat + 3_600, tid, ver: '2.0', ...claims };
 }
 
 function bodyOf({ body }: Call): unknown {

@@ -2,7 +2,7 @@ import { type Answer, json } from './call.ts';
 import type { World } from './world.ts';
 
 /** OpenID Connect Discovery, with the members Entra adds. */
-export function configuration({ directory, origin, browserOrigin }: World, segment: string): Answer {
+export function configuration({ directory, origin, browserOrigin, issuerOf }: World, segment: string): Answer {
   const { tenant } = directory.realm(segment);
   const id = tenant?.tid ?? segment;
   const host = new URL(origin).host;
@@ -15,7 +15,7 @@ export function configuration({ directory, origin, browserOrigin }: World, segme
     id_token_signing_alg_values_supported: ['RS256'],
     response_types_supported: ['code'],
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-    issuer: `${origin}/${tenant?.tid ?? '{tenantid}'}/v2.0`,
+    issuer: issuerOf(tenant?.tid ?? '{tenantid}'),
     request_uri_parameter_supported: false,
     userinfo_endpoint: `${origin}/oidc/userinfo`,
     authorization_endpoint: `${browserOrigin}/${id}/oauth2/v2.0/authorize`,
@@ -38,7 +38,7 @@ export function configuration({ directory, origin, browserOrigin }: World, segme
 
 export function keys(world: World, segment: string): Answer {
   const { tenant } = world.directory.realm(segment);
-  return json(200, world.keys.jwks(`${world.origin}/${tenant?.tid ?? '{tenantid}'}/v2.0`));
+  return json(200, world.keys.jwks(world.issuerOf(tenant?.tid ?? '{tenantid}')));
 }
 
 /** Which hosts are one cloud: the emulator is a cloud of its own. */

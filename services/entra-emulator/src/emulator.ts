@@ -28,6 +28,8 @@ export type EmulatorOptions = {
   host?: string;
   /** The issuer's origin as clients reach it; default `https://localhost:<port>`. */
   origin?: string | undefined;
+  /** What its tenants are: an external tenant issues as `https://<tenant id>.ciamlogin.com`, wherever it is reached. */
+  tenants?: 'workforce' | 'external';
   /** Where browsers reach the pages; default `http://<browserHost>:<port>`. */
   browserOrigin?: string | undefined;
   /** `127.0.0.1` makes the emulator cross-site to an app on `localhost`, as Entra is. */
@@ -109,6 +111,8 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   const https = await listen(options.httpsPort ?? 0, true);
   const http = await listen(options.httpPort ?? 0, false);
   const origin = originOf(options.origin ?? `https://localhost:${https.port}`);
+  const external = options.tenants === 'external';
+  const issuerOf = (tid: string) => `${external ? `https://${tid}.ciamlogin.com` : origin}/${tid}/v2.0`;
   const split = originOf(options.browserOrigin ?? `http://${browserHost}:${http.port}`);
   const browserOrigin = profile === 'https' ? origin : split;
 
@@ -119,9 +123,20 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     const lifetimes = lifetimesSchema.parse({});
     const sign = options.signing === 'load' ? signOnce(keys, now) : signEach(keys, now);
     const world: World = {
-      ...{ origin, browserOrigin, now, clock, lifetimes, interaction: { mode: interaction }, keys, directory, state },
+      ...{
+        origin,
+        issuerOf,
+        browserOrigin,
+        now,
+        clock,
+        lifetimes,
+        interaction: { mode: interaction },
+        keys,
+        directory,
+        state,
+      },
       consents: createConsents(directory, seed.consents),
-      tokens: createTokens({ sign, lifetimes, origin }),
+      tokens: createTokens({ sign, lifetimes, issuerOf }),
       authenticate: createAuthenticate({ origin, now, federation, logger }),
     };
     return { world, ...createDispatch({ world, protocol: createProtocol(world), logger, signal: stop.signal }) };

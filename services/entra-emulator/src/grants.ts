@@ -108,7 +108,7 @@ function onBehalfOf(world: World, request: TokenRequest): TokenAnswer {
   if (required(form, 'requested_token_use') !== 'on_behalf_of') throw new Refusal(9002313);
   const claims = keys.verify(assertion);
   const { tid, aud } = claims ?? {};
-  if (!claims || claims.iss !== `${world.origin}/${tid}/v2.0`) throw new Refusal(50013);
+  if (!claims || claims.iss !== world.issuerOf(String(tid))) throw new Refusal(50013);
   if (realm.tenant && realm.tenant.tid !== tid) throw new Refusal(50013);
   if (Number(claims.exp) <= now()) throw new Refusal(500133);
   if (aud !== client.appId) throw new Refusal(500131, { audience: String(aud), client: client.appId });

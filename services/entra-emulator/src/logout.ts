@@ -10,7 +10,7 @@ import type { World } from './world.ts';
  * `sid` and, as Entra does, without `iss`. Refresh tokens live on. OIDC RP-Initiated and Front-Channel Logout.
  */
 export function logout(world: World, segment: string, browser: string | undefined, call: Call): Answer {
-  const { state, directory, keys, origin } = world;
+  const { state, directory, keys, issuerOf } = world;
   directory.realm(segment);
   const form = parametersOf(call);
   const hint = form.get('logout_hint');
@@ -22,7 +22,7 @@ export function logout(world: World, segment: string, browser: string | undefine
       if (!frontChannelLogoutUri) return [];
       const url = new URL(frontChannelLogoutUri);
       url.searchParams.set('sid', sid);
-      if (state.switches.logoutIss) url.searchParams.set('iss', `${origin}/${user.tid}/v2.0`);
+      if (state.switches.logoutIss) url.searchParams.set('iss', issuerOf(user.tid));
       return [url.href];
     }),
   );

@@ -6,17 +6,16 @@ import type { App, User } from './seed.ts';
 import type { Minted, Sign } from './sign.ts';
 import type { Grant } from './state.ts';
 
-type Minting = { sign: Sign; lifetimes: Lifetimes; origin: string };
+type Minting = { sign: Sign; lifetimes: Lifetimes; issuerOf: (tid: string) => string };
 type IdTokenOptions = { scopes: string[]; nonce: string | undefined; wantsAuthTime: boolean; hold: boolean };
 type AccessTokenOptions = { scp: string[]; azpacr: string; cp1: boolean; hold: boolean };
 
 /** Makes Entra's three tokens, claim by claim. Learn: "ID token claims reference", "Access token claims reference". */
 export type Tokens = ReturnType<typeof createTokens>;
 
-export function createTokens({ sign, lifetimes, origin }: Minting) {
+export function createTokens({ sign, lifetimes, issuerOf }: Minting) {
   const federatedTokenData = opaque();
   const accessLife = () => lifetimes.access + Math.floor(Math.random() * (lifetimes.accessJitter + 1));
-  const issuerOf = (tid: string) => `${origin}/${tid}/v2.0`;
 
   return {
     idToken(grant: Grant, { scopes, nonce, wantsAuthTime, hold }: IdTokenOptions): string {

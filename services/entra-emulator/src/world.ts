@@ -13,6 +13,8 @@ export type Interaction = { mode: 'page' } | { mode: 'auto'; user?: string };
 export type World = {
   /** Issuer, token endpoint, keys and Graph: https. */
   origin: string;
+  /** The `iss` of a tenant's tokens. */
+  issuerOf(tid: string): string;
   /** Where browsers are sent; http unless the profile is `https`. */
   browserOrigin: string;
   /** Epoch seconds, by the emulator's own movable clock. */
