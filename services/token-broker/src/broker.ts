@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isManyTenants } from '@onbehalf/chassis/authority';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { LRUCache } from 'lru-cache';
@@ -130,7 +131,7 @@ export function createBroker(deps: Deps) {
     if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
     if (claims.aud !== client.clientId) throw new Fault('invalid_grant', 'The assertion is for another audience.');
     if (claims.exp * 1_000 <= nowMs()) throw new Fault('invalid_grant', 'The assertion has expired.');
-    if (client.tenantId !== 'organizations' && claims.tid !== client.tenantId) {
+    if (!isManyTenants(client.tenantId) && claims.tid !== client.tenantId) {
       throw new Fault('invalid_grant', 'The assertion is from another tenant.');
     }
     const { scope, scopes } = allowed(client, asked.scope);

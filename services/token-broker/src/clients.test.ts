@@ -44,7 +44,7 @@ describe('clients.json', () => {
 
   const rows: [string, object, string][] = [
     ['a tenant by name', { tenantId: 'contoso.com' }, 'web.tenantId'],
-    ['common', { tenantId: 'common' }, 'web.tenantId'],
+    ['consumers', { tenantId: 'consumers' }, 'web.tenantId'],
     ['a client id that is none', { clientId: 'x' }, 'web.clientId'],
     ['no subject', { subjects: [] }, 'web.subjects'],
     ['any subject', { subjects: ['*'] }, 'web.subjects.0'],

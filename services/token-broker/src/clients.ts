@@ -1,3 +1,4 @@
+import { isManyTenants, tenant } from '@onbehalf/chassis/authority';
 import { guid, parseJsonConfig } from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
@@ -31,7 +32,7 @@ const credential = z.discriminatedUnion('type', [
 
 const client = z
   .strictObject({
-    tenantId: z.union([guid, z.literal('organizations')]),
+    tenantId: tenant,
     clientId: guid,
     /** ServiceAccounts that may use this client: `system:serviceaccount:<namespace>:<name>`. */
     subjects: z
@@ -53,7 +54,7 @@ const client = z
     path: ['redirectUris'],
     message: 'are required for authorization_code',
   })
-  .refine((c) => !c.grants.includes(grantTypes.client_credentials) || c.tenantId !== 'organizations', {
+  .refine((c) => !c.grants.includes(grantTypes.client_credentials) || !isManyTenants(c.tenantId), {
     path: ['tenantId'],
     message: 'must be one tenant for client_credentials',
   });

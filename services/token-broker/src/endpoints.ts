@@ -1,3 +1,4 @@
+import { isIssuerOf } from '@onbehalf/chassis/authority';
 import { Fault } from '@onbehalf/chassis/fault';
 import { secondsSince } from '@onbehalf/chassis/measures';
 import { describeRequest } from '@onbehalf/chassis/server-span';
@@ -144,7 +145,7 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
     },
     '/sessions/end': async (client, form) => {
       const { sid, iss, subject_token, tid, oid } = parameters(endParameters, form);
-      if (iss !== undefined && new URL(authorityHost).origin !== originOf(iss)) return { ended: 0 };
+      if (iss !== undefined && !isIssuerOf(iss, authorityHost, client.tenantId)) return { ended: 0 };
       if (sid !== undefined) return { ended: await broker.endBySid(client, sid) };
       if (subject_token !== undefined) return { ended: await broker.endAccountOf(client, subject_token) };
       return { ended: await broker.endPerson(client, String(tid), String(oid)) };
@@ -199,8 +200,4 @@ function isJsonObject(value: string): boolean {
   } catch {
     return false;
   }
-}
-
-function originOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).origin : undefined;
 }

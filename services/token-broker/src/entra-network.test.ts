@@ -176,4 +176,25 @@ describe('the network under MSAL', () => {
       }
     });
   }
+
+  it('takes a discovery document of the tenant that it asked for alone', async () => {
+    const tid = '11111111-1111-4111-8111-111111111111';
+    const issuers: [issuer: string, taken: boolean][] = [
+      [`https://${tid}.ciamlogin.com/${tid}/v2.0`, true],
+      ['https://accounts.example.com', false],
+      ['https://login.microsoftonline.com/22222222-2222-4222-8222-222222222222/v2.0', false],
+    ];
+    for (const [issuer, taken] of issuers) {
+      const document = JSON.stringify({ issuer, jwks_uri: 'https://keys.example.com', token_endpoint: 'https://t' });
+      await using entra = await open(reply(200, document));
+      const { module, wire } = entra.operation();
+      const url = `${entra.origin}/${tid}/v2.0/.well-known/openid-configuration`;
+      const answer = await module.sendGetRequestAsync(url).catch(() => undefined);
+      assert.deepEqual(
+        [answer !== undefined, wire.refusal?.class],
+        [taken, taken ? undefined : 'configuration'],
+        issuer,
+      );
+    }
+  });
 });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
+import { discoveryDocument, issuersOf } from '@onbehalf/chassis/authority';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-answer.ts';
 import { discoveryMs, entraConnectMs } from './lifetimes.ts';
@@ -74,6 +75,7 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
             const lasting = status >= 300 && status < 500 && status !== 429;
             return refuse({ ...noAnswer(), class: lasting ? 'configuration' : 'transient' });
           }
+          if (!isOfItsTenant(url, body)) return refuse({ ...noAnswer(), class: 'configuration' });
           documents.set(url, { readAtMs: nowMs(), answer });
           return answer;
         },
@@ -100,6 +102,18 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
 }
 
 export type EntraNetwork = ReturnType<typeof createEntraNetwork>;
+
+/** A discovery document names the issuer of the tenant that it was asked for; other documents pass. */
+function isOfItsTenant(url: string, document: unknown): boolean {
+  const [, tenantId] = /^\/([^/]+)\/v2\.0\/\.well-known\/openid-configuration$/.exec(new URL(url).pathname) ?? [];
+  if (tenantId === undefined) return true;
+  try {
+    issuersOf(discoveryDocument.parse(document).issuer, tenantId);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 async function read({ statusCode, headers, body }: Dispatcher.ResponseData<unknown>): Promise<HttpAnswer> {
   const text = await body.text();

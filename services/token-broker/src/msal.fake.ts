@@ -38,8 +38,15 @@ export function replyTo(form: URLSearchParams, more: Body = {}): { body: Body } 
   return { body: answerOf({ scope, ...(app && nobody), ...more }) };
 }
 
+function nothingToDiscover(): never {
+  throw new Error('nothing is discovered of a cloud that MSAL knows');
+}
+
 /** The token endpoint in memory: `answer` says what is next, `posts` is what was asked. */
-export function fakeNetwork(answer: (post: Post) => { status?: number; body: unknown }) {
+export function fakeNetwork(
+  answer: (post: Post) => { status?: number; body: unknown },
+  discover: (url: string) => unknown = nothingToDiscover,
+) {
   const posts: Post[] = [];
   const ask = (url: string, body: string | undefined) => {
     const post = { url, form: new URLSearchParams(body) };
@@ -47,9 +54,7 @@ export function fakeNetwork(answer: (post: Post) => { status?: number; body: unk
     const { status = 200, body: json } = answer(post);
     return { status, headers: {}, body: json, requestId: undefined };
   };
-  const discovery = async (): Promise<never> => {
-    throw new Error('nothing is discovered of a cloud that MSAL knows');
-  };
+  const discovery = async (url: string) => ({ status: 200, headers: {}, body: discover(url) });
   const module = {
     sendGetRequestAsync: discovery,
     sendPostRequestAsync: async (url: string, { body }: { body?: string } = {}) => ask(url, body),

@@ -34,7 +34,7 @@ describe('config', () => {
     ['PUBLIC_BASE_URL', 'http://localhost.example.com'],
     ['PUBLIC_BASE_URL', 'https://app.example.com/app'],
     ['PUBLIC_BASE_URL', ''],
-    ['ENTRA_TENANT_ID', 'common'],
+    ['ENTRA_TENANT_ID', 'consumers'],
     ['COOKIE_SAME_SITE', 'none'],
     ['RESPONSE_MODE', 'fragment'],
     ['TRUSTED_PROXIES', 'everyone'],

@@ -1,3 +1,4 @@
+import { authorityHost, tenant } from '@onbehalf/chassis/authority';
 import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig } from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
@@ -15,9 +16,9 @@ export const environment = z
     ...commonEnvironment,
     /** Where browsers reach us; redirect URIs and same-origin checks rest on it, never on `Host`. */
     PUBLIC_BASE_URL: origin,
-    ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
-    /** Whose people sign in; `organizations` for those of any tenant. */
-    ENTRA_TENANT_ID: z.union([guid, z.literal('organizations')], 'must be a GUID or organizations'),
+    ENTRA_AUTHORITY_HOST: authorityHost.default('https://login.microsoftonline.com'),
+    /** Whose people sign in: a tenant's, `organizations` for those of any, `common` for personal accounts too. */
+    ENTRA_TENANT_ID: tenant,
     ENTRA_CLIENT_ID: guid,
     BROKER_URL: baseUrl,
     /** The ServiceAccount token that authenticates us to the broker (RFC 7523); re-read. */

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/chassis/authority';
 import { toOurs } from '@onbehalf/chassis/client-span';
 import { newTraceId, toGuid } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
@@ -13,7 +14,7 @@ import { connecting, type Fetch, laterFault, type Upstream, unavailable } from '
 
 type EntraOptions = {
   authorityHost: string;
-  /** A tenant's GUID, or `organizations` for people of any. */
+  /** A tenant's GUID, or `organizations` or `common` for people of any. */
   tenantId: string;
   clientId: string;
   redirectUri: string;
@@ -72,8 +73,11 @@ export type Redeemed =
 export function createEntra(options: EntraOptions) {
   const { authorityHost, tenantId, clientId, brokerUrl, redirectUri } = options;
   const tokenEndpoint = `${brokerUrl}/oauth2/token`;
-  const manyTenants = tenantId === 'organizations';
-  const issuerOf = (tenant: string) => `${authorityHost}/${tenant}/v2.0`;
+  const manyTenants = isManyTenants(tenantId);
+  /** As discovered, else as Entra's own clouds have it. */
+  const discoveredIssuer = () =>
+    configured.last()?.serverMetadata().issuer ?? `${authorityHost}/${manyTenants ? '{tenantid}' : tenantId}/v2.0`;
+  const issuerOf = (tid: string) => issuersOf(discoveredIssuer(), tenantId)(tid);
   /** openid-client hands its fetch no word of the request it works for. */
   const flow = new AsyncLocalStorage<string>();
 
@@ -108,13 +112,13 @@ export function createEntra(options: EntraOptions) {
 
   async function discover(): Promise<openid.Configuration> {
     // By the document's own address openid-client leaves the issuer to us: that of many tenants is a template.
-    const url = new URL(`${issuerOf(tenantId)}/.well-known/openid-configuration`);
+    const url = new URL(discoveryUrl(authorityHost, tenantId));
     const found = await openid.discovery(url, clientId, undefined, undefined, {
       execute: extensions,
       [openid.customFetch]: fetchFor,
     });
     const server = found.serverMetadata();
-    if (server.issuer !== issuerOf(manyTenants ? '{tenantid}' : tenantId)) throw new Error('unexpected issuer');
+    issuersOf(server.issuer, tenantId);
     return configure(server, server.issuer);
   }
 
