@@ -33,9 +33,9 @@ describe('identity and secrets', () => {
   it('projects Entra’s assertion into the broker when a client or Redis is federated, and nowhere else', () => {
     for (const scenario of ['onbehalf/facts', 'onbehalf/amr', 'onbehalf/certificate', 'onbehalf/kind']) {
       const spec = pod(scenario, 'token-broker')?.spec;
-      assert.deepEqual(tokensOf(spec), [
-        { audience: 'api://AzureADTokenExchange', expirationSeconds: 3600, path: 'azure-identity-token' },
-      ]);
+      // This one is for the US government's cloud.
+      const audience = `api://AzureADTokenExchange${scenario === 'onbehalf/certificate' ? 'USGov' : ''}`;
+      assert.deepEqual(tokensOf(spec), [{ audience, expirationSeconds: 3600, path: 'azure-identity-token' }]);
       const mount = spec?.containers[0]?.volumeMounts?.find(({ name }) => name === 'azure-token');
       assert.equal(mount?.mountPath, '/var/run/secrets/azure/tokens');
       const env = spec?.containers[0]?.env?.find(({ name }) => name === 'AZURE_FEDERATED_TOKEN_FILE');

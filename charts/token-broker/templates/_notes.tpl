@@ -4,7 +4,7 @@
 Each app registration the broker stands for needs a federated credential with exactly
   subject    system:serviceaccount:{{ .Release.Namespace }}:{{ include "common.serviceAccountName" . }}
   issuer     {{ .Values.callers.issuer }}
-  audience   api://AzureADTokenExchange
+  audience   {{ include "token-broker.federationAudience" . }}
 {{- else }}
 No client of the broker is federated: nothing in Entra needs to trust this cluster.
 {{- end }}

@@ -81,7 +81,7 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
 {{- end }}
 - {{- include "common.keyRing" (dict "root" . "name" "sealing" "secret" $sealing) | nindent 2 }}
 {{- if and (include "token-broker.federated" .) (not .Values.federation.webhook) }}
-- {{- include "common.projectedToken" (dict "name" "azure-token" "path" "/var/run/secrets/azure/tokens" "audience" "api://AzureADTokenExchange" "seconds" 3600 "file" "azure-identity-token") | nindent 2 }}
+- {{- include "common.projectedToken" (dict "name" "azure-token" "path" "/var/run/secrets/azure/tokens" "audience" (include "token-broker.federationAudience" .) "seconds" 3600 "file" "azure-identity-token") | nindent 2 }}
 {{- end }}
 {{- with include "token-broker.credentials" . }}
 - name: credentials
@@ -135,4 +135,10 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
 {{- else }}
 {{ include "common.internetRule" (dict "root" . "ports" $ports) }}
 {{- end }}
+{{- end }}
+
+{{/* To whom a federated token is made out: each national cloud has an audience of its own. */}}
+{{- define "token-broker.federationAudience" -}}
+{{- $clouds := dict "https://login.microsoftonline.us" "USGov" "https://login.partner.microsoftonline.cn" "China" -}}
+api://AzureADTokenExchange{{ get $clouds .Values.global.entra.authorityHost }}
 {{- end }}

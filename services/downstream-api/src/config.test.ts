@@ -19,7 +19,10 @@ describe('the configuration', () => {
       allowedClients: [],
     });
     assert.deepEqual(broker, { url: 'http://token-broker:8080', assertionFile: env.BROKER_ASSERTION_FILE });
-    assert.equal(graph.baseUrl, 'https://graph.microsoft.com');
+    assert.deepEqual(graph, {
+      baseUrl: 'https://graph.microsoft.com',
+      scope: 'https://graph.microsoft.com/User.Read',
+    });
     for (const name of Object.keys(env))
       assert.throws(() => readConfig({ ...env, [name]: '' }), new RegExp(`${name}: is required`));
   });

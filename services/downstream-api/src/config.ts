@@ -1,10 +1,11 @@
+import { authorityHost, cloudOf } from '@onbehalf/chassis/authority';
 import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig, words } from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
 /** Every environment key of this service; the chart's are compared with it. */
 export const environment = z.object({
   ...commonEnvironment,
-  ENTRA_AUTHORITY_HOST: origin.default('https://login.microsoftonline.com'),
+  ENTRA_AUTHORITY_HOST: authorityHost.default('https://login.microsoftonline.com'),
   /** This API's client id: what its tokens are made out to. */
   ENTRA_AUDIENCE: guid,
   /** The tenants whose tokens are taken. */
@@ -14,7 +15,8 @@ export const environment = z.object({
   BROKER_URL: baseUrl,
   /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
   BROKER_ASSERTION_FILE: z.string(),
-  GRAPH_BASE_URL: origin.default('https://graph.microsoft.com'),
+  /** Where Microsoft Graph answers; the cloud's own unless said. */
+  GRAPH_BASE_URL: origin.optional(),
 });
 
 export type Config = ReturnType<typeof readConfig>;
@@ -22,6 +24,7 @@ export type Config = ReturnType<typeof readConfig>;
 /** @throws ConfigError naming every fault at once. */
 export function readConfig(env: Record<string, string | undefined>) {
   const parsed = parseConfig(environment, env);
+  const cloud = cloudOf(parsed.ENTRA_AUTHORITY_HOST);
   return {
     ...commonConfig(parsed),
     entra: {
@@ -31,6 +34,6 @@ export function readConfig(env: Record<string, string | undefined>) {
       allowedClients: parsed.ENTRA_ALLOWED_CLIENTS,
     },
     broker: { url: parsed.BROKER_URL, assertionFile: parsed.BROKER_ASSERTION_FILE },
-    graph: { baseUrl: parsed.GRAPH_BASE_URL },
+    graph: { baseUrl: parsed.GRAPH_BASE_URL ?? cloud.graph, scope: `${cloud.graph}/User.Read` },
   };
 }

@@ -7,8 +7,6 @@ import { z } from 'zod';
 import { call } from './call.ts';
 import type { OnBehalfOf } from './on-behalf-of.ts';
 
-/** As the broker's configuration allows it to this API. */
-const userRead = 'https://graph.microsoft.com/User.Read';
 const deadlineMs = 5_000;
 
 const profile = z.object({
@@ -19,10 +17,10 @@ const profile = z.object({
 
 export type Graph = ReturnType<typeof createGraph>;
 
-type Options = { baseUrl: string; onBehalfOf: OnBehalfOf; logger: Logger };
+type Options = { baseUrl: string; scope: string; onBehalfOf: OnBehalfOf; logger: Logger };
 
 /** Microsoft Graph, asked on behalf of the person whose token came in. */
-export function createGraph({ baseUrl, onBehalfOf, logger }: Options) {
+export function createGraph({ baseUrl, scope, onBehalfOf, logger }: Options) {
   const ask = tellOutages('microsoft-graph', logger, call);
   return {
     /**
@@ -30,7 +28,7 @@ export function createGraph({ baseUrl, onBehalfOf, logger }: Options) {
      * @throws Fault as `OnBehalfOf`, and `insufficient_claims` if Graph itself challenges the token (CAE).
      */
     async me(userToken: Secret, traceId: string) {
-      const token = await onBehalfOf(userToken, userRead, traceId);
+      const token = await onBehalfOf(userToken, scope, traceId);
       const headers = { Authorization: `Bearer ${token.reveal()}` };
       const { status, challenge, body } = await ask(`${baseUrl}/v1.0/me`, { headers }, deadlineMs);
       if (status === 200) return profile.parse(body);

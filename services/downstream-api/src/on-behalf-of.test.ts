@@ -171,10 +171,12 @@ describe('on behalf of', () => {
 
 describe('Graph', () => {
   const me = () =>
-    createGraph({ baseUrl: url, onBehalfOf: async () => new Secret('graph-token'), logger }).me(
-      userToken,
-      newTraceId(),
-    );
+    createGraph({
+      baseUrl: url,
+      scope: 'https://graph.microsoft.com/User.Read',
+      onBehalfOf: async () => new Secret('graph-token'),
+      logger,
+    }).me(userToken, newTraceId());
   const alice = { displayName: 'Alice', userPrincipalName: 'alice', mail: null };
 
   it('is asked with its own token for the person’s profile, of which three fields are passed on', async () => {

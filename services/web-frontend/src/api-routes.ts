@@ -10,18 +10,26 @@ import { type Apis, scopesFor } from './apis.ts';
 import type { Broker } from './broker.ts';
 import { type Called, callApi } from './call.ts';
 import type { Demands } from './demands.ts';
+import type { Entra } from './entra.ts';
 import { sendPage } from './page.ts';
 import { answer as answerPage, type calls } from './pages.ts';
 import { redirect } from './redirect.ts';
 import type { Session, Sessions } from './session.ts';
 
-type ApiDeps = { apis: Apis; broker: Broker; demands: Demands; logger: Logger; sessions: Sessions };
+type ApiDeps = {
+  apis: Apis;
+  broker: Broker;
+  demands: Demands;
+  entra: Pick<Entra, 'graph'>;
+  logger: Logger;
+  sessions: Sessions;
+};
 
 /** As much of an answer as a page shows. */
 const maxShownBytes = 65_536;
 
 /** The calls of APIs on behalf of the person: by a page that shows the answer, and by `/api/*` for scripts. */
-export function createApiRoutes({ apis, broker, demands, logger, sessions }: ApiDeps) {
+export function createApiRoutes({ apis, broker, demands, entra, logger, sessions }: ApiDeps) {
   /** Makes the call with the request's session and gives what came of it, with what a demand needs. */
   async function onBehalf(
     req: Request,
@@ -48,7 +56,10 @@ export function createApiRoutes({ apis, broker, demands, logger, sessions }: Api
           signal: gone.signal,
         }),
       );
-    const called = await callApi({ broker, apis }, { session, target, scopes, repeatable, traceId, send });
+    const called = await callApi(
+      { broker, apis, graph: entra.graph },
+      { session, target, scopes, repeatable, traceId, send },
+    );
     if (called.kind === 'ended') sessions.clear(res);
     return { called, target, scopes };
   }

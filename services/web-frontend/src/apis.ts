@@ -1,3 +1,4 @@
+import { graphOrigins } from '@onbehalf/chassis/authority';
 import { baseUrl } from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
@@ -10,7 +11,7 @@ const graphPermission = /^[A-Z]\w*(\.[\w-]+)+$/;
 const scopes = z
   .array(scope)
   .min(1, 'must name at least one scope')
-  .refine((all) => new Set(all.map(resourceOf)).size <= 1, 'must keep to one resource: a token is for one')
+  .refine((all) => new Set(all.map(sameResource)).size <= 1, 'must keep to one resource: a token is for one')
   .refine(
     (all) => all.length === 1 || !all.some((name) => name.endsWith('/.default')),
     'must be .default alone or named scopes alone',
@@ -43,7 +44,7 @@ export const apisSchema = z
   .refine(
     (apis) =>
       Object.values(apis).every(({ scopes, routes }) =>
-        routes.every((entry) => resourceOf(entry.scopes?.[0] ?? scopes[0] ?? '') === resourceOf(scopes[0] ?? '')),
+        routes.every((entry) => sameResource(entry.scopes?.[0] ?? scopes[0] ?? '') === sameResource(scopes[0] ?? '')),
       ),
     'must keep to one resource per API: a token is for one',
   );
@@ -52,8 +53,14 @@ export type Apis = z.output<typeof apisSchema>;
 export type Api = Apis[string];
 
 /** The resource a scope belongs to: `api://orders/Orders.Read` → `api://orders`; a bare scope is Microsoft Graph's. */
-function resourceOf(name: string): string {
-  return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : 'https://graph.microsoft.com';
+function resourceOf(name: string, graph: string): string {
+  return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : graph;
+}
+
+/** As `resourceOf`, one name for every cloud's Graph: an authority has one of them. */
+function sameResource(name: string): string {
+  const resource = resourceOf(name, 'graph');
+  return graphOrigins.includes(resource) ? 'graph' : resource;
 }
 
 /**
@@ -89,14 +96,14 @@ function lenient(path: string): string {
 
 /**
  * Full names for what a caller or an API calls a scope: a configured one, its short name, or `/.default` of a
- * configured resource. Undefined if any of them is none of ours.
+ * configured resource. `graph` is the cloud's Microsoft Graph. Undefined if any of them is none of ours.
  */
-export function knownScopes(apis: Apis, asked: string): string[] | undefined {
+export function knownScopes(apis: Apis, asked: string, graph: string): string[] | undefined {
   const configured = Object.values(apis).flatMap((api) => [
     ...api.scopes,
     ...api.routes.flatMap((entry) => entry.scopes ?? []),
   ]);
-  const known = new Set([...configured, ...configured.map((name) => `${resourceOf(name)}/.default`)]);
+  const known = new Set([...configured, ...configured.map((name) => `${resourceOf(name, graph)}/.default`)]);
   const full = asked
     .split(' ')
     .filter(Boolean)
@@ -105,9 +112,9 @@ export function knownScopes(apis: Apis, asked: string): string[] | undefined {
 }
 
 /** An API names itself by its client id, we name it by the resource of its scopes: `<guid>/.default` is that resource's. */
-export function inOurWords(asked: string, [scope = '']: string[]): string {
+export function inOurWords(asked: string, [scope = '']: string[], graph: string): string {
   return asked.replace(
     /(?<!\S)[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\/\.default(?!\S)/gi,
-    () => `${resourceOf(scope)}/.default`,
+    () => `${resourceOf(scope, graph)}/.default`,
   );
 }

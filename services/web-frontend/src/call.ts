@@ -23,7 +23,10 @@ export type Called = { kind: 'answer'; answer: IncomingMessage } | Exclude<Acqui
  * it may be; what only the person can satisfy is a `demand`.
  * @throws Fault as the broker's `exchange` and `requestApi`.
  */
-export async function callApi({ broker, apis }: { broker: Broker; apis: Apis }, call: Call): Promise<Called> {
+export async function callApi(
+  { broker, ...ours }: { broker: Broker; apis: Apis; graph: string },
+  call: Call,
+): Promise<Called> {
   const acquire = (claims: string | undefined) =>
     broker.exchange({ token: call.session.token, scopes: call.scopes, claims }, call.traceId);
 
@@ -32,7 +35,7 @@ export async function callApi({ broker, apis }: { broker: Broker; apis: Apis }, 
     const acquired = await acquire(claims);
     if (acquired.kind !== 'token') return acquired;
     const answer = await call.send(acquired.accessToken);
-    const demand = demandOf(apis, call.scopes, answer);
+    const demand = demandOf(ours, call.scopes, answer);
     if (!demand) return { kind: 'answer', answer };
     answer.resume();
     const hopeless = demand.claims === undefined || demand.claims === claims || attempt === 2 || !call.repeatable;
@@ -41,11 +44,15 @@ export async function callApi({ broker, apis }: { broker: Broker; apis: Apis }, 
   }
 }
 
-function demandOf(apis: Apis, own: string[], { statusCode, headers }: IncomingMessage): Demand | undefined {
+function demandOf(
+  { apis, graph }: { apis: Apis; graph: string },
+  own: string[],
+  { statusCode, headers }: IncomingMessage,
+): Demand | undefined {
   if (statusCode !== 401 && statusCode !== 403) return undefined;
   const asked = bearerDemand(headers['www-authenticate']);
   if (asked?.claims) return { kind: 'claims', claims: asked.claims };
   // A scope that is not configured is not the person's to consent to: the answer is shown as it is.
-  const scopes = asked?.scope === undefined ? undefined : knownScopes(apis, inOurWords(asked.scope, own));
+  const scopes = asked?.scope === undefined ? undefined : knownScopes(apis, inOurWords(asked.scope, own, graph), graph);
   return scopes && scopes.length > 0 ? { kind: 'consent', scopes } : undefined;
 }

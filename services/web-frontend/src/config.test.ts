@@ -53,6 +53,8 @@ describe('config', () => {
   }
 });
 
+const graph = 'https://microsoftgraph.chinacloudapi.cn';
+
 describe('APIs', () => {
   const orders = { url: 'https://orders.example/base', scopes: ['api://orders/Read'] };
 
@@ -111,7 +113,7 @@ describe('APIs', () => {
     const api = apisSchema.parse({ orders: { ...orders, routes } }).orders;
     assert.ok(api);
     assert.deepEqual(scopesFor(api, 'POST', '/orders'), ['api://orders/Write']);
-    assert.deepEqual(scopesFor(api, 'GET', '/orders/1/lines'), ['api://orders/Read']);
+    assert.deepEqual(scopesFor(api, 'GET', '/orders/1/lines'), ['api://orders/Read'], graph);
     for (const [method, path] of [
       ['GET', '/orders'],
       ['DELETE', '/orders/1'],
@@ -124,15 +126,24 @@ describe('APIs', () => {
 
   it('takes the client id of an API in its challenge for the API itself', () => {
     const id = 'A9100000-7e57-4000-8000-000000000021';
-    assert.equal(inOurWords(`Read ${id}/.default`, ['api://orders/Read']), 'Read api://orders/.default');
+    assert.equal(inOurWords(`Read ${id}/.default`, ['api://orders/Read'], graph), 'Read api://orders/.default');
     for (const other of [`api://${id}/.default`, `${id}/Read`, `x${id}/.default`, `${id}/.defaults`])
-      assert.equal(inOurWords(other, ['api://orders/Read']), other);
+      assert.equal(inOurWords(other, ['api://orders/Read'], graph), other);
   });
 
   it('knows configured scopes by full and short name, and .default of their resources', () => {
     const apis = apisSchema.parse({ orders });
-    assert.deepEqual(knownScopes(apis, 'Read api://orders/.default'), ['api://orders/Read', 'api://orders/.default']);
+    assert.deepEqual(knownScopes(apis, 'Read api://orders/.default', graph), [
+      'api://orders/Read',
+      'api://orders/.default',
+    ]);
     for (const asked of ['Write', 'api://other/Read', 'ead', '.default', 'Read evil'])
-      assert.equal(knownScopes(apis, asked), undefined);
+      assert.equal(knownScopes(apis, asked, graph), undefined);
+  });
+
+  it('takes a bare scope for one of its cloud’s Graph', () => {
+    const apis = apisSchema.parse({ graph: { url: graph, scopes: ['User.Read', `${graph}/Mail.Read`] } });
+    assert.deepEqual(knownScopes(apis, `User.Read ${graph}/.default`, graph), ['User.Read', `${graph}/.default`]);
+    assert.equal(knownScopes(apis, 'https://graph.microsoft.com/.default', graph), undefined);
   });
 });

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/chassis/authority';
+import { cloudOf, discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/chassis/authority';
 import { toOurs } from '@onbehalf/chassis/client-span';
 import { newTraceId, toGuid } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
@@ -150,6 +150,9 @@ export function createEntra(options: EntraOptions) {
 
   return {
     configured,
+
+    /** Microsoft Graph of the authority's cloud: the resource of a scope without one. */
+    graph: cloudOf(authorityHost).graph,
 
     /** Whether an `iss` is the one we sign in with. */
     isIssuer: (iss: string): boolean => {

@@ -142,7 +142,7 @@ export function createSignIn(deps: SignInDeps) {
   return {
     signIn: async (req: Request, res: Response): Promise<void> => {
       const query = parseParameters(signInSchema, req.query);
-      const scopes = knownScopes(apis, query.scope ?? '');
+      const scopes = knownScopes(apis, query.scope ?? '', entra.graph);
       if (!scopes) throw new Fault('invalid_scope', 'A scope that this app does not use was asked for.');
       const demanded = query.claims === undefined ? { scopes, resumed: [] } : await demands.open(query.claims);
       const start = {

@@ -65,7 +65,7 @@ const credential = z.union([
 ]);
 
 const client = section({
-  tenantId: optional(z.union([guid, z.literal('organizations')])),
+  tenantId: optional(z.union([guid, z.enum(['organizations', 'common'])])),
   clientId: optional(guid),
   serviceAccounts: list(dnsName),
   subjects: list(z.string().regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/)),

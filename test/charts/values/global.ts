@@ -1,12 +1,8 @@
 import { z } from 'zod';
-import { anything, dnsName, guid, list, optional, secretKey, section, tag, text, url, words } from './words.ts';
+import { anything, dnsName, guid, list, optional, origin, secretKey, section, tag, text, url, words } from './words.ts';
 
-/** The clouds of Microsoft; development has an emulator anywhere. */
-const authorityHost = z
-  .string()
-  .regex(
-    /^https:\/\/(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|(localhost|127\.0\.0\.1|[a-z0-9-]*entra-emulator)(\.[a-z0-9.-]+)?(:[0-9]+)?)$/,
-  );
+/** A cloud of Microsoft, an external tenant or a custom domain of one; not Azure AD B2C. */
+const authorityHost = origin.regex(/^https:\/\//).meta({ not: { pattern: '\\.b2clogin\\.com' } });
 
 /** https, but for one machine's own browser: other browsers refuse the cookies. */
 const publicBaseUrl = z
@@ -21,7 +17,7 @@ const networkShape = { enabled: z.boolean(), dns: list(anything).min(1) };
 export const globalValues = z
   .looseObject({
     publicBaseUrl: optional(publicBaseUrl),
-    entra: section({ authorityHost, tenantId: optional(z.union([guid, z.literal('organizations')])) }),
+    entra: section({ authorityHost, tenantId: optional(z.union([guid, z.enum(['organizations', 'common'])])) }),
     image: section(imageShape),
     otel: section({
       endpoint: optional(url),
