@@ -17,13 +17,13 @@ const fetchTimeoutMs = 3_000;
 
 /**
  * The keys of the served tenants, each tenant's from its own address: a token can only be signed by a key of the tenant
- * it names. A token of any other tenant costs no call.
+ * it names. A token of any other tenant costs no call, unless `organizations` is served: its keys are those of them all.
  */
 export function remoteKeys(authorityHost: string, tenants: readonly string[], options?: KeyOptions): JWTVerifyGetKey {
   const address = (tenant: string) => new URL(`${authorityHost}/${tenant}/discovery/v2.0/keys`);
   const byTenant = new Map(tenants.map((tenant) => [tenant, remoteKeySet(address(tenant), options)]));
   return (header, token) => {
-    const keys = byTenant.get(tenantOf(token));
+    const keys = byTenant.get(tenantOf(token)) ?? byTenant.get('organizations');
     if (!keys) throw new errors.JWKSNoMatchingKey();
     return keys(header, token);
   };

@@ -130,6 +130,20 @@ describe('the broker over HTTP', () => {
       assert.match(String(body.access_token), /^onBehalfOf-/);
     });
 
+    it("a user's token for one of the next API, in the words of token exchange", async () => {
+      const assertion = broker.userToken();
+      broker.entra.reset();
+      const exchange = broker.exchangeGrant(assertion, graphScope);
+      const { status, body } = await broker.post(token, 'api', exchange);
+      assert.deepEqual([status, body.scope, body.issued_token_type], [200, graphScope, accessTokenType]);
+      const same = await broker.post(token, 'api', broker.oboGrant(assertion));
+      assert.equal(same.body.access_token, body.access_token, 'one token, however it is asked for');
+      assert.deepEqual(
+        broker.entra.calls.map(({ method }) => method),
+        ['onBehalfOf'],
+      );
+    });
+
     it("an app's own token", async () => {
       const { status, body } = await broker.post(token, 'api', broker.appGrant());
       assert.deepEqual([status, body.token_type, body.scope], [200, 'Bearer', appScope]);
@@ -220,12 +234,38 @@ describe('the broker over HTTP', () => {
       assert.deepEqual([refused.status, refused.body.error], [400, 'invalid_grant']);
     });
 
+    it("tell an access token for the client's own API, with its claims", async () => {
+      const oid = randomUUID();
+      const access = broker.userToken({ oid, jti: 'j' });
+      const { status, body } = await broker.post(introspect, 'api', { token: access });
+      const { aud, exp, iss, scp, scope, client_id, azp, jti, token_type, active } = body;
+      assert.deepEqual([status, active, token_type, body.oid, jti], [200, true, 'Bearer', oid, 'j']);
+      assert.deepEqual([aud, scope, client_id], [broker.clients.byName.get('api')?.clientId, scp, azp]);
+      assert.equal(iss, `https://login.microsoftonline.com/${broker.tenant}/v2.0`);
+      assert.ok(Number(exp) > Date.now() / 1_000);
+      const app = broker.userToken({ scp: undefined, idtyp: 'app', roles: ['Read'] });
+      assert.deepEqual((await broker.post(introspect, 'api', { token: app })).body.roles, ['Read']);
+      assert.equal((await broker.post(introspect, 'web', { token: access })).text, '{"active":false}', "another's");
+    });
+
+    it('tell an access token that was issued before its person signed out as inactive', async () => {
+      const oid = randomUUID();
+      const claims = { oid, iat: Math.floor(Date.now() / 1_000) - 5 };
+      const access = broker.userToken(claims);
+      assert.equal(await isActive(access, 'api'), true);
+      await broker.post(revoke, 'web', { token: await broker.signIn(oid) });
+      assert.equal(await isActive(access, 'api'), false);
+      const grant = broker.exchangeGrant(access, graphScope);
+      assert.equal((await broker.post(token, 'api', grant)).body.error, 'invalid_grant');
+    });
+
     it('are 503 while the store is away, never inactive', async () => {
       const session = await broker.signIn();
       broker.watch.away = true;
       const answers = await Promise.all([
         broker.post(introspect, 'web', { token: 'another pod may know it' }),
         broker.post(revoke, 'web', { token: session }),
+        broker.post(introspect, 'api', { token: broker.userToken() }),
       ]);
       assert.equal(await isActive(session), true, 'memory knows it');
       const ended = await broker.post(end, 'web', { sid: 's' });

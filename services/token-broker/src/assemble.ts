@@ -1,4 +1,8 @@
 import type { Logger } from '@onbehalf/chassis/logger';
+import { tellOutages } from '@onbehalf/chassis/outages';
+import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import type { JWTVerifyGetKey } from 'jose';
+import { createAccessTokens } from './access-tokens.ts';
 import { createHandler } from './app.ts';
 import { createBroker } from './broker.ts';
 import { clusterKeys, createCallers } from './callers.ts';
@@ -27,6 +31,8 @@ type Parts = {
   sealing: Sealing;
   clients: () => Clients;
   callersCa?: string | undefined;
+  /** Entra's signing keys by tenant; fetched from the authority unless a test brings its own. */
+  entraKeys?: ((tenantId: string) => JWTVerifyGetKey) | undefined;
   logger: Logger;
 };
 
@@ -34,7 +40,8 @@ type Parts = {
 const sessionShare = 0.25;
 
 /** Puts the broker together from its ports. Opens nothing. `upkeep` is to be done every few seconds, by every pod. */
-export function assemble(config: Config, { store, entra, names, sealing, clients, callersCa, logger }: Parts) {
+export function assemble(config: Config, parts: Parts) {
+  const { store, entra, names, sealing, clients, callersCa, logger } = parts;
   const nowMs = Date.now;
   const { maxBytes, maxUnverifiedSeconds } = config.l1;
   const bound = { maxUnverifiedMs: maxUnverifiedSeconds * 1_000, events: store.events, nowMs };
@@ -55,13 +62,14 @@ export function assemble(config: Config, { store, entra, names, sealing, clients
   const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
   const broker = createBroker({ entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs });
   const { issuer, audience, jwksUri } = config.callers;
+  const { authorityHost } = config.entra;
+  const remote = (tenantId: string) => tellOutages('entra-keys', logger, remoteKeys(authorityHost, [tenantId]));
+  const accessTokens = createAccessTokens({ authorityHost, keysOf: parts.entraKeys ?? remote, tombstones, nowMs });
   const handler = createHandler({
     issuer: config.brokerUrl,
     metadata: () =>
-      metadata(config.brokerUrl, {
-        authorizationEndpoint: authorizationEndpoint(config.entra.authorityHost, clients()),
-      }),
-    endpoints: createEndpoints(broker, config.entra.authorityHost),
+      metadata(config.brokerUrl, { authorizationEndpoint: authorizationEndpoint(authorityHost, clients()) }),
+    endpoints: createEndpoints(broker, accessTokens, authorityHost),
     callers: createCallers({ issuer, audience, clients, keys: clusterKeys({ issuer, jwksUri, ca: callersCa }) }),
     perCaller: createLimit({ perSecond: config.callers.rate, burst: config.callers.rate }),
     logger,

@@ -9,6 +9,7 @@ import {
   accessTokenType,
   type FakeBroker,
   type Fields,
+  graphScope,
   openBroker,
   readScope,
   redirectUri,
@@ -347,6 +348,31 @@ describe('bad input', () => {
       ['no session token', exchange({ subject_token: undefined }), 400, 'invalid_request'],
       ['an unknown session token', exchange({ subject_token: canary }), 400, 'invalid_grant'],
       ["another client's session token", post('web', () => broker.exchangeGrant(foreign)), 400, 'invalid_grant'],
+      [
+        "a user's token of another audience to exchange",
+        post('web', () => broker.exchangeGrant(broker.userToken())),
+        400,
+        'invalid_grant',
+      ],
+      [
+        'an expired token of a user to exchange',
+        post('api', () => broker.exchangeGrant(broker.userToken({ exp: nowSeconds - 1 }), graphScope)),
+        400,
+        'invalid_grant',
+      ],
+      [
+        'a scope not allowed for a token of a user',
+        post('api', () => broker.exchangeGrant(broker.userToken())),
+        400,
+        'invalid_scope',
+      ],
+      ['three parts of nothing to exchange', exchange({ subject_token: 'a.b.c' }), 400, 'invalid_grant'],
+      [
+        "a user's token to exchange by who may do neither",
+        post('operator', () => broker.exchangeGrant(broker.userToken())),
+        400,
+        'unauthorized_client',
+      ],
       ['no subject token type', exchange({ subject_token_type: undefined }), 400, 'invalid_request'],
       [
         'another subject token type',
@@ -430,6 +456,39 @@ describe('bad input', () => {
   describe('of the other endpoints', () => {
     const at = (path: string, fields: () => Fields, as = 'web') => post(as, fields, path);
     const guid = randomUUID();
+    const stranger = makeKey().privateKey;
+    const nowSeconds = Math.floor(Date.now() / 1_000);
+    const tokens: Record<string, () => string> = {
+      "another API's": () => broker.userToken({ aud: guid }),
+      'one of another tenant': () => broker.userToken({ tid: guid }),
+      'one whose issuer is of another tenant': () =>
+        broker.userToken({ iss: `https://login.microsoftonline.com/${guid}/v2.0` }),
+      'an expired one': () => broker.userToken({ exp: nowSeconds - 61 }),
+      'one of tomorrow': () => broker.userToken({ nbf: nowSeconds + 86_400 }),
+      'one that never expires': () => broker.userToken({ exp: undefined }),
+      'a v1 one': () => broker.userToken({ ver: '1.0' }),
+      'an ID token': () => broker.userToken({ azp: undefined }),
+      'one without signature': () => broker.userToken({}, { header: { alg: 'none' } }),
+      'one of another key': () => broker.userToken({}, { key: stranger }),
+      'one of an unknown key': () => broker.userToken({}, { header: { kid: canary }, key: stranger }),
+      'one with a critical extension': () => broker.userToken({}, { header: { crit: ['x'], x: 1 } }),
+      'one whose payload was changed': () =>
+        broker
+          .userToken()
+          .replace(/\.[^.]+\./, `.${Buffer.from(JSON.stringify({ aud: canary })).toString('base64url')}.`),
+      'three parts of nothing': () => 'a.b.c',
+    };
+    check(
+      Object.entries(tokens).map(([what, make]): Row => {
+        const send = at('/oauth2/introspect', () => ({ token: make() }), 'api');
+        return [`introspection of an access token: ${what}`, send, 200, undefined];
+      }),
+    );
+    for (const [what, make] of Object.entries(tokens)) {
+      it(`tells of an access token that is no good nothing but that: ${what}`, async () => {
+        assert.equal((await broker.post('/oauth2/introspect', 'api', { token: make() })).text, '{"active":false}');
+      });
+    }
     check([
       [
         'introspection by nobody',

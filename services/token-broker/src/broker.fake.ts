@@ -4,6 +4,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { type Forgery, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { serve } from '@onbehalf/chassis/serve';
+import { remoteKeys } from '@onbehalf/chassis/signing-keys';
 import { assemble } from './assemble.ts';
 import { assertionType } from './callers.ts';
 import { grantTypes, parseClients } from './clients.ts';
@@ -75,7 +76,11 @@ export async function openBroker(environment: Record<string, string> = {}) {
   const key = createSecretKey(randomBytes(32));
   const names = createNames(key, 'ob:v1:');
   const sealing = createSealing(() => ({ current: 'k', keys: new Map([['k', key]]) }));
-  const { handler } = assemble(config, { store, entra: entra.entra, names, sealing, clients: () => clients, logger });
+  const keys = remoteKeys(issuer.origin, [tenant]);
+  const entraKeys = () => keys;
+  const { handler } = assemble(config, {
+    ...{ store, entra: entra.entra, names, sealing, clients: () => clients, entraKeys, logger },
+  });
   const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
 
   /** A ServiceAccount token as the cluster makes it, but for what is given. */
@@ -142,8 +147,10 @@ export async function openBroker(environment: Record<string, string> = {}) {
     }),
     appGrant: (scope = appScope): Fields => ({ grant_type: client_credentials, scope }),
     /** A user's access token for the client `api`, but for what is given. */
-    userToken: (claims: object = {}, forgery?: Forgery): string =>
-      issuer.user({ aud: clients.byName.get('api')?.clientId, ...claims }, forgery),
+    userToken: (claims: object = {}, forgery?: Forgery): string => {
+      const iss = `${config.entra.authorityHost}/${tenant}/v2.0`;
+      return issuer.user({ aud: clients.byName.get('api')?.clientId, iss, ...claims }, forgery);
+    },
     /** Signs in; gives the session token. */
     async signIn(person: string = randomUUID(), as = 'web'): Promise<string> {
       const code = randomUUID();

@@ -5,6 +5,7 @@ import { describeRequest } from '@onbehalf/chassis/server-span';
 import { errorType } from '@onbehalf/chassis/tracing';
 import type { Attributes } from '@opentelemetry/api';
 import { z } from 'zod';
+import type { AccessTokens } from './access-tokens.ts';
 import type { Broker } from './broker.ts';
 import { type Client, type GrantType, grantTypes } from './clients.ts';
 import { type Form, parameters } from './form.ts';
@@ -77,7 +78,11 @@ export const endParameters = z
   );
 
 /** The endpoints of an OAuth authorization server, over the broker. `authorityHost` is whose `sid`s they are. */
-export function createEndpoints(broker: Broker, authorityHost: string): Record<string, Endpoint> {
+export function createEndpoints(
+  broker: Broker,
+  accessTokens: AccessTokens,
+  authorityHost: string,
+): Record<string, Endpoint> {
   const grants: Record<GrantType, Grant> = {
     [grantTypes.authorization_code]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.authorization_code], form);
@@ -94,7 +99,9 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
     },
     [grantTypes.token_exchange]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
-      const token = await broker.exchange(client, asked.subject_token, {
+      // An access token of Entra's is the assertion of RFC 7523 in other words.
+      const work = isJwt(asked.subject_token) ? broker.onBehalfOf : broker.exchange;
+      const token = await work(client, asked.subject_token, {
         scope: targetScope(client, asked),
         claims: asked.claims,
         traceId,
@@ -119,12 +126,14 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
       if (grant_type === undefined) throw new Fault('invalid_request', 'The parameter grant_type is missing.');
       if (!Object.hasOwn(grants, grant_type)) throw new Fault('unsupported_grant_type', 'This grant is not supported.');
       const grant = grant_type as GrantType;
-      if (!client.grants.includes(grant))
+      if (!permits(client, grant, form))
         throw new Fault('unauthorized_client', 'The client is not configured for this grant.');
       return await observeGrant(grant, () => grants[grant](client, form, traceId));
     },
     '/oauth2/introspect': async (client, form) => {
-      const session = await broker.introspect(client, parameters(tokenParameter, form).token);
+      const { token } = parameters(tokenParameter, form);
+      if (isJwt(token)) return accessTokenAnswer(await accessTokens.find(client, token));
+      const session = await broker.introspect(client, token);
       if (!session) return { active: false };
       return {
         active: true,
@@ -151,6 +160,20 @@ export function createEndpoints(broker: Broker, authorityHost: string): Record<s
       return { ended: await broker.endPerson(client, String(tid), String(oid)) };
     },
   };
+}
+
+/** On behalf of an access token's person, token-exchange is what jwt-bearer is: either permission is enough. */
+function permits({ grants }: Client, grant: GrantType, { subject_token }: Form): boolean {
+  if (grants.includes(grant)) return true;
+  const onBehalfOf = grant === grantTypes.token_exchange && subject_token !== undefined && isJwt(subject_token);
+  return onBehalfOf && grants.includes(grantTypes.jwt_bearer);
+}
+
+/** RFC 7662 section 2.2: the token's own claims, and two of them by the names that the RFC gives them. */
+function accessTokenAnswer(claims: Record<string, unknown> | undefined): Answer {
+  if (!claims) return { active: false };
+  const { azp: client_id, scp: scope } = claims;
+  return { ...claims, active: true, token_type: 'Bearer', client_id, ...(scope !== undefined && { scope }) };
 }
 
 const grantNames = new Map<GrantType, string>(Object.entries(grantTypes).map(([name, type]) => [type, name]));

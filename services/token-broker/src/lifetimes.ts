@@ -42,6 +42,9 @@ export const upkeepMs = 2_000;
 /** An end announces itself before its mark is there; what has none by now never got that far. */
 export const endingForgottenSeconds = 60;
 
+/** How long an access token that was found good is not verified again: Entra may withdraw the key that signed it. */
+export const accessTokenVerdictMs = 60_000;
+
 /** Pub/sub is at-most-once: what a session or a token is good for is read again after this, whatever the channel says. */
 export const sessionRecheckMs = 10_000;
 

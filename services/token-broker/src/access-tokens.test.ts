@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
+import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
+import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { createAccessTokens } from './access-tokens.ts';
+import type { Client } from './clients.ts';
+
+describe('access tokens of Entra', () => {
+  let issuer: FakeIssuer;
+  before(async () => {
+    issuer = await openIssuer();
+  });
+  after(() => issuer[Symbol.asyncDispose]());
+
+  function open() {
+    const state = { nowMs: Date.now(), verified: 0, opened: [] as string[], endedAtSeconds: 0 };
+    const tokens = createAccessTokens({
+      authorityHost: issuer.origin,
+      keysOf: (tenantId) => {
+        state.opened.push(tenantId);
+        const keys = remoteKeys(issuer.origin, [tenantId]);
+        return (header, token) => {
+          state.verified += 1;
+          return keys(header, token);
+        };
+      },
+      tombstones: {
+        async refuseEnded(_person, { issuedAtSeconds }) {
+          if (issuedAtSeconds <= state.endedAtSeconds) throw new Fault('invalid_grant', 'signed out');
+          return [];
+        },
+      },
+      nowMs: () => state.nowMs,
+    });
+    return { state, find: tokens.find };
+  }
+  const client = (more: Partial<Client> = {}): Client => ({
+    ...{ name: 'api', tenantId: issuer.tenant, clientId: issuer.audience, subjects: [], credentials: [] },
+    ...{ grants: [], scopes: [], redirectUris: [], permissions: [] },
+    ...more,
+  });
+
+  it('are verified once a minute, and not a moment after their end', async () => {
+    const { state, find } = open();
+    const token = issuer.user({ exp: Math.floor(state.nowMs / 1_000) + 90 });
+    for (let i = 0; i < 5; i += 1) assert.equal((await find(client(), token))?.scp, 'access_as_user');
+    assert.equal(state.verified, 1);
+    state.nowMs += 60_001;
+    assert.ok(await find(client(), token));
+    assert.equal(state.verified, 2);
+    state.nowMs += 100_000;
+    assert.equal(await find(client(), token), undefined);
+  });
+
+  it('are remembered for the client they are good for alone', async () => {
+    const { find } = open();
+    const token = issuer.user();
+    assert.ok(await find(client(), token));
+    assert.equal(await find(client({ clientId: randomUUID() }), token), undefined);
+    assert.equal(await find(client({ tenantId: randomUUID() }), token), undefined);
+  });
+
+  it('are inactive from the sign-out of their person, remembered or not; those of an app are not', async () => {
+    const { state, find } = open();
+    const [token, app] = [issuer.user(), issuer.app()];
+    assert.ok(await find(client(), token));
+    state.endedAtSeconds = issuer.nowSeconds;
+    assert.equal(await find(client(), token), undefined);
+    assert.ok(await find(client(), app));
+  });
+
+  it('may be of any tenant where the client serves organizations, each by its own issuer', async () => {
+    const { state, find } = open();
+    const all = client({ tenantId: 'organizations' });
+    const tid = randomUUID();
+    assert.equal((await find(all, issuer.user({ tid, iss: `${issuer.origin}/${tid}/v2.0` })))?.tid, tid);
+    assert.equal(await find(all, issuer.user({ tid })), undefined);
+    assert.equal(await find(all, issuer.user({ tid: undefined })), undefined);
+    assert.deepEqual(state.opened, ['organizations'], 'no tenant that a token names is asked for keys');
+  });
+
+  it('are neither good nor bad while the keys cannot be fetched', async () => {
+    issuer.answer(500);
+    const unavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable';
+    await assert.rejects(open().find(client(), issuer.user()), unavailable);
+    issuer.answer(200);
+    assert.ok(await open().find(client(), issuer.user()));
+  });
+});
