@@ -20,12 +20,20 @@ const numbers: Record<string, [EntraClass, number[]]> = {
       ...[53000, 53001, 53002, 53003, 53004, 530032, 700020],
     ],
   ],
-  C: ['consent', [65001, 65004, 90008, 90094, 90095]],
+  C: ['consent', [65001, 65004, 650051, 650052, 650056, 7000229, 90008, 90094, 90095]],
   L: ['sign_in', [50089, 70008, 70043, 700082]],
   R: ['revoked', [50034, 50057, 50133, 50173]],
   A: ['assertion', [50013, 500131, 500133, 7000114]],
   P: ['code', [54005, 501481]],
-  S: ['scope', [28000, 28003]],
+  S: ['scope', [28000, 28003, 650053, 650054, 650057]],
+  Z: ['configuration', [65002, 65005, 700016, 700025, 700038, 7000112]],
+  K: [
+    'credential',
+    [
+      ...[50012, 700024, 700026, 700027, 700030, 7000215, 7000216, 7000218, 7000222],
+      ...[70021, 700211, 700212, 700213, 700222, 700236, 7002138, 50166, 501661, 90061],
+    ],
+  ],
 };
 
 describe('an answer of Entra', () => {
@@ -70,6 +78,27 @@ describe('an answer of Entra', () => {
   it('says of the code, not of a refresh token, that it expired, on the code grant', () => {
     assert.equal(judge(invalidGrant([70008]), 'authorization_code')?.class, 'code');
     assert.equal(judge(invalidGrant([70008]), 'refresh_token')?.class, 'sign_in');
+  });
+
+  it('of invalid_client is of the credential where a number, or no number, says so, else of its number', () => {
+    for (const code of [50027, 50048, 70002, 700021, 700023, 7000215, 70021, undefined]) {
+      const refusal = judge({ error: 'invalid_client', error_codes: code === undefined ? undefined : [code] });
+      assert.deepEqual([refusal?.class, refusal?.known], ['credential', true], `${code}`);
+    }
+    for (const [name, codes] of Object.values(numbers)) {
+      if (name === 'assertion' || name === 'code') continue;
+      for (const code of codes) assert.equal(judge({ error: 'invalid_client', error_codes: [code] })?.class, name);
+    }
+    assert.equal(judge({ error: 'invalid_client', error_codes: [50013] }, 'on_behalf_of')?.class, 'assertion');
+    assert.equal(judge({ error: 'invalid_client', error_codes: [70002, 65001] })?.class, 'consent');
+    assert.equal(judge({ error: 'invalid_client', suberror: 'consent_required', error_codes: [1] })?.class, 'consent');
+  });
+
+  it('of invalid_client with a number that nobody knows, or of another grant, is doubtful', () => {
+    for (const code of [650099, 7000999, 50013, 54005]) {
+      const refusal = judge({ error: 'invalid_client', error_codes: [code] });
+      assert.deepEqual([refusal?.class, refusal?.known], ['credential', false], `${code}`);
+    }
   });
 
   it('that nobody knows has a safe default by grant, and is marked', () => {

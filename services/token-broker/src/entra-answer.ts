@@ -29,13 +29,27 @@ const numbers: [EntraClass, number[]][] = [
   ['revoked', [50034, 50057, 50133, 50173]],
   ['assertion', [50013, 500131, 500133, 7000114]],
   ['code', [54005, 501481]],
-  ['consent', [65001, 65004, 90008, 90094, 90095]],
-  ['scope', [28000, 28003]],
+  ['consent', [65001, 65004, 650051, 650052, 650056, 7000229, 90008, 90094, 90095]],
+  ['scope', [28000, 28003, 650053, 650054, 650057]],
+  ['configuration', [65002, 65005, 700016, 700025, 700038, 7000112]],
   ['interaction', [50055, 50072, 50074, 50076, 50078, 50079, 50097, 50105, 50129, 50131, 50158]],
   ['interaction', [53000, 53001, 53002, 53003, 53004, 530032, 700020]],
   ['sign_in', [50089, 70008, 70043, 700082]],
 ];
 const classOfNumber = new Map(numbers.flatMap(([name, list]) => list.map((number) => [number, name] as const)));
+
+/**
+ * Numbers that speak of the credential a client showed, whatever `error` they come with: its secret, key, certificate or
+ * time. Learn, "Microsoft Entra authentication and authorization error codes".
+ */
+const ofCredential = new Set([50012, 700024, 700026, 700027, 700030, 7000215, 7000216, 7000218, 7000222]);
+/** These have a second meaning (the scope, a user's assertion), so they need the `error` `invalid_client` as well. */
+const ofCredentialAsInvalidClient = new Set([50027, 50048, 70002, 700021, 700023]);
+/**
+ * No federated credential matches the assertion, or its issuer's keys cannot be had. For minutes after a change, and now
+ * and then without one, single servers of Entra's say so of a credential that all others take.
+ */
+const ofFederation = /^(70021|7002\d{2,3}|50166|501661|90061)$/;
 
 const classOfWord = new Map<string | undefined, EntraClass>(
   Object.entries({
@@ -52,7 +66,6 @@ const classOfWord = new Map<string | undefined, EntraClass>(
     login_required: 'sign_in',
     temporarily_unavailable: 'transient',
     server_error: 'transient',
-    invalid_client: 'credential',
     invalid_scope: 'scope',
     invalid_resource: 'scope',
   } as const),
@@ -65,6 +78,9 @@ const classOfGrant: Record<EntraGrant, EntraClass> = {
   on_behalf_of: 'assertion',
   client_credentials: 'configuration',
 };
+
+/** Classes of what was shown with one grant. An `invalid_client` with such a number at another grant means the client. */
+const grantOfClass: Partial<Record<EntraClass, EntraGrant>> = { assertion: 'on_behalf_of', code: 'authorization_code' };
 
 /** An error answer of Entra's token endpoint; all but `error` may be missing or odd. */
 const errorSchema = z.object({
@@ -93,7 +109,10 @@ export type HttpAnswer = {
 
 export type Refusal = {
   class: EntraClass;
-  /** False when no rule named this answer and the default was taken. */
+  /**
+   * False when no rule named this answer and the default was taken. That of an `invalid_client` is `credential`: it may
+   * be the credential or the request, and only another credential's success tells which.
+   */
   known: boolean;
   members: FaultMembers;
   retryAfterSeconds: number | undefined;
@@ -108,7 +127,7 @@ export function refusalOf(answer: HttpAnswer, grant: EntraGrant, nowMs: number):
   const retryAfterSeconds = parseRetryAfter(headers['retry-after'], nowMs);
   const found = classOf(status, error, codes, grant);
   return {
-    class: found ?? (error?.error === 'invalid_grant' ? classOfGrant[grant] : 'configuration'),
+    class: found ?? defaultOf(error?.error, grant),
     known: found !== undefined,
     retryAfterSeconds,
     members: {
@@ -120,17 +139,31 @@ export function refusalOf(answer: HttpAnswer, grant: EntraGrant, nowMs: number):
   };
 }
 
+/** Whether a refusal of the class `credential` may be one server's alone, so that asking again helps. */
+export function mayPass({ members }: Refusal): boolean {
+  return members.error_codes?.some((code) => ofFederation.test(String(code))) ?? false;
+}
+
 /** No answer at all: refused, reset, or not in time. */
 export function noAnswer(): Refusal {
   return { class: 'transient', known: true, members: {}, retryAfterSeconds: undefined };
 }
 
-/** How long an answer stands, in seconds; `times` counts the answers of this kind in a row, from 1. */
+/** Answers that ask to wait, each counted by itself: an outage before makes a first loop no second one. */
+export type Pause = 'throttled' | 'loop' | 'transient';
+
+/** Which pause an answer asks for; undefined for all other answers. */
+export function pauseOf({ class: name, members }: Refusal): Pause | undefined {
+  if (name === 'throttled') return members.error_codes?.includes(50196) ? 'loop' : 'throttled';
+  return name === 'transient' ? 'transient' : undefined;
+}
+
+/** How long a pause lasts, in seconds; `times` counts its answers in a row, from 1. */
 export function backOffSeconds(refusal: Refusal, times: number): number {
-  const loop = refusal.members.error_codes?.includes(50196);
   if (refusal.retryAfterSeconds !== undefined) return refusal.retryAfterSeconds;
-  if (refusal.class === 'throttled' && !loop) return throttleDefaultSeconds;
-  const { first, longest } = loop ? loopBackOffSeconds : transientBackOffSeconds;
+  const pause = pauseOf(refusal);
+  if (pause === 'throttled') return throttleDefaultSeconds;
+  const { first, longest } = pause === 'loop' ? loopBackOffSeconds : transientBackOffSeconds;
   return Math.min(first * 2 ** (times - 1), longest);
 }
 
@@ -138,12 +171,11 @@ export function backOffSeconds(refusal: Refusal, times: number): number {
 export function faultOf(refusal: Refusal, scope?: string, retryAfterSeconds?: number): Fault {
   const { code, says } = classes[refusal.class];
   const internal = code === 'server_error';
-  const waits = refusal.class === 'throttled' || refusal.class === 'transient';
   return new Fault(code, says, {
     cause: `entra class ${refusal.class}, codes ${refusal.members.error_codes?.join(' ') ?? 'none'}`,
     ...(internal ? { correlation_id: refusal.members.correlation_id } : refusal.members),
     ...(refusal.class === 'consent' && { scope }),
-    ...(waits && { retryAfterSeconds: retryAfterSeconds ?? backOffSeconds(refusal, 1) }),
+    ...(pauseOf(refusal) && { retryAfterSeconds: retryAfterSeconds ?? backOffSeconds(refusal, 1) }),
   });
 }
 
@@ -155,17 +187,26 @@ function classOf(
 ): EntraClass | undefined {
   if (status === 429) return 'throttled';
   if (status >= 500 || error === undefined) return 'transient';
-  if (error.error === 'invalid_client') return 'credential';
+  const invalidClient = error.error === 'invalid_client';
+  if (codes.some((code) => ofCredential.has(code) || ofFederation.test(String(code)))) return 'credential';
   // On a code grant 70008 speaks of the code, not of a refresh token.
-  const ofNumber = codes.map((code) =>
-    code === 70008 && grant === 'authorization_code' ? 'code' : classOfNumber.get(code),
-  );
+  const ofNumber = codes
+    .map((code) => (code === 70008 && grant === 'authorization_code' ? 'code' : classOfNumber.get(code)))
+    .find((name) => name !== undefined && !(invalidClient && (grantOfClass[name] ?? grant) !== grant));
   return (
-    ofNumber.find((name) => name !== undefined) ??
+    ofNumber ??
+    (invalidClient && codes.some((code) => ofCredentialAsInvalidClient.has(code)) ? 'credential' : undefined) ??
     (error.claims ? 'interaction' : undefined) ??
     classOfWord.get(error.suberror) ??
+    // Without a number it is the word of RFC 6749 section 5.2.
+    (invalidClient && codes.length === 0 ? 'credential' : undefined) ??
     classOfWord.get(error.error)
   );
+}
+
+function defaultOf(error: string | undefined, grant: EntraGrant): EntraClass {
+  if (error === 'invalid_client') return 'credential';
+  return error === 'invalid_grant' ? classOfGrant[grant] : 'configuration';
 }
 
 /** RFC 9110 section 10.2.3: seconds or a date. */

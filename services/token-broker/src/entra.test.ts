@@ -38,7 +38,18 @@ describe('Entra through MSAL', () => {
       ...{ name: 'web', tenantId, clientId, subjects: [], grants: [], scopes: [], redirectUris: [], permissions: [] },
       credentials: files.map((file) => ({ type: 'secret', file: join(directory, file) })),
     };
-    return { entra, client, posts, lines, clock };
+    /** Refreshes for a person who signed in past `answer`; gives the class of what came. */
+    const refreshOf = async (oid: string, tid = tenantId) => {
+      const always = fakeNetwork(({ form }) => replyTo(form, { oid }));
+      const before = createEntra({ authorityHost, federatedFile: undefined, network: always.network, logger });
+      const signIn = await before.redeemCode(client, redeem);
+      assert.ok(signIn.kind === 'token');
+      const { msal, account } = signIn;
+      const refreshed = await entra.refresh(client, { ...asked, account: { ...account, tenantId: tid }, msal });
+      return refreshed.kind === 'token' ? 'token' : refreshed.refusal.class;
+    };
+    const secretsSent = () => posts.map(({ form }) => form.get('client_secret')?.split('-').at(-1));
+    return { entra, client, posts, lines, clock, refreshOf, secretsSent };
   }
 
   it('redeems a code, and refreshes with nothing but what it kept of it', async () => {
@@ -192,6 +203,110 @@ describe('Entra through MSAL', () => {
     clock.ms += 30_001;
     assert.equal((await entra.appToken(client, asked)).kind, 'token');
   });
+
+  const refusing = (error_codes: number[], error = 'invalid_client') => ({ status: 401, body: { error, error_codes } });
+  const isOf = ({ form, url }: Post, oid: string) => form.get('refresh_token') === `rt-${oid}` || url.includes(oid);
+
+  for (const [code, expected] of [
+    [650051, 'consent'],
+    [650052, 'consent'],
+    [650053, 'scope'],
+    [7000229, 'consent'],
+    [65001, 'consent'],
+    [7000112, 'configuration'],
+  ] as const) {
+    it(`takes ${code} as invalid_client for that request's matter: nobody else's, and no other credential's`, async () => {
+      const { refreshOf, posts, secretsSent } = open(
+        (post) => (isOf(post, 'bob') ? refusing([code]) : replyTo(post.form)),
+        ['one', 'two'],
+      );
+      assert.equal(await refreshOf('bob'), expected);
+      assert.equal(posts.length, 1);
+      assert.equal(await refreshOf('alice'), 'token');
+      assert.deepEqual(secretsSent(), ['one', 'one']);
+    });
+  }
+
+  it('tries the next credential at a number that nobody knows, and lets the first rest only if that one is taken', async () => {
+    let taken = false;
+    const { refreshOf, secretsSent, posts, lines } = open(
+      (post) =>
+        isOf(post, 'bob') && !(taken && post.form.get('client_secret') === 'secret-canary-two')
+          ? refusing([7000999])
+          : replyTo(post.form),
+      ['one', 'two'],
+    );
+    assert.equal(await refreshOf('bob'), 'credential');
+    assert.deepEqual(secretsSent(), ['one', 'two']);
+    assert.match(lines.join(''), /"level":"warn"[^\n]*"event":"credential.doubted"[^\n]*7000999/);
+    posts.splice(0);
+    assert.equal(await refreshOf('alice'), 'token');
+    taken = true;
+    assert.equal(await refreshOf('bob'), 'token');
+    assert.equal(await refreshOf('alice'), 'token');
+    assert.deepEqual(secretsSent(), ['one', 'one', 'two', 'two']);
+  });
+
+  it('lets a credential rest in the tenant that refused it, and in no other', async () => {
+    const other = '33333333-3333-4333-8333-333333333333';
+    const { refreshOf, posts } = open((post) => (isOf(post, other) ? refusing([7000215]) : replyTo(post.form)));
+    for (const oid of ['a', 'b', 'c']) assert.equal(await refreshOf(oid, other), 'credential');
+    assert.equal(posts.length, 2);
+    assert.equal(await refreshOf('a'), 'token');
+    assert.equal(await refreshOf('a', other), 'credential');
+    assert.equal(posts.length, 3, 'it still rests there');
+  });
+
+  it('lets no person make rest what Entra takes for others, but the third person who is refused', async () => {
+    let refused = ['bob'];
+    const { refreshOf, posts } = open((post) =>
+      refused.some((oid) => isOf(post, oid)) ? refusing([7000222]) : replyTo(post.form),
+    );
+    assert.equal(await refreshOf('alice'), 'token');
+    for (let i = 0; i < 5; i += 1) assert.equal(await refreshOf('bob'), 'credential');
+    assert.equal(await refreshOf('alice'), 'token');
+    refused = ['alice', 'bob', 'carol', 'dan'];
+    for (const oid of ['alice', 'bob', 'carol']) assert.equal(await refreshOf(oid), 'credential');
+    posts.splice(0);
+    assert.equal(await refreshOf('dan'), 'credential');
+    assert.equal(posts.length, 0);
+  });
+
+  for (const [code, error] of [
+    [70021, 'invalid_request'],
+    [700211, 'invalid_client'],
+    [700213, 'unauthorized_client'],
+  ] as const) {
+    it(`asks again at ${code} (${error}) of a credential that Entra took lately, and calls what remains transient`, async () => {
+      let left = 0;
+      const { refreshOf, posts, lines, clock } = open((post) =>
+        isOf(post, 'bob') && left-- > 0 ? refusing([code], error) : replyTo(post.form),
+      );
+      assert.equal(await refreshOf('alice'), 'token');
+      left = 2;
+      assert.equal(await refreshOf('bob'), 'token');
+      left = 3;
+      assert.equal(await refreshOf('bob'), 'transient');
+      assert.doesNotMatch(lines.join(''), /credential\.refused/);
+      assert.equal(await refreshOf('alice'), 'token');
+      clock.ms += 300_001;
+      left = 4;
+      posts.splice(0);
+      assert.equal(await refreshOf('bob'), 'credential');
+      assert.equal(await refreshOf('alice'), 'credential', 'without good use of late it is the credential');
+      assert.equal(posts.length, 2);
+      assert.match(lines.join(''), /credential\.refused/);
+    });
+
+    it(`goes on to the next credential at ${code} (${error}), and says so`, async () => {
+      const { entra, client, lines } = open(
+        ({ form }) => (form.get('client_secret') === 'secret-canary-two' ? replyTo(form) : refusing([code], error)),
+        ['one', 'two'],
+      );
+      assert.equal((await entra.appToken(client, asked)).kind, 'token');
+      assert.match(lines.join(''), new RegExp(`credential\\.refused[^\\n]*${code}`));
+    });
+  }
 
   it('tries the next credential when the file of one is missing', async () => {
     const { entra, client } = open(({ form }) => replyTo(form), ['absent', 'two']);

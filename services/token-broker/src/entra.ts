@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AuthenticationResult,
   ConfidentialClientApplication,
@@ -12,10 +13,10 @@ import { errorType, fail, inSpan } from '@onbehalf/chassis/tracing';
 import { z } from 'zod';
 import type { Client } from './clients.ts';
 import { type CredentialSource, createCredential, type Proof } from './credentials.ts';
-import { type EntraGrant, type Refusal, tokenSchema } from './entra-answer.ts';
+import { type EntraGrant, mayPass, type Refusal, tokenSchema } from './entra-answer.ts';
 import type { EntraNetwork, Wire } from './entra-network.ts';
 import { grantedScope } from './granted-scope.ts';
-import { entraDeadlineMs } from './lifetimes.ts';
+import { credentialRetryMs, entraDeadlineMs } from './lifetimes.ts';
 import { createRefusedProofs } from './refused-proofs.ts';
 import { measure } from './signals.ts';
 
@@ -38,6 +39,24 @@ export type Acquired = {
 export type SignIn = Acquired & { idToken: string; account: Account; sub: string; sid: string | undefined };
 
 export type Refused = { kind: 'refused'; refusal: Refusal };
+
+/** One operation: who asks where and for what, until when, and the call of MSAL's that does it. */
+type Operation = {
+  client: Client;
+  tenantId: string;
+  grant: EntraGrant;
+  asked: Asked;
+  msal?: string;
+  /** The caller checks the nonce of the ID token, not MSAL. */
+  hideNonce?: boolean;
+  /** For whom, where that is known. */
+  party?: string;
+  deadline: AbortSignal;
+  work: (cca: ConfidentialClientApplication, request: Request) => Promise<AuthenticationResult | null>;
+};
+/** A credential as it was shown to Entra. */
+type Shown = { source: CredentialSource; proof: Proof };
+type Answered = (Acquired & { result: AuthenticationResult; idToken: string | undefined }) | Refused;
 
 type Asked = { scopes: string[]; claims?: string | undefined; traceId: string };
 
@@ -76,6 +95,10 @@ const microsoftHosts = new Set([
 ]);
 
 const idTokenSchema = z.object({ sub: z.string().min(1), sid: z.string().optional() });
+
+/** How often a refused credential is shown again: as its file holds it now, and to another of Entra's servers. */
+const fileRetries = 1;
+const serverRetries = 2;
 
 /** MSAL's words for "there is nothing in this cache to refresh with". */
 const nothingToRefresh = new Set([
@@ -130,65 +153,97 @@ export function createEntra({
     logger.error({ event: 'credential.unusable', client: client.name, credential: type, file, error });
   }
 
-  type Operation = {
-    client: Client;
-    tenantId: string;
-    grant: EntraGrant;
-    asked: Asked;
-    msal?: string;
-    /** The caller checks the nonce of the ID token, not MSAL. */
-    hideNonce?: boolean;
-  };
-
-  async function operate(
-    { client, tenantId, grant, asked, msal, hideNonce }: Operation,
-    work: (cca: ConfidentialClientApplication, request: Request) => Promise<AuthenticationResult | null>,
-  ): Promise<(Acquired & { result: AuthenticationResult; idToken: string | undefined }) | Refused> {
-    const deadline = AbortSignal.timeout(entraDeadlineMs);
-    const authority = `${authorityHost}/${tenantId}`;
-    for (const [i, source] of sourcesOf(client).entries()) {
-      for (const attempt of ['first', 'renewed']) {
-        let proof: Proof;
-        try {
-          proof = await source.proof(client.clientId, `${authority}/oauth2/v2.0/token`);
-        } catch (error) {
-          logUnusable(client, i, error);
-          break;
-        }
-        if (refusedProofs.rests(source, proof)) break;
-        const { module, wire } = network.operation(grant, deadline, hideNonce);
-        const cache = memoryCache(msal);
-        const observed = observe(grant, source.type, wire);
-        const cca = new ConfidentialClientApplication({
-          auth: {
-            clientId: client.clientId,
-            authority,
-            ...proof,
-            clientCapabilities: ['CP1'],
-            ...(!microsoftHosts.has(host) && { knownAuthorities: [host] }),
-          },
-          cache: { cachePlugin: cache.plugin },
-          system: { networkClient: module, loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false } },
-        } satisfies Configuration);
-        try {
-          const result = await observed(() => work(cca, requestOf(asked)));
-          refusedProofs.forget(source);
-          return acquired(result, wire, cache.content(), asked);
-        } catch (error) {
-          const refusal = wire.refusal ?? refusalOfMsal(error, grant, client);
-          if (refusal.class !== 'credential') {
-            if (refusal.class !== 'transient') refusedProofs.forget(source);
-            return { kind: 'refused', refusal };
-          }
-          const { error_codes, correlation_id } = refusal.members;
-          const facts = { client: client.name, credential: source.type, aadsts: error_codes, correlation_id, attempt };
-          logger.error({ event: 'credential.refused', ...facts }, 'Entra ID refuses our credential');
-          if (attempt === 'first') source.renew();
-          else refusedProofs.remember(source, proof);
-        }
-      }
+  /** One call with one credential. */
+  async function ask(operation: Operation, { source, proof }: Shown): Promise<Answered> {
+    const { client, tenantId, grant, asked, msal, hideNonce, deadline, work } = operation;
+    const { module, wire } = network.operation(grant, deadline, hideNonce);
+    const cache = memoryCache(msal);
+    const observed = observe(grant, source.type, wire);
+    const cca = new ConfidentialClientApplication({
+      auth: {
+        clientId: client.clientId,
+        authority: `${authorityHost}/${tenantId}`,
+        ...proof,
+        clientCapabilities: ['CP1'],
+        ...(!microsoftHosts.has(host) && { knownAuthorities: [host] }),
+      },
+      cache: { cachePlugin: cache.plugin },
+      system: { networkClient: module, loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false } },
+    } satisfies Configuration);
+    try {
+      const result = await observed(() => work(cca, requestOf(asked)));
+      return acquired(result, wire, cache.content(), asked);
+    } catch (error) {
+      return { kind: 'refused', refusal: wire.refusal ?? refusalOfMsal(error, grant, client) };
     }
-    return refused('credential');
+  }
+
+  /** What a credential may be shown with now; undefined if it cannot be used or rests. */
+  async function proofOf({ client, tenantId }: Operation, source: CredentialSource): Promise<Shown | undefined> {
+    try {
+      const proof = await source.proof(client.clientId, `${authorityHost}/${tenantId}/oauth2/v2.0/token`);
+      return refusedProofs.rests(source, tenantId, proof) ? undefined : { source, proof };
+    } catch (error) {
+      logUnusable(client, sourcesOf(client).indexOf(source), error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Asks with one credential. A refusal that speaks of it is answered with what its file holds now, and of a credential
+   * that Entra took lately, where single servers may err, a little later too.
+   */
+  async function askWith(operation: Operation, source: CredentialSource) {
+    const { tenantId } = operation;
+    let last: { shown: Shown; answer: Answered } | undefined;
+    for (let attempt = 0; ; attempt += 1) {
+      const shown = await proofOf(operation, source);
+      if (!shown) return last;
+      const answer = await ask(operation, shown);
+      last = { shown, answer };
+      if (answer.kind === 'token' || showsThatTaken.has(answer.refusal.class)) refusedProofs.accept(source, tenantId);
+      if (answer.kind === 'token' || answer.refusal.class !== 'credential') return last;
+      const { refusal } = answer;
+      const passes = mayPass(refusal) && refusedProofs.isTrusted(source);
+      logCredential(operation, source, refusal, passes);
+      // What no rule names says nothing of the credential yet.
+      if (!refusal.known) return last;
+      if (attempt === (passes ? serverRetries : fileRetries)) {
+        if (passes) return { shown, answer: { ...answer, refusal: { ...refusal, class: 'transient' as const } } };
+        refusedProofs.refuse(source, tenantId, shown.proof, operation.party);
+        return last;
+      }
+      source.renew();
+      if (passes) await delay(credentialRetryMs);
+    }
+  }
+
+  async function operate(asked: Omit<Operation, 'deadline'>): Promise<Answered> {
+    const operation = { ...asked, deadline: AbortSignal.timeout(entraDeadlineMs) };
+    const doubted: Shown[] = [];
+    let last: Refused | undefined;
+    for (const source of sourcesOf(operation.client)) {
+      const tried = await askWith(operation, source);
+      if (!tried) continue;
+      const { shown, answer } = tried;
+      if (answer.kind === 'token') {
+        // The same request with another credential is the proof that it was theirs.
+        for (const one of doubted) refusedProofs.rest(one.source, operation.tenantId, one.proof);
+        return answer;
+      }
+      last = answer;
+      if (answer.refusal.class !== 'credential' && !mayPass(answer.refusal)) return answer;
+      doubted.push(shown);
+    }
+    return last ?? refused('credential');
+  }
+
+  function logCredential({ client }: Operation, source: CredentialSource, refusal: Refusal, passes: boolean): void {
+    const { error_codes, correlation_id } = refusal.members;
+    const facts = { client: client.name, credential: source.type, aadsts: error_codes, correlation_id };
+    if (refusal.known && !passes) {
+      logger.error({ event: 'credential.refused', ...facts }, 'Entra ID refuses our credential');
+    } else logger.warn({ event: 'credential.doubted', ...facts });
   }
 
   /** MSAL itself refused, before or after the call. Its messages may quote tokens, so only its code is looked at. */
@@ -202,11 +257,9 @@ export function createEntra({
   return {
     checkCredentials,
     async redeemCode(client, { code, redirectUri, codeVerifier, nonce, ...asked }) {
-      const { tenantId } = client;
-      const hideNonce = nonce === undefined;
-      const answer = await operate(
-        { client, tenantId, grant: 'authorization_code', asked, hideNonce },
-        (cca, request) =>
+      const answer = await operate({
+        ...{ client, tenantId: client.tenantId, grant: 'authorization_code', asked, hideNonce: nonce === undefined },
+        work: (cca, request) =>
           cca.acquireTokenByCode({
             ...request,
             code,
@@ -214,7 +267,7 @@ export function createEntra({
             codeVerifier,
             ...(nonce !== undefined && { nonce }),
           }),
-      );
+      });
       if (answer.kind === 'refused') return answer;
       const { result, account, idToken, ...rest } = answer;
       const claims = idTokenSchema.safeParse(result.idTokenClaims).data;
@@ -222,19 +275,34 @@ export function createEntra({
       return { ...rest, account, idToken, sub: claims.sub, sid: claims.sid };
     },
     refresh: (client, { account, msal, ...asked }) =>
-      operate({ client, tenantId: account.tenantId, grant: 'refresh_token', asked, msal }, (cca, request) =>
-        cca.acquireTokenSilent({ ...request, account: { ...account, username: '' }, forceRefresh: true }),
-      ),
+      operate({
+        ...{ client, tenantId: account.tenantId, grant: 'refresh_token', asked, msal, party: account.homeAccountId },
+        work: (cca, request) =>
+          cca.acquireTokenSilent({ ...request, account: { ...account, username: '' }, forceRefresh: true }),
+      }),
     onBehalfOf: (client, { assertion, tenantId, ...asked }) =>
-      operate({ client, tenantId, grant: 'on_behalf_of', asked }, (cca, request) =>
-        cca.acquireTokenOnBehalfOf({ ...request, oboAssertion: assertion, skipCache: true }),
-      ),
+      operate({
+        ...{ client, tenantId, grant: 'on_behalf_of', asked },
+        work: (cca, request) => cca.acquireTokenOnBehalfOf({ ...request, oboAssertion: assertion, skipCache: true }),
+      }),
     appToken: (client, asked) =>
-      operate({ client, tenantId: client.tenantId, grant: 'client_credentials', asked }, (cca, request) =>
-        cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
-      ),
+      operate({
+        ...{ client, tenantId: client.tenantId, grant: 'client_credentials', asked, party: 'app' },
+        work: (cca, request) => cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
+      }),
   };
 }
+
+/** Refusals that Entra comes to after it has taken the credential. */
+const showsThatTaken = new Set<Refusal['class']>([
+  'interaction',
+  'consent',
+  'sign_in',
+  'revoked',
+  'assertion',
+  'code',
+  'scope',
+] as const);
 
 /** Answers of Entra's that are no failure: the person has something to do. */
 const expected = new Set<Refusal['class']>(['interaction', 'consent', 'sign_in']);

@@ -57,11 +57,26 @@ export const loopBackOffSeconds = { first: 60, longest: 300 };
 export const transientBackOffSeconds = { first: 5, longest: 60 };
 /** By how much of itself a back-off may be shorter. */
 export const backOffJitter = 0.2;
-export const refusalSeconds = { interaction: 30, consent: 30, scope: 60, sign_in: 3_600 } as const;
+/**
+ * A loop may cost one call in so long. `sign_in` only a sign-in changes, which voids it. What somebody may mend at Entra
+ * or in our files at any moment stands shortly; `code` stands beside the ledger of spent codes.
+ */
+export const refusalSeconds = {
+  ...{ interaction: 30, consent: 30, scope: 60, sign_in: 3_600, revoked: 60, assertion: 60, code: 60 },
+  ...{ credential: 10, configuration: 30 },
+} as const;
 /** How long a sign-in voids what was refused before it: longer than `interaction` and `consent` stand, which it mends. */
 export const signInMarkMs = 60_000;
 /** After our own credential was refused, Entra is asked again this often. */
 export const credentialProbeSeconds = 30;
+/**
+ * So long after it took a credential Entra's refusal of it is not believed for everybody: a change of a federated
+ * credential reaches all of Entra's servers within minutes (Learn, "Important considerations and restrictions for
+ * federated identity credentials"), and until then some refuse what others take.
+ */
+export const credentialTrustMs = 300_000;
+/** What a single server of Entra's refuses is tried again after so long, in the hope of another server. */
+export const credentialRetryMs = 300;
 
 /** Discovery documents hardly ever change. */
 export const discoveryMs = 3_600_000;
