@@ -8,7 +8,7 @@ import type { Leases } from './lease.ts';
 import { waitMs } from './lifetimes.ts';
 import { shortName } from './names.ts';
 import { refreshAtSeconds } from './refresh-point.ts';
-import type { Refusals, Remembered } from './refusals.ts';
+import { logRefusal, type Refusals } from './refusals.ts';
 import { measure } from './signals.ts';
 import { type Store, StoreFull, signInOf } from './store.ts';
 import { fieldOf, isHit, type Token, type TokenRecord, type Wanted } from './token.ts';
@@ -65,10 +65,12 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
     if (seen.token) return seen.token;
     const answer = await request.acquire(seen.msal);
     if (answer.kind === 'token') return await keep(wanted, fence, seen.version, answer);
-    logRefusal(wanted, answer.refusal);
-    const remembered = await rememberRefusal(wanted, answer.refusal, seen.signIn);
+    const { client, partition } = request;
+    logRefusal(logger, { client, account: shortName(partition.key) }, answer.refusal);
+    // An end that breaks off is begun anew by the next refusal, so that one may not be remembered before it is done.
     await request.onRefused?.(answer.refusal);
-    throw remembered ? faultOfRemembered(remembered, wanted) : faultOf(answer.refusal, request.scope);
+    const remembered = await rememberRefusal(wanted, answer.refusal, seen.signIn);
+    throw remembered ? refusals.faultOf(remembered, request.scope) : faultOf(answer.refusal, request.scope);
   }
 
   /** Looks at the partition once: a token another flight brought, what is there to buy with, or why not to. */
@@ -85,7 +87,7 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
     const signIn = request.signIn ? await request.signIn() : signInOf(version);
     const refused = await refusals.recall(aboutOf(wanted), signIn);
-    if (refused) throw faultOfRemembered(refused, wanted);
+    if (refused) throw refusals.faultOf(refused, request.scope);
     const msal = sealed && fields.open(key, 'msal', sealed)?.toString();
     if (kind === 'account' && msal === undefined) {
       throw new Fault('login_required', 'The person has to sign in again.');
@@ -144,21 +146,6 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
       if (!isUnavailable(error)) throw error;
       return undefined;
     }
-  }
-
-  /** Once a call, however many callers wait for it. */
-  function logRefusal({ request }: Wanted, { class: entraClass, known, members }: Refusal): void {
-    const { client, partition } = request;
-    const { error_codes: aadsts, correlation_id } = members;
-    const facts = { client, account: shortName(partition.key), class: entraClass, aadsts, correlation_id };
-    const level = entraClass === 'transient' || entraClass === 'throttled' || !known ? 'warn' : 'info';
-    logger[level]({ event: known ? 'entra.refused' : 'entra.unclassified', ...facts });
-  }
-
-  function faultOfRemembered({ refusal, untilMs }: Remembered, { request }: Wanted): Fault {
-    const waits = refusal.class === 'throttled' || refusal.class === 'transient';
-    const leftSeconds = waits ? Math.max(1, (untilMs - nowMs()) / 1_000) : undefined;
-    return faultOf(refusal, request.scope, leftSeconds);
   }
 
   return { buy, buyAhead };

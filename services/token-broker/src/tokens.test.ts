@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { refusal } from './entra.fake.ts';
+import type { Refusal } from './entra-answer.ts';
+import { refusalSeconds } from './lifetimes.ts';
 import { openPods, type Pods, readScope, settled, tenantId, web, writeScope } from './pods.fake.ts';
 
 type Pod = Pods['first'];
@@ -354,15 +356,66 @@ describe('a refusal', () => {
     assert.equal(await retryAfter(pods.first.exchange(token)), 5);
   });
 
-  it('of our own credential, an assertion or what nobody knows is not remembered', async () => {
-    for (const refused of ['credential', 'configuration', 'assertion'] as const) {
-      const pods = openPods();
+  it('is remembered whatever its class: thirty requests like it are one call, until its time is over', async () => {
+    for (const [refused, seconds] of Object.entries(refusalSeconds) as [Refusal['class'], number][]) {
+      const pods = openPods({ pods: 2 });
       const assertion = pods.assertionOf(randomUUID());
       pods.entra.answers.onBehalfOf = () => refusal(refused);
-      await assert.rejects(pods.first.onBehalfOf(assertion));
+      for (let i = 0; i < 30; i += 1) await assert.rejects((pods.all[i % 2] ?? pods.first).onBehalfOf(assertion));
+      assert.equal(pods.entra.calls.length, 1, refused);
       pods.entra.answers.onBehalfOf = undefined;
-      assert.ok(await pods.first.onBehalfOf(assertion));
+      pods.advance(seconds + 0.1);
+      assert.ok(await pods.first.onBehalfOf(assertion), refused);
     }
+  });
+
+  it('to wait counts by itself: what else came before makes no first loop, throttling or outage a later one', async () => {
+    const pods = openPods({ idleSeconds: 40_000 });
+    const token = await pods.first.signIn(randomUUID());
+    const loop = () => refusal('throttled', { members: { error_codes: [50196] } });
+    const rows = [
+      [() => refusal('throttled'), 60],
+      [() => refusal('transient'), 5],
+      [loop, 60],
+      [() => refusal('transient'), 5],
+      [() => refusal('transient'), 10],
+      [loop, 120],
+      [() => refusal('throttled'), 60],
+      [loop, 240],
+    ] as const;
+    for (const [i, [answer, seconds]] of rows.entries()) {
+      pods.entra.answers.refresh = answer;
+      assert.equal(await retryAfter(pods.first.exchange(token)), seconds, `answer ${i + 1}`);
+      pods.advance(seconds + 0.1);
+    }
+  });
+
+  it('to wait longer is not cut short by one that was under way with it', async () => {
+    const pods = openPods({ pods: 2 });
+    const token = await pods.first.signIn(randomUUID());
+    const answers = [refusal('throttled', { retryAfterSeconds: 90 }), refusal('transient')];
+    const opened: (() => void)[] = [];
+    pods.entra.gate = () => new Promise((resolve) => void opened.push(resolve));
+    pods.entra.answers.refresh = () => answers.shift() ?? refusal('scope');
+    const asked = [pods.first.exchange(token), pods.second.exchange(token, readScope, '{"a":1}')];
+    await settled();
+    for (const [i, open] of opened.entries()) {
+      open();
+      await assert.rejects(asked[i] ?? Promise.resolve());
+    }
+    assert.equal(answers.length, 0);
+    assert.equal(await retryAfter(pods.first.exchange(token)), 90);
+  });
+
+  it('of claims that change with every request takes a bounded place', async () => {
+    const pods = openPods();
+    const token = await pods.first.signIn(randomUUID());
+    pods.entra.answers.refresh = () => refusal('sign_in');
+    for (let i = 0; i < 500; i += 1) {
+      await assert.rejects(pods.first.exchange(token, readScope, `{"i":${i}}`), code('login_required'));
+    }
+    assert.ok(pods.keys('throttle').length <= 64, `${pods.keys('throttle').length}`);
+    assert.equal(pods.entra.calls.length, 501, 'and none is taken for another');
   });
 
   it('reaches every caller that waited for it', async () => {
