@@ -60,7 +60,9 @@ export function assemble(config: Config, parts: Parts) {
   });
   const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
   const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
-  const broker = createBroker({ entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs });
+  const broker = createBroker({
+    ...{ entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
+  });
   const { issuer, audience, jwksUri } = config.callers;
   const { authorityHost } = config.entra;
   const remote = (tenantId: string) => tellOutages('entra-keys', logger, remoteKeys(authorityHost, [tenantId]));

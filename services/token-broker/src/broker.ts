@@ -7,10 +7,12 @@ import { z } from 'zod';
 import { unverifiedClaims } from './callers.ts';
 import type { Client } from './clients.ts';
 import type { Acquired, Entra } from './entra.ts';
-import { faultOf, type Refusal } from './entra-answer.ts';
-import { codeLedgerMs, signInMarkMs } from './lifetimes.ts';
+import type { Refusal } from './entra-answer.ts';
+import { signInMarkMs } from './lifetimes.ts';
 import type { Limit } from './limits.ts';
 import { type Names, shortName } from './names.ts';
+import { createRedemption, type Redeem } from './redemption.ts';
+import type { Refusals } from './refusals.ts';
 import type { Session } from './session-record.ts';
 import type { Sessions } from './sessions.ts';
 import type { Store } from './store.ts';
@@ -24,26 +26,17 @@ type Deps = {
   sessions: Sessions;
   tokens: Tokens;
   tombstones: Tombstones;
+  refusals: Refusals;
   names: Names;
   perSession: Limit;
   logger: Logger;
   nowMs: () => number;
 };
 
-/** A sign-in to redeem, and a token to give, as the endpoints ask for them. */
-type Redeem = {
-  code: string;
-  redirectUri: string;
-  codeVerifier: string;
-  nonce?: string | undefined;
-  /** What the sign-in asked for, where the caller repeats it. */
-  scope?: string | undefined;
-  traceId: string;
-};
+/** A sign-in to redeem, and what it asked for, where the caller repeats that. */
+type SignInAsked = Redeem & { scope?: string | undefined };
+/** A token to give, as the endpoints ask for it. */
 type Asked = { scope: string; claims?: string | undefined; traceId: string };
-
-/** What MSAL asks with a code; an API's scopes are asked for by an exchange. */
-const signInScopes = ['openid', 'profile', 'offline_access'];
 
 /** What an access token must say for it to be exchanged on behalf of its user; Entra checks the signature. */
 const assertionSchema = z.object({
@@ -59,32 +52,23 @@ const assertionSchema = z.object({
 /** What the broker does, one method a grant; the wire is the business of its endpoints. */
 export function createBroker(deps: Deps) {
   const { entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs } = deps;
+  const redemption = createRedemption(deps);
   const audit = (event: string, client: string, accountKey: string, more: object = {}) =>
     logger.info({ event: `audit.${event}`, client, account: shortName(accountKey), ...more });
 
-  /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code is unspent) or Entra's class. */
-  async function redeem(client: Client, { traceId, scope, ...asked }: Redeem) {
+  /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code may be sent again) or Entra's class. */
+  async function redeem(client: Client, { scope, ...asked }: SignInAsked) {
     if (!client.redirectUris.includes(asked.redirectUri)) {
       throw new Fault('unauthorized_client', 'The client is not configured for this redirect_uri.');
     }
-    // The ledger is also the proof that the store answers: a code is not spent on a sign-in that cannot be kept.
-    if (!(await store.setIfAbsent(names.code(client.name, asked.code), Buffer.from('1'), codeLedgerMs))) {
-      throw new Fault('invalid_grant', 'The authorization code was used before.');
-    }
-    const signIn = await entra.redeemCode(client, {
-      ...asked,
-      nonce: asked.nonce,
-      scopes: signInScopes,
-      traceId,
-    });
-    if (signIn.kind === 'refused') throw faultOf(signIn.refusal);
+    const signIn = await redemption(client, asked);
     if (signIn.sid === undefined) logger.warn({ event: 'flow.sid_missing', client: client.name });
     const { token, session } = await sessions.start(client.name, signIn);
     // They may just have given what a call on behalf of them was refused for. Unmarked, that refusal stands for 30 s.
     await store
       .set(names.signedIn(session.account.homeAccountId), Buffer.from(randomUUID()), signInMarkMs)
       .catch(() => undefined);
-    audit('session_started', client.name, session.accountKey, { trace_id: traceId });
+    audit('session_started', client.name, session.accountKey, { trace_id: asked.traceId });
     return {
       token,
       idToken: signIn.idToken,

@@ -62,7 +62,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
     const perSession = { take: () => {} };
     const broker = createBroker({
-      ...{ entra: entra.entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs },
+      ...{ entra: entra.entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
     });
     const wanted = (scope: string, claims?: string) => ({ scope, claims, traceId: '0'.repeat(32) });
     return {
