@@ -65,8 +65,10 @@ export function createBroker(deps: Deps) {
     if (signIn.sid === undefined) logger.warn({ event: 'flow.sid_missing', client: client.name });
     const { token, session } = await sessions.start(client.name, signIn);
     // They may just have given what a call on behalf of them was refused for. Unmarked, that refusal stands for 30 s.
+    // Assertions name the person as the tenant they are for does: of a guest that is not the home account.
+    const { localAccountId, tenantId } = session.account;
     await store
-      .set(names.signedIn(session.account.homeAccountId), Buffer.from(randomUUID()), signInMarkMs)
+      .set(names.signedIn(`${localAccountId}.${tenantId}`), Buffer.from(randomUUID()), signInMarkMs)
       .catch(() => undefined);
     audit('session_started', client.name, session.accountKey, { trace_id: asked.traceId });
     return {

@@ -28,6 +28,8 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
   const fake = {
     codes: new Map<string, string>(),
+    /** The home accounts of guests, by their object id here. */
+    homes: new Map<string, string>(),
     calls,
     answers,
     life,
@@ -35,6 +37,11 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     /** Writes a user's access token of its own in place of the usual one. */
     write: undefined as ((account: Account, scopes: string[]) => string) | undefined,
     reset: () => void calls.splice(0),
+  };
+
+  const accountFor = (oid: string, tid: string): Account => {
+    const account = accountOf(oid, tid);
+    return { ...account, homeAccountId: fake.homes.get(oid) ?? account.homeAccountId };
   };
 
   async function answer(
@@ -66,7 +73,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   const entra: Entra = {
     async redeemCode(client, asked) {
       const person = fake.codes.get(asked.code) ?? asked.code;
-      const account = accountOf(person, tenantId);
+      const account = accountFor(person, tenantId);
       const acquired = await answer('redeemCode', client, asked, account);
       if (acquired.kind === 'refused') return acquired;
       return {
@@ -80,7 +87,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     refresh: (client, asked) => answer('refresh', client, asked, asked.account),
     onBehalfOf: (client, asked) => {
       const { oid, tid } = JSON.parse(Buffer.from(asked.assertion.split('.')[1] ?? '', 'base64url').toString());
-      return answer('onBehalfOf', client, asked, accountOf(oid, tid));
+      return answer('onBehalfOf', client, asked, accountFor(oid, tid));
     },
     appToken: (client, asked) => answer('appToken', client, asked, undefined),
   };

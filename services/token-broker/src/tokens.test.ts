@@ -305,6 +305,19 @@ describe('a refusal', () => {
     }
   });
 
+  it("of a guest is voided by their sign-in, though the assertion names another account than their home's", async () => {
+    const pods = openPods({ pods: 2 });
+    const guest = randomUUID();
+    pods.entra.homes.set(guest, `${randomUUID()}.${randomUUID()}`);
+    const assertion = pods.assertionOf(guest);
+    pods.entra.answers.onBehalfOf = () => refusal('consent');
+    await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
+    pods.entra.answers.onBehalfOf = undefined;
+    await pods.first.signIn(guest);
+    assert.ok(await pods.second.onBehalfOf(pods.assertionOf(guest, -1)));
+    assert.ok(await pods.second.onBehalfOf(assertion));
+  });
+
   it('to wait is kept by all pods; Retry-After falls; others are not held up', async () => {
     const pods = openPods({ pods: 2 });
     const [alice, bob] = [await pods.first.signIn(randomUUID()), await pods.first.signIn(randomUUID())];
