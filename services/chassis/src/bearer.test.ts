@@ -84,6 +84,26 @@ describe('a bearer token', () => {
     assert.equal(faultOf(() => requireScope(user, 'access_as'))?.code, 'insufficient_scope');
   });
 
+  it('is an app’s if idtyp says so, an agent’s too, whose oid is not its sub', async () => {
+    const passes = (claims: AccessTokenClaims) => [
+      faultOf(() => requireRole(claims, 'Reports.Read'))?.status ?? 'role',
+      faultOf(() => requireScope(claims, 'access_as_user'))?.status ?? 'scope',
+    ];
+    const both = { roles: ['Reports.Read'], scp: 'access_as_user' };
+    const asked: [object, (string | number)[]][] = [
+      [{ idtyp: 'app', roles: ['Reports.Read'], scp: '/' }, ['role', 403]],
+      [{ ...both, idtyp: 'app' }, ['role', 403]],
+      [{ ...both, idtyp: 'user' }, [403, 'scope']],
+      [{ ...both, idtyp: 'device' }, [403, 'scope']],
+      [both, [403, 'scope']],
+    ];
+    for (const [claims, expected] of asked) {
+      assert.deepEqual(passes(await read(issuer.user(claims))), expected, JSON.stringify(claims));
+    }
+    assert.deepEqual(passes(await read(issuer.app({ idtyp: 'user', roles: ['Reports.Read'] }))), [403, 403]);
+    assert.deepEqual(passes(await read(issuer.app({ scp: 'access_as_user' }))), [403, 'scope']);
+  });
+
   it('is asked for the authentication context that it lacks', async () => {
     const fault = faultOf(() => requireAuthContext({ acrs: ['c2'] } as AccessTokenClaims, 'c1'));
     const claims = claimsChallenge(fault?.challenge);

@@ -105,19 +105,23 @@ function resultOf(error: unknown): string {
   return cause instanceof errors.JWTClaimValidationFailed && cause.claim === 'aud' ? 'audience' : 'claims';
 }
 
+/**
+ * Whether an app acts on its own account. `idtyp` says so where the registration asks for it; without it, of app-only
+ * tokens alone `oid` is `sub`, since a user's `sub` is pairwise. Learn: "Verify scopes and app roles protected web API".
+ */
+function isApp({ idtyp, scp, oid, sub }: AccessTokenClaims): boolean {
+  return idtyp === undefined ? scp === undefined && oid === sub : idtyp === 'app';
+}
+
 /** Lets a user's token with this delegated scope pass. @throws Fault `insufficient_scope`. */
 export function requireScope(claims: AccessTokenClaims, scope: string): void {
-  if (claims.idtyp !== 'app' && claims.scopes.includes(scope)) return;
+  if (!isApp(claims) && claims.scopes.includes(scope)) return;
   throw insufficientScope(`The token lacks the scope ${scope}.`, scope);
 }
 
-/**
- * Lets an app-only token with this app role pass. Of those alone `oid` is `sub`: a user's `sub` is pairwise. Learn:
- * "Verify scopes and app roles protected web API". @throws Fault `insufficient_scope`.
- */
+/** Lets an app-only token with this app role pass. @throws Fault `insufficient_scope`. */
 export function requireRole(claims: AccessTokenClaims, role: string): void {
-  const isApp = claims.scp === undefined && claims.idtyp !== 'user' && claims.oid === claims.sub;
-  if (isApp && claims.roles.includes(role)) return;
+  if (isApp(claims) && claims.roles.includes(role)) return;
   throw insufficientScope(`The token is not an app's token with the role ${role}.`, role);
 }
 
@@ -130,6 +134,10 @@ export function requireAuthContext(claims: AccessTokenClaims, context: string): 
   throw insufficientClaims(JSON.stringify({ access_token: { acrs: { essential: true, value: context } } }));
 }
 
+/** Learn, "Access tokens": the registration of the API decides the version. */
+const isVersion1 =
+  'The token is a v1.0 access token. Set requestedAccessTokenVersion to 2 in the registration of this API.';
+
 async function verify(token: string, keys: JWTVerifyGetKey, options: { audience: string; currentDate: Date }) {
   try {
     const { payload } = await jwtVerify(token, keys, {
@@ -139,11 +147,22 @@ async function verify(token: string, keys: JWTVerifyGetKey, options: { audience:
       clockTolerance: clockToleranceSeconds,
       requiredClaims: ['exp', 'nbf', 'iss', 'aud'],
     });
+    if (payload.ver === '1.0') throw invalidToken(isVersion1);
     return claimsSchema.parse(payload);
   } catch (error) {
-    if (error instanceof errors.JWTExpired) throw invalidToken('The token has expired.', error);
-    if (error instanceof errors.JOSEError) throw invalidToken('The token is not valid here.', error);
+    if (error instanceof errors.JOSEError) throw invalidToken(reasonOf(error), error);
     if (error instanceof z.ZodError) throw invalidToken('The token is not a v2.0 access token.', error);
     throw error;
   }
+}
+
+/** What is wrong with a token, in words that name the mend; of one whose signature does not hold, nothing. */
+function reasonOf(error: errors.JOSEError): string {
+  const isOfClaims = error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired;
+  if (!isOfClaims) return 'The token is not valid here.';
+  if (error.payload.ver === '1.0') return isVersion1;
+  if (error instanceof errors.JWTExpired) return 'The token has expired.';
+  if (error.reason !== 'check_failed') return 'The token is not valid here.';
+  if (error.claim === 'aud') return 'The token is for another audience.';
+  return error.claim === 'nbf' ? 'The token is not valid yet: a clock is wrong.' : 'The token is not valid here.';
 }

@@ -18,6 +18,11 @@ const misplaced = (description: string) => `Bearer error="invalid_request", erro
 const notBearer = because('The Authorization header is not a bearer token.');
 const notValid = because('The token is not valid here.');
 const notV2 = because('The token is not a v2.0 access token.');
+const version1 = because(
+  'The token is a v1.0 access token. Set requestedAccessTokenVersion to 2 in the registration of this API.',
+);
+const otherAudience = because('The token is for another audience.');
+const early = because('The token is not valid yet: a clock is wrong.');
 const expired = because('The token has expired.');
 const otherIssuer = because('The issuer is not the one of its tenant.');
 const otherClient = because('The token was issued to a client that is not allowed here.');
@@ -40,15 +45,16 @@ type Row = [what: string, token: () => string, challenge: string, path?: string]
 
 /** Good signatures on claims that are not for us: 401. */
 const wrongClaims: Row[] = [
-  ['for another API', () => user({ aud: randomUUID() }), notValid],
-  ['for Microsoft Graph', () => user({ aud: '00000003-0000-0000-c000-000000000000' }), notValid],
-  ['for our identifier URI, as v1 tokens are', () => user({ aud: 'api://onbehalf-api' }), notValid],
+  ['for another API', () => user({ aud: randomUUID() }), otherAudience],
+  ['for Microsoft Graph', () => user({ aud: '00000003-0000-0000-c000-000000000000' }), otherAudience],
+  ['for our identifier URI, as v1 tokens are', () => user({ aud: 'api://onbehalf-api' }), otherAudience],
+  ['of version 1.0 for our identifier URI', () => user({ aud: 'api://onbehalf-api', ver: '1.0' }), version1],
   ['for nobody', () => user({ aud: undefined }), notValid],
-  ['with an audience of another type', () => user({ aud: { [issuer.audience]: true } }), notValid],
+  ['with an audience of another type', () => user({ aud: { [issuer.audience]: true } }), otherAudience],
   ['that expired', () => user({ exp: issuer.nowSeconds - 61 }), expired],
   ['without an end', () => user({ exp: undefined }), notValid],
   ['with an end in words', () => user({ exp: '9999999999' }), notValid],
-  ['not yet valid', () => user({ nbf: issuer.nowSeconds + 120 }), notValid],
+  ['not yet valid', () => user({ nbf: issuer.nowSeconds + 120 }), early],
   ['without a beginning', () => user({ nbf: undefined }), notValid],
   ['of another tenant', () => user({ tid: randomUUID() }), notValid],
   ['of no tenant', () => user({ tid: undefined }), notValid],
@@ -64,7 +70,8 @@ const wrongClaims: Row[] = [
     otherIssuer,
   ],
   ['without an issuer', () => user({ iss: undefined }), notValid],
-  ['of version 1.0', () => user({ ver: '1.0', azp: undefined, appid: issuer.client }), notV2],
+  ['of version 1.0', () => user({ ver: '1.0', azp: undefined, appid: issuer.client }), version1],
+  ['of version 1.0 that expired', () => user({ ver: '1.0', exp: issuer.nowSeconds - 61 }), version1],
   ['without a version', () => user({ ver: undefined }), notV2],
   ['that is an ID token', () => user({ azp: undefined, scp: undefined, nonce: 'n' }), notV2],
   [
