@@ -3,14 +3,13 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 
 /**
- * What became of a mutant: a test failed (`by`), the compiler refuses it, or every test passed. It holds while what it
- * rests on, the stamp, is the same.
+ * What became of a mutant: a test file failed, the compiler refuses it, or all these test files passed. A file's stamp
+ * says for which texts that holds.
  */
 const outcomeSchema = z.object({
   id: z.string(),
   outcome: z.enum(['killed', 'refused', 'survived']),
-  stamp: z.string(),
-  by: z.string().optional(),
+  stamps: z.record(z.string(), z.string()),
 });
 export type Outcome = z.output<typeof outcomeSchema>;
 

@@ -11,8 +11,9 @@ const testFiles = [...(rings.find(({ name }) => name === 'unit')?.files ?? []), 
 export type Reach = {
   /** The test files that load a room, those with the fewest imports between first. */
   testsOf: (room: string) => string[];
-  /** Changes with the test file and with whatever it loads, but for the room itself. */
-  stampOf: (test: string, room: string) => string;
+  /** Changes with the test file and with whatever it loads. */
+  stampOf: (test: string) => string;
+  textOf: (file: string) => string;
 };
 
 /** Who imports whom, as the sources say; types are no imports. */
@@ -46,22 +47,15 @@ export function createReach(): Reach {
   const loaded = new Map(testFiles.map((test) => [test, loadedBy(test)]));
   const distance = (test: string, room: string) => loaded.get(test)?.get(room) ?? Number.POSITIVE_INFINITY;
 
-  const stamps = new Map<string, string>();
-  function stampWithout(test: string, room: string): string {
-    const files = [...(loaded.get(test)?.keys() ?? [])].filter((file) => file !== room).sort();
-    return hash('sha1', files.map((file) => `${file}\n${textOf(file)}`).join('\n'));
-  }
-
   return {
+    textOf,
     testsOf: (room) =>
       testFiles
         .filter((test) => distance(test, room) < Number.POSITIVE_INFINITY)
         .sort((a, b) => distance(a, room) - distance(b, room)),
-    stampOf: (test, room) => {
-      const name = `${test} ${room}`;
-      const stamp = stamps.get(name) ?? stampWithout(test, room);
-      stamps.set(name, stamp);
-      return stamp;
+    stampOf: (test) => {
+      const files = [...(loaded.get(test)?.keys() ?? [])].sort();
+      return hash('sha1', files.map((file) => `${file}\n${textOf(file)}`).join('\n'));
     },
   };
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Base, baseOf, runs } from './base.ts';
 import type { Mutant } from './mutants.ts';
@@ -16,50 +16,64 @@ const patienceOf = ({ ms }: Base) => 3 * ms + 2_000;
 
 type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
 
-/** How to learn what becomes of a mutant. Every answer is kept, so that a run that is stopped goes on where it was. */
-export function createTrials({ program, reach, outcomes }: Parts, rooms: string[]) {
+/**
+ * How to learn what becomes of a mutant. Every answer is kept, so that a run that is stopped goes on where it was.
+ * @param most test files that are asked about one, the nearest that run what it changes.
+ */
+export function createTrials({ program, reach, outcomes }: Parts, rooms: string[], most: number) {
   const bases = new Map<string, Promise<Base>>();
-  const sources = new Map(rooms.map((room) => [room, readFileSync(room, 'utf8')]));
-  const stampOf = (mutant: Mutant, ...rest: string[]) =>
-    hash('sha1', [sources.get(mutant.room), ...rest.map((test) => reach.stampOf(test, mutant.room))].join('\n'));
+  const stampOf = ({ room }: Mutant, test: string) => hash('sha1', `${reach.textOf(room)}\n${reach.textOf(test)}`);
 
   function baseFor(test: string): Promise<Base> {
-    const known = bases.get(test) ?? baseOf(test, rooms, reach.stampOf(test, ''), join(out, 'base'));
+    const known = bases.get(test) ?? baseOf(test, rooms, reach.stampOf(test), join(out, 'base'));
     bases.set(test, known);
     return known;
   }
 
-  /** What became of it earlier, if nothing has changed since; the compiler is asked at once. */
-  function known(mutant: Mutant): Outcome | undefined {
-    const { id, room } = mutant;
-    const found = outcomes.find(id);
-    const rests = found?.outcome === 'survived' ? reach.testsOf(room) : found?.by ? [found.by] : [];
-    if (found?.stamp === stampOf(mutant, ...rests)) return found;
-    if (program.accepts(room, mutant.text)) return undefined;
-    return keep({ id, outcome: 'refused', stamp: stampOf(mutant) });
+  /** The files of an earlier outcome for which it still holds. */
+  function holding(mutant: Mutant): string[] {
+    const stamps = Object.entries(outcomes.find(mutant.id)?.stamps ?? {});
+    return stamps.filter(([file, stamp]) => existsSync(file) && stamp === stampOf(mutant, file)).map(([file]) => file);
   }
 
-  async function attempt(mutant: Mutant): Promise<Outcome> {
-    const { id, room } = mutant;
-    const tests = reach.testsOf(room);
+  /** What became of it earlier, if that still holds; the compiler is asked at once. */
+  function known(mutant: Mutant): Outcome['outcome'] | undefined {
+    const found = outcomes.find(mutant.id)?.outcome;
+    if (found && found !== 'survived' && holding(mutant).length > 0) return found;
+    return program.accepts(mutant.room, mutant.text) ? undefined : keep(mutant, 'refused', [mutant.room]);
+  }
+
+  /** The test files that a mutant has to pass to survive. */
+  async function testsOf({ room, start }: Mutant): Promise<string[]> {
+    const found: string[] = [];
+    for (const test of reach.testsOf(room)) {
+      if (found.length === most) break;
+      if (runs(await baseFor(test), room, start)) found.push(test);
+    }
+    return found;
+  }
+
+  async function attempt(mutant: Mutant): Promise<Outcome['outcome']> {
+    const tests = await testsOf(mutant);
+    const passed = outcomes.find(mutant.id)?.outcome === 'survived' ? holding(mutant) : [];
     const directory = mkdtempSync(join(out, 'mutant-'));
     const file = join(directory, 'source.ts');
     writeFileSync(file, mutant.text);
     try {
-      for (const test of tests) {
-        const base = await baseFor(test);
-        if (!runs(base, room, mutant.start)) continue;
-        const { passed } = await tryTest(test, patienceOf(base), environmentOf(room, file));
-        if (!passed) return keep({ id, outcome: 'killed', by: test, stamp: stampOf(mutant, test) });
+      for (const test of tests.filter((one) => !passed.includes(one))) {
+        const patienceMs = patienceOf(await baseFor(test));
+        if (!(await tryTest(test, patienceMs, environmentOf(mutant.room, file))).passed)
+          return keep(mutant, 'killed', [test]);
       }
-      return keep({ id, outcome: 'survived', stamp: stampOf(mutant, ...tests) });
+      return keep(mutant, 'survived', tests);
     } finally {
       rmSync(directory, { recursive: true });
     }
   }
 
-  function keep(outcome: Outcome): Outcome {
-    outcomes.keep(outcome);
+  function keep(mutant: Mutant, outcome: Outcome['outcome'], files: string[]): Outcome['outcome'] {
+    const stamps = Object.fromEntries(files.map((file) => [file, stampOf(mutant, file)]));
+    outcomes.keep({ id: mutant.id, outcome, stamps });
     return outcome;
   }
   return { known, attempt };
