@@ -61,8 +61,12 @@ function tells(node: Node, textOf: TextOf): boolean {
 const declaresNothing = (node: Node) =>
   is.isImportDeclaration(node) || is.isTypeAliasDeclaration(node) || is.isInterfaceDeclaration(node);
 
-/** The message of an error that is made here. */
+/** The message of an error that is made here, or that a schema makes. */
 function wordsOf(node: Node, textOf: TextOf): Node | undefined {
+  if (is.isPropertyAssignment(node)) return textOf(node.name) === 'message' ? node.initializer : undefined;
+  if (is.isCallExpression(node)) {
+    return /\.(regex|refine)$/.test(textOf(node.expression)) ? node.arguments[1] : undefined;
+  }
   if (!is.isNewExpression(node)) return undefined;
   const name = textOf(node.expression);
   return name === 'Fault' ? node.arguments?.[1] : name.endsWith('Error') ? node.arguments?.[0] : undefined;
@@ -81,7 +85,8 @@ function mutateExpression(node: Node, put: Put, textOf: TextOf): void {
   } else if (is.isCallExpression(node) && is.isPropertyAccessExpression(node.expression)) {
     const { name, expression } = node.expression;
     const other = swappedMethods.get(textOf(name));
-    if (other) put(name, other);
+    // A schema's bounds have the same names; their values are mutated.
+    if (other && (!/^m(ax|in)$/.test(textOf(name)) || textOf(expression) === 'Math')) put(name, other);
     if (droppedMethods.has(textOf(name)) && node.arguments.length === 0) put(node, textOf(expression));
   } else if (is.isPropertyAccessExpression(node) && node.questionDotToken) put(node.questionDotToken, '.');
   else mutateLiteral(node, put, textOf);
@@ -94,12 +99,18 @@ function mutateLiteral(node: Node, put: Put, textOf: TextOf): void {
   else if (is.isNumericLiteral(node)) {
     put(node, ...otherNumbers(Number(text.replaceAll('_', ''))));
   } else if (is.isStringLiteral(node) || is.isTemplateLiteral(node)) {
-    if (text.length > 2 && !sentence.test(text) && !namesProperty(node)) put(node, "''");
+    if (text.length > 2 && !sentence.test(text) && !isName(node)) put(node, "''");
   } else if (is.isRegularExpressionLiteral(node)) put(node, ...unanchored(text));
   else if (is.isArrayLiteralExpression(node) && node.elements.length > 0) put(node, '[]');
 }
 
-const namesProperty = (node: Node) => is.isPropertyAssignment(node.parent) && node.parent.name === node;
+/** A text that is a key, or is compared with something: turning the comparison round is worse. */
+function isName(node: Node): boolean {
+  const { parent } = node;
+  if (is.isPropertyAssignment(parent)) return parent.name === node;
+  return is.isCaseClause(parent) || (is.isBinaryExpression(parent) && equalities.has(parent.operatorToken.kind));
+}
+const equalities = new Set<SyntaxKind>([SyntaxKind.EqualsEqualsEqualsToken, SyntaxKind.ExclamationEqualsEqualsToken]);
 
 /** A count or an index is moved by one; a duration or a size that is nearly right is right. */
 function otherNumbers(number: number): string[] {

@@ -12,7 +12,7 @@ const out = 'out/mutants';
 const atOnce = 2;
 
 /** What a mutated test may take: a test beside it may slow it down, an endless one is to cost little. */
-const patienceOf = ({ ms }: Base) => 3 * ms + 2_000;
+const patienceOf = ({ ms }: Base) => 5 * ms + 5_000;
 
 type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
 
