@@ -11,7 +11,7 @@ export type Put = (node: Node, ...texts: string[]) => void;
 export type TextOf = (node: Node) => string;
 
 /** What tells people something: log lines, measurements, spans. No promise rests on their words. */
-const telling = /^(logger\.\w+|\w*[sS]pan\??\.\w+|measure|audit|countEnded|describeError|done)$/;
+const telling = /^(logger\.\w+|\w*[sS]pan\??\.\w+|measure|noteReload|audit|countEnded|describeError|done)$/;
 const sentence = /^[`'"][A-Z].* .*[.!:][`'"]$/s;
 
 const swaps: Record<string, string[]> = {
