@@ -22,7 +22,7 @@ const swappedMethods = new Map([
   ...[...Object.entries({ max: 'min', some: 'every', startsWith: 'endsWith' })],
   ...[...Object.entries({ min: 'max', every: 'some', endsWith: 'startsWith' })],
 ]);
-const droppedMethods = new Set(['trim', 'toLowerCase', 'toUpperCase', 'sort', 'toSorted', 'reverse', 'unref']);
+const droppedMethods = new Set(['trim', 'toLowerCase', 'toUpperCase', 'sort', 'toSorted', 'reverse']);
 
 /** Every mutation of a source, in the order of its text, but of what only tells people something. */
 export function mutationsOf(source: SourceFile): Mutation[] {

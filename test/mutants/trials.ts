@@ -9,7 +9,8 @@ import type { Reach } from './reach.ts';
 import { environmentOf, tryTest } from './trial.ts';
 
 const out = 'out/mutants';
-const atOnce = 2;
+/** More than there are cores: many a test waits for a timer. */
+const atOnce = 4;
 
 /** What a mutated test may take: a test beside it may slow it down, an endless one is to cost little. */
 const patienceOf = ({ ms }: Base) => 5 * ms + 5_000;
@@ -36,11 +37,10 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
     return stamps.filter(([file, stamp]) => existsSync(file) && stamp === stampOf(mutant, file)).map(([file]) => file);
   }
 
-  /** What became of it earlier, if that still holds; the compiler is asked at once. */
+  /** What became of it earlier, if that still holds. A survivor may not have been shown to every test. */
   function known(mutant: Mutant): Outcome['outcome'] | undefined {
     const found = outcomes.find(mutant.id)?.outcome;
-    if (found && found !== 'survived' && holding(mutant).length > 0) return found;
-    return program.accepts(mutant.room, mutant.text) ? undefined : keep(mutant, 'refused', [mutant.room]);
+    return found !== 'survived' && holding(mutant).length > 0 ? found : undefined;
   }
 
   /** The test files that a mutant has to pass to survive. */
@@ -54,6 +54,7 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
   }
 
   async function attempt(mutant: Mutant): Promise<Outcome['outcome']> {
+    if (!program.accepts(mutant.room, mutant.text)) return keep(mutant, 'refused', [mutant.room]);
     const tests = await testsOf(mutant);
     const passed = outcomes.find(mutant.id)?.outcome === 'survived' ? holding(mutant) : [];
     const directory = mkdtempSync(join(out, 'mutant-'));
