@@ -42,6 +42,27 @@ describe('clients.json', () => {
     assert.deepEqual([web?.scopes, web?.permissions], [[], []]);
   });
 
+  it('takes every kind of credential, any tenant, and a redirect URI without TLS', () => {
+    const more = {
+      tenantId: 'organizations',
+      credentials: [
+        { type: 'federated', file: 'f' },
+        { type: 'certificate', file: 'f', keyFile: 'k', passwordFile: 'p', sendX5c: true },
+        { type: 'secret', file: 'f' },
+      ],
+      redirectUris: ['http://localhost:3000/callback'],
+      permissions: ['operator'],
+    };
+    const web = parse(more, 'a-1'.padEnd(40, 'b')).byName.get('a-1'.padEnd(40, 'b'));
+    for (const [field, value] of Object.entries(more)) assert.deepEqual(web?.[field as keyof typeof more], value);
+  });
+
+  it('may share a ServiceAccount', () => {
+    const both = parseClients(JSON.stringify({ web: client, api: client }));
+    const names = both.bySubject.get('system:serviceaccount:onbehalf:web')?.map(({ name }) => name);
+    assert.deepEqual(names, ['web', 'api']);
+  });
+
   const rows: [string, object, string][] = [
     ['a tenant by name', { tenantId: 'contoso.com' }, 'web.tenantId'],
     ['consumers', { tenantId: 'consumers' }, 'web.tenantId'],
@@ -49,16 +70,24 @@ describe('clients.json', () => {
     ['no subject', { subjects: [] }, 'web.subjects'],
     ['any subject', { subjects: ['*'] }, 'web.subjects.0'],
     ['a subject of another kind', { subjects: ['system:node:x'] }, 'web.subjects.0'],
+    ['a subject with something before it', { subjects: ['x system:serviceaccount:a:b'] }, 'web.subjects.0'],
+    ['a subject with something behind it', { subjects: ['system:serviceaccount:a:b/c'] }, 'web.subjects.0'],
     ['no credential', { credentials: [] }, 'web.credentials'],
     ['a secret in the file itself', { credentials: [{ type: 'secret', secret: 'canary' }] }, 'web.credentials.0'],
     ['a certificate without file', { credentials: [{ type: 'certificate' }] }, 'web.credentials.0.file'],
+    ['a file without name', { credentials: [{ type: 'secret', file: '' }] }, 'web.credentials.0.file'],
     ['an unknown credential', { credentials: [{ type: 'password' }] }, 'web.credentials.0'],
     ['no grant', { grants: [] }, 'web.grants'],
     ['an unknown grant', { grants: ['password'] }, 'web.grants.0'],
     ['scopes that are no list', { scopes: 'api://api/read' }, 'web.scopes'],
     ['two scopes in one', { scopes: ['a b'] }, 'web.scopes.0'],
+    ['a scope with a space before it', { scopes: [' a'] }, 'web.scopes.0'],
+    ['a scope with a space behind it', { scopes: ['a '] }, 'web.scopes.0'],
+    ['an empty scope', { scopes: [''] }, 'web.scopes.0'],
     ['the code grant without redirect URI', { redirectUris: [] }, 'web.redirectUris'],
     ['a redirect URI of another scheme', { redirectUris: ['javascript:alert(1)'] }, 'web.redirectUris.0'],
+    ['a redirect URI of a scheme like it', { redirectUris: ['shttp://a.test'] }, 'web.redirectUris.0'],
+    ['a redirect URI of a scheme that begins so', { redirectUris: ['httpx://a.test'] }, 'web.redirectUris.0'],
     ['an app token of any tenant', { tenantId: 'organizations', grants: ['client_credentials'] }, 'web.tenantId'],
     ['an unknown permission', { permissions: ['root'] }, 'web.permissions.0'],
     ['an unknown member', { secret: 'canary' }, 'web'],
@@ -72,9 +101,11 @@ describe('clients.json', () => {
   }
 
   it('is refused whole: no JSON, no client, a bad name; without quoting it', () => {
-    for (const text of ['{"canary": ', '[]', '{}', 'null', JSON.stringify({ 'Web App': client })]) {
+    const named = (name: string) => JSON.stringify({ [name]: client });
+    const names = ['Web App', ' web', 'web/', '', 'a'.repeat(41)];
+    for (const text of ['{"canary": ', '[]', '{}', 'null', ...names.map(named)]) {
       assert.doesNotMatch(String(fault(text)), /canary/);
-      assert.ok(fault(text));
+      assert.match(String(fault(text)), /CLIENTS_FILE/, text);
     }
     const both = String(fault(JSON.stringify({ a: { ...client, grants: [] }, b: { ...client, subjects: [] } })));
     assert.match(both, /a\.grants[\s\S]*b\.subjects/);

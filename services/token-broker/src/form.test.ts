@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Fault } from '@onbehalf/chassis/fault';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { parameters, parseForm } from './form.ts';
+import { parameters, parseForm, readForm } from './form.ts';
 
 const parsed = (body: string | Buffer) => ({ ...parseForm(Buffer.from(body)) });
 const refuses = (work: () => unknown, words?: RegExp) =>
@@ -30,6 +32,8 @@ describe('a form body', () => {
     ['a=é', { a: 'é' }],
     ['a=\u{feff}x', { a: '\u{feff}x' }],
     ['a=%EF%BB%BFx', { a: '\u{feff}x' }],
+    ['\u{feff}a=1', { '\u{feff}a': '1' }],
+    [Array.from({ length: 64 }, (_, n) => `p${n}=`).join('&'), {}],
     ['__proto__=1&constructor=2', { ['__proto__']: '1', constructor: '2' }],
   ];
   for (const [body, fields] of good) {
@@ -97,6 +101,63 @@ describe('a form body', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('a request with a form', () => {
+  const type = 'application/x-www-form-urlencoded';
+  const largest = 65_536;
+
+  /** What comes of a request with these headers and chunks; with `undefined` among them it does not end. */
+  async function read(headers: Record<string, string>, ...chunks: (string | Error | undefined)[]) {
+    const body = new Readable({
+      read() {
+        const next = chunks.shift();
+        if (next instanceof Error) this.destroy(next);
+        else if (typeof next === 'string') this.push(Buffer.from(next));
+        else if (chunks.length === 0 && next === undefined && !endless) this.push(null);
+      },
+    });
+    const endless = chunks.includes(undefined);
+    try {
+      return await readForm(Object.assign(body, { headers }) as unknown as IncomingMessage);
+    } catch (error) {
+      assert.ok(error instanceof Fault, `${error}`);
+      return error.code;
+    }
+  }
+
+  for (const taken of ['', '; charset=utf-8', ';charset="UTF-8"', ' ; a=b; CHARSET=utf-8', '; xcharset=latin1'])
+    it(`is read as ${type}${taken}`, async () => {
+      for (const one of [type, 'Application/X-WWW-Form-Urlencoded'])
+        assert.deepEqual({ ...((await read({ 'content-type': one + taken }, 'a=', '1')) as object) }, { a: '1' });
+    });
+
+  const refused = [
+    ...['', 'text/plain', 'application/json', `x${type}`, `${type}x`, `text/plain; ${type}`],
+    ...['latin1', 'utf-80', 'xutf-8', '"utf-16"'].map((charset) => `${type}; charset=${charset}`),
+    ...[`${type}; charset=utf-8x`, `${type}; charset=x; charset=utf-8`],
+  ];
+  for (const one of refused)
+    it(`is refused as ${one}`, async () =>
+      assert.equal(await read({ 'content-type': one }, 'a=1'), 'unsupported_media_type'));
+
+  it('is refused without a type, and when it is encoded', async () => {
+    assert.equal(await read({}, 'a=1'), 'unsupported_media_type');
+    assert.equal(await read({ 'content-type': type, 'content-encoding': 'gzip' }, 'a=1'), 'unsupported_media_type');
+  });
+
+  it('may hold 64 KiB and not a byte more, whether it says so or not', async () => {
+    const half = 'a'.repeat(largest / 2);
+    for (const said of [{}, { 'content-length': `${largest}` }])
+      assert.deepEqual(Object.keys(await read({ 'content-type': type, ...said }, half, half)), []);
+    assert.equal(await read({ 'content-type': type }, half, half, 'a', undefined), 'content_too_large');
+    const said = { 'content-type': type, 'content-length': `${largest + 1}` };
+    assert.equal(await read(said, undefined), 'content_too_large');
+  });
+
+  it('is refused when it breaks off', async () => {
+    assert.equal(await read({ 'content-type': type }, 'a=1', new Error('gone')), 'invalid_request');
   });
 });
 

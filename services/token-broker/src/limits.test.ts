@@ -21,11 +21,22 @@ describe('a limit', () => {
     const take = () => taken(() => limit.take('a'));
     assert.deepEqual([take(), take(), take()], [undefined, undefined, undefined]);
     const waitSeconds = take();
-    assert.ok(waitSeconds !== undefined && waitSeconds > 0 && waitSeconds <= 0.1);
+    assert.equal(waitSeconds, 0.1);
     now += 100;
     assert.deepEqual([take(), take() !== undefined], [undefined, true]);
     now += 10_000;
     assert.deepEqual([take(), take(), take(), take() !== undefined], [undefined, undefined, undefined, true]);
+  });
+
+  it('refuses a moment too early', () => {
+    let now = 0;
+    const limit = createLimit({ perSecond: 1, burst: 1 }, () => now);
+    limit.take('a');
+    now += 999.5;
+    assert.equal(
+      taken(() => limit.take('a')),
+      0.000_5,
+    );
   });
 
   it('is not prolonged by those it refuses', () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { createSecretKey, randomBytes } from 'node:crypto';
+import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { KeyRing } from '@onbehalf/chassis/key-ring';
-import { createSealing } from './sealing.ts';
+import { createLogger } from '@onbehalf/chassis/logger';
+import { createSealing, logUnopened } from './sealing.ts';
 
 const key = () => createSecretKey(randomBytes(32));
 const ring = (current: string, ...ids: string[]): KeyRing => ({
@@ -64,6 +65,28 @@ describe('sealing', () => {
     assert.equal(rotating.open(rotating.seal('secret', 'n'), 'n')?.old, false);
     now = { current: 'k2', keys: new Map([['k2', k2]]) };
     assert.equal(rotating.open(sealed, 'n'), undefined);
+  });
+
+  it('lies as it is documented: key id, IV of 96 bits, tag of 128, ciphertext', () => {
+    const sealed = sealing.seal('secret', 'n');
+    assert.equal(sealed.length, 1 + 'k1'.length + 12 + 16 + 'secret'.length);
+    assert.equal(sealed.toString('latin1', 0, 3), '\x02k1');
+    const open = createDecipheriv('aes-256-gcm', one.keys.get('k1') ?? '', sealed.subarray(3, 15));
+    open.setAAD(Buffer.from('n')).setAuthTag(sealed.subarray(15, 31));
+    assert.equal(open.update(sealed.subarray(31), undefined, 'utf8') + open.final('utf8'), 'secret');
+  });
+
+  it('says of what does not open which kind it is and no name, and nothing of what does', () => {
+    const lines: string[] = [];
+    const logger = createLogger({ level: 'info', service: 'test' }, { write: (line: string) => lines.push(line) });
+    const telling = createSealing(() => one, logUnopened(logger));
+    const name = 'ob:v1:account:{abc} t:1';
+    telling.open(telling.seal('secret', name), name);
+    assert.deepEqual(lines, []);
+    telling.open(Buffer.of(1, 2), name);
+    assert.equal(lines.length, 1);
+    assert.equal(JSON.parse(String(lines[0])).kind, 'account');
+    assert.doesNotMatch(String(lines[0]), /abc|t:1/);
   });
 
   it('does not open with another key of the same id', () => {
