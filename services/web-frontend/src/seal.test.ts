@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { KeyObject } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { CompactEncrypt } from 'jose';
 import { z } from 'zod';
 import { createSeal } from './seal.ts';
 import { ringOf } from './testbed.fake.ts';
@@ -45,5 +47,24 @@ describe('seal', () => {
     ]) {
       assert.equal(await seal.open('session', value, schema), undefined, value);
     }
+  });
+
+  it('opens nothing that is sealed with its key but is no JSON', async () => {
+    const key = ringOf('one').keys.get('one') ?? assert.fail();
+    const sealed = await new CompactEncrypt(Buffer.from('a'))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: 'one', typ: 'session' })
+      .encrypt(key);
+    assert.equal(await seal.open('session', sealed, schema), undefined);
+  });
+
+  it('does not take a fault of its own for a bad cookie', async () => {
+    const sealed = await seal.seal('session', { a: 'x' });
+    class BrokenMap extends Map<string, KeyObject> {
+      override get(): never {
+        throw new RangeError('broken');
+      }
+    }
+    const broken = createSeal(() => ({ current: 'one', keys: new BrokenMap() }));
+    await assert.rejects(broken.open('session', sealed, schema), RangeError);
   });
 });
