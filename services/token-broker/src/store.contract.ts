@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { type Store, signInOf } from './store.ts';
+import { type OpenSession, type Store, signInOf } from './store.ts';
 
 const bytes = (text: string) => Buffer.from(text);
 const nowSeconds = () => Math.floor(Date.now() / 1_000);
@@ -137,6 +137,74 @@ export function storeContract(
       assert.equal(await store.readRecord(k, 't:a'), undefined);
     });
 
+    it('lets the holder of a lease write again', async () => {
+      const { store } = await open();
+      const k = key('app');
+      assert.equal(await store.writeToken(k, token({ fence: 7 })), 'written');
+      assert.equal(await store.writeToken(k, token({ fence: 7, record: bytes('again') })), 'written');
+      assert.deepEqual(await store.readRecord(k, 't:a'), bytes('again'));
+    });
+
+    it('refuses the write into a token partition that was deleted meanwhile', async () => {
+      const { store } = await open();
+      const k = key('obo');
+      assert.equal(await store.writeToken(k, token()), 'written');
+      const { version } = await store.readPartition(k, []);
+      await store.delete(k);
+      assert.equal(await store.writeToken(k, token({ version })), 'gone');
+      assert.equal((await store.readPartition(k, [])).version, undefined);
+    });
+
+    it('takes a token that was bought before the person signed in again, but not its older cache', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s1'), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      await store.openSession(k, { session: session('s2'), msal: bytes('rt of s2') });
+      const late = token({ version, msal: bytes('rt of s1'), expiresWithTokens: false });
+      assert.equal(await store.writeToken(k, late), 'written');
+      const { msal, records } = await store.readPartition(k, ['t:a']);
+      assert.deepEqual([msal, records[0]], [bytes('rt of s2'), bytes('one')]);
+    });
+
+    it('takes the cache of whoever read the last one, and of nobody else', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s'), msal: bytes('rt') });
+      const write = (version: string | undefined, msal?: string) =>
+        store.writeToken(k, token({ version, msal: msal && bytes(msal), expiresWithTokens: false }));
+      const { version: first } = await store.readPartition(k, []);
+      await write(first, 'rt1');
+      const { version: second } = await store.readPartition(k, []);
+      await write(second, 'rt2');
+      for (const late of [first, second]) await write(late, 'late');
+      assert.deepEqual((await store.readPartition(k, [])).msal, bytes('rt2'));
+      const { version: third } = await store.readPartition(k, []);
+      await write(third);
+      assert.deepEqual(await store.readPartition(k, []), { version: third, msal: bytes('rt2'), records: [] });
+    });
+
+    it('does not shorten the life of an account partition by a token', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s', 600), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      await store.writeToken(k, token({ version, expiresWithTokens: false }));
+      assert.ok((await ttlMs(k)) > 500_000);
+    });
+
+    it('gives back when each session began and ends', async () => {
+      const { store } = await open();
+      const k = key('account');
+      const began = { ...session('a', 30), createdAtSeconds: nowSeconds() - 100 };
+      await store.openSession(k, { session: began, msal: bytes('rt') });
+      const other = session('b', 300);
+      const byName = (a: OpenSession, b: OpenSession) => (a.sessionHash < b.sessionHash ? -1 : 1);
+      const opened = await store.openSession(k, { session: other, msal: bytes('rt') });
+      assert.deepEqual(opened.sort(byName), [began, other]);
+      assert.deepEqual((await store.openSessions(k)).sort(byName), [began, other]);
+    });
+
     it('never makes an account partition by a token write', async () => {
       const { store } = await open();
       assert.equal(await store.writeToken(key('account'), token({ expiresWithTokens: false })), 'gone');
@@ -168,8 +236,12 @@ export function storeContract(
       const { version: written } = await store.readPartition(k, []);
       assert.notEqual(written, first);
       assert.equal(signInOf(written), signInOf(first));
-      await store.openSession(k, { session: session('s2'), msal: bytes('rt3') });
-      assert.notEqual(signInOf((await store.readPartition(k, [])).version), signInOf(first));
+      const signIns = new Set([signInOf(first)]);
+      for (const hash of ['s2', 's3', 's4']) {
+        await store.openSession(k, { session: session(hash), msal: bytes('rt3') });
+        signIns.add(signInOf((await store.readPartition(k, [])).version));
+      }
+      assert.equal(signIns.size, 4);
     });
 
     it('keeps a partition as long as its longest session, and drops it with the last', async () => {
@@ -197,7 +269,7 @@ export function storeContract(
       await store.openSession(k, { session: session('s'), msal: bytes('rt') });
       const { version } = await store.readPartition(k, []);
       const account = { version, expiresWithTokens: false };
-      await store.writeToken(k, { ...token(account), field: 't:old', expiresAtSeconds: nowSeconds() - 1 });
+      await store.writeToken(k, { ...token(account), field: 't:old', expiresAtSeconds: nowSeconds() });
       await store.writeToken(k, { ...token(account), field: 't:new' });
       assert.equal(await store.readRecord(k, 't:old'), undefined);
       const left = await store.openSessions(k);
