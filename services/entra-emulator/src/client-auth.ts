@@ -134,9 +134,8 @@ function readCertificate(pem: string): Certificate {
  * other. `kid` counts where neither `x5t` stands beside it. Learn: "Certificate credentials"; RFC 7515 section 4.1.
  */
 function isNamed({ sha1, sha256 }: Certificate, { x5t, kid, 'x5t#S256': x5tS256 }: Claims): boolean {
-  // MSAL Python pads its thumbprints.
-  const says = (value: unknown, hash: Buffer) =>
-    typeof value === 'string' && value.replace(/=+$/, '') === hash.toString('base64url');
+  // MSAL Python pads its thumbprints, MSAL Go writes them in base64 proper; Entra reads all.
+  const says = (value: unknown, hash: Buffer) => typeof value === 'string' && Buffer.from(value, 'base64').equals(hash);
   const saysHex = (value: unknown, hash: Buffer) =>
     typeof value === 'string' && value.toLowerCase() === hash.toString('hex');
   if (x5t === undefined && x5tS256 === undefined) {

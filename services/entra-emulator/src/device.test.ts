@@ -25,7 +25,7 @@ describe('a device', () => {
     return (await response.json()) as Codes;
   };
   const ask = (device_code: string, client: Record<string, string> = { client_id: rig.ids.apps.cli ?? '' }) =>
-    rig.post({ ...client, grant_type, device_code });
+    rig.post({ grant_type, ...client, device_code });
   /** A person opens the page that the device shows and types its code. */
   const type = async ({ verification_uri }: Codes, user_code: string) => {
     const person = rig.person();
@@ -54,6 +54,16 @@ describe('a device', () => {
     const form = { client_id: rig.ids.apps.cli ?? '', grant_type: 'refresh_token', refresh_token: body.refresh_token };
     assert.equal((await rig.post(form)).status, 200);
     assert.equal((await ask(codes.device_code)).body.error_codes[0], 54005);
+  });
+
+  it('may ask by the grant’s older name, as MSAL Go does', async () => {
+    await rig.admin('PUT', '/interaction', { mode: 'auto', user: alice });
+    const codes = await begin();
+    const client = { client_id: rig.ids.apps.cli ?? '', grant_type: 'device_code' };
+    assert.equal((await ask(codes.device_code, client)).body.error, 'authorization_pending');
+    await type(codes, codes.user_code);
+    assert.equal((await ask(codes.device_code, client)).status, 200);
+    assert.equal((await rig.admin('GET', '/requests')).at(-1).grant, 'device_code');
   });
 
   it('is told that the person said no', async () => {

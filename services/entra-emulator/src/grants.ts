@@ -22,13 +22,16 @@ export type TokenAnswer = Record<string, unknown>;
 
 type GrantType = (world: World, request: TokenRequest) => TokenAnswer;
 
+/** RFC 8628's name, and the one Entra had before, which MSAL Go still sends. */
+export const deviceGrants = ['urn:ietf:params:oauth:grant-type:device_code', 'device_code'];
+
 /** The grants of the token endpoint, by `grant_type`. Learn: "OAuth 2.0 … flow" pages of the identity platform. */
 export const grants: Readonly<Record<string, GrantType>> = {
   authorization_code: redeemCode,
   refresh_token: refresh,
   client_credentials: clientCredentials,
   'urn:ietf:params:oauth:grant-type:jwt-bearer': onBehalfOf,
-  'urn:ietf:params:oauth:grant-type:device_code': redeemDevice,
+  ...Object.fromEntries(deviceGrants.map((name) => [name, redeemDevice])),
 };
 
 function redeemCode(world: World, request: TokenRequest): TokenAnswer {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { type Call, parametersOf } from './call.ts';
+import { deviceGrants } from './grants.ts';
 import type { User } from './seed.ts';
 import { readCredentials } from './token.ts';
 import type { World } from './world.ts';
@@ -26,7 +27,7 @@ const grantNames: Record<string, string> = {
   refresh_token: 'refresh_token',
   client_credentials: 'client_credentials',
   'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of',
-  'urn:ietf:params:oauth:grant-type:device_code': 'device_code',
+  ...Object.fromEntries(deviceGrants.map((name) => [name, 'device_code'])),
 };
 
 export function createSubjects({ directory, state, keys }: World) {

@@ -1,13 +1,12 @@
 import { Refusal } from './aadsts.ts';
 import { type Answer, type Call, json, parametersOf } from './call.ts';
 import { authenticatePublic, type Credentials } from './client-auth.ts';
-import { grants, required } from './grants.ts';
+import { deviceGrants, grants, required } from './grants.ts';
 import type { App, Platform } from './seed.ts';
 import type { World } from './world.ts';
 
 /** What a public client may ask by. */
-const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
-const publicGrants = ['authorization_code', 'refresh_token', deviceGrant];
+const publicGrants = ['authorization_code', 'refresh_token', ...deviceGrants];
 
 /** The token endpoint: who asks, may they, and then the grant. @throws Refusal. */
 export async function token(world: World, segment: string, call: Call): Promise<Answer> {
@@ -31,7 +30,7 @@ export async function token(world: World, segment: string, call: Call): Promise<
 function platformFor({ state }: World, client: App, form: URLSearchParams): Platform {
   const grant = state.grantOf(form.get('code') ?? form.get('refresh_token') ?? '');
   if (grant) return grant.platform;
-  if (form.get('grant_type') === deviceGrant) return client.isFallbackPublicClient ? 'public' : 'web';
+  if (deviceGrants.includes(form.get('grant_type') ?? '')) return client.isFallbackPublicClient ? 'public' : 'web';
   if (client.redirectUris.length > 0) return 'web';
   return client.publicRedirectUris.length > 0 || client.isFallbackPublicClient ? 'public' : 'web';
 }
