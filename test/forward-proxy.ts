@@ -12,7 +12,8 @@ export type ForwardProxy = AsyncDisposable & {
   refuse(): void;
 };
 
-export async function openForwardProxy(): Promise<ForwardProxy> {
+/** @param places where a `host:port` is that only this proxy knows, as `host:port`. */
+export async function openForwardProxy(places: Record<string, string> = {}): Promise<ForwardProxy> {
   const tunnels: string[] = [];
   const server = createServer((_req, res) => res.writeHead(405).end());
   const sockets = new Set<Duplex>();
@@ -20,7 +21,7 @@ export async function openForwardProxy(): Promise<ForwardProxy> {
   server.on('connect', ({ url = '' }, near, head) => {
     tunnels.push(url);
     if (refusing) return near.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
-    const { hostname, port } = new URL(`tcp://${url}`);
+    const { hostname, port } = new URL(`tcp://${places[url] ?? url}`);
     const far = connect(Number(port), hostname, () => {
       near.write('HTTP/1.1 200 Connection Established\r\n\r\n');
       far.write(head);

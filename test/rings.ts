@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs';
 import { findChromium } from './chromium.ts';
+import { openTable, tableOfClients } from './clients/told.ts';
 import { openEngine } from './images/engine.ts';
 
 export type Ring = {
@@ -15,6 +16,8 @@ export type Ring = {
   env?: Record<string, string>;
   /** What its files share. */
   open?: () => Promise<AsyncDisposable | undefined>;
+  /** What its files found out together, told at its end. */
+  tells?: () => string;
   /** What is missing to run it here; `undefined` if nothing is. */
   lacks: () => string | undefined;
   /** Why it runs only when asked for by name; what it lacks then, its own tests say. */
@@ -89,6 +92,17 @@ const named: Omit<Ring, 'files'>[] = [
     atOnce: 2,
     lacks: none,
     apart: 'its outages and floods take minutes',
+  },
+  {
+    name: 'clients',
+    script: 'test:clients',
+    testWithinMs: 2 * minuteMs,
+    atOnce: 2,
+    env: patient,
+    open: openTable,
+    tells: tableOfClients,
+    lacks: none,
+    apart: 'it needs Python, Go and Java, and fetches their libraries',
   },
   {
     name: 'load',

@@ -13,8 +13,8 @@ npm test -- <pattern> …     only the files whose path holds one of the pattern
 npm test -- --only <ring>   one ring: ${rings.map(({ name }) => name).join(', ')}
 npm test -- --times         also how long each file took, the slowest first
 
-npm run figures, test:charts, test:browser, test:modes, test:images, test:outage are such rings; one fails where its
-tool is missing. A whole ring leaves what passed in ${resultsDir}/. Ends with "not run: …" for each ring left out, and
+npm run figures, test:charts, test:browser, test:modes, test:images, test:outage, test:clients are such rings; one fails
+where its tool is missing. A whole ring leaves what passed in ${resultsDir}/. Ends with "not run: …" for each ring left out, and
 "N passed, N failed, N skipped". Exit code 1 if a test failed, none was found, or CI is set and one was skipped.`;
 
 /** A file that says nothing for so long beyond what one test may take hangs. */
@@ -104,6 +104,7 @@ async function main(): Promise<void> {
     total.passed += passed;
     total.failed += failed + (ring.name === 'figures' ? printFigures(whole) : 0);
     total.skipped += skipped;
+    if (ring.tells) console.log(`\n${ring.tells()}`);
     if (whole) writeResult(result);
     if (values.times) printTimes(result);
   }
