@@ -25,7 +25,7 @@ const numbers: Record<string, [EntraClass, number[]]> = {
   R: ['revoked', [50034, 50057, 50133, 50173]],
   A: ['assertion', [50013, 500131, 500133, 7000114]],
   P: ['code', [54005, 501481]],
-  S: ['scope', [28000, 28003, 650053, 650054, 650057]],
+  S: ['scope', [28000, 28003, 70011, 650053, 650054, 650057]],
   Z: ['configuration', [65002, 65005, 700016, 700025, 700038, 7000112]],
   K: [
     'credential',
@@ -66,7 +66,8 @@ describe('an answer of Entra', () => {
     [{ error: 'server_error' }, 'transient'],
     [{ error: 'invalid_client', error_codes: [7000215] }, 'credential'],
     [{ error: 'invalid_client', error_codes: [50013] }, 'credential'],
-    [{ error: 'invalid_scope' }, 'scope'],
+    [{ error: 'invalid_scope' }, 'consent'],
+    [{ error: 'invalid_scope', error_codes: [70011] }, 'scope'],
     [{ error: 'invalid_resource' }, 'scope'],
     [invalidGrant([50173], { suberror: 'bad_token' }), 'revoked'],
     [invalidGrant([50173, 65001]), 'revoked'],
@@ -74,6 +75,13 @@ describe('an answer of Entra', () => {
   for (const [body, name] of words) {
     it(`is ${name} for ${JSON.stringify(body)}`, () => assert.equal(judge(body)?.class, name));
   }
+
+  it('asks for consent to scopes that a refresh does not widen to; other grants have none to ask', () => {
+    const expected: EntraClass[] = ['scope', 'consent', 'scope', 'scope'];
+    for (const [i, grant] of grants.entries()) {
+      assert.equal(judge({ error: 'invalid_scope' }, grant)?.class, expected[i], grant);
+    }
+  });
 
   it('says of the code, not of a refresh token, that it expired, on the code grant', () => {
     assert.equal(judge(invalidGrant([70008]), 'authorization_code')?.class, 'code');

@@ -30,7 +30,7 @@ const numbers: [EntraClass, number[]][] = [
   ['assertion', [50013, 500131, 500133, 7000114]],
   ['code', [54005, 501481]],
   ['consent', [65001, 65004, 650051, 650052, 650056, 7000229, 90008, 90094, 90095]],
-  ['scope', [28000, 28003, 650053, 650054, 650057]],
+  ['scope', [28000, 28003, 70011, 650053, 650054, 650057]],
   ['configuration', [65002, 65005, 700016, 700025, 700038, 7000112]],
   ['interaction', [50055, 50072, 50074, 50076, 50078, 50079, 50097, 50105, 50129, 50131, 50158]],
   ['interaction', [53000, 53001, 53002, 53003, 53004, 530032, 700020]],
@@ -200,6 +200,8 @@ function classOf(
     classOfWord.get(error.suberror) ??
     // Without a number it is the word of RFC 6749 section 5.2.
     (invalidClient && codes.length === 0 ? 'credential' : undefined) ??
+    // A provider that widens no grant by refresh (RFC 6749 section 6) widens it where the person agrees.
+    (error.error === 'invalid_scope' && grant === 'refresh_token' ? 'consent' : undefined) ??
     classOfWord.get(error.error)
   );
 }
