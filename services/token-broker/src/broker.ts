@@ -83,7 +83,6 @@ export function createBroker(deps: Deps) {
   async function exchange(client: Client, sessionToken: string, asked: Asked): Promise<Token> {
     const session = await sessions.find(sessionToken, client.name);
     if (!session) throw new Fault('invalid_grant', 'The session has ended.');
-    perSession.take(session.hash);
     const { scope, scopes } = allowed(client, asked.scope);
     const { account, accountKey } = session;
     let passed: Tombstone[] = [];
@@ -96,6 +95,7 @@ export function createBroker(deps: Deps) {
       prepare: async () => {
         passed = await tombstones.of(account.homeAccountId);
       },
+      admit: () => perSession.take(session.hash),
       acquire: async (msal = '') =>
         await entra.refresh(client, { account, msal, scopes, claims: asked.claims, traceId: asked.traceId }),
       beforeWrite: async ({ accessToken, expiresInSeconds }) =>

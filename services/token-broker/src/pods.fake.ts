@@ -42,6 +42,8 @@ const jwtOf = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toS
 /** Brokers without HTTP over one store in memory and one fake Entra, under a clock that stands still unless moved. */
 export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_200, perAccount = 20 } = {}) {
   const clock = { ms: 1_800_000_000_000 };
+  /** What was counted against a session's limit. */
+  const counts = { exchanges: 0 };
   const nowMs = () => clock.ms;
   const { store, watch } = watchedStore(nowMs);
   const told: Record<string, unknown>[] = [];
@@ -60,7 +62,11 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     const sessions = createSessions({ ...life, store, l1: sessionL1, names, sealing, tombstones, logger, nowMs });
     const refusals = createRefusals(store, names, sealing, nowMs, () => 0);
     const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
-    const perSession = { take: () => {} };
+    const perSession = {
+      take: () => {
+        counts.exchanges += 1;
+      },
+    };
     const broker = createBroker({
       ...{ entra: entra.entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
     });
@@ -90,7 +96,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   return {
     /** The audit lines of ends, all pods'. */
     ended: () => told.filter(({ event }) => /^audit\.sessions?_(ended|revoked)$/.test(String(event))),
-    ...{ clock, store, watch, entra, names, ring, first, second: more[0] ?? first, all: [first, ...more] },
+    ...{ clock, counts, store, watch, entra, names, ring, first, second: more[0] ?? first, all: [first, ...more] },
     /** A person's access token for the client `api`, as old as said. */
     assertionOf: (person: string, ageSeconds = 10) => {
       const iat = Math.floor(clock.ms / 1_000) - ageSeconds;

@@ -31,6 +31,8 @@ export type TokenRequest = {
   /** Sorted, each once, in one string: a token never serves a wider or narrower request. */
   scope: string;
   claims: string | undefined;
+  /** Counts the request against a limit and may throw; who joins another's flight is not counted. */
+  admit?(): void;
   /** The person's latest sign-in, where the partition does not tell: it voids what was refused before. */
   signIn?(): Promise<string | undefined>;
   /** Runs before the partition is read that the token is to be acquired with. */

@@ -49,6 +49,21 @@ async function openGrant(name: string, pods: Pods) {
   return get;
 }
 
+describe('the limit of a session', () => {
+  it('counts equal exchanges under way at once as one, and each that memory answers', async () => {
+    const pods = openPods();
+    const session = await pods.first.signIn(randomUUID());
+    const ask = (scope: string, times: number) =>
+      Promise.all(Array.from({ length: times }, () => pods.first.exchange(session, scope)));
+    await ask(readScope, 300);
+    assert.equal(pods.counts.exchanges, 1);
+    await ask(readScope, 5);
+    assert.equal(pods.counts.exchanges, 6);
+    await Promise.all([ask(readScope, 1), ask(writeScope, 100)]);
+    assert.equal(pods.counts.exchanges, 8, 'another scope is another exchange');
+  });
+});
+
 for (const [name] of grants) {
   describe(`a token by ${name}`, () => {
     it('is bought once for a hundred concurrent callers', async () => {

@@ -49,6 +49,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const l1Field = `${request.tenantId} ${name}`;
     const found = l1.get(request.partition.key, l1Field);
     if (found?.standing === 'trusted' && isHit(found.value, nowSeconds())) {
+      request.admit?.();
       if (found.value.refreshAtSeconds <= nowSeconds()) refreshAhead(wantedOf(request, l1Field));
       return { record: found.value, level: 'l1' };
     }
@@ -57,6 +58,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const flightKey = `${request.partition.key} ${l1Field}`;
     const flying = flights.get(flightKey);
     if (flying) return await waiting('process', () => flying.token, flying.leader);
+    request.admit?.();
     const flight = fetch(wantedOf(request, l1Field), held).finally(() => flights.delete(flightKey));
     flights.set(flightKey, { token: flight, leader: activeSpan() });
     return await flight;

@@ -2,6 +2,7 @@ import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import { z } from 'zod';
 import { maxClaimsLength } from './challenge.ts';
+import { createFlights } from './flights.ts';
 import { brokerDeadlineMs } from './lifetimes.ts';
 import { laterFault, type Upstream, unavailable } from './upstream.ts';
 
@@ -15,6 +16,8 @@ export type Demand = {
 
 /** What became of asking for a token: it, something the person must do first, or no session any more. */
 export type Acquired = { kind: 'token'; accessToken: string } | { kind: 'demand'; demand: Demand } | { kind: 'ended' };
+
+type Exchange = { token: string; scopes: string[]; claims?: string | undefined };
 
 const livingSchema = z.object({
   active: z.literal(true),
@@ -58,6 +61,9 @@ type BrokerOptions = {
  * it cannot answer, `server_error` if it does not know us.
  */
 export function createBroker({ url, upstream, assertion }: BrokerOptions) {
+  // A page may call an API hundreds of times at once, each with the same token; the broker counts what it is asked.
+  const exchanges = createFlights<Acquired>();
+
   async function post(path: string, traceId: string, form: Record<string, string>, deadlineMs: number) {
     const body = new URLSearchParams({ ...form, ...(await clientAssertion(assertion)) });
     const response = await toOurs(traceId, (traced) => {
@@ -79,6 +85,29 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
     return json;
   }
 
+  async function exchangeAlone({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
+    const form = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessTokenType };
+    const request = { ...form, scope: scopes.join(' '), ...(claims !== undefined && { claims }) };
+    const { ok, json } = await post('/oauth2/token', traceId, request, brokerDeadlineMs.token);
+    if (ok) return { kind: 'token', accessToken: parse(tokenSchema, json).access_token };
+    const answer = parse(errorSchema, json);
+    switch (answer.error) {
+      case 'interaction_required':
+        return { kind: 'demand', demand: { kind: 'claims', claims: answer.claims ?? claims } };
+      case 'consent_required': {
+        const adminOnly = answer.error_codes.some((code) => adminConsentCodes.includes(code));
+        const asked = answer.scope?.split(' ').filter(Boolean) ?? [];
+        return { kind: 'demand', demand: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
+      }
+      case 'login_required':
+        return { kind: 'demand', demand: { kind: 'sign_in' } };
+      case 'invalid_grant':
+        return { kind: 'ended' };
+      default:
+        throw refused(json);
+    }
+  }
+
   return {
     /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. RFC 7662. */
     async introspect(token: string, traceId: string) {
@@ -89,12 +118,12 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
 
     /** Ends a session; an unknown one is as good as ended. RFC 7009. */
     async revoke(token: string, traceId: string): Promise<void> {
-      await session('/oauth2/revoke', traceId, { token });
+      await session('/oauth2/revoke', traceId, { token }).finally(() => exchanges.leave(token));
     },
 
     /** Ends every session of the person this session belongs to. */
     async revokeEverywhere(token: string, traceId: string): Promise<void> {
-      await session('/sessions/end', traceId, { subject_token: token });
+      await session('/sessions/end', traceId, { subject_token: token }).finally(() => exchanges.leave(token));
     },
 
     /** Ends the sessions that came from this session at Entra. */
@@ -102,31 +131,13 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
       await session('/sessions/end', traceId, iss === undefined ? { sid } : { sid, iss });
     },
 
-    /** An access token for an API on behalf of the session's person. RFC 8693. */
-    async exchange(
-      { token, scopes, claims }: { token: string; scopes: string[]; claims?: string | undefined },
-      traceId: string,
-    ): Promise<Acquired> {
-      const form = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessTokenType };
-      const request = { ...form, scope: scopes.join(' '), ...(claims !== undefined && { claims }) };
-      const { ok, json } = await post('/oauth2/token', traceId, request, brokerDeadlineMs.token);
-      if (ok) return { kind: 'token', accessToken: parse(tokenSchema, json).access_token };
-      const answer = parse(errorSchema, json);
-      switch (answer.error) {
-        case 'interaction_required':
-          return { kind: 'demand', demand: { kind: 'claims', claims: answer.claims ?? claims } };
-        case 'consent_required': {
-          const adminOnly = answer.error_codes.some((code) => adminConsentCodes.includes(code));
-          const asked = answer.scope?.split(' ').filter(Boolean) ?? [];
-          return { kind: 'demand', demand: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
-        }
-        case 'login_required':
-          return { kind: 'demand', demand: { kind: 'sign_in' } };
-        case 'invalid_grant':
-          return { kind: 'ended' };
-        default:
-          throw refused(json);
-      }
+    /**
+     * An access token for an API on behalf of the session's person; one exchange for all of the session who ask for the
+     * same at once. RFC 8693.
+     */
+    exchange({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
+      const names = [scopes.join(' '), ...(claims === undefined ? [] : [claims])];
+      return exchanges.join(token, names, () => exchangeAlone({ token, scopes, claims }, traceId));
     },
   };
 }

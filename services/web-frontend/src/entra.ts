@@ -92,7 +92,7 @@ export function createEntra(options: EntraOptions) {
     const response = await toOurs(flow.getStore() ?? newTraceId(), (traced) =>
       options.upstream(url, { ...(init as RequestInit), headers: { ...headers, ...traced } }, limits),
     );
-    const later = laterFault(response);
+    const later = laterFault(response, 'There are too many sign-in requests right now, try again.');
     if (later) throw later;
     return response;
   };

@@ -48,11 +48,10 @@ export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 /** The Fault of an answer that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
-export function laterFault(response: Response): Fault | undefined {
-  const retryAfterSeconds = Math.min(Number.parseInt(response.headers.get('retry-after') ?? '', 10) || 2, 3_600);
-  if (response.status === 429) {
-    return new Fault('throttled', 'There are too many sign-in requests right now.', { retryAfterSeconds });
-  }
+export function laterFault(response: Response, tooMany = 'Too many requests at once, try again.'): Fault | undefined {
+  const asked = Number.parseInt(response.headers.get('retry-after') ?? '', 10) || 2;
+  const retryAfterSeconds = Math.min(Math.max(1, asked), 3_600);
+  if (response.status === 429) return new Fault('throttled', tooMany, { retryAfterSeconds });
   if (response.status === 500) return new Fault('server_error', 'Something went wrong on our side.');
   return response.status > 500 ? unavailable(undefined, retryAfterSeconds) : undefined;
 }
