@@ -127,6 +127,23 @@ describe('return path', () => {
     }
   });
 
+  it('leads to no route that is not a page: it would start over, sign out, or show data', () => {
+    for (const name of ['sign-in', 'sign-out', 'auth', 'api', 'session']) {
+      for (const end of ['', '/', '/x', '?a=b', '#a', '/callback?code=x', '/../session', '/orders/x']) {
+        for (const path of [
+          `/${name}${end}`,
+          `/${name.toUpperCase()}${end}`,
+          `/./${name}${end}`,
+          `/x/../${name}${end}`,
+        ]) {
+          assert.equal(returnPath(path, publicBaseUrl), '/', path);
+        }
+      }
+      for (const path of [`/${name}s`, `/x/${name}`, `/profile?to=/${name}`, `/profile#/${name}`])
+        assert.equal(returnPath(path, publicBaseUrl), path);
+    }
+  });
+
   it(`never leaves the origin: ${payloads.length} payloads`, () => {
     assert.ok(payloads.length >= 60);
     for (const payload of payloads) {
