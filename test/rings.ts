@@ -2,6 +2,7 @@ import { globSync } from 'node:fs';
 import { findChromium } from './chromium.ts';
 import { openTable, tableOfClients } from './clients/told.ts';
 import { openEngine } from './images/engine.ts';
+import { findNginx } from './nginx.ts';
 
 export type Ring = {
   name: string;
@@ -32,6 +33,7 @@ const lacksChromium = () =>
   findChromium()
     ? undefined
     : "no Chromium was found: install Debian's chromium-headless-shell or chromium, or set CHROMIUM";
+const lacksNginx = () => (findNginx() ? undefined : "no nginx was found: install Debian's nginx, or set NGINX to one");
 /** One engine for all files: the second finds what the first has built. Where there is none, its tests say so. */
 async function shareEngine(): Promise<AsyncDisposable | undefined> {
   const engine = await openEngine().catch(() => undefined);
@@ -56,7 +58,7 @@ const named: Omit<Ring, 'files'>[] = [
     script: 'test:browser',
     testWithinMs: 2 * minuteMs,
     atOnce: 2,
-    lacks: lacksChromium,
+    lacks: () => lacksChromium() ?? lacksNginx(),
     env: patient,
   },
   {

@@ -42,7 +42,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
     if (!api || !scopes) throw new Fault('not_found', 'There is nothing at this address.');
     const traceId = String(res.locals.traceId);
     const repeatable = isSafe(req.method);
-    const { headers, body } = requestParts(req);
+    const { headers, body } = requestParts(req, session);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     const target = `${to.name}${to.path}`;
@@ -98,7 +98,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
         return demands.answerScript(res, { session, demand: demandOf(called), ...rest });
       }
       // Not by express' own setters: they would complete the content type.
-      res.writeHead(called.answer.statusCode ?? 502, responseHeaders(called.answer));
+      res.writeHead(called.answer.statusCode ?? 502, responseHeaders(called.answer, req.method, session));
       await pipeline(called.answer, res).catch((error) => {
         // Half an answer is cut, so that nobody takes it for a whole one; browsers that leave do the same.
         logger.info({ event: 'api.answer_cut', trace_id: res.locals.traceId, error });

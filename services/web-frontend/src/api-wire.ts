@@ -1,4 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { cachingHeaders, unmarkConditions } from './caching.ts';
+import type { Session } from './session.ts';
 
 /** What of a browser's request reaches an API. Never `Cookie`, and no header that names a hop, a user or a token. */
 const requestNames = [
@@ -7,11 +9,10 @@ const requestNames = [
   ...['if-unmodified-since', 'prefer', 'range'],
 ];
 
-/** What of an API's answer reaches a browser. Never `Set-Cookie`, CORS or authentication. */
+/** What of an API's answer reaches a browser as it is. Never `Set-Cookie`, CORS, authentication or a cache's hints. */
 const responseNames = [
-  ...['accept-ranges', 'allow', 'cache-control', 'content-disposition', 'content-encoding', 'content-language'],
-  ...['content-length', 'content-range', 'content-type', 'etag', 'last-modified', 'location', 'preference-applied'],
-  ...['retry-after', 'vary'],
+  ...['accept-ranges', 'allow', 'content-disposition', 'content-encoding', 'content-language', 'content-length'],
+  ...['content-range', 'content-type', 'etag', 'last-modified', 'location', 'preference-applied', 'retry-after'],
 ];
 
 /**
@@ -59,8 +60,12 @@ function decoded(text: string): string | undefined {
  * client would send the body of a DELETE unframed, so that an API could take it for a request of its own (RFC 9112
  * section 11.2).
  */
-export function requestParts(req: IncomingMessage): { headers: OutgoingHttpHeaders; body?: IncomingMessage } {
-  const { 'content-length': length, ...headers } = pick(req.headers, requestNames);
+export function requestParts(
+  req: IncomingMessage,
+  session: Session,
+): { headers: OutgoingHttpHeaders; body?: IncomingMessage } {
+  const { 'content-length': length, ...picked } = pick(req.headers, requestNames);
+  const headers = unmarkConditions(picked, isSafe(req.method), session);
   const chunked = req.headers['transfer-encoding'] !== undefined;
   if (isSafe(req.method) || (!chunked && !(Number(length) > 0))) return { headers };
   return {
@@ -75,10 +80,10 @@ export function isSafe(method: string | undefined): boolean {
 }
 
 /** An API's page must not run as one of ours: whatever its type, it gets no rights here. */
-export function responseHeaders({ headers }: IncomingMessage): OutgoingHttpHeaders {
+export function responseHeaders(answer: IncomingMessage, method: string, session: Session): OutgoingHttpHeaders {
   return {
-    'cache-control': 'no-store',
-    ...pick(headers, responseNames),
+    ...pick(answer.headers, responseNames),
+    ...cachingHeaders(answer, isSafe(method), session),
     'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
   };
 }

@@ -2,6 +2,7 @@ import { spanContextOf } from '@onbehalf/chassis/correlation';
 import { linkRequest } from '@onbehalf/chassis/server-span';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { forgetCached } from './caching.ts';
 import { cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
 import { sameAnswerSeconds } from './lifetimes.ts';
 import type { Seal } from './seal.ts';
@@ -49,7 +50,11 @@ export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax'
   }
   return {
     write,
-    clear: (res: Response): void => void res.clearCookie(sessionCookie, flags),
+    /** Takes the cookie away, and what the browser keeps of the person's data with it. */
+    clear: (res: Response): void => {
+      res.clearCookie(sessionCookie, flags);
+      forgetCached(res);
+    },
     /**
      * The session a request carries; sealed anew when the key ring has moved on. A cookie that does not open stays:
      * during a rotation another pod may already have the key that this one has not.

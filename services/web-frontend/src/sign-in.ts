@@ -6,6 +6,7 @@ import { activeSpan, inSpan } from '@onbehalf/chassis/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type Apis, knownScopes } from './apis.ts';
+import { forgetCached } from './caching.ts';
 import { cookieFlags } from './cookies.ts';
 import type { Demands } from './demands.ts';
 import type { Endings } from './endings.ts';
@@ -73,6 +74,8 @@ export function createSignIn(deps: SignInDeps) {
     }
     const previous = await sessions.read(req, res);
     const { oid, tid, name, preferred_username: username, login_hint: loginHint } = person;
+    // Not known to be the same person as before: what the browser keeps may be somebody else's.
+    if (previous?.oid !== oid || previous.tid !== tid) forgetCached(res);
     const { account = { oid, tid } } = login;
     const resumes = account.oid === oid && account.tid === tid;
     // The time that counts against a loop is the return, not the departure.

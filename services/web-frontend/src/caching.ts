@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Response } from 'express';
+import type { Session } from './session.ts';
+
+type Person = Pick<Session, 'oid' | 'tid'>;
+type Answer = Pick<IncomingMessage, 'statusCode' | 'headers'>;
+
+/**
+ * What an API says of caching means its own hop, where `Authorization` tells people apart. Here the cookie does, and a
+ * browser outlives a session: nothing is kept for others, nothing is used without asking, and nothing at all is kept of
+ * what cannot be asked for again or what the API keeps nowhere. `no-transform` is the API's to say. RFC 9111.
+ */
+export function cachingHeaders({ statusCode, headers }: Answer, safe: boolean, person: Person): OutgoingHttpHeaders {
+  const { etag, 'cache-control': said, 'last-modified': modified } = headers;
+  const silent = said === undefined && etag === undefined && modified === undefined && statusCode !== 304;
+  const kept = safe && !silent && !/no-store/i.test(said ?? '');
+  const asItIs = /no-transform/i.test(said ?? '') ? ', no-transform' : '';
+  return {
+    'cache-control': `${kept ? 'private, no-cache' : 'no-store'}${asItIs}`,
+    vary: varyOf(headers.vary),
+    ...(safe && (etag ?? modified) !== undefined && { etag: markTag(etag, person) }),
+  };
+}
+
+/** The API's `Vary` for our hop: by cookie, in place of the token. RFC 9110 section 12.5.5. */
+function varyOf(said = ''): string {
+  const names: string[] = said.match(/[!#$%&'*+\-.^_`|~0-9A-Za-z]+/g) ?? [];
+  if (names.includes('*')) return '*';
+  return ['Cookie', ...names.filter((name) => !/^(authorization|cookie)$/i.test(name))].join(', ');
+}
+
+/** Has the browser forget what it keeps of this origin: the next person must not be shown it. W3C Clear Site Data. */
+export function forgetCached(res: Response): void {
+  res.set('Clear-Site-Data', '"cache"');
+}
+
+/** An entity tag of ours: the API's, after the mark of whom it was made for. */
+const markedTag = /^(W\/)?"ob-([\w-]{16})-([^"]*)"$/;
+const entityTags = /(?:W\/)?"[^"]*"/g;
+/** Stands for a tag where an API tells versions apart by time only: so that every answer that may be kept has a mark. */
+const noTag = 'W/""';
+/** Ask for less than everything, on the ground of what the browser keeps. RFC 9110 sections 13.1 and 14.2. */
+const conditionsOfReads = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
+
+const markOf = ({ oid, tid }: Person) => createHash('sha256').update(`${tid} ${oid}`).digest('base64url').slice(0, 16);
+
+/**
+ * An API's `ETag` marked with the person. Many APIs give versions, alike for everybody: a browser that asked for Bob by
+ * the tag of Alice's answer would be told to show hers.
+ */
+function markTag(etag = noTag, person: Person): string | undefined {
+  const [, weak = '', opaque] = /^(W\/)?"([^"]*)"$/.exec(etag) ?? [];
+  return opaque === undefined ? undefined : `${weak}"ob-${markOf(person)}-${opaque}"`;
+}
+
+/**
+ * A browser's conditions as the API may see them: its own tags, and of a read nothing by a tag that was made for somebody
+ * else, so that the answer is a whole one. A change by such a tag is the API's to refuse: it has never seen it.
+ */
+export function unmarkConditions(headers: OutgoingHttpHeaders, safe: boolean, person: Person): OutgoingHttpHeaders {
+  const mine = markOf(person);
+  let foreign = false;
+  const unmark = (tag: string) => {
+    const [, weak = '', mark, opaque = ''] = markedTag.exec(tag) ?? [];
+    if (mark === mine) return `${weak}"${opaque}"`;
+    foreign ||= mark !== undefined;
+    return tag;
+  };
+  const unmarked = Object.entries(headers).map(([name, value]) =>
+    /^if-(none-match|match|range)$/.test(name)
+      ? ([name, String(value).replaceAll(entityTags, unmark)] as const)
+      : ([name, value] as const),
+  );
+  const passes = (name: string) => !(foreign && safe && conditionsOfReads.includes(name));
+  return Object.fromEntries(unmarked.filter(([name, value]) => value !== noTag && passes(name)));
+}
