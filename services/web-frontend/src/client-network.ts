@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { withoutSpace } from '@onbehalf/chassis/optional-space';
 
 /** Names for ranges, as the configuration takes them. */
 const ranges = {
@@ -56,7 +57,7 @@ const maxLength = 100;
 /** An address in its one spelling, without port, brackets and zone; undefined for anything else. */
 function addressOf(text: string): Address | undefined {
   if (text.length > maxLength) return undefined;
-  const bare = text.replace(/^[ \t]+|[ \t]+$/g, '');
+  const bare = withoutSpace(text);
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(bare)?.[1];
   const readings = bracketed === undefined ? [bare, bare.replace(/:\d{1,5}$/, '')] : [bracketed];
   const found = readings.find((one) => isIP(one) !== 0);
