@@ -41,6 +41,48 @@ describe('names', () => {
     assert.notEqual(names.account('a","b', 'c'), names.account('a', 'b","c'));
   });
 
+  it('are the same in every release: pods of two run side by side', () => {
+    const partition = names.account('a', 'b');
+    const all = {
+      account: partition,
+      obo: names.obo('a', 'b'),
+      app: names.app('a', 'b'),
+      session: names.session('a'),
+      sid: names.sid('a', 'b'),
+      user: names.user('a'),
+      ended: names.ended('a'),
+      issued: names.issued('a'),
+      ending: names.ending('a'),
+      endings: names.endings,
+      signedIn: names.signedIn('a'),
+      code: names.code('a', 'b'),
+      lease: names.lease(partition, 't:1'),
+      throttle: names.throttle(partition, 't:1'),
+      oboParty: names.oboParty('a', 'b', 'c'),
+      events: names.events,
+    };
+    assert.deepEqual(Object.keys(all).sort(), Object.keys(names).sort());
+    assert.deepEqual(all, {
+      account: 'ob:v1:account:{F5WELCUHy1BHiXmHW3zWaW}',
+      obo: 'ob:v1:obo:{TEiuUWTPsVSDwtx4bSJvSR}',
+      app: 'ob:v1:app:{I-RqEP2tjCSwYwLALDVSAx}',
+      session: 'ob:v1:session:{a}',
+      sid: 'ob:v1:sid:{eMjlvZQQjowaqkDXrDRH4_}',
+      user: 'ob:v1:user:{C4ZUZ35GCJD0lKrZwrPLGL}',
+      ended: 'ob:v1:ended:{C4ZUZ35GCJD0lKrZwrPLGL}',
+      issued: 'ob:v1:issued:{GNWMmqDdX54ZXQ_-1GN3kF}',
+      ending: 'ob:v1:ending:{C4ZUZ35GCJD0lKrZwrPLGL}',
+      endings: 'ob:v1:endings',
+      signedIn: 'ob:v1:signin:{C4ZUZ35GCJD0lKrZwrPLGL}',
+      code: 'ob:v1:code:{ksAeDy7MTmL0Tg8HzBujvg}',
+      lease: 'ob:v1:lease:{F5WELCUHy1BHiXmHW3zWaW}:t:1',
+      throttle: 'ob:v1:throttle:{F5WELCUHy1BHiXmHW3zWaW}:t:1',
+      oboParty: '{zUTxIcr-RuKZ2FtdrjQzqw}',
+      events: 'ob:v1:events',
+    });
+    assert.equal(shortName(partition), shortName(all.lease), 'one partition, one name');
+  });
+
   it('change with the index key', () => {
     assert.notEqual(names.account('a', 'b'), createNames(key(2), 'ob:v1:').account('a', 'b'));
   });
