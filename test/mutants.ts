@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
 import { reasonOf, staleEntries } from './mutants/equivalents.ts';
+import { eachOf } from './mutants/gate.ts';
 import { type Mutant, mutantsOf } from './mutants/mutants.ts';
 import { openOutcomes } from './mutants/outcomes.ts';
 import { openProgram } from './mutants/program.ts';
 import { createReach } from './mutants/reach.ts';
 import { promisedRooms } from './mutants/rooms.ts';
 import { count, emptyRow, tableOf } from './mutants/table.ts';
-import { createTrials, eachOf } from './mutants/trials.ts';
+import { createTrials } from './mutants/trials.ts';
 import { openRedis } from './redis.ts';
 
 const out = 'out/mutants';

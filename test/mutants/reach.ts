@@ -9,7 +9,7 @@ const besideUnits = ['test/store-redis.test.ts'];
 const testFiles = [...(rings.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
 
 export type Reach = {
-  /** The test files that load a room, those with the fewest imports between first. */
+  /** The test files that load a room. */
   testsOf: (room: string) => string[];
   /** Changes with the test file and with whatever it loads. */
   stampOf: (test: string) => string;
@@ -36,27 +36,19 @@ export function createReach(): Reach {
     return found;
   }
 
-  /** Every file that a test loads, by how many imports away it is. */
-  function loadedBy(test: string): Map<string, number> {
-    const distances = new Map([[test, 0]]);
-    for (const [file, distance] of distances) {
-      for (const one of importsOf(file)) if (!distances.has(one)) distances.set(one, distance + 1);
-    }
-    return distances;
+  /** Every file that a test loads, itself too. */
+  function loadedBy(test: string): Set<string> {
+    const files = new Set([test]);
+    for (const file of files) for (const one of importsOf(file)) files.add(one);
+    return files;
   }
   const loaded = new Map(testFiles.map((test) => [test, loadedBy(test)]));
-  /** The test beside a room is nearest, however many import it. */
-  const distance = (test: string, room: string) =>
-    test === room.replace(/ts$/, 'test.ts') ? 0 : (loaded.get(test)?.get(room) ?? Number.POSITIVE_INFINITY);
 
   return {
     textOf,
-    testsOf: (room) =>
-      testFiles
-        .filter((test) => distance(test, room) < Number.POSITIVE_INFINITY)
-        .sort((a, b) => distance(a, room) - distance(b, room)),
+    testsOf: (room) => testFiles.filter((test) => loaded.get(test)?.has(room)),
     stampOf: (test) => {
-      const files = [...(loaded.get(test)?.keys() ?? [])].sort();
+      const files = [...(loaded.get(test) ?? [])].sort();
       return hash('sha1', files.map((file) => `${file}\n${textOf(file)}`).join('\n'));
     },
   };

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Base, baseOf, runs } from './base.ts';
+import { type Base, baseOf, runs, runsOf } from './base.ts';
+import { createGate } from './gate.ts';
 import type { Mutant } from './mutants.ts';
 import type { Outcome, Outcomes } from './outcomes.ts';
 import type { Program } from './program.ts';
@@ -9,9 +10,6 @@ import type { Reach } from './reach.ts';
 import { environmentOf, tryTest } from './trial.ts';
 
 const out = 'out/mutants';
-/** More than there are cores: many a test waits for a timer. */
-const atOnce = 4;
-
 /** What a mutated test may take: a test beside it may slow it down, an endless one is to cost little. */
 const patienceOf = ({ ms }: Base) => 5 * ms + 5_000;
 
@@ -23,10 +21,12 @@ type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
  */
 export function createTrials({ program, reach, outcomes }: Parts, rooms: string[], most: number) {
   const bases = new Map<string, Promise<Base>>();
+  const byRoom = new Map<string, ReturnType<typeof testsOfRoom>>();
   const stampOf = ({ room }: Mutant, test: string) => hash('sha1', `${reach.textOf(room)}\n${reach.textOf(test)}`);
 
+  const atMost = createGate();
   function baseFor(test: string): Promise<Base> {
-    const known = bases.get(test) ?? baseOf(test, rooms, reach.stampOf(test), join(out, 'base'));
+    const known = bases.get(test) ?? atMost(() => baseOf(test, rooms, reach.stampOf(test), join(out, 'base')));
     bases.set(test, known);
     return known;
   }
@@ -43,14 +43,20 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
     return found !== 'survived' && holding(mutant).length > 0 ? found : undefined;
   }
 
+  /** The tests that run a room: the one beside it, then those that run the most of it, and of these the quickest. */
+  async function testsOfRoom(room: string): Promise<{ test: string; base: Base }[]> {
+    const all = await Promise.all(reach.testsOf(room).map(async (test) => ({ test, base: await baseFor(test) })));
+    const rank = ({ test, base }: (typeof all)[number]) =>
+      test === room.replace(/ts$/, 'test.ts') ? Number.POSITIVE_INFINITY : runsOf(base, room) - base.ms / 1e6;
+    return all.sort((a, b) => rank(b) - rank(a));
+  }
+
   /** The test files that a mutant has to pass to survive. */
   async function testsOf({ room, start }: Mutant): Promise<string[]> {
-    const found: string[] = [];
-    for (const test of reach.testsOf(room)) {
-      if (found.length === most) break;
-      if (runs(await baseFor(test), room, start)) found.push(test);
-    }
-    return found;
+    const ofRoom = byRoom.get(room) ?? testsOfRoom(room);
+    byRoom.set(room, ofRoom);
+    const running = (await ofRoom).filter(({ base }) => runs(base, room, start));
+    return running.slice(0, most).map(({ test }) => test);
   }
 
   async function attempt(mutant: Mutant): Promise<Outcome['outcome']> {
@@ -78,18 +84,4 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
     return outcome;
   }
   return { known, attempt };
-}
-
-/** Works through a list, two at once, until then. Gives what is left. */
-export async function eachOf<T>(list: T[], untilMs: number, work: (one: T) => Promise<void>): Promise<T[]> {
-  const left = [...list];
-  const worker = async () => {
-    while (Date.now() < untilMs) {
-      const one = left.shift();
-      if (one === undefined) return;
-      await work(one);
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return left;
 }
