@@ -19,11 +19,30 @@ describe('WWW-Authenticate', () => {
       undefined,
       'Bearer',
       'Bearer error="invalid_token"',
+      'Bearer scope="a b"',
+      'Bearer error="invalid_token", scope="a b"',
+      'Bearer error="insufficient_scope"',
+      'Basic error="insufficient_scope", scope="a b"',
       `Basic error="insufficient_claims", claims="${encoded}"`,
     ];
     const broken = ['%%%', 'bm90IGpzb24=', 'WzFd', 'bnVsbA==', ''].map(
       (c) => `Bearer error="insufficient_claims", claims="${c}"`,
     );
     for (const header of [...none, ...broken]) assert.equal(bearerDemand(header), undefined, header);
+  });
+
+  it('finds what a later challenge asks for', () => {
+    const header = 'Basic error="insufficient_scope", scope="x", Bearer error="insufficient_scope", scope="a"';
+    assert.deepEqual(bearerDemand(header), { scope: 'a' });
+  });
+
+  it('takes claims of 800 characters, which fit into a cookie, and no more', () => {
+    const demand = (length: number) => {
+      const text = JSON.stringify({ a: '' });
+      const padded = text.replace('""', `"${'x'.repeat(length - text.length)}"`);
+      return bearerDemand(`Bearer error="insufficient_claims", claims="${Buffer.from(padded).toString('base64')}"`);
+    };
+    assert.equal(demand(800)?.claims?.length, 800);
+    assert.equal(demand(801), undefined);
   });
 });

@@ -39,14 +39,20 @@ describe('where a request belongs', () => {
 
   it('a callback by form_post belongs to the newest attempt', () => {
     const newer = flows.write({ ...span, spanId: 'e'.repeat(16) });
-    const cookies = { [loginName]: `${carried}.${jwe}`, [`${loginCookiePrefix}0z-new`]: `${newer}.${jwe}` };
-    assert.equal(parentOf('/auth/callback', cookies), 'e'.repeat(16));
+    const [old, anew] = [{ [loginName]: `${carried}.${jwe}` }, { [`${loginCookiePrefix}0z-new`]: `${newer}.${jwe}` }];
+    const others = { a: `${carried}.${jwe}`, zz: `${carried}.${jwe}` };
+    for (const cookies of [
+      { ...others, ...old, ...anew },
+      { ...anew, ...old, ...others },
+    ])
+      assert.equal(parentOf('/auth/callback', cookies), 'e'.repeat(16));
   });
 
   it('the first document after it belongs to the same trace, its style sheet does not', () => {
     const landing = { [landingCookie]: carried };
     assert.equal(parentOf('/', landing, { 'sec-fetch-dest': 'document' }), span.spanId);
     assert.equal(parentOf('/style.css', landing, { 'sec-fetch-dest': 'style' }), undefined);
+    assert.equal(parentOf('/', { landing: carried }, { 'sec-fetch-dest': 'document' }), undefined);
   });
 
   it('a sign-in begins a trace, whatever comes from outside', () => {
@@ -57,9 +63,18 @@ describe('where a request belongs', () => {
     assert.equal(alwaysSampled, true);
   });
 
+  it('a sign-in and its callback are always sampled, other requests by chance', () => {
+    for (const url of ['/sign-in?return_to=/', callback])
+      assert.equal(flows.originOf(request(url)).alwaysSampled, true);
+    for (const url of ['/', '/sign-in/x', '/auth/callback/'])
+      assert.equal(flows.originOf(request(url)).alwaysSampled, undefined);
+  });
+
   const strange: [what: string, cookie: string][] = [
     ['a forged place', `${forged}.${jwe}`],
     ['a place whose last letter was changed', `${carried.slice(0, -2)}${carried.endsWith('AA') ? 'BA' : 'AA'}.${jwe}`],
+    ['a place with something before it', `%${carried}.${jwe}`],
+    ['a place with something behind it', `${carried}%.${jwe}`],
     ['a login cookie without a place', jwe],
     ['rubbish', '%%%.'.repeat(9)],
     ['nothing', ''],
@@ -72,10 +87,31 @@ describe('where a request belongs', () => {
     it(`an odd address such as ${url} is no trouble`, () => assert.equal(parentOf(url), undefined));
   }
 
-  it('a place that is too old begins a new trace', () => {
-    nowMs += 16 * 60_000;
-    assert.equal(parentOf(callback, { [loginName]: `${carried}.${jwe}` }), undefined);
-    nowMs -= 16 * 60_000;
+  /** What comes of it so many ms after the place was written down. */
+  const later = (ms: number, url: string, cookies: Record<string, string>) => {
+    nowMs += ms;
+    const parent = parentOf(url, cookies, { 'sec-fetch-dest': 'document' });
+    nowMs -= ms;
+    return parent;
+  };
+
+  it('a place that is too old begins a new trace: of a sign-in after 15 minutes, of a landing after 30 s', () => {
+    for (const [url, cookies, ms] of [
+      [callback, { [loginName]: `${carried}.${jwe}` }, 15 * 60_000],
+      ['/', { [landingCookie]: carried }, 30_000],
+    ] as const) {
+      assert.equal(later(ms, url, cookies), span.spanId);
+      assert.equal(later(ms + 1, url, cookies), undefined);
+    }
+  });
+
+  it('a place from a pod whose clock is ahead was written down now', () => {
+    const written = nowMs;
+    nowMs -= 5_000;
+    assert.deepEqual(flows.readLogin(carried)?.atMs, nowMs);
+    nowMs = written + 5_000;
+    assert.deepEqual(flows.readLogin(carried)?.atMs, written);
+    nowMs = written;
   });
 
   it('a place written under a former key still counts', () => {
