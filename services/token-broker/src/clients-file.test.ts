@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -31,6 +32,10 @@ function mounted(context: TestContext) {
     name: (...names: string[]) => put(JSON.stringify(Object.fromEntries(names.map((name) => [name, client])))),
     open: () => openClients(path, createLogger({ level: 'info', service: 'test' }, { write })),
     look: () => context.mock.timers.tick(clientsReloadMs),
+    /** As often as a look at it needs, and more. */
+    async read() {
+      for (let times = 0; times < 20; times += 1) await readFile(path);
+    },
     async said(event: string) {
       while (!events.includes(event)) await turn();
     },
@@ -46,6 +51,7 @@ describe('the clients of a mounted file', () => {
     using clients = await file.open();
     assert.deepEqual(namesOf(clients), ['web']);
     file.look();
+    await file.read();
     file.name('web', 'api');
     file.look();
     await file.said('clients.reloaded');

@@ -57,6 +57,16 @@ describe('clients.json', () => {
     for (const [field, value] of Object.entries(more)) assert.deepEqual(web?.[field as keyof typeof more], value);
   });
 
+  it('names grants as the wire does, and needs a redirect URI for the code grant alone', () => {
+    const grants = [
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    ];
+    const web = parse({ grants, scopes: ['a'], redirectUris: [] }).byName.get('web');
+    assert.deepEqual([web?.grants, web?.scopes, web?.redirectUris], [grants, ['a'], []]);
+  });
+
   it('may share a ServiceAccount', () => {
     const both = parseClients(JSON.stringify({ web: client, api: client }));
     const names = both.bySubject.get('system:serviceaccount:onbehalf:web')?.map(({ name }) => name);

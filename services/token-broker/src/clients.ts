@@ -46,7 +46,7 @@ const client = z
     credentials: z.array(credential).min(1),
     grants: z.array(z.enum(grantTypes)).min(1),
     /** Every scope it may ask for, exactly as it asks. */
-    scopes: z.array(z.string().min(1).regex(/^\S+$/, 'must be one scope')).default([]),
+    scopes: z.array(z.string().regex(/^\S+$/, 'must be one scope')).default([]),
     redirectUris: z.array(z.url({ protocol: /^https?$/ })).default([]),
     permissions: z.array(z.enum(['operator'])).default([]),
   })

@@ -24,6 +24,7 @@ describe('a form body', () => {
     ['a=1&b=2', { a: '1', b: '2' }],
     ['&&a=1&', { a: '1' }],
     ['a=b+c%20d%2B', { a: 'b c d+' }],
+    ['a+b=c+d', { 'a b': 'c d' }],
     ['a=x=y=', { a: 'x=y=' }],
     ['a=&a=1', { a: '1' }],
     ['a', {}],
@@ -136,7 +137,7 @@ describe('a request with a form', () => {
   const refused = [
     ...['', 'text/plain', 'application/json', `x${type}`, `${type}x`, `text/plain; ${type}`],
     ...['latin1', 'utf-80', 'xutf-8', '"utf-16"'].map((charset) => `${type}; charset=${charset}`),
-    ...[`${type}; charset=utf-8x`, `${type}; charset=x; charset=utf-8`],
+    ...[`${type}; charset=utf-8x`, `${type}; charset=x; charset=utf-8`, `${type}; charset=charset=utf-8`],
   ];
   for (const one of refused)
     it(`is refused as ${one}`, async () =>
