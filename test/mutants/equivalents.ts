@@ -15,8 +15,6 @@ export const reasons = {
   telling: 'it decides what is logged, measured or traced, and how an error is worded',
 } as const;
 
-type Reason = keyof typeof reasons;
-
 /** By room: the changed lines as `npm run mutants` prints them, and the reason. */
 const equivalents: Record<string, { was: string; now: string; reason: string }[]> = argued;
 
