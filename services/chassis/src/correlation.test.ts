@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { newTraceId, toGuid, traceIdOf, traceparentOf } from './correlation.ts';
+import { newTraceId, spanContextOf, toGuid, traceIdOf, traceparentOf, traceparentOfSpan } from './correlation.ts';
 
 const id = '0af7651916cd43dd8448eb211c80319c';
 
@@ -19,6 +19,7 @@ for (const traceparent of [
   `00-${'0'.repeat(32)}-b7ad6b7169203331-01`,
   `00-${id}-${'0'.repeat(16)}-01`,
   `00-${id}-b7ad6b7169203331-01\n`,
+  ` 00-${id}-b7ad6b7169203331-01`,
 ]) {
   it(`makes a fresh one of ${JSON.stringify(traceparent)}`, () => {
     const made = traceIdOf({ traceparent });
@@ -31,4 +32,25 @@ for (const traceparent of [
 it('gives a trace id the form of a GUID', () => {
   assert.equal(toGuid(id), '0af76519-16cd-43dd-8448-eb211c80319c');
   assert.notEqual(newTraceId(), newTraceId());
+});
+
+it('never gives the same id twice', () => {
+  assert.equal(new Set(Array.from({ length: 1_000 }, newTraceId)).size, 1_000);
+  for (let times = 0; times < 300; times += 1) assert.match(newTraceId(), /^[0-9a-f]{32}$/);
+});
+
+it('reads a span as it wrote it, with no flag but whether it is sampled', () => {
+  for (const traceFlags of [0, 1]) {
+    const span = { traceId: id, spanId: 'b7ad6b7169203331', traceFlags };
+    assert.equal(traceparentOfSpan(span), `00-${id}-b7ad6b7169203331-0${traceFlags}`);
+    assert.deepEqual(spanContextOf(traceparentOfSpan(span)), { ...span, isRemote: true });
+  }
+  assert.equal(spanContextOf(`00-${id}-b7ad6b7169203331-ff`)?.traceFlags, 1);
+  assert.equal(traceparentOfSpan({ traceId: id, spanId: 'b7ad6b7169203331', traceFlags: 3 }).slice(-3), '-01');
+  for (const none of [undefined, 1, [`00-${id}-b7ad6b7169203331-01`]]) assert.equal(spanContextOf(none), undefined);
+});
+
+it('writes a traceparent with a fresh span that nobody sampled', () => {
+  assert.match(traceparentOf(id), new RegExp(`^00-${id}-[0-9a-f]{16}-00$`));
+  assert.notEqual(traceparentOf(id), traceparentOf(id));
 });

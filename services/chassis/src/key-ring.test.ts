@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { ConfigError } from './config.ts';
 import { openKeyRing, readKeyRing } from './key-ring.ts';
 import { createLogger } from './logger.ts';
@@ -47,6 +47,9 @@ describe('a key ring', () => {
     ['a short key', () => put('one', randomBytes(16).toString('base64'))],
     ['a key that is not base64', () => put('one', `${randomBytes(32).toString('base64').slice(0, -1)}!canary`)],
     ['a key id with other characters', () => put('my key', key())],
+    ['a key id of 33 characters', () => put('a'.repeat(33), key())],
+    ['a long key', () => put('one', randomBytes(33).toString('base64'))],
+    ['a short index', () => put('index', randomBytes(31).toString('base64'))],
     ['a directory in place of a key', () => mkdir(join(directory, 'dir'))],
   ];
   for (const [what, spoil] of faults) {
@@ -93,5 +96,90 @@ describe('a key ring', () => {
     t.mock.timers.tick(5_000);
     await changed;
     assert.ok(!before?.equals(ring.get().keys.get('one') ?? before));
+  });
+
+  /** A followed ring, what it logs, and one look at its directory, waited for. */
+  async function followed(t: TestContext) {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const events: string[] = [];
+    const logger = createLogger(
+      { level: 'info', service: 'test' },
+      { write: (line) => events.push(JSON.parse(line).event) },
+    );
+    const ring = await openKeyRing(directory, logger);
+    async function look() {
+      t.mock.timers.tick(5_000);
+      // As many reads as a look needs, and more.
+      for (let times = 0; times < 10; times += 1) await readKeyRing(directory).catch(() => {});
+    }
+    return { ring, events, look };
+  }
+
+  it('seals with a new key from the third look on', async (t) => {
+    const { ring, look } = await followed(t);
+    await put('two', key());
+    await put('current', 'two');
+    for (const current of ['one', 'one', 'two', 'two']) {
+      await look();
+      assert.equal(ring.get().current, current);
+    }
+    ring[Symbol.dispose]();
+  });
+
+  it('seals at once with a key that every pod has had for long, or where the former one is gone', async (t) => {
+    await put('two', key());
+    const { ring, look } = await followed(t);
+    await put('current', 'two');
+    await look();
+    assert.equal(ring.get().current, 'two');
+    await put('three', key());
+    await put('current', 'three');
+    await rm(join(directory, 'two'));
+    await look();
+    assert.equal(ring.get().current, 'three');
+    ring[Symbol.dispose]();
+  });
+
+  it('says that it changed when it did, and only then', async (t) => {
+    const { ring, events, look } = await followed(t);
+    await look();
+    assert.deepEqual(events, []);
+    const changes: (() => Promise<unknown>)[] = [
+      () => put('two', key()),
+      () => put('index', key()),
+      () => put('index', key()),
+      () => put('two', key()),
+      () => rm(join(directory, 'index')),
+      () => rm(join(directory, 'two')),
+      () => Promise.all([put('one', key()), put('six', key())]),
+      () => Promise.all([put('ten', key()), rm(join(directory, 'six'))]),
+    ];
+    for (const change of changes) {
+      events.length = 0;
+      await change();
+      await look();
+      await look();
+      assert.deepEqual(events, ['keys.reloaded'], `${change}`);
+    }
+    ring[Symbol.dispose]();
+  });
+
+  it('says once that it is broken, and again when it breaks again', async (t) => {
+    const { ring, events, look } = await followed(t);
+    const key = await readFile(join(directory, 'one'), 'utf8');
+    for (const content of ['', '', key, '']) {
+      await put('one', content);
+      await look();
+    }
+    assert.deepEqual(events, ['keys.reload_failed', 'keys.reload_failed']);
+    ring[Symbol.dispose]();
+  });
+
+  it('is left alone once it is disposed of', async (t) => {
+    const { ring, look } = await followed(t);
+    ring[Symbol.dispose]();
+    await put('two', key());
+    await look();
+    assert.deepEqual([...ring.get().keys.keys()], ['one']);
   });
 });
