@@ -104,7 +104,7 @@ const named: Omit<Ring, 'files'>[] = [
     open: openTable,
     tells: tableOfClients,
     lacks: none,
-    apart: 'it needs Python, Go and Java, and fetches their libraries',
+    apart: 'it needs Python, Go, Java and Chromium, and fetches the libraries of each',
   },
   {
     name: 'load',
