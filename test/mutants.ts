@@ -19,8 +19,9 @@ npm run mutants -- --minutes 3  stops by then; the next run goes on where this o
 npm run mutants -- --tests 2    asks no more than the two nearest test files: quicker, and more survives
 
 Prints by room how many changes a test killed, the compiler refuses, nothing can see (docs/threat-model.md says why),
-and survived. What is known is kept in out/mutants and asked again when the room or the tests change. Exit code 1 if
-one survived, or if an equivalent that was argued is no mutant any more.`;
+and survived. What is known is kept in out/mutants and asked again when the room changes, of a survivor also when a test
+does; without that folder all is asked again. Exit code 1 if one survived or was not tried, or if one that was argued is
+no mutant any more.`;
 
 /** @throws Error where the words or the minutes are none, or an equivalent is stale. */
 async function main(): Promise<void> {

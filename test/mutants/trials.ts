@@ -22,7 +22,9 @@ type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
 export function createTrials({ program, reach, outcomes }: Parts, rooms: string[], most: number) {
   const bases = new Map<string, Promise<Base>>();
   const byRoom = new Map<string, ReturnType<typeof testsOfRoom>>();
-  const stampOf = ({ room }: Mutant, test: string) => hash('sha1', `${reach.textOf(room)}\n${reach.textOf(test)}`);
+  /** What a test killed stays killed by it, however it grows; what it let pass it may see by now. */
+  const stampOf = ({ room }: Mutant, outcome: Outcome['outcome'], file: string) =>
+    hash('sha1', `${reach.textOf(room)}\n${outcome === 'survived' ? reach.textOf(file) : ''}`);
 
   const atMost = createGate();
   function baseFor(test: string): Promise<Base> {
@@ -33,8 +35,11 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
 
   /** The files of an earlier outcome for which it still holds. */
   function holding(mutant: Mutant): string[] {
-    const stamps = Object.entries(outcomes.find(mutant.id)?.stamps ?? {});
-    return stamps.filter(([file, stamp]) => existsSync(file) && stamp === stampOf(mutant, file)).map(([file]) => file);
+    const { outcome = 'killed', stamps = {} } = outcomes.find(mutant.id) ?? {};
+    const holds = ([file, stamp]: [string, string]) => existsSync(file) && stamp === stampOf(mutant, outcome, file);
+    return Object.entries(stamps)
+      .filter(holds)
+      .map(([file]) => file);
   }
 
   /** What became of it earlier, if that still holds. A survivor may not have been shown to every test. */
@@ -79,7 +84,7 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
   }
 
   function keep(mutant: Mutant, outcome: Outcome['outcome'], files: string[]): Outcome['outcome'] {
-    const stamps = Object.fromEntries(files.map((file) => [file, stampOf(mutant, file)]));
+    const stamps = Object.fromEntries(files.map((file) => [file, stampOf(mutant, outcome, file)]));
     outcomes.keep({ id: mutant.id, outcome, stamps });
     return outcome;
   }

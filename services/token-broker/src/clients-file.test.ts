@@ -60,6 +60,8 @@ describe('the clients of a mounted file', () => {
     file.name('api');
     file.look();
     while (namesOf(clients).length !== 1) await turn();
+    file.look();
+    await file.read();
     assert.deepEqual(file.events, ['clients.reloaded', 'clients.reloaded']);
   });
 
