@@ -11,12 +11,15 @@ import { createTrials } from './mutants/trials.ts';
 import { openRedis } from './redis.ts';
 
 const out = 'out/mutants';
+/** More than there are cores: many a test waits for a timer. */
+const mostAtOnce = 4;
 
 const help = `npm run mutants                 changes the rooms that implement promises, one thing at a time, and runs
                                 the tests that reach each change until one fails
 npm run mutants -- <words> …    only the rooms whose path holds one of the words
 npm run mutants -- --minutes 3  stops by then; the next run goes on where this one stopped
 npm run mutants -- --tests 2    asks no more than the two nearest test files: quicker, and more survives
+npm run mutants -- --beside     asks only the test file beside each room, one at a time
 
 Prints by room how many changes a test killed, the compiler refuses, nothing can see (docs/threat-model.md says why),
 and survived. What is known is kept in out/mutants and asked again when the room changes, of a survivor also when a test
@@ -29,6 +32,7 @@ async function main(): Promise<void> {
     options: {
       minutes: { type: 'string', default: '600' },
       tests: { type: 'string', default: '100' },
+      beside: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
     allowPositionals: true,
@@ -47,7 +51,8 @@ async function main(): Promise<void> {
   const password = redis.password ? `${redis.username ?? ''}:${encodeURIComponent(redis.password)}@` : '';
   process.env.REDIS_URL = `redis://${password}${redis.host}:${redis.port}`;
   const outcomes = openOutcomes(`${out}/outcomes.jsonl`);
-  const trials = createTrials({ program, reach: createReach(), outcomes }, promisedRooms(), numberOf('tests', values));
+  const asked = { tests: numberOf('tests', values), beside: values.beside, atOnce: values.beside ? 1 : mostAtOnce };
+  const trials = createTrials({ program, reach: createReach(), outcomes }, promisedRooms(), asked);
 
   const rows = new Map(rooms.map((room) => [room, emptyRow(room)]));
   const toTry: Mutant[] = [];
@@ -57,7 +62,7 @@ async function main(): Promise<void> {
     else toTry.push(mutant);
   }
   const tell = progressOf(toTry.length);
-  const left = await eachOf(toTry, untilMs, async (mutant) => {
+  const left = await eachOf(toTry, { ...asked, untilMs }, async (mutant) => {
     count(rows, mutant, await trials.attempt(mutant));
     tell();
   });

@@ -1,8 +1,9 @@
-/** More than there are cores: many a test waits for a timer. */
-const atOnce = 4;
-
-/** Works through a list, several at once, until then. Gives what is left. */
-export async function eachOf<T>(list: T[], untilMs: number, work: (one: T) => Promise<void>): Promise<T[]> {
+/** Works through a list, so many at once, until then. Gives what is left. */
+export async function eachOf<T>(
+  list: T[],
+  { atOnce, untilMs }: { atOnce: number; untilMs: number },
+  work: (one: T) => Promise<void>,
+): Promise<T[]> {
   const left = [...list];
   const worker = async () => {
     while (Date.now() < untilMs) {
@@ -16,7 +17,7 @@ export async function eachOf<T>(list: T[], untilMs: number, work: (one: T) => Pr
 }
 
 /** Lets so many work at once; the others wait. */
-export function createGate() {
+export function createGate(atOnce: number) {
   const waiting: (() => void)[] = [];
   let working = 0;
   return async <T>(work: () => Promise<T>): Promise<T> => {

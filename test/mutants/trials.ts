@@ -15,18 +15,20 @@ const patienceOf = ({ ms }: Base) => 5 * ms + 5_000;
 
 type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
 
+/** `tests`: how many files are asked about a mutant at most; `beside`: only the one beside its room. */
+type Asked = { tests: number; beside: boolean; atOnce: number };
+
 /**
  * How to learn what becomes of a mutant. Every answer is kept, so that a run that is stopped goes on where it was.
- * @param most test files that are asked about one, the nearest that run what it changes.
  */
-export function createTrials({ program, reach, outcomes }: Parts, rooms: string[], most: number) {
+export function createTrials({ program, reach, outcomes }: Parts, rooms: string[], asked: Asked) {
   const bases = new Map<string, Promise<Base>>();
   const byRoom = new Map<string, ReturnType<typeof testsOfRoom>>();
   /** What a test killed stays killed by it, however it grows; what it let pass it may see by now. */
   const stampOf = ({ room }: Mutant, outcome: Outcome['outcome'], file: string) =>
     hash('sha1', `${reach.textOf(room)}\n${outcome === 'survived' ? reach.textOf(file) : ''}`);
 
-  const atMost = createGate();
+  const atMost = createGate(asked.atOnce);
   function baseFor(test: string): Promise<Base> {
     const known = bases.get(test) ?? atMost(() => baseOf(test, rooms, reach.stampOf(test), join(out, 'base')));
     bases.set(test, known);
@@ -50,9 +52,11 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
 
   /** The tests that run a room: the one beside it, then those that run the most of it, and of these the quickest. */
   async function testsOfRoom(room: string): Promise<{ test: string; base: Base }[]> {
-    const all = await Promise.all(reach.testsOf(room).map(async (test) => ({ test, base: await baseFor(test) })));
+    const beside = room.replace(/ts$/, 'test.ts');
+    const tests = reach.testsOf(room).filter((test) => !asked.beside || test === beside);
+    const all = await Promise.all(tests.map(async (test) => ({ test, base: await baseFor(test) })));
     const rank = ({ test, base }: (typeof all)[number]) =>
-      test === room.replace(/ts$/, 'test.ts') ? Number.POSITIVE_INFINITY : runsOf(base, room) - base.ms / 1e6;
+      test === beside ? Number.POSITIVE_INFINITY : runsOf(base, room) - base.ms / 1e6;
     return all.sort((a, b) => rank(b) - rank(a));
   }
 
@@ -61,7 +65,7 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
     const ofRoom = byRoom.get(room) ?? testsOfRoom(room);
     byRoom.set(room, ofRoom);
     const running = (await ofRoom).filter(({ base }) => runs(base, room, start));
-    return running.slice(0, most).map(({ test }) => test);
+    return running.slice(0, asked.tests).map(({ test }) => test);
   }
 
   async function attempt(mutant: Mutant): Promise<Outcome['outcome']> {
