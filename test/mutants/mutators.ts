@@ -65,7 +65,7 @@ const declaresNothing = (node: Node) =>
 function wordsOf(node: Node, textOf: TextOf): Node | undefined {
   if (is.isPropertyAssignment(node)) return textOf(node.name) === 'message' ? node.initializer : undefined;
   if (is.isCallExpression(node)) {
-    return /\.(regex|refine)$/.test(textOf(node.expression)) ? node.arguments[1] : undefined;
+    return /^fail$|\.(regex|refine)$/.test(textOf(node.expression)) ? node.arguments[1] : undefined;
   }
   if (!is.isNewExpression(node)) return undefined;
   const name = textOf(node.expression);

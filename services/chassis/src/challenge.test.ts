@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bearerChallenge, claimsChallenge, insufficientClaims, parseChallenges } from './challenge.ts';
+import {
+  bearerChallenge,
+  claimsChallenge,
+  insufficientClaims,
+  insufficientScope,
+  invalidToken,
+  parseChallenges,
+} from './challenge.ts';
 
 const claims = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
 const base64 = Buffer.from(claims).toString('base64');
@@ -10,6 +17,12 @@ const plain = (header: string) =>
   parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(Object.entries(parameters))]);
 
 describe('bearerChallenge', () => {
+  it('names an error as RFC 6750 does, with what it needs', () => {
+    assert.equal(invalidToken('Over.').challenge, 'Bearer error="invalid_token", error_description="Over."');
+    assert.equal(insufficientScope('No.', 'a b').challenge, 'Bearer error="insufficient_scope", scope="a b"');
+    assert.equal(insufficientClaims(claims).challenge, `Bearer error="insufficient_claims", claims="${base64}"`);
+  });
+
   it('is the bare scheme without parameters', () => assert.equal(bearerChallenge(), 'Bearer'));
 
   it('quotes and escapes, and lets no line break through', () => {
@@ -85,6 +98,14 @@ describe('claimsChallenge', () => {
     const urlSafe = Buffer.from(claims).toString('base64url');
     assert.equal(claimsChallenge(`Bearer error="insufficient_claims", claims="${urlSafe}"`), claims);
     assert.equal(claimsChallenge(insufficientClaims(claims).challenge), claims);
+  });
+
+  it('takes claims of 4,096 characters and no more', () => {
+    const of = (length: number) => {
+      const text = `{"a":"${'a'.repeat(length - 8)}"}`;
+      return claimsChallenge(insufficientClaims(text).challenge)?.length;
+    };
+    assert.deepEqual([of(4_096), of(4_097)], [4_096, undefined]);
   });
 
   const none: [what: string, header: string | null][] = [
