@@ -10,6 +10,8 @@ const outcomeSchema = z.object({
   id: z.string(),
   outcome: z.enum(['killed', 'refused', 'survived']),
   stamps: z.record(z.string(), z.string()),
+  /** The test that failed, by its title, or that the file did not end. */
+  failure: z.string().optional(),
 });
 export type Outcome = z.output<typeof outcomeSchema>;
 

@@ -71,15 +71,15 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
   async function attempt(mutant: Mutant): Promise<Outcome['outcome']> {
     if (!program.accepts(mutant.room, mutant.text)) return keep(mutant, 'refused', [mutant.room]);
     const tests = await testsOf(mutant);
-    const passed = outcomes.find(mutant.id)?.outcome === 'survived' ? holding(mutant) : [];
+    const known = outcomes.find(mutant.id)?.outcome === 'survived' ? holding(mutant) : [];
     const directory = mkdtempSync(join(out, 'mutant-'));
     const file = join(directory, 'source.ts');
     writeFileSync(file, mutant.text);
     try {
-      for (const test of tests.filter((one) => !passed.includes(one))) {
+      for (const test of tests.filter((one) => !known.includes(one))) {
         const patienceMs = patienceOf(await baseFor(test));
-        if (!(await tryTest(test, patienceMs, environmentOf(mutant.room, file))).passed)
-          return keep(mutant, 'killed', [test]);
+        const { passed, failure } = await tryTest(test, patienceMs, environmentOf(mutant.room, file));
+        if (!passed) return keep(mutant, 'killed', [test], failure);
       }
       return keep(mutant, 'survived', tests);
     } finally {
@@ -87,9 +87,9 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
     }
   }
 
-  function keep(mutant: Mutant, outcome: Outcome['outcome'], files: string[]): Outcome['outcome'] {
+  function keep(mutant: Mutant, outcome: Outcome['outcome'], files: string[], failure?: string): Outcome['outcome'] {
     const stamps = Object.fromEntries(files.map((file) => [file, stampOf(mutant, outcome, file)]));
-    outcomes.keep({ id: mutant.id, outcome, stamps });
+    outcomes.keep({ id: mutant.id, outcome, stamps, failure });
     return outcome;
   }
   return { known, attempt };

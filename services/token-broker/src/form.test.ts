@@ -93,6 +93,15 @@ describe('a form body', () => {
     assert.ok(process.memoryUsage().heapUsed - before < 20_000_000);
   });
 
+  it('keeps no more decoded values than it asked for, however many come', () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const before = process.memoryUsage().heapUsed;
+    for (let n = 0; n < 100_000; n += 1) parseForm(Buffer.from(`a=${'%20'.repeat(60)}${n}`));
+    collect();
+    assert.ok(process.memoryUsage().heapUsed - before < 20_000_000);
+  });
+
   it('is read as URLSearchParams writes and reads it', () => {
     const text = fc.string({ unit: 'binary', minLength: 1 }).filter((value) => !value.includes('\0'));
     fc.assert(

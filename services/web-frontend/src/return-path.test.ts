@@ -127,6 +127,18 @@ describe('return path', () => {
     }
   });
 
+  it('leads to the start where it is no plain path', () => {
+    const none = [undefined, 'profile', 'a/profile', '?a', '#a', ' /profile', `${publicBaseUrl}/profile`];
+    const spoilt = ['/a\nb', '/a\tb', '/a\0', '/a\\b', '/a\u2028b', '/a\u0085', '/profile\n'];
+    for (const path of [...none, ...spoilt]) assert.equal(returnPath(path, publicBaseUrl), '/', JSON.stringify(path));
+  });
+
+  it('may have 1,024 characters, which fit into a cookie, and no more', () => {
+    const path = (length: number) => `/${'a'.repeat(length - 1)}`;
+    assert.equal(returnPath(path(1_024), publicBaseUrl), path(1_024));
+    assert.equal(returnPath(path(1_025), publicBaseUrl), '/');
+  });
+
   it('leads to no route that is not a page: it would start over, sign out, or show data', () => {
     for (const name of ['sign-in', 'sign-out', 'auth', 'api', 'session']) {
       for (const end of ['', '/', '/x', '?a=b', '#a', '/callback?code=x', '/../session', '/orders/x']) {
