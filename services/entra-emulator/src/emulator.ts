@@ -110,10 +110,11 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   };
   const https = await listen(options.httpsPort ?? 0, true);
   const http = await listen(options.httpPort ?? 0, false);
-  const origin = originOf(options.origin ?? `https://localhost:${https.port}`);
+  // Without a default port: issuers are compared as text, and no client writes `:443`. RFC 6454 section 6.
+  const { origin } = new URL(options.origin ?? `https://localhost:${https.port}`);
   const external = options.tenants === 'external';
   const issuerOf = (tid: string) => `${external ? `https://${tid}.ciamlogin.com` : origin}/${tid}/v2.0`;
-  const split = originOf(options.browserOrigin ?? `http://${browserHost}:${http.port}`);
+  const split = new URL(options.browserOrigin ?? `http://${browserHost}:${http.port}`).origin;
   const browserOrigin = profile === 'https' ? origin : split;
 
   const createCurrent = () => {
@@ -161,11 +162,6 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   };
   const ids = idsOf(seed);
   return { origin, browserOrigin, admin, ids, caPem: tls.ca, clientCertificates, close, [Symbol.asyncDispose]: close };
-}
-
-/** Without the default port: issuers are compared as text, and no client writes `:443`. RFC 6454 section 6. */
-function originOf(url: string): string {
-  return new URL(url).origin;
 }
 
 /** The seed knows one frontend; it may run elsewhere. */
