@@ -11,8 +11,11 @@ import { copyCharts, objectsOf, ofKind, render, scenarios } from './render.ts';
 const services = { 'web-frontend': webFrontend, 'token-broker': tokenBroker, 'downstream-api': downstreamApi };
 const all = (await scenarios()).filter(({ chart }) => chart !== 'dev');
 
-/** A pod listens on every address, which is what an unset key means; the trace viewer is for development. */
-const neverRendered = ['BIND_ADDRESS', 'TRACE_VIEWER_URL'];
+/**
+ * A pod listens on every address, which is what an unset key means; the trace viewer and an issuer without TLS are for
+ * development.
+ */
+const neverRendered = ['BIND_ADDRESS', 'TRACE_VIEWER_URL', 'CALLERS_ALLOW_PLAINTEXT'];
 
 /** Node's and OpenTelemetry's own words, a proxy's, what they stand on, and the switch that loads telemetry before any config. */
 const foreign = /^(NODE_|HTTPS?_PROXY$|NO_PROXY$|OTEL_|K8S_|METRICS_ENABLED$|EXTRA_ENV$)/;

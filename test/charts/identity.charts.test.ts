@@ -58,6 +58,22 @@ describe('identity and secrets', () => {
     assert.equal(pod('onbehalf/facts', 'token-broker')?.metadata?.labels?.['azure.workload.identity/use'], undefined);
   });
 
+  it('projects a token for the API server into the broker where the issuer wants one, and not otherwise', () => {
+    const asked = pod('onbehalf/redis-cluster', 'token-broker')?.spec;
+    assert.deepEqual(
+      tokensOf(asked).filter(({ audience }) => audience === undefined),
+      [{ expirationSeconds: 3600, path: 'token' }],
+    );
+    const mount = asked?.containers[0]?.volumeMounts?.find(({ name }) => name === 'api-server-token');
+    const env = asked?.containers[0]?.env?.find(({ name }) => name === 'CALLERS_TOKEN_FILE');
+    assert.equal(env?.value, `${mount?.mountPath}/token`);
+    for (const service of ['token-broker', 'web-frontend', 'downstream-api']) {
+      const spec = pod('onbehalf/facts', service)?.spec;
+      assert.ok(tokensOf(spec).every(({ audience }) => audience !== undefined));
+      assert.ok(!envOf(spec).includes('CALLERS_TOKEN_FILE'));
+    }
+  });
+
   it('gives callers a ten-minute assertion for the broker, as a file', () => {
     for (const service of ['web-frontend', 'downstream-api']) {
       assert.deepEqual(tokensOf(pod('onbehalf/facts', service)?.spec), [

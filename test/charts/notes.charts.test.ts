@@ -51,11 +51,14 @@ describe('what helm says after an install', () => {
     }
   });
 
-  it('warns of client secrets, of no policy, of plain http, of a proxy nobody named, and of nothing else', async () => {
+  it('warns of secrets, no policy, plain http, a clear password, a proxy nobody named, any client, and nothing else', async () => {
     const warnings = async (name: string) => (await notes(name)).match(/^WARNING: .*/gm) ?? [];
     assert.equal((await warnings('onbehalf/secret')).filter((line) => /client secret/.test(line)).length, 2);
     assert.match((await warnings('onbehalf/no-netpol')).join(), /networkPolicy/);
     assert.match((await warnings('onbehalf/kind')).join(), /plain http/);
+    assert.match((await warnings('onbehalf/kind')).join(), /redis\.allowPlaintext/);
+    assert.match((await warnings('token-broker/kind')).join(), /redis\.allowPlaintext/);
+    assert.match((await warnings('downstream-api/alone')).join(), /any client of the tenant/);
     assert.match((await warnings('web-frontend/alone')).join(), /trustedProxies/);
     assert.deepEqual(await warnings('onbehalf/facts'), []);
   });

@@ -149,6 +149,7 @@ const required: [scenario: string, unset: object, names: string][] = [
   ['token-broker/alone', { callers: { issuer: '' } }, 'callers.issuer is required'],
   ['token-broker/alone', { sealing: { existingSecret: { name: '' } } }, 'sealing.existingSecret.name is required'],
   ['token-broker/alone', { redis: { url: '' } }, 'redis.url is required'],
+  ['token-broker/kind', { redis: { allowPlaintext: false } }, 'redis.url must be rediss://'],
   ['downstream-api/alone', { entra: { audience: '' } }, 'entra.audience is required'],
   ['onbehalf/facts', { 'token-broker': { clients: { web: { clientId: '' } } } }, 'clients.web.clientId is required'],
   ['onbehalf/facts', { 'web-frontend': { trustedProxies: '' } }, 'web-frontend.trustedProxies is required'],

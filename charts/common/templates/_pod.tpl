@@ -131,7 +131,8 @@ resources: {{- toYaml .Values.resources | nindent 2 }}
 {{- end }}
 
 {{/*
-A ServiceAccount token as a file, renewed by the kubelet: dict name, path, audience, seconds, file. Written as a mount.
+A ServiceAccount token as a file, renewed by the kubelet: dict name, path, audience, seconds, file. Without an audience
+it is for the API server. Written as a mount.
 */}}
 {{- define "common.projectedToken" -}}
 name: {{ .name }}
@@ -141,7 +142,9 @@ source:
     defaultMode: 0440
     sources:
       - serviceAccountToken:
-          audience: {{ .audience }}
+          {{- with .audience }}
+          audience: {{ . }}
+          {{- end }}
           expirationSeconds: {{ .seconds }}
           path: {{ .file }}
 {{- end }}

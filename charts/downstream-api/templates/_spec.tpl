@@ -15,3 +15,9 @@ ingress:
 egress:
   - {{- include "common.egressTo" "token-broker" | nindent 4 }}
 {{- end }}
+
+{{- define "downstream-api.warnings" -}}
+{{- if empty .Values.entra.allowedClients }}
+WARNING: entra.allowedClients is empty: any client of the tenant may call downstream-api.
+{{- end }}
+{{- end }}

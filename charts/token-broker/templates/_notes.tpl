@@ -11,6 +11,9 @@ No client of the broker is federated: nothing in Entra needs to trust this clust
 {{- end }}
 
 {{- define "token-broker.warnings" -}}
+{{- if and (ne .Values.redis.auth.type "none") (hasPrefix "redis:" .Values.redis.url) }}
+WARNING: redis.allowPlaintext sends the credential for Redis in the clear. Prefer rediss://.
+{{- end }}
 {{- range $name, $client := .Values.clients }}
 {{- range $client.credentials }}
 {{- if eq .type "secret" }}

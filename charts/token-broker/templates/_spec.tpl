@@ -1,5 +1,8 @@
 {{- define "token-broker.spec" -}}
 {{- $redis := .Values.redis }}
+{{- if and (hasPrefix "redis:" $redis.url) (ne $redis.auth.type "none") (not $redis.allowPlaintext) }}
+{{- fail "redis.url must be rediss:// with redis.auth, or redis.allowPlaintext true: a credential would go in the clear" }}
+{{- end }}
 env:
   BROKER_URL: {{ include "token-broker.url" . | toJson }}
   ENTRA_AUTHORITY_HOST: {{ .Values.global.entra.authorityHost | toJson }}
@@ -9,6 +12,9 @@ env:
   CALLERS_AUDIENCE: {{ .Values.callers.audience | toJson }}
   {{- with .Values.callers.caConfigMap }}
   CALLERS_CA_FILE: {{ empty .name | ternary "" (printf "/etc/ssl/callers/%s" .key) | toJson }}
+  {{- end }}
+  {{- if .Values.callers.ownToken }}
+  CALLERS_TOKEN_FILE: /var/run/secrets/onbehalf/api-server/token
   {{- end }}
   CALLERS_RATE: {{ .Values.callers.rate | toJson }}
   SEALING_KEYS_DIR: /var/run/secrets/onbehalf/sealing
@@ -25,6 +31,9 @@ env:
   REDIS_ENTRA_CLIENT_ID: {{ .clientId | toJson }}
   REDIS_ENTRA_TENANT_ID: {{ .tenantId | default $.Values.global.entra.tenantId | toJson }}
   {{- end }}
+  {{- end }}
+  {{- if $redis.allowPlaintext }}
+  REDIS_ALLOW_PLAINTEXT: "true"
   {{- end }}
   {{- with $redis.caConfigMap }}
   REDIS_CA_FILE: {{ empty .name | ternary "" (printf "/etc/ssl/redis/%s" .key) | toJson }}
@@ -82,6 +91,9 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
 - {{- include "common.keyRing" (dict "root" . "name" "sealing" "secret" $sealing) | nindent 2 }}
 {{- if and (include "token-broker.federated" .) (not .Values.federation.webhook) }}
 - {{- include "common.projectedToken" (dict "name" "azure-token" "path" "/var/run/secrets/azure/tokens" "audience" (include "token-broker.federationAudience" .) "seconds" 3600 "file" "azure-identity-token") | nindent 2 }}
+{{- end }}
+{{- if .Values.callers.ownToken }}
+- {{- include "common.projectedToken" (dict "name" "api-server-token" "path" "/var/run/secrets/onbehalf/api-server" "seconds" 3600 "file" "token") | nindent 2 }}
 {{- end }}
 {{- with include "token-broker.credentials" . }}
 - name: credentials

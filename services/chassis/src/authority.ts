@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConfigError, guid, origin } from './config.ts';
+import { ConfigError, guid, secureOrigin } from './config.ts';
 
 /**
  * Where people of many tenants sign in: those of any organization, or with personal accounts too. Learn: "Application
@@ -19,7 +19,7 @@ export function isManyTenants(tenantId: string): boolean {
  * The origin of an Entra ID authority: of a national cloud, of an external tenant (`<name>.ciamlogin.com`), or of a
  * custom domain of one. Not of Azure AD B2C, which has no on-behalf-of flow. Learn: "Azure AD B2C protocols".
  */
-export const authorityHost = origin.refine(
+export const authorityHost = secureOrigin.refine(
   (value) => !new URL(value).hostname.endsWith('.b2clogin.com'),
   'must not be Azure AD B2C, which gives no tokens on behalf of users: use an external tenant, <name>.ciamlogin.com',
 );

@@ -43,6 +43,15 @@ describe('parseConfig', () => {
     assert.ok(!message.includes('canary'), message);
   });
 
+  it('takes a blank key for absent, but not one whose blankness says something', () => {
+    const schema = z.object({ A: words.optional(), B: words.optional() });
+    assert.deepEqual(parseConfig(schema, { A: ' ' }), {});
+    const message = faultsOf(() => parseConfig(schema, { A: ' ', B: '' }, 'environment', ['B']));
+    assert.match(message, /^ {2}B: must name at least one$/m);
+    assert.doesNotMatch(message, /A:/);
+    assert.deepEqual(parseConfig(schema, { B: undefined }, 'environment', ['B']), {});
+  });
+
   it('says "is required" of what is absent only', () => {
     const message = faultsOf(() => parseConfig(z.object({ ...commonEnvironment, A_URL: origin }), { HTTP_PORT: 'x' }));
     assert.match(message, /A_URL: is required/);

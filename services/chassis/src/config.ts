@@ -41,10 +41,26 @@ export const origin = httpUrl
   .refine(({ href, origin }) => href === `${origin}/`, 'must be an origin: no path, query or user')
   .transform((url) => url.origin);
 
+/**
+ * Whether nobody between us and this URL can read along or step in: TLS, or this host itself. W3C Secure Contexts
+ * section 3.1, as far as browsers keep a `Secure` cookie.
+ */
+export function isSecureContext({ protocol, hostname }: URL): boolean {
+  return /^(https|rediss):$/.test(protocol) || /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/i.test(hostname);
+}
+
+/** An origin to which secrets go, or from which keys come: https, but for one on this host. */
+export const secureOrigin = origin.refine(
+  (value) => isSecureContext(new URL(value)),
+  'must be https; plain http is for loopback only',
+);
+
 /** An http(s) URL with any path, without user, query and fragment; given without the final slash. */
 export const baseUrl = httpUrl
   .refine((url) => url.href === url.origin + url.pathname, 'must have no user, query or fragment')
   .transform((url) => url.href.replace(/\/$/, ''));
+
+export const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
 
 /** In lower case, as Entra writes them in tokens. */
 export const guid = z.guid('must be a GUID').toLowerCase();
@@ -56,12 +72,18 @@ export const words = z
   .refine((list) => list.length > 0, 'must name at least one');
 
 /**
- * Parses an environment (or a mounted file's content) by its schema. An empty or blank string counts as absent.
+ * Parses an environment (or a mounted file's content) by its schema. An empty or blank string counts as absent, but for
+ * the keys of `spoken`: to leave those blank is to say something.
  * @throws ConfigError naming every fault at once, by key, never echoing a value.
  */
-export function parseConfig<S extends z.ZodType>(schema: S, input: unknown, source = 'environment'): z.output<S> {
+export function parseConfig<S extends z.ZodType>(
+  schema: S,
+  input: unknown,
+  source = 'environment',
+  spoken: readonly string[] = [],
+): z.output<S> {
   // The inputs tell what is absent from what is wrong; they are not shown.
-  const value = source === 'environment' ? withoutEmpty(input as object) : input;
+  const value = source === 'environment' ? withoutEmpty(input as object, spoken) : input;
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => `  ${issue.path.join('.') || source}: ${describe(issue)}`);
@@ -80,8 +102,10 @@ export function parseJsonConfig<S extends z.ZodType>(schema: S, text: string, so
   return parseConfig(schema, value, source);
 }
 
-function withoutEmpty(env: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => String(value ?? '').trim() !== ''));
+function withoutEmpty(env: object, spoken: readonly string[]): Record<string, unknown> {
+  const says = ([key, value]: [string, unknown]) =>
+    String(value ?? '').trim() !== '' || (value !== undefined && spoken.includes(key));
+  return Object.fromEntries(Object.entries(env).filter(says));
 }
 
 function describe(issue: z.core.$ZodIssue): string {

@@ -27,12 +27,27 @@ describe('the configuration', () => {
       assert.throws(() => readConfig({ ...env, [name]: '' }), new RegExp(`${name}: is required`));
   });
 
+  it('takes an authority and a Graph on this host over plain http', () => {
+    const { entra, graph } = readConfig({
+      ...env,
+      ENTRA_AUTHORITY_HOST: 'http://127.0.0.1:9440',
+      GRAPH_BASE_URL: 'http://localhost:9440',
+    });
+    assert.deepEqual([entra.authorityHost, graph.baseUrl], ['http://127.0.0.1:9440', 'http://localhost:9440']);
+  });
+
   for (const [name, value] of [
     ['ENTRA_AUDIENCE', 'api://onbehalf-api'],
     ['ENTRA_TENANTS', 'common'],
     ['ENTRA_TENANTS', ' , '],
     ['ENTRA_ALLOWED_CLIENTS', 'web'],
+    ['ENTRA_ALLOWED_CLIENTS', ''],
+    ['ENTRA_ALLOWED_CLIENTS', ' '],
+    ['ENTRA_ALLOWED_CLIENTS', ' , '],
     ['ENTRA_AUTHORITY_HOST', 'login.microsoftonline.com'],
+    ['ENTRA_AUTHORITY_HOST', 'http://login.microsoftonline.com'],
+    ['ENTRA_AUTHORITY_HOST', 'http://127.0.0.1.login.test'],
+    ['GRAPH_BASE_URL', 'http://graph.microsoft.com'],
     ['BROKER_URL', 'http://token-broker:8080/?x'],
     ['GRAPH_BASE_URL', 'https://graph.microsoft.com/v1.0'],
   ] as const) {

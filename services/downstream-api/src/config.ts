@@ -1,5 +1,13 @@
 import { authorityHost, cloudOf } from '@onbehalf/chassis/authority';
-import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig, words } from '@onbehalf/chassis/config';
+import {
+  baseUrl,
+  commonConfig,
+  commonEnvironment,
+  guid,
+  parseConfig,
+  secureOrigin,
+  words,
+} from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
 /** Every environment key of this service; the chart's are compared with it. */
@@ -10,20 +18,20 @@ export const environment = z.object({
   ENTRA_AUDIENCE: guid,
   /** The tenants whose tokens are taken. */
   ENTRA_TENANTS: words.pipe(z.array(guid)),
-  /** The clients that may call; unset means every client of those tenants. */
+  /** The clients that may call; unset means every client of those tenants, and blank means nothing: it is refused. */
   ENTRA_ALLOWED_CLIENTS: words.pipe(z.array(guid)).default([]),
   BROKER_URL: baseUrl,
   /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
   BROKER_ASSERTION_FILE: z.string(),
   /** Where Microsoft Graph answers; the cloud's own unless said. */
-  GRAPH_BASE_URL: origin.optional(),
+  GRAPH_BASE_URL: secureOrigin.optional(),
 });
 
 export type Config = ReturnType<typeof readConfig>;
 
 /** @throws ConfigError naming every fault at once. */
 export function readConfig(env: Record<string, string | undefined>) {
-  const parsed = parseConfig(environment, env);
+  const parsed = parseConfig(environment, env, 'environment', ['ENTRA_ALLOWED_CLIENTS']);
   const cloud = cloudOf(parsed.ENTRA_AUTHORITY_HOST);
   return {
     ...commonConfig(parsed),

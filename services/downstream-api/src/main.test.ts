@@ -31,6 +31,21 @@ describe('the process', () => {
     assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
+  it('warns at the start that any client of the tenants may call, unless it is told which', async () => {
+    const firstLine = async (more: object) => {
+      const child = spawn(process.execPath, [main], { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'inherit'] });
+      const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+      return JSON.parse(String(value));
+    };
+    const open = await firstLine({});
+    assert.equal(open.level, 'warn');
+    assert.match(open.msg, /any client of the tenants/);
+    const closed = await firstLine({ ENTRA_ALLOWED_CLIENTS: env.ENTRA_AUDIENCE });
+    assert.deepEqual([closed.level, closed.msg], ['info', 'serving']);
+  });
+
   it('names every wrong key and ends with 1 before it listens', async () => {
     const child = spawn(process.execPath, [main], { env: { HTTP_PORT: 'x' }, stdio: ['ignore', 'ignore', 'pipe'] });
     let printed = '';

@@ -28,6 +28,8 @@ await run(async (signal) => {
   await using _admin = await serve(health.handler, config.admin);
   await using server = await serve(observed(createApp({ bearer, graph, logger })), config.http);
   await using _ready = health.ready(config.shutdownDelayMs);
-  logger.info({ event: 'started', port: server.port, config }, 'serving');
+  const started = { event: 'started', port: server.port, config };
+  if (entra.allowedClients.length > 0) logger.info(started, 'serving');
+  else logger.warn(started, 'serving any client of the tenants: ENTRA_ALLOWED_CLIENTS is unset');
   await aborted(signal);
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ConfigError } from '@onbehalf/chassis/config';
 import { environment, readConfig } from './config.ts';
@@ -9,6 +10,11 @@ const env = {
   CALLERS_ISSUER: 'https://kubernetes.default.svc',
   SEALING_KEYS_DIR: '/etc/keys',
   REDIS_URL: 'rediss://redis.test:6380',
+};
+const password = { REDIS_AUTH: 'password', REDIS_PASSWORD_FILE: '/etc/redis/password' };
+const entra = {
+  ...{ REDIS_AUTH: 'entra', AZURE_FEDERATED_TOKEN_FILE: '/etc/token' },
+  ...{ REDIS_ENTRA_CLIENT_ID: randomUUID(), REDIS_ENTRA_TENANT_ID: randomUUID() },
 };
 const fault = (more: Record<string, string | undefined>) => {
   try {
@@ -44,6 +50,7 @@ describe('the configuration', () => {
     const { CLIENTS_FILE, CALLERS_AUDIENCE, SEALING_KEYS_DIR, BIND_ADDRESS, ...strict } = wrong;
     const free = [
       'CALLERS_CA_FILE',
+      'CALLERS_TOKEN_FILE',
       'REDIS_USERNAME',
       'REDIS_PASSWORD_FILE',
       'REDIS_CA_FILE',
@@ -59,6 +66,24 @@ describe('the configuration', () => {
     for (const key of Object.keys(env)) assert.match(absent, new RegExp(`${key}: is required`));
   });
 
+  it('sends a credential to Redis in the clear on this host only, unless it is told that it may', () => {
+    for (const host of ['127.0.0.1', '127.8.8.8', 'localhost', 'LOCALHOST', '[::1]']) {
+      assert.equal(fault({ ...password, REDIS_URL: `redis://${host}:6379` }), undefined, host);
+    }
+    const inNetwork = { REDIS_URL: 'redis://redis:6379' };
+    assert.equal(fault({ ...password, ...inNetwork, REDIS_ALLOW_PLAINTEXT: 'true' }), undefined);
+    assert.equal(fault({ ...entra, ...inNetwork, REDIS_ALLOW_PLAINTEXT: 'true' }), undefined);
+    assert.equal(fault(inNetwork), undefined);
+  });
+
+  it('takes keys of callers over plain http from this host only, unless it is told that it may', () => {
+    assert.equal(fault({ CALLERS_ISSUER: 'http://127.0.0.1:8000' }), undefined);
+    assert.equal(fault({ CALLERS_ISSUER: 'http://cluster:8000', CALLERS_ALLOW_PLAINTEXT: 'true' }), undefined);
+    // An issuer is a name; where its keys come from is what counts.
+    const jwks = { CALLERS_JWKS_URI: 'https://cluster:8000/openid/v1/jwks' };
+    assert.equal(fault({ CALLERS_ISSUER: 'http://cluster:8000', ...jwks }), undefined);
+  });
+
   const rows: [Record<string, string>, string][] = [
     [{ BROKER_URL: 'https://user:secret@broker.test' }, 'BROKER_URL'],
     [{ BROKER_URL: 'https://broker.test/?x=1' }, 'BROKER_URL'],
@@ -69,6 +94,15 @@ describe('the configuration', () => {
     [{ REDIS_URL: 'redis://user@redis.test' }, 'REDIS_URL'],
     [{ REDIS_URL: 'https://redis.test' }, 'REDIS_URL'],
     [{ REDIS_KEY_PREFIX: 'a{b}' }, 'REDIS_KEY_PREFIX'],
+    [{ ...password, REDIS_URL: 'redis://redis:6379' }, 'REDIS_URL'],
+    [{ ...password, REDIS_URL: 'redis://127.0.0.1.redis.test:6379' }, 'REDIS_URL'],
+    [{ ...password, REDIS_URL: 'redis://localhost.redis.test:6379' }, 'REDIS_URL'],
+    [{ ...password, REDIS_URL: 'redis://[::2]:6379' }, 'REDIS_URL'],
+    [{ ...password, REDIS_URL: 'redis://redis:6379', REDIS_ALLOW_PLAINTEXT: 'false' }, 'REDIS_URL'],
+    [{ ...entra, REDIS_URL: 'redis://redis:6379' }, 'REDIS_URL'],
+    [{ REDIS_ALLOW_PLAINTEXT: 'yes' }, 'REDIS_ALLOW_PLAINTEXT'],
+    [{ CALLERS_ISSUER: 'http://cluster:8000' }, 'CALLERS_ISSUER'],
+    [{ CALLERS_JWKS_URI: 'http://cluster:8000/openid/v1/jwks' }, 'CALLERS_JWKS_URI'],
     [{ REDIS_AUTH: 'password' }, 'REDIS_PASSWORD_FILE'],
     [{ REDIS_AUTH: 'entra' }, 'REDIS_ENTRA_CLIENT_ID'],
     [{ REDIS_AUTH: 'entra' }, 'REDIS_ENTRA_TENANT_ID'],

@@ -1,4 +1,13 @@
-import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig } from '@onbehalf/chassis/config';
+import {
+  baseUrl,
+  commonConfig,
+  commonEnvironment,
+  flag,
+  guid,
+  isSecureContext,
+  origin,
+  parseConfig,
+} from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
 const path = z.string().min(1);
@@ -19,6 +28,10 @@ export const environment = z
     CALLERS_JWKS_URI: z.url({ protocol: /^https?$/ }).optional(),
     CALLERS_AUDIENCE: z.string().min(1).default('token-broker'),
     CALLERS_CA_FILE: path.optional(),
+    /** A file with this pod's ServiceAccount token for the API server: for issuers that give keys to nobody else. */
+    CALLERS_TOKEN_FILE: path.optional(),
+    /** For development: keys may come over plain http from another host. */
+    CALLERS_ALLOW_PLAINTEXT: flag.default(false),
     /** Requests per second one client may send to one pod. */
     CALLERS_RATE: z.coerce.number().min(1).max(1_000_000).default(5_000),
     SEALING_KEYS_DIR: path,
@@ -33,6 +46,8 @@ export const environment = z
     REDIS_ENTRA_CLIENT_ID: guid.optional(),
     REDIS_ENTRA_TENANT_ID: guid.optional(),
     REDIS_CA_FILE: path.optional(),
+    /** The network itself encrypts (a mesh, WireGuard), or nobody is on it: a password may go to a `redis://` URL. */
+    REDIS_ALLOW_PLAINTEXT: flag.default(false),
     REDIS_KEY_PREFIX: z
       .string()
       .regex(/^[a-z0-9:_-]{1,40}$/, 'must be made of a-z, 0-9, :, _ and -')
@@ -54,6 +69,17 @@ export const environment = z
     const demand = (met: boolean, key: string, message: string) => {
       if (!met) context.addIssue({ code: 'custom', path: [key], message });
     };
+    demand(
+      env.REDIS_AUTH === 'none' || env.REDIS_ALLOW_PLAINTEXT || isSecureContext(new URL(env.REDIS_URL)),
+      'REDIS_URL',
+      `must be rediss:// with REDIS_AUTH=${env.REDIS_AUTH}, or REDIS_ALLOW_PLAINTEXT=true`,
+    );
+    const keysUrl = env.CALLERS_JWKS_URI ?? env.CALLERS_ISSUER;
+    demand(
+      env.CALLERS_ALLOW_PLAINTEXT || isSecureContext(new URL(keysUrl)),
+      env.CALLERS_JWKS_URI === undefined ? 'CALLERS_ISSUER' : 'CALLERS_JWKS_URI',
+      'must be https: whoever is on the way could make the keys',
+    );
     demand(
       env.REDIS_AUTH !== 'password' || env.REDIS_PASSWORD_FILE !== undefined,
       'REDIS_PASSWORD_FILE',
@@ -101,6 +127,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       jwksUri: e.CALLERS_JWKS_URI,
       audience: e.CALLERS_AUDIENCE,
       caFile: e.CALLERS_CA_FILE,
+      tokenFile: e.CALLERS_TOKEN_FILE,
+      allowPlaintext: e.CALLERS_ALLOW_PLAINTEXT,
       rate: e.CALLERS_RATE,
     },
     sealingKeysDir: e.SEALING_KEYS_DIR,

@@ -35,6 +35,7 @@ describe('config', () => {
     ['PUBLIC_BASE_URL', 'https://app.example.com/app'],
     ['PUBLIC_BASE_URL', ''],
     ['ENTRA_TENANT_ID', 'consumers'],
+    ['ENTRA_AUTHORITY_HOST', 'http://login.example.com'],
     ['COOKIE_SAME_SITE', 'none'],
     ['RESPONSE_MODE', 'fragment'],
     ['TRUSTED_PROXIES', 'everyone'],

@@ -1,5 +1,13 @@
 import { authorityHost, tenant } from '@onbehalf/chassis/authority';
-import { baseUrl, commonConfig, commonEnvironment, guid, origin, parseConfig } from '@onbehalf/chassis/config';
+import {
+  baseUrl,
+  commonConfig,
+  commonEnvironment,
+  guid,
+  isSecureContext,
+  origin,
+  parseConfig,
+} from '@onbehalf/chassis/config';
 import { z } from 'zod';
 
 const proxy = z
@@ -66,9 +74,4 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     publicRate: { perSecond: flat.PUBLIC_RATE_PER_SECOND, burst: flat.PUBLIC_RATE_BURST },
     traceViewerUrl: flat.TRACE_VIEWER_URL,
   };
-}
-
-/** W3C Secure Contexts section 3.1, as far as a cookie's `Secure` follows it. */
-function isSecureContext({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
