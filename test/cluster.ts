@@ -20,6 +20,8 @@ export type Cluster = AsyncDisposable & {
   mountToken(account: ServiceAccount): Promise<string>;
   /** A token as `mountToken` writes it, with any claim replaced: for what a caller should not get away with. */
   mint(account: ServiceAccount, claims?: Record<string, unknown>): Promise<string>;
+  /** Whether discovery and JWKS can be reached; tokens are mounted and minted either way. */
+  reachable: boolean;
 };
 
 /** The subject Kubernetes gives a ServiceAccount. */
@@ -50,6 +52,7 @@ export async function openCluster(
     '/openid/v1/jwks': () => ({ keys: [{ ...jwk, kid, alg: 'RS256', use: 'sig' }] }),
   };
   const server = createServer((req, res) => {
+    if (!cluster.reachable) return void req.socket.destroy();
     const document = documents[req.url ?? ''];
     res.writeHead(document ? 200 : 404, { 'Content-Type': 'application/json' });
     res.end(JSON.stringify(document ? document() : { error: 'not found' }));
@@ -75,7 +78,8 @@ export async function openCluster(
       .sign(privateKey);
   };
 
-  return {
+  const cluster: Cluster = {
+    reachable: true,
     issuer,
     jwksUri: `${issuer}/openid/v1/jwks`,
     mint,
@@ -99,4 +103,5 @@ export async function openCluster(
       await once(server, 'close');
     },
   };
+  return cluster;
 }

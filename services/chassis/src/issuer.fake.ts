@@ -1,4 +1,5 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import { serve } from './serve.ts';
 
 /** Claims, header and key of a token to forge; the key is one of the issuer's, or any other. */
@@ -14,12 +15,15 @@ export async function openIssuer() {
   const active = makeKey();
   const published = new Map([[active.kid, active.publicKey]]);
   const fetches: string[] = [];
+  const sent: IncomingHttpHeaders[] = [];
   let status = 200;
+  let spoken: string | undefined;
   const server = await serve(
     (req, res) => {
       fetches.push(req.url ?? '');
+      sent.push(req.headers);
       const keys = [...published].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig' }));
-      res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify({ keys }));
+      res.writeHead(status, { 'Content-Type': 'application/json' }).end(spoken ?? JSON.stringify({ keys }));
     },
     { port: 0, host: '127.0.0.1', drainMs: 0 },
   );
@@ -30,13 +34,16 @@ export async function openIssuer() {
   const common = { aud: audience, iss: `${origin}/${tenant}/v2.0`, ...times, tid: tenant, azp: client, ver: '2.0' };
 
   return {
-    ...{ origin, tenant, audience, client, active, fetches, nowSeconds },
-    /** Makes the key address answer with this status. */
-    answer: (next: number) => {
+    ...{ origin, tenant, audience, client, active, fetches, sent, nowSeconds },
+    /** Makes the key address answer with this status, and with this in place of the keys. */
+    answer: (next: number, body?: string) => {
       status = next;
+      spoken = body;
     },
     /** Serves one more key. */
     publish: ({ kid, publicKey }: Key) => published.set(kid, publicKey),
+    /** Serves that key no more. */
+    withdraw: ({ kid }: Key) => published.delete(kid),
     /** A user's access token as Entra makes it, but for what is given. */
     user: (claims: object = {}, forgery?: Forgery) => {
       const [oid, sub] = [randomUUID(), randomBytes(32).toString('base64url')];

@@ -97,6 +97,30 @@ describe('signing keys', () => {
     while (issuer.fetches.length < 2) await new Promise(setImmediate);
   });
 
+  it('at hand outlive an answer without keys, of any kind', async () => {
+    await verdict(issuer.user());
+    for (const body of ['', '<html></html>', '{}', '{"keys":[]}', '{"keys":[{"kty":"oct","k":"AA"}]}']) {
+      issuer.answer(200, body);
+      nowMs += day + 1;
+      // One at a time: with the second fetch the answer to the first was looked at.
+      const seen = issuer.fetches.length + 2;
+      while (issuer.fetches.length < seen) {
+        assert.equal(await verdict(issuer.user()), 'good', body);
+        nowMs += 2_000;
+      }
+    }
+  });
+
+  it('that were withdrawn are gone with the next set', async () => {
+    await verdict(issuer.user());
+    issuer.publish(makeKey());
+    issuer.withdraw(issuer.active);
+    nowMs += day + 1;
+    for (const endMs = Date.now() + 5_000; (await verdict(issuer.user())) !== 'invalid_token'; ) {
+      assert.ok(Date.now() < endMs);
+    }
+  });
+
   it('of an address nobody answers mean unavailable', async () => {
     await issuer[Symbol.asyncDispose]();
     assert.equal(await verdict(issuer.user()), 'unavailable');

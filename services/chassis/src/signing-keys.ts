@@ -1,4 +1,5 @@
-import { createRemoteJWKSet, errors, type FlattenedJWSInput, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, errors, type FlattenedJWSInput, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { z } from 'zod';
 import { Fault } from './fault.ts';
 import { measure } from './measures.ts';
 import { inSpan } from './tracing.ts';
@@ -9,9 +10,20 @@ type KeyOptions = {
   nowMs?: () => number;
 };
 
+type CacheOptions = KeyOptions & {
+  /** Keys older than this are fetched again. */
+  maxAgeMs: number;
+  /** How long after their last fetch known keys stay good while no other can be had; unset: for ever. */
+  staleMs?: number;
+  /** Waits for the new keys where the old are too old, so that a withdrawn key verifies nothing once more. */
+  waits?: boolean;
+  /** Is told how each fetch ended: the error, or undefined. */
+  onFetch?: (error: unknown) => void;
+};
+
 /** Entra announces a key well before it signs with it, and withdraws one in an emergency: Learn says to look daily. */
 const maxAgeMs = 86_400_000;
-/** After a failed fetch the next one waits this long, so that an outage at Entra is not a flood from us. */
+/** After a failed fetch the next one waits this long, so that an outage at an issuer is not a flood from us. */
 const retryMs = 2_000;
 const fetchTimeoutMs = 3_000;
 
@@ -20,8 +32,9 @@ const fetchTimeoutMs = 3_000;
  * it names. A token of any other tenant costs no call, unless `organizations` is served: its keys are those of them all.
  */
 export function remoteKeys(authorityHost: string, tenants: readonly string[], options?: KeyOptions): JWTVerifyGetKey {
-  const address = (tenant: string) => new URL(`${authorityHost}/${tenant}/discovery/v2.0/keys`);
-  const byTenant = new Map(tenants.map((tenant) => [tenant, remoteKeySet(address(tenant), options)]));
+  const keysOf = (tenant: string) =>
+    cachedKeys(() => fetchJson(`${authorityHost}/${tenant}/discovery/v2.0/keys`), { maxAgeMs, ...options });
+  const byTenant = new Map(tenants.map((tenant) => [tenant, keysOf(tenant)]));
   return (header, token) => {
     const keys = byTenant.get(tenantOf(token)) ?? byTenant.get('organizations');
     if (!keys) throw new errors.JWKSNoMatchingKey();
@@ -29,45 +42,91 @@ export function remoteKeys(authorityHost: string, tenants: readonly string[], op
   };
 }
 
+/** An issuer's answer that is no set of keys; `code` is its status, e.g. `HTTP_403`. */
+export class NoKeys extends Error {
+  override name = 'NoKeys';
+  readonly code: string;
+
+  constructor(code: string) {
+    super('the issuer gives no keys');
+    this.code = code;
+  }
+}
+
+/** RFC 7517 section 5. A set without a key that could verify a token is no answer: it would undo the keys at hand. */
+const keySetSchema = z.object({
+  keys: z
+    .array(z.looseObject({ kty: z.string() }))
+    .refine((keys) => keys.some(({ kty }) => /^(RSA|EC|OKP)$/.test(kty))),
+});
+
 /**
- * The keys at one JWKS address. Known keys keep serving while the address does not answer.
+ * The keys that `fetchKeys` gives as a JWKS, kept. They stay good while no others can be had, for `staleMs` at most; a
+ * fetched set replaces them whole, so that a withdrawn key is gone. One fetch at a time.
  * @throws Fault `unavailable` if the key may exist but cannot be fetched; jose's error if there is no such key.
  */
-function remoteKeySet(url: URL, options: KeyOptions = {}): JWTVerifyGetKey {
-  const { cooldownMs = 30_000, nowMs = Date.now } = options;
-  // When to fetch is decided below; jose would repeat a failed fetch at once, and drop good keys when they are old.
-  const forever = { cooldownDuration: Number.POSITIVE_INFINITY, cacheMaxAge: Number.POSITIVE_INFINITY };
-  const remote = createRemoteJWKSet(url, { timeoutDuration: fetchTimeoutMs, ...forever });
-  let loadedAtMs = Number.NEGATIVE_INFINITY;
-  let failed: { atMs: number; fault: Fault } | undefined;
+export function cachedKeys(fetchKeys: () => Promise<unknown>, options: CacheOptions): JWTVerifyGetKey {
+  const { cooldownMs = 30_000, nowMs = Date.now, staleMs = Number.POSITIVE_INFINITY, waits, onFetch } = options;
+  let known: { keys: JWTVerifyGetKey; atMs: number } | undefined;
+  let failed: { fault: Fault; atMs: number } | undefined;
+  let fetching: Promise<void> | undefined;
 
-  const load = async () => {
-    if (failed && nowMs() - failed.atMs < Math.min(retryMs, cooldownMs)) throw failed.fault;
+  async function fetchNow(): Promise<void> {
     try {
-      await inSpan('jwks.refresh', () => remote.reload());
-      measure('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'ok' });
-      loadedAtMs = nowMs();
+      const set = keySetSchema.parse(await inSpan('jwks.refresh', fetchKeys));
+      known = { keys: createLocalJWKSet(set as JSONWebKeySet), atMs: nowMs() };
       failed = undefined;
+      measure('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'ok' });
+      onFetch?.(undefined);
     } catch (cause) {
       measure('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'failed' });
+      onFetch?.(cause);
       const fault = new Fault('unavailable', 'The signing keys cannot be fetched.', { cause, retryAfterSeconds: 5 });
-      failed = { atMs: nowMs(), fault };
+      failed = { fault, atMs: nowMs() };
       throw fault;
     }
-  };
+  }
+
+  /** Fetches, or waits for a fetch under way; not if one failed less than `restMs` ago. */
+  async function load(restMs: number): Promise<void> {
+    if (!fetching && failed && nowMs() - failed.atMs < restMs) throw failed.fault;
+    fetching ??= fetchNow().finally(() => {
+      fetching = undefined;
+    });
+    await fetching;
+  }
+
+  async function refresh(): Promise<void> {
+    const ageMs = known ? nowMs() - known.atMs : Number.POSITIVE_INFINITY;
+    if (ageMs <= options.maxAgeMs) return;
+    const loaded = load(Math.min(retryMs, cooldownMs));
+    if (ageMs > staleMs || !known) return await loaded;
+    // A failure is no news while the keys at hand are good; who waited for one has shown that waiting is no use.
+    const settled = loaded.catch(() => undefined);
+    if (waits && !failed) await settled;
+  }
 
   return async (header, token) => {
-    if (!remote.jwks()) await load();
-    // Off the request's path; a failure is no news while the keys at hand are good.
-    else if (nowMs() - loadedAtMs > maxAgeMs) load().catch(() => undefined);
+    await refresh();
+    const { keys, atMs } = known as NonNullable<typeof known>;
     try {
-      return await remote(header, token);
+      return await keys(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || nowMs() - loadedAtMs < cooldownMs) throw error;
-      await load();
-      return remote(header, token);
+      if (!(error instanceof errors.JWKSNoMatchingKey) || nowMs() - atMs < cooldownMs) throw error;
+      await load(cooldownMs);
+      return await (known ?? { keys }).keys(header, token);
     }
   };
+}
+
+async function fetchJson(url: string): Promise<unknown> {
+  const signal = AbortSignal.timeout(fetchTimeoutMs);
+  const response = await fetch(url, { redirect: 'manual', signal, headers: { Accept: 'application/json' } });
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new NoKeys(`HTTP_${response.status}`);
+  }
+  return await response.json();
 }
 
 /** The tenant that a token says it is from; believed only once its signature is checked. */

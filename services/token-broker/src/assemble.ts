@@ -1,4 +1,5 @@
 import type { Logger } from '@onbehalf/chassis/logger';
+import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { tellOutages } from '@onbehalf/chassis/outages';
 import { remoteKeys } from '@onbehalf/chassis/signing-keys';
 import type { JWTVerifyGetKey } from 'jose';
@@ -14,6 +15,7 @@ import { createL1 } from './l1.ts';
 import { createLimit } from './limits.ts';
 import { authorizationEndpoint, metadata } from './metadata.ts';
 import type { Names } from './names.ts';
+import { reasonOf } from './reason.ts';
 import { createRefusals } from './refusals.ts';
 import type { Sealing } from './sealing.ts';
 import type { Session } from './session-record.ts';
@@ -63,7 +65,11 @@ export function assemble(config: Config, parts: Parts) {
   const broker = createBroker({
     ...{ entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
   });
-  const { issuer, audience, jwksUri } = config.callers;
+  const { issuer, audience, jwksUri, tokenFile, allowPlaintext } = config.callers;
+  const keys = clusterKeys({
+    ...{ issuer, jwksUri, allowPlaintext, ca: callersCa, onFetch: tellKeys(logger, nowMs) },
+    token: tokenFile === undefined ? undefined : createMountedFile(tokenFile),
+  });
   const { authorityHost } = config.entra;
   const remote = (tenantId: string) => tellOutages('entra-keys', logger, remoteKeys(authorityHost, [tenantId]));
   const accessTokens = createAccessTokens({ authorityHost, keysOf: parts.entraKeys ?? remote, tombstones, nowMs });
@@ -72,9 +78,26 @@ export function assemble(config: Config, parts: Parts) {
     metadata: () =>
       metadata(config.brokerUrl, { authorizationEndpoint: authorizationEndpoint(authorityHost, clients()) }),
     endpoints: createEndpoints(broker, accessTokens, authorityHost),
-    callers: createCallers({ issuer, audience, clients, keys: clusterKeys({ issuer, jwksUri, ca: callersCa }) }),
+    callers: createCallers({ issuer, audience, clients, keys }),
     perCaller: createLimit({ perSecond: config.callers.rate, burst: config.callers.rate }),
     logger,
   });
   return { handler, upkeep: sessions.sweep };
+}
+
+/** Tells log and metrics, once each way, that the cluster's keys cannot be fetched: they may still be good for hours. */
+function tellKeys(logger: Logger, nowMs: () => number): (error: unknown) => void {
+  let failingSinceMs: number | undefined;
+  watch('onbehalf.callers.keys_stale', () => (failingSinceMs === undefined ? 0 : (nowMs() - failingSinceMs) / 1_000));
+  return (error) => {
+    if (error === undefined) {
+      if (failingSinceMs !== undefined)
+        logger.info({ event: 'callers.keys_up' }, "The cluster's keys are fetched again");
+      failingSinceMs = undefined;
+    } else if (failingSinceMs === undefined) {
+      failingSinceMs = nowMs();
+      const sentence = "The cluster's keys cannot be fetched: known ones stay good for a day, other callers get 503";
+      logger.error({ event: 'callers.keys_down', reason: reasonOf(error), error }, sentence);
+    }
+  };
 }

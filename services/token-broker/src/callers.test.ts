@@ -111,6 +111,106 @@ describe('callers', () => {
     assert.ok(issuer.fetches.length - before <= 1);
   });
 
+  describe('while the cluster gives no keys', () => {
+    const minuteMs = 60_000;
+    const dayMs = 1_440 * minuteMs;
+
+    /** A cluster of its own under a clock that is moved, and an assertion that is fresh under it. */
+    async function openAt() {
+      const cluster = await openIssuer();
+      const clock = { ms: Date.now() };
+      const nowMs = () => clock.ms;
+      const keys = clusterKeys({ issuer: cluster.origin, jwksUri: `${cluster.origin}/keys`, nowMs });
+      const options = { issuer: cluster.origin, audience: 'token-broker', keys, nowMs };
+      const callers = createCallers({ ...options, clients: () => clientsOf([subject]) });
+      const fresh = (forgery = {}) => {
+        const iat = Math.floor(clock.ms / 1_000);
+        const claims = { iss: cluster.origin, aud: 'token-broker', sub: subject, iat, nbf: iat, exp: iat + 600 };
+        return cluster.user({ ...claims, jti: randomUUID() }, forgery);
+      };
+      const ask = (client_assertion = fresh()) =>
+        callers.authenticate({ client_assertion_type: assertionType, client_assertion }, undefined).then(
+          ({ name }) => name,
+          (error) => error.code,
+        );
+      return { cluster, clock, fresh, ask, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+    }
+
+    it('are known by those at hand for a day, and not for longer, until it gives them again', async () => {
+      await using at = await openAt();
+      const { cluster, clock, ask } = at;
+      assert.equal(await ask(), 'web');
+      cluster.answer(503);
+      const startMs = clock.ms;
+      for (const minutes of [9, 10.5, 11, 60, 1_439]) {
+        clock.ms = startMs + minutes * minuteMs;
+        assert.equal(await ask(), 'web', `${minutes} minutes`);
+      }
+      clock.ms = startMs + dayMs + 1;
+      assert.equal(await ask(), 'unavailable');
+      cluster.answer(200);
+      clock.ms += 2_000;
+      assert.equal(await ask(), 'web');
+    });
+
+    for (const [how, body] of [
+      ['nothing', ''],
+      ['a page', '<html>Sign in to the network</html>'],
+      ['null', 'null'],
+      ['no member keys', '{}'],
+      ['no key', '{"keys":[]}'],
+      ['keys that are none', '{"keys":[null]}'],
+      ['a key that verifies nothing', '{"keys":[{"kty":"oct","k":"AAAA"}]}'],
+    ] as const) {
+      it(`but ${how}, are known by those at hand`, async () => {
+        await using at = await openAt();
+        assert.equal(await at.ask(), 'web');
+        at.cluster.answer(200, body);
+        at.clock.ms += 11 * minuteMs;
+        while (at.cluster.fetches.length < 4) {
+          assert.equal(await at.ask(), 'web');
+          at.clock.ms += 2_000;
+        }
+      });
+    }
+
+    it('cost it one fetch in ten seconds if their key is unknown, and are not told that they are wrong', async () => {
+      await using at = await openAt();
+      const { cluster, clock, ask, fresh } = at;
+      assert.equal(await ask(), 'web');
+      cluster.answer(503);
+      clock.ms += 10_000;
+      const stranger = makeKey();
+      const strange = () => fresh({ header: { kid: randomUUID() }, key: stranger.privateKey });
+      const verdicts = await Promise.all(Array.from({ length: 50 }, () => ask(strange())));
+      for (let i = 0; i < 50; i += 1) verdicts.push(await ask(strange()));
+      clock.ms += 9_999;
+      verdicts.push(await ask(strange()));
+      assert.deepEqual(new Set(verdicts), new Set(['unavailable']));
+      assert.equal(cluster.fetches.length, 2);
+      clock.ms += 1;
+      assert.equal(await ask(strange()), 'unavailable');
+      assert.equal(cluster.fetches.length, 3);
+    });
+
+    it('are refused by the first set that lacks their key, remembered or not', async () => {
+      await using at = await openAt();
+      const { cluster, clock, ask, fresh } = at;
+      const next = makeKey();
+      const lasting = cluster.user({
+        ...{ iss: cluster.origin, aud: 'token-broker', sub: subject },
+        exp: Math.floor(clock.ms / 1_000) + 86_400,
+      });
+      assert.equal(await ask(lasting), 'web');
+      cluster.publish(next);
+      cluster.withdraw(cluster.active);
+      clock.ms += 10.5 * minuteMs;
+      assert.equal(await ask(lasting), 'invalid_client');
+      assert.equal(await ask(), 'invalid_client');
+      assert.equal(await ask(fresh({ header: { kid: next.kid }, key: next.privateKey })), 'web');
+    });
+  });
+
   it('are never an outage, whatever they send', async () => {
     const { authenticate } = open();
     const good = assertion();

@@ -1,12 +1,18 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { cachedKeys } from '@onbehalf/chassis/signing-keys';
+import { decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
 import { z } from 'zod';
 import type { Client, Clients } from './clients.ts';
+import { clusterIssuer, type IssuerOptions } from './cluster-issuer.ts';
 import { detached } from './detached.ts';
 import type { Form } from './form.ts';
-import { callersClockToleranceSeconds, clusterKeysCooldownMs, clusterKeysTimeoutMs } from './lifetimes.ts';
+import {
+  callersClockToleranceSeconds,
+  clusterKeysCooldownMs,
+  clusterKeysMaxAgeMs,
+  clusterKeysStaleMs,
+} from './lifetimes.ts';
 
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** What clusters sign ServiceAccount tokens with. */
@@ -25,7 +31,8 @@ const claimsSchema = z.object({ sub: z.string(), exp: z.number() });
 /**
  * RFC 7523 client authentication by a Kubernetes ServiceAccount token. Two stated deviations: `sub` is the
  * ServiceAccount, mapped to a client by configuration, and an assertion may be used until it expires.
- * The verdict is remembered until the assertion expires: a verification costs as much as ten cached tokens.
+ * The verdict is remembered until the assertion expires, and no longer than the keys it rests on: a verification costs
+ * as much as ten cached tokens.
  */
 export function createCallers({ issuer, audience, keys, clients, nowMs = Date.now }: CallersOptions) {
   const verdicts = new LRUCache<string, { subject: string; expiresAtMs: number }>({ max: 1_000 });
@@ -34,7 +41,8 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
     const known = verdicts.get(assertion);
     if (known && known.expiresAtMs > nowMs()) return known.subject;
     const { sub, exp } = await verify(assertion);
-    verdicts.set(detached(assertion), { subject: sub, expiresAtMs: exp * 1_000 });
+    const expiresAtMs = Math.min(exp * 1_000, nowMs() + clusterKeysMaxAgeMs);
+    verdicts.set(detached(assertion), { subject: sub, expiresAtMs });
     return sub;
   }
 
@@ -85,52 +93,19 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
 
 export type Callers = ReturnType<typeof createCallers>;
 
-const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
+type ClusterKeysOptions = IssuerOptions & { nowMs?: () => number; onFetch?: (error: unknown) => void };
 
-/** The cluster's signing keys: from `jwksUri`, else from the issuer's discovery document, read at first need. */
-export function clusterKeys(options: {
-  issuer: string;
-  jwksUri?: string | undefined;
-  ca?: string | undefined;
-}): JWTVerifyGetKey {
-  const dispatcher = new EnvHttpProxyAgent(
-    options.ca === undefined ? {} : { connect: { ca: options.ca }, requestTls: { ca: options.ca } },
-  );
-  const fetch = (url: string, init: object = {}) =>
-    fetchWith(url, { ...init, dispatcher }) as unknown as Promise<Response>;
-  const open = (uri: string) =>
-    createRemoteJWKSet(new URL(uri), {
-      [customFetch]: fetch,
-      timeoutDuration: clusterKeysTimeoutMs,
-      cooldownDuration: clusterKeysCooldownMs,
-    });
-  let keys: Promise<JWTVerifyGetKey> | undefined = options.jwksUri ? Promise.resolve(open(options.jwksUri)) : undefined;
-
-  async function discover(): Promise<JWTVerifyGetKey> {
-    const url = `${options.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const answer = await fetch(url, { signal: AbortSignal.timeout(clusterKeysTimeoutMs) });
-    const document = discoverySchema.parse(await answer.json());
-    if (document.issuer !== options.issuer) throw new Error('the issuer calls itself otherwise');
-    return open(document.jwks_uri);
-  }
-
-  return async (header, token) => {
-    keys ??= discover();
-    try {
-      return await (await keys)(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JOSEError)) keys = options.jwksUri ? keys : undefined;
-      throw error;
-    }
-  };
+/** The cluster's signing keys, read at first need; those at hand stay good for a day while it gives no others. */
+export function clusterKeys({ nowMs = Date.now, onFetch = () => {}, ...issuer }: ClusterKeysOptions): JWTVerifyGetKey {
+  return cachedKeys(clusterIssuer(issuer), {
+    ...{ maxAgeMs: clusterKeysMaxAgeMs, staleMs: clusterKeysStaleMs, cooldownMs: clusterKeysCooldownMs },
+    ...{ waits: true, nowMs, onFetch },
+  });
 }
 
-/** jose throws JOSEErrors for what is wrong with a token; the rest, and these, is about getting the keys. */
+/** jose throws JOSEErrors for what is wrong with a token; the rest is about getting the keys. */
 function keysUnavailable(error: unknown): boolean {
-  if (!(error instanceof errors.JOSEError)) return true;
-  return (
-    error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error.code === 'ERR_JOSE_GENERIC'
-  );
+  return !(error instanceof errors.JOSEError) || error instanceof errors.JWKSInvalid;
 }
 
 /** RFC 9110 section 15.5.2 demands a challenge of every 401, and assertions have no scheme of their own. */

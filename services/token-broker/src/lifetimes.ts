@@ -99,6 +99,13 @@ export const callersClockToleranceSeconds = 60;
 /** The cluster's signing keys: what a fetch may take, and how soon another unknown key may cause the next. */
 export const clusterKeysTimeoutMs = 2_000;
 export const clusterKeysCooldownMs = 10_000;
+/** They are fetched again after this, so that a key withdrawn from the cluster verifies nobody for longer. */
+export const clusterKeysMaxAgeMs = 600_000;
+/**
+ * While its issuer gives none, the keys at hand stay good for so long: an upgrade of a control plane takes hours, and
+ * keys change once a year. Longer, and whoever keeps us from the issuer would keep a stolen key alive.
+ */
+export const clusterKeysStaleMs = 86_400_000;
 
 /** A mounted `clients.json` is looked at this often. */
 export const clientsReloadMs = 5_000;
