@@ -181,6 +181,21 @@ const rows: [alert: string, after: string, fires: Series[], silent: Series[]][] 
   ],
   ['RedisEvictions', '20m', [['redis_evicted_keys_total', '0+1x400']], [['redis_evicted_keys_total', '7x400']]],
   [
+    'RedisRefuses',
+    '5m',
+    [
+      ['onbehalf_cache_refused{pod="a"}', '0x400'],
+      ['onbehalf_cache_refused{pod="b"}', '2x400'],
+    ],
+    [['onbehalf_cache_refused{pod="a"}', '0x400']],
+  ],
+  [
+    'ClusterKeysStale',
+    '15m',
+    [['onbehalf_callers_keys_stale_seconds{pod="b"}', '0+60x400']],
+    [['onbehalf_callers_keys_stale_seconds{pod="b"}', '0x400']],
+  ],
+  [
     'InvalidationDown',
     '5m',
     [

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -50,6 +51,26 @@ describe('three brokers over a Redis Cluster', () => {
       assert.equal(answer.status, 200);
       assert.match(String(claimsOf(answer).preferred_username), new RegExp(`^${person(i + 1)}@`));
     }
+  });
+
+  it('are told in one line that they take it for a standalone Redis, and sign nobody in', async () => {
+    const mistaken = await fleet.startBroker({ REDIS_MODE: 'standalone' });
+    await using _ended = mistaken.child;
+    const said = async () => {
+      const lines = (await readFile(mistaken.child.logFile, 'utf8')).split('\n').filter(Boolean);
+      return lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'error');
+    };
+    await fleet.until(async () => (await said()).length > 0);
+    const [line, ...more] = await said();
+    assert.deepEqual(
+      [line.event, line.reason, line.refused, more],
+      ['redis.refused', 'MOVED', ['REDIS_MODE: must be cluster'], []],
+    );
+    const { fields } = await fleet.startSignIn(person(1));
+    const assertion = await fleet.cluster.mint({ namespace: 'onbehalf', name: 'web', audience: 'token-broker' });
+    const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+    const body = new URLSearchParams({ ...fields, client_assertion: assertion, client_assertion_type: type });
+    assert.equal((await fetch(`${mistaken.url}/oauth2/token`, { method: 'POST', body })).status, 503);
   });
 
   it('buy one token for 300 concurrent callers', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -56,6 +57,52 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     await fleet.until(async () => (await fleet.signIn('alice').catch(() => '')) !== '');
     const session = await fleet.signIn('alice');
     assert.equal((await fleet.exchange(0, session)).status, 200);
+    assert.equal((await fleet.post(0, '/oauth2/revoke', { token: session })).status, 200);
+    assert.equal((await fleet.exchange(0, session)).body.error, 'invalid_grant');
+  });
+
+  it('not fully as a user without channels: nobody signs in, no code is spent, and all is well once it has them', async () => {
+    await using stack = new AsyncDisposableStack();
+    const redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-channels-server' }));
+    const admin = await openAdmin(redis);
+    stack.defer(() => admin.destroy());
+    await admin.sendCommand(['ACL', 'SETUSER', 'broker', 'on', '~ch:*', 'resetchannels', '+@all', '>of-the-acl-user']);
+    const fleet = stack.use(
+      await openFleet({
+        name: 'broker-redis-channels',
+        brokers: 1,
+        redisEnv: async (stateDir) => ({
+          REDIS_URL: `redis://127.0.0.1:${redis.port}`,
+          REDIS_AUTH: 'password',
+          REDIS_USERNAME: 'broker',
+          REDIS_PASSWORD_FILE: join(
+            await mountFiles(join(stateDir, 'acl'), { password: 'of-the-acl-user' }),
+            'password',
+          ),
+          REDIS_KEY_PREFIX: 'ch:',
+        }),
+      }),
+    );
+    const { fields } = await fleet.startSignIn('alice');
+    await fleet.admin('DELETE', '/counters');
+    const refused = await fleet.post(0, '/oauth2/token', fields);
+    assert.deepEqual([refused.status, refused.body.error], [503, 'temporarily_unavailable']);
+    assert.ok(refused.headers.has('retry-after'));
+    assert.equal(await fleet.calls(), 0);
+    const lines = (await readFile(fleet.brokers[0]?.child.logFile ?? '', 'utf8')).split('\n').filter(Boolean);
+    const said = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'error');
+    assert.deepEqual(
+      said.map(({ event, refused }) => [event, refused]),
+      [['redis.refused', ['&ch:*']]],
+    );
+    await admin.sendCommand(['ACL', 'SETUSER', 'broker', '&ch:*']);
+    let session = '';
+    await fleet.until(async () => {
+      const { status, body } = await fleet.post(0, '/oauth2/token', fields);
+      if (status === 200) session = String(body.access_token);
+      else assert.equal(status, 503);
+      return session !== '';
+    });
     assert.equal((await fleet.post(0, '/oauth2/revoke', { token: session })).status, 200);
     assert.equal((await fleet.exchange(0, session)).body.error, 'invalid_grant');
   });

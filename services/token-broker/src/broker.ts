@@ -61,6 +61,8 @@ export function createBroker(deps: Deps) {
     if (!client.redirectUris.includes(asked.redirectUri)) {
       throw new Fault('unauthorized_client', 'The client is not configured for this redirect_uri.');
     }
+    // A session that could not be ended everywhere does not begin.
+    await store.permitted();
     const signIn = await redemption(client, asked);
     if (signIn.sid === undefined) logger.warn({ event: 'flow.sid_missing', client: client.name });
     const { token, session } = await sessions.start(client.name, signIn);

@@ -91,6 +91,10 @@ export const redisSilenceMs = 350;
 export const redisPingMs = 200;
 /** How long after losing a node the cluster's layout is read again: about as long as a replica takes to take over. */
 export const redisTopologyMs = 500;
+/** What is written to find out whether it may be written stays for so long, if we die over it. */
+export const redisProbeMs = 10_000;
+/** While Redis refuses us something, it is tried again this often: somebody is mending it. */
+export const redisRightsMs = 5_000;
 /** What a caller is told to wait while Redis is away. */
 export const redisRetryAfterSeconds = 2;
 

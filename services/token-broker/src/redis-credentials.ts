@@ -9,6 +9,17 @@ import { redisTokenRetryMs } from './lifetimes.ts';
 /** Azure Managed Redis' resource: Learn, "Use Microsoft Entra for cache authentication". */
 const scope = 'https://redis.azure.com/.default';
 
+/** Entra ID gives no token for Redis; `code` is the class of its refusal, e.g. `ENTRA_CREDENTIAL`. */
+class NoRedisToken extends Error {
+  override name = 'NoRedisToken';
+  readonly code: string;
+
+  constructor(refusalClass: string) {
+    super('Entra ID gives no token for Redis');
+    this.code = `ENTRA_${refusalClass.toUpperCase()}`;
+  }
+}
+
 type Credentials = { username: string; password: string };
 
 /**
@@ -36,7 +47,7 @@ export function entraCredentials(
 
   async function acquire() {
     const answer = await entra.appToken(client, { scopes: [scope], traceId: newTraceId() });
-    if (answer.kind === 'refused') throw new Error(`Entra ID refuses a token for Redis: ${answer.refusal.class}`);
+    if (answer.kind === 'refused') throw new NoRedisToken(answer.refusal.class);
     const { oid, sub } = decodeJwt<{ oid?: string }>(answer.accessToken);
     const credentials = { username: oid ?? String(sub), password: answer.accessToken };
     held = { credentials, renewAtMs: (answer.issuedAtSeconds + answer.expiresInSeconds * 0.7) * 1_000 };

@@ -17,6 +17,8 @@ import {
   redisSilenceMs,
   redisTopologyMs,
 } from './lifetimes.ts';
+import { reasonOf } from './reason.ts';
+import { createRights, refusalOf } from './redis-rights.ts';
 import { measure } from './signals.ts';
 import { type Events, StoreFull } from './store.ts';
 
@@ -38,6 +40,8 @@ export type Redis = AsyncDisposable & {
   /** Runs one command on the node that holds `key`. Bulk replies are Buffers. @throws Fault `unavailable`. */
   command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown>;
   readonly events: Events;
+  /** @throws Fault `unavailable` while Redis refuses something that the broker needs: see `createRights`. */
+  permitted(): Promise<void>;
 };
 
 type Client = {
@@ -60,18 +64,31 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   let frozenUntilMs = 0;
   let repliedMs = performance.now();
   let reachable = true;
+  /** What the client last met with while nothing could be asked. */
+  let trouble: unknown;
+  let toldReason = '';
 
   // One lost command, or one node of many, is no outage; a store that answers nobody is.
-  const report = (up: boolean, error?: unknown) => {
-    if (up) repliedMs = performance.now();
-    if (up === reachable || (!up && performance.now() - repliedMs < silenceMs)) return;
+  const report = (up: boolean, error: unknown = trouble) => {
+    if (up) {
+      repliedMs = performance.now();
+      trouble = undefined;
+    }
+    const reason = up ? '' : reasonOf(error);
+    // What Redis itself says tells more than that it was away before.
+    const isNews = up !== reachable || (!up && isVerdict(error) && reason !== toldReason);
+    if (!isNews || (!up && performance.now() - repliedMs < silenceMs)) return;
     reachable = up;
+    toldReason = reason;
     if (up) logger.info({ event: 'redis.up' }, 'Redis answers again');
-    else logger.error({ event: 'redis.down', error }, 'Redis does not answer');
+    else logger.error({ event: 'redis.down', reason, error }, 'Redis does not answer');
   };
-  const open = (onDown: () => void) => (options.mode === 'cluster' ? openCluster : openStandalone)(options, onDown);
+  const open = (hooks: Hooks) => (options.mode === 'cluster' ? openCluster : openStandalone)(options, hooks);
+  const onTrouble = (error?: unknown) => {
+    trouble = error ?? trouble;
+  };
 
-  const commands = open(() => {});
+  const commands = open({ onDown: onTrouble, onReady: () => rights.doubt() });
 
   /** One command as span and measurement; neither holds more of it than its first word. */
   async function command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
@@ -102,7 +119,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   async function send(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
     if (!commands.isReady || performance.now() < frozenUntilMs) {
       report(false);
-      throw away();
+      throw away(trouble);
     }
     try {
       const reply = await within(commandTimeoutMs, commands.send(key, args));
@@ -114,7 +131,12 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
         const silent = performance.now() - repliedMs >= commandTimeoutMs;
         if (silent && options.mode === 'standalone') frozenUntilMs = performance.now() + commandTimeoutMs * 2;
       } else if (isFull(error)) throw away(new StoreFull('Redis takes nothing more', { cause: error }));
-      else if (isReply(error)) throw error;
+      else if (isRefusal(error)) {
+        // It answers; only it does not let us.
+        report(true);
+        rights.doubt();
+        throw away(error);
+      } else if (isReply(error)) throw error;
       report(false, error);
       throw away(error);
     }
@@ -134,13 +156,25 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   let heardMs = performance.now();
   // A message may have been lost ever since the last one that came.
   const deaf = () => hub.down(Date.now() - (performance.now() - heardMs));
+  let subscribed: Promise<unknown> = Promise.resolve();
   let subscriber = openSubscriber();
 
   function openSubscriber(): Client {
-    const client = open(() => deaf());
-    client.subscribe(channel, onMessage).catch(() => deaf());
+    const onDown = (error?: unknown) => {
+      onTrouble(error);
+      deaf();
+    };
+    const client = open({ onDown, onReady: () => {} });
+    subscribed = client.subscribe(channel, onMessage);
+    subscribed.catch((error) => {
+      if (isRefusal(error)) rights.doubt();
+      deaf();
+    });
     return client;
   }
+
+  const settled = () => within(commandTimeoutMs, subscribed);
+  const rights = createRights({ command: send, events: hub.events, channel, subscribed: settled, logger });
 
   async function beat(): Promise<void> {
     while (!closing.signal.aborted) {
@@ -152,6 +186,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
         subscriber = openSubscriber();
       }
       await command(undefined, ['PUBLISH', channel, `h:${me}`]).catch(() => {});
+      void rights.look();
       await delay(hub.events.downSinceMs === undefined ? heartbeatMs : heartbeatMs / 5, undefined, {
         signal: closing.signal,
       }).catch(() => {});
@@ -162,6 +197,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   return {
     command,
     events: hub.events,
+    permitted: rights.permitted,
     async [Symbol.asyncDispose]() {
       closing.abort();
       await beating;
@@ -185,8 +221,8 @@ function isUnknownScript(error: unknown): error is Error {
 }
 
 function failureOf(error: unknown): string {
-  if (isReply(error)) return 'refused';
   const { cause } = error as Error;
+  if (isReply(error) || isRefusal(cause)) return 'refused';
   if (cause instanceof StoreFull) return 'full';
   return cause instanceof Timeout ? 'timeout' : 'down';
 }
@@ -220,6 +256,16 @@ function within<T>(ms: number, work: Promise<T>): Promise<T> {
 /** Redis refused this command (e.g. a script to load): the connection is fine. */
 function isReply(error: unknown): boolean {
   return error instanceof Error && /^(NOSCRIPT|WRONGTYPE|ERR) /.test(error.message);
+}
+
+/** Redis does not let us: a matter of its configuration or ours. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && refusalOf(error) !== undefined;
+}
+
+/** Redis' own word, such as `WRONGPASS …`, and not that of the way to it. */
+function isVerdict(error: unknown): boolean {
+  return error instanceof Error && /^[A-Z]{3,20} /.test(error.message);
 }
 
 /** `maxmemory` is reached and nothing may be evicted. */
@@ -256,9 +302,12 @@ function connection({ url, username, password, credentialsProvider, commandTimeo
   } satisfies RedisClientOptions;
 }
 
-function openStandalone(options: RedisOptions, onDown: () => void): Client {
+type Hooks = { onDown: (error?: unknown) => void; onReady: () => void };
+
+function openStandalone(options: RedisOptions, { onDown, onReady }: Hooks): Client {
   const client = createClient({ ...connection(options), url: options.url });
-  client.on('error', onDown).on('reconnecting', onDown).on('end', onDown);
+  client.on('error', onDown).on('ready', onReady);
+  client.on('reconnecting', () => onDown()).on('end', () => onDown());
   const connected = client.connect();
   connected.catch(onDown);
   return {
@@ -271,7 +320,7 @@ function openStandalone(options: RedisOptions, onDown: () => void): Client {
   };
 }
 
-function openCluster(options: RedisOptions, onDown: () => void): Client {
+function openCluster(options: RedisOptions, { onDown, onReady }: Hooks): Client {
   const defaults = connection(options) as object;
   const cluster = createCluster({
     rootNodes: [{ ...defaults, url: options.url }],
@@ -279,7 +328,7 @@ function openCluster(options: RedisOptions, onDown: () => void): Client {
     commandOptions,
     topologyRefreshOnReconnectionAttemptStrategy: redisTopologyMs,
   });
-  cluster.on('error', onDown).on('node-error', onDown);
+  cluster.on('error', onDown).on('node-error', onDown).on('node-ready', onReady);
   const connected = keepTrying(() => cluster.connect());
   return {
     get isReady() {

@@ -52,6 +52,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
   return {
     events: hub.events,
     channel: hub,
+    permitted: async () => {},
     ttls: () => new Map([...entries].map(([key, { endsMs }]) => [key, endsMs - nowMs()])),
     get: async (key) => live<Buffer>(key),
     getBoth: async (one, other) => [live<Buffer>(one), live<Buffer>(other)],

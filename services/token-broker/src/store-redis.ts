@@ -4,7 +4,7 @@ import * as scripts from './scripts.ts';
 import { freshVersion, type OpenSession, type Store } from './store.ts';
 
 /** The store on Redis, standalone or Cluster. `channel` is where pods tell each other. */
-export function redisStore(redis: Redis, channel: string): Store {
+export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, channel: string): Store {
   const { command } = redis;
 
   async function run({ lua, sha }: scripts.Script, key: string, ...args: (string | Buffer)[]): Promise<unknown> {
@@ -18,6 +18,7 @@ export function redisStore(redis: Redis, channel: string): Store {
 
   return {
     events: redis.events,
+    permitted: redis.permitted,
     get: async (key) => buffer(await command(key, ['GET', key])),
     async getBoth(one, other) {
       const apart = () => Promise.all([one, other].map((key) => command(key, ['GET', key])));

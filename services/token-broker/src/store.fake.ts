@@ -21,7 +21,7 @@ export function watchedStore(nowMs: () => number = Date.now) {
   const store = new Proxy(inner, {
     get(target, name: string) {
       const value = Reflect.get(target, name);
-      if (typeof value !== 'function' || name === 'ttls') return value;
+      if (typeof value !== 'function' || name === 'ttls' || name === 'permitted') return value;
       return async (...args: unknown[]) => {
         await watch.step?.('before', name);
         if (watch.away) throw new Fault('unavailable', 'The store is away.', { retryAfterSeconds: 2 });

@@ -7,6 +7,8 @@ import { randomBytes } from 'node:crypto';
  * its cause is a `StoreFull`.
  */
 export interface Store {
+  /** @throws Fault `unavailable` while the store refuses an operation: what begins now could perhaps not be ended. */
+  permitted(): Promise<void>;
   get(key: string): Promise<Buffer | undefined>;
   /** Two values; one command where they share a hash tag. */
   getBoth(one: string, other: string): Promise<[Buffer | undefined, Buffer | undefined]>;

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createLogger } from '@onbehalf/chassis/logger';
+import { Secret } from '@onbehalf/chassis/secret';
+import { openTls } from '../services/entra-emulator/src/tls.ts';
+import { connectRedis, type RedisOptions } from '../services/token-broker/src/redis.ts';
+import { mountFiles } from './mounts.ts';
+import { freePort } from './ports.ts';
+import { openRedis, type Redis } from './redis.ts';
+import { withRedis } from './redis-client.ts';
+
+const password = 'of-the-users-of-this-file';
+const documented = ['~p:*', '&p:*', '+@all', '-@admin', '-@dangerous'];
+let redis: Redis;
+let users = 0;
+
+/** An ACL user of its own; gives its name. */
+async function user(...rights: string[]): Promise<string> {
+  const name = `somebody-${users++}`;
+  await setUser(name, 'reset', 'on', `>${password}`, ...rights);
+  return name;
+}
+const setUser = (name: string, ...rights: string[]) =>
+  withRedis(redis, (client) => client.sendCommand(['ACL', 'SETUSER', name, ...rights]));
+
+type Line = { level: string; event: string; reason?: string; refused?: string[]; msg: string };
+
+/** The broker's connection, and what it says of it. */
+function connect(more: Partial<RedisOptions> = {}, channel = 'p:events') {
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
+  const url = `redis://127.0.0.1:${redis.port}`;
+  const options = { url, mode: 'standalone' as const, commandTimeoutMs: 250, password: new Secret(password), ...more };
+  const connection = connectRedis(options, channel, logger);
+  const said = () => lines.map((line) => JSON.parse(line) as Line);
+  const until = async (event: string) => {
+    for (const endMs = performance.now() + 15_000; ; await delay(10)) {
+      const line = said().findLast((one) => one.event === event);
+      if (line) return line;
+      assert.ok(performance.now() < endMs, `${event} is not said: ${lines.join('')}`);
+    }
+  };
+  const heard = async () => {
+    while (connection.events.downSinceMs !== undefined) await delay(10);
+  };
+  return { connection, lines, said, until, heard, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
+}
+
+const isAway = { code: 'unavailable', status: 503 };
+const script = '+evalsha, or what its script calls';
+
+describe('a Redis that refuses something', () => {
+  before(async () => {
+    redis = await openRedis({
+      cacheDir: '.cache',
+      logDir: 'out/redis-rights',
+      env: { ...process.env, REDIS_URL: undefined },
+    });
+  });
+  after(() => redis[Symbol.asyncDispose]());
+
+  const rows: [what: string, rights: string[], refused: string[]][] = [
+    ['channels, as Redis 7 does unless told otherwise', ['~p:*', 'resetchannels', '+@all'], ['&p:*']],
+    ['its channel, but not another', ['~p:*', '&q:*', '+@all'], ['&p:*']],
+    ['scripts', [...documented, '-@scripting'], ['+eval', '+evalsha']],
+    ['scripts that are not loaded', [...documented, '-eval'], ['+eval']],
+    ['a command inside scripts', [...documented, '-time'], [script]],
+    ['its keys', ['~q:*', '&p:*', '+@all'], ['~p:*']],
+    ['writing', ['%R~p:*', '&p:*', '+@all'], ['~p:*']],
+    ['deleting', [...documented, '-del'], ['+del', script]],
+    ['subscribing', [...documented, '-subscribe'], ['+subscribe']],
+    ['two things', ['~p:*', 'resetchannels', '+@all', '-hget'], ['&p:*', '+hget', script]],
+  ];
+  for (const [what, rights, refused] of rows) {
+    it(`is named in one line at error, and no session begins: ${what}`, async () => {
+      await using at = connect({ username: await user(...rights) });
+      const line = await at.until('redis.refused');
+      assert.deepEqual([line.level, line.refused], ['error', refused.sort()]);
+      assert.match(`${line.reason}`, /NOPERM|ERR/);
+      for (const right of refused) assert.ok(line.msg.includes(right));
+      await assert.rejects(at.connection.permitted(), isAway);
+      await assert.rejects(at.connection.permitted(), isAway);
+      await delay(0);
+      assert.deepEqual(
+        at.said().map(({ event }) => event),
+        ['redis.refused'],
+      );
+      assert.doesNotMatch(at.lines.join(''), new RegExp(`${password}|somebody`));
+    });
+  }
+
+  it('nothing is not a word in the log, and leaves no key behind', async () => {
+    const rights = documented.map((right) => right.replace('p:', 'own:'));
+    await using at = connect({ username: await user(...rights) }, 'own:events');
+    await at.heard();
+    await at.connection.permitted();
+    assert.deepEqual(at.said(), []);
+    assert.deepEqual(await withRedis(redis, (client) => client.sendCommand(['KEYS', 'own:*'])), []);
+  });
+
+  it('lets no session begin before it has said so', async () => {
+    await using at = connect({ username: await user('~p:*', 'resetchannels', '+@all') });
+    for (;;) {
+      await assert.rejects(at.connection.permitted(), isAway);
+      if (at.said().length > 0) break;
+    }
+    assert.deepEqual((await at.until('redis.refused')).refused, ['&p:*']);
+  });
+
+  it('is found out while we run, and so is that it does not any more', async () => {
+    const name = await user(...documented);
+    await using at = connect({ username: name });
+    await at.heard();
+    await at.connection.permitted();
+    await setUser(name, 'resetchannels');
+    assert.deepEqual((await at.until('redis.refused')).refused, ['&p:*']);
+    await assert.rejects(at.connection.permitted(), isAway);
+    await setUser(name, '&p:*');
+    assert.equal((await at.until('redis.permitted')).level, 'info');
+    await at.connection.permitted();
+  });
+
+  it('is 503 and no outage to who asks for it', async () => {
+    await using at = connect({ username: await user(...documented, '-eval') });
+    await at.until('redis.refused');
+    await assert.rejects(at.connection.command('p:k', ['EVAL', 'return 1', '1', 'p:k']), isAway);
+    assert.equal(await at.connection.command('p:k', ['GET', 'p:k']), null);
+    assert.ok(!at.said().some(({ event }) => event === 'redis.down'));
+  });
+
+  it('is of the other kind: no Cluster', async () => {
+    await using at = connect({ mode: 'cluster', username: await user('~*', '&*', '+@all') });
+    const { refused, msg } = await at.until('redis.refused');
+    assert.deepEqual(refused, ['REDIS_MODE: must be standalone']);
+    assert.match(msg, /set REDIS_MODE=standalone/);
+    await assert.rejects(at.connection.permitted(), isAway);
+  });
+});
+
+describe('a Redis that is away', () => {
+  before(async () => {
+    redis = await openRedis({
+      cacheDir: '.cache',
+      logDir: 'out/redis-rights',
+      env: { ...process.env, REDIS_URL: undefined },
+    });
+  });
+  after(() => redis[Symbol.asyncDispose]());
+
+  it('is so for a reason that the log names', async () => {
+    const reasons = async (more: Partial<RedisOptions>) => {
+      await using at = connect(more);
+      return (await at.until('redis.down')).reason;
+    };
+    const nobody = `redis://127.0.0.1:${await freePort()}`;
+    assert.equal(await reasons({ username: await user(...documented), password: new Secret('wrong') }), 'WRONGPASS');
+    assert.equal(await reasons({ password: undefined }), 'NOAUTH');
+    assert.equal(await reasons({ url: nobody }), 'ECONNREFUSED');
+    assert.equal(await reasons({ url: nobody, mode: 'cluster' }), 'ECONNREFUSED');
+    assert.equal(await reasons({ mode: 'cluster', password: new Secret('wrong') }), 'WRONGPASS');
+  });
+
+  it('as one whose certificate is not trusted, or is for another name', async () => {
+    const tls = await openTls(['localhost'], undefined);
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'onbehalf-'));
+    const folder = await mountFiles(join(directory.path, 'tls'), { 'redis.crt': tls.cert, 'redis.key': tls.key });
+    const port = await freePort();
+    await using _secured = await openRedis({
+      ...{ cacheDir: '.cache', logDir: 'out/redis-rights-tls', env: { ...process.env, REDIS_URL: undefined } },
+      settings: [
+        ...[`tls-port ${port}`, `tls-cert-file ${folder}/redis.crt`, `tls-key-file ${folder}/redis.key`],
+        ...[`tls-ca-cert-file ${folder}/redis.crt`, 'tls-auth-clients no'],
+      ],
+    });
+    await using unknown = connect({ url: `rediss://localhost:${port}` });
+    assert.match(`${(await unknown.until('redis.down')).reason}`, /SELF_SIGNED|UNABLE_TO/);
+    await using other = connect({ url: `rediss://127.0.0.1:${port}`, ca: tls.ca });
+    assert.equal((await other.until('redis.down')).reason, 'ERR_TLS_CERT_ALTNAME_INVALID');
+  });
+
+  it('is told of again where it comes to answer that it will not have us', async () => {
+    const port = await freePort();
+    await using at = connect({ url: `redis://127.0.0.1:${port}` });
+    assert.equal((await at.until('redis.down')).reason, 'ECONNREFUSED');
+    const refuser = createServer((socket) => {
+      socket.on('error', () => {}).on('data', () => socket.write('-WRONGPASS invalid username-password pair\r\n'));
+    }).listen(port, '127.0.0.1');
+    for (const endMs = performance.now() + 15_000; at.said().length < 2; await delay(10)) {
+      assert.ok(performance.now() < endMs);
+    }
+    assert.deepEqual(
+      at.said().map(({ event, reason }) => [event, reason]),
+      [
+        ['redis.down', 'ECONNREFUSED'],
+        ['redis.down', 'WRONGPASS'],
+      ],
+    );
+    refuser.close();
+  });
+});
