@@ -7,7 +7,8 @@ import { createWorld, type World } from './world.ts';
 
 let world: World;
 before(async () => {
-  world = await createWorld({ name: 'journey', brokers: 2 });
+  // Of one session a broker takes 80 exchanges at once.
+  world = await createWorld({ name: 'journey', brokers: 2, env: { broker: { SESSION_RATE: '20' } } });
 });
 after(() => world?.[Symbol.asyncDispose]());
 
@@ -183,5 +184,20 @@ describe('an outage', () => {
     while (back.status === 503) back = await session(alice);
     assert.equal(back.status, 200);
     assert.equal((await callApi(alice, world)).username, 'alice@contoso.test');
+  });
+});
+
+describe('a page', () => {
+  it('calls an API as often at once as it likes', async () => {
+    const bob = await signedIn('bob');
+    await callApi(bob, world);
+    const calls = Array.from({ length: 300 }, (_, tile) =>
+      bob.fetch(`/api/downstream-api/whoami?tile=${tile}`, { headers: { 'x-csrf': '1' } }),
+    );
+    const refused = (await Promise.all(calls)).filter(({ status }) => status !== 200);
+    assert.deepEqual(
+      refused.map(({ status, body }) => `${status} ${body}`),
+      [],
+    );
   });
 });
