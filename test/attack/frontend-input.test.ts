@@ -6,7 +6,7 @@ import type { KeyRing } from '@onbehalf/chassis/key-ring';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { apiTarget } from '../../services/web-frontend/src/api-wire.ts';
-import { knownScopes } from '../../services/web-frontend/src/apis.ts';
+import { apisSchema, knownScopes } from '../../services/web-frontend/src/apis.ts';
 import { bearerDemand, maxClaimsLength } from '../../services/web-frontend/src/challenge.ts';
 import { cookiesOf } from '../../services/web-frontend/src/cookies.ts';
 import { parseParameters } from '../../services/web-frontend/src/form.ts';
@@ -113,7 +113,7 @@ describe('whatever a browser sends', () => {
   });
 
   it('as scope names configured scopes only', () => {
-    const apis = { orders: { url: origin, scopes: ['api://orders/read'], routes: [] } };
+    const apis = apisSchema.parse({ orders: { url: origin, scopes: ['api://orders/read'], routes: [] } });
     const ours = ['api://orders/read', 'api://orders/.default'];
     fc.assert(
       fc.property(

@@ -11,6 +11,8 @@ type ServeOptions = {
   /** How long requests under way may take once closing has begun. */
   drainMs: number;
   tls?: { key: string; cert: string } | undefined;
+  /** How long a request may take to come; 0 where uploads stream, and something else bounds the rest. */
+  requestTimeoutMs?: number;
 };
 
 /** A listening server; disposing it stops accepting, lets requests finish for `drainMs`, then cuts what is left. */
@@ -31,8 +33,12 @@ const limits = {
 };
 
 /** Opens a listener. @throws Error of the system (`EADDRINUSE`) if it cannot bind. */
-export async function serve(handler: RequestListener, { port, host, drainMs, tls }: ServeOptions): Promise<Serving> {
-  const server = tls ? createTlsServer({ ...limits, ...tls }) : createServer(limits);
+export async function serve(
+  handler: RequestListener,
+  { port, host, drainMs, tls, ...options }: ServeOptions,
+): Promise<Serving> {
+  const bounds = { ...limits, requestTimeout: options.requestTimeoutMs ?? limits.requestTimeout };
+  const server = tls ? createTlsServer({ ...bounds, ...tls }) : createServer(bounds);
   server.on('request', handler);
   server.on('clientError', answerUnreadable);
   server.listen(port, host);

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { PassThrough, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import { requestApi } from './api-request.ts';
 
@@ -12,8 +14,8 @@ async function openApi(listener: RequestListener) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/x`);
-  const call = (method = 'GET', silenceMs = 5_000) =>
-    requestApi({ url, method, headers: {}, signal: new AbortController().signal, silenceMs });
+  const call = (method = 'GET', silenceMs = 5_000, body?: Readable) =>
+    requestApi({ url, method, headers: {}, body, signal: new AbortController().signal, silenceMs });
   return {
     call,
     async [Symbol.asyncDispose]() {
@@ -66,5 +68,30 @@ describe('a request to an API', () => {
       }, 30);
     });
     assert.equal(await text(await api.call('GET', 150)), '..........');
+  });
+
+  it('is not given up while the browser pauses in reading, nor for silence of an event stream', async () => {
+    await using api = await openApi((req, res) => {
+      if (req.method === 'GET') {
+        res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+        setTimeout(() => res.end('data: 2\n\n'), 250);
+      } else res.end(Buffer.alloc(8_000_000));
+    });
+    assert.equal(await text(await api.call('GET', 50)), 'data: 1\n\ndata: 2\n\n');
+    const download = await api.call('POST', 50);
+    await delay(250);
+    let bytes = 0;
+    for await (const chunk of download) bytes += chunk.length;
+    assert.equal(bytes, 8_000_000);
+  });
+
+  it('is not given up while the browser pauses in sending', async () => {
+    await using api = await openApi(async (req, res) => void res.end(await text(req)));
+    const body = new PassThrough();
+    body.write('a');
+    const answer = api.call('POST', 50, body);
+    await delay(250);
+    body.end('b');
+    assert.equal(await text(await answer), 'ab');
   });
 });

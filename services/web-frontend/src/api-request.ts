@@ -4,7 +4,7 @@ import { pipeline as pipe, type Readable } from 'node:stream';
 import { startCall } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import { isSafe } from './api-wire.ts';
-import { apiSilenceMs } from './lifetimes.ts';
+import { longestPauseMs } from './lifetimes.ts';
 
 type ApiRequest = {
   url: URL;
@@ -14,8 +14,8 @@ type ApiRequest = {
   body?: Readable | undefined;
   /** Ends the request, and the answer's body with it. */
   signal: AbortSignal;
-  /** How long nothing may come or go. */
-  silenceMs?: number;
+  /** How long the API may be silent: in connecting, taking, waiting and answering. */
+  silenceMs: number;
 };
 
 /** Interim answers (1xx) before the one that counts: more are a flood. RFC 9110 section 15.2. */
@@ -23,12 +23,13 @@ const mostInterim = 32;
 
 /**
  * Sends a request to an API and resolves with its answer's head, whatever the status; a redirect is an answer like any
- * other. Of an answer that came, the body is a stream that fails when it stalls.
+ * other. Of an answer that came, the body is a stream that fails when it stalls. A browser that pauses in sending or
+ * reading is not the API's silence, and an event stream that has begun may be silent for ever.
  * @throws Fault `unavailable` if the API cannot be reached, or is silent for too long; `bad_gateway` if what it sends is
  *   no answer: another protocol, no HTTP, or a head without an end.
  */
 export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
-  const { url, method, headers, body, signal, silenceMs = apiSilenceMs } = request;
+  const { url, method, headers, body, signal, silenceMs } = request;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const call = startCall(method, url);
@@ -38,7 +39,7 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
     call.end(fault.code === 'bad_gateway' ? fault : cause);
     reject(fault);
   };
-  outgoing.once('timeout', () => outgoing.destroy(new Error('silent for too long')));
+  watchSilence(outgoing, silenceMs, body);
   watchHead(outgoing, silenceMs);
   outgoing.once('response', (incoming) => {
     const { statusCode = 0 } = incoming;
@@ -67,6 +68,27 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
   if (body) pipe(body, outgoing, () => undefined);
   else outgoing.end();
   return promise;
+}
+
+/** Gives up where the API is silent for too long, and where the browser pauses for much longer. */
+function watchSilence(outgoing: ClientRequest, silenceMs: number, body: Readable | undefined): void {
+  let incoming: IncomingMessage | undefined;
+  let movedBytes = 0;
+  let pausedMs = 0;
+  outgoing.once('response', (answer) => {
+    incoming = answer;
+    if (/^text\/event-stream(;|$)/i.test(answer.headers['content-type'] ?? '')) outgoing.setTimeout(0);
+  });
+  outgoing.on('timeout', () => {
+    const { socket } = outgoing;
+    const bytes = (socket?.bytesRead ?? 0) + (socket?.bytesWritten ?? 0);
+    pausedMs = bytes === movedBytes ? pausedMs + silenceMs : 0;
+    movedBytes = bytes;
+    const reading = (incoming?.readableLength ?? 0) > 0;
+    const sending = body !== undefined && !body.readableEnded && !outgoing.writableNeedDrain;
+    if ((reading || sending) && pausedMs < longestPauseMs) return void socket?.setTimeout(silenceMs);
+    outgoing.destroy(new Error('silent for too long'));
+  });
 }
 
 /** Gives up a head that was begun and does not end in this time, and one that keeps being announced. */

@@ -33,6 +33,12 @@ describe('a page that calls the API', () => {
     assert.equal(received?.headers.traceparent?.slice(3, 35), String(exchange?.headers.traceparent).slice(3, 35));
   });
 
+  it('asks for text as it is, whatever the browser takes', async () => {
+    await using at = await signedIn();
+    await at.browser.send('/whoami', { headers: { 'accept-encoding': 'br' } });
+    assert.equal(at.testbed.api.requests[0]?.headers['accept-encoding'], 'identity');
+  });
+
   it('shows a refusal of the API with its status', async () => {
     await using at = await signedIn();
     at.testbed.setApiAnswer(() => ({ status: 403, json: { error: 'forbidden' } }));
@@ -211,7 +217,7 @@ describe('/api', () => {
       body: '{"a":1}',
     });
     assert.deepEqual([status, JSON.parse(body)], [201, { made: true }]);
-    assert.deepEqual([headers.get('etag'), headers.get('location')], ['"1"', '/orders/1']);
+    assert.deepEqual([headers.get('etag'), headers.get('location')], ['"1"', '/api/orders/orders/1']);
     for (const name of ['set-cookie', 'x-secret', 'access-control-allow-origin', 'www-authenticate'])
       assert.equal(headers.get(name), null, name);
     assert.equal(headers.get('cache-control'), 'no-store');
@@ -223,6 +229,46 @@ describe('/api', () => {
     for (const name of ['cookie', 'x-csrf', 'x-forwarded-for', 'x-other', 'te', 'origin'])
       assert.equal(received?.headers[name], undefined, name);
     assert.doesNotMatch(String(received?.headers.traceparent), /^00-a{32}/);
+  });
+
+  it('passes what pages of lists, rate limits and event streams need, and what is configured besides', async () => {
+    const routes = [{ methods: ['GET'], path: '/*' }];
+    const more = { allowRequestHeaders: ['Ocp-Apim-Subscription-Key'], allowResponseHeaders: ['X-Own'] };
+    const options = (url: string) => ({ orders: { url, scopes: [apiScope], routes, ...more } });
+    await using at = await signedIn({ apis: options });
+    const usual = { 'x-total-count': '7', 'x-ratelimit-remaining': '1', 'ratelimit-reset': '2' };
+    at.testbed.setApiAnswer(() => ({ headers: { ...usual, 'x-own': 'o', 'x-other': 'x', 'proxy-status': 'p' } }));
+    const asked = { 'last-event-id': '4', consistencylevel: 'eventual', 'ocp-apim-subscription-key': 'k' };
+    const { headers } = await at.browser.script('/api/orders/x', { headers: { ...asked, 'x-own': 'o' } });
+    for (const [name, value] of Object.entries({ ...usual, 'x-own': 'o' }))
+      assert.equal(headers.get(name), value, name);
+    for (const name of ['x-other', 'proxy-status']) assert.equal(headers.get(name), null, name);
+    const [received] = at.testbed.api.requests;
+    for (const [name, value] of Object.entries(asked)) assert.equal(received?.headers[name], value, name);
+    assert.equal(received?.headers['x-own'], undefined);
+  });
+
+  it('gives the API’s own addresses as the browser reaches them, and others as they are', async () => {
+    const options = (url: string) => ({ orders: { url: `${url}/base`, scopes: [apiScope] } });
+    await using at = await signedIn({ apis: options });
+    const { origin } = at.testbed.api;
+    const rows: [address: string, here: string][] = [
+      [`${origin}/base/operations/1?x=%2F#f`, '/api/orders/operations/1?x=%2F#f'],
+      ['/base/operations/1', '/api/orders/operations/1'],
+      ['1', '/api/orders/list/1'],
+      [`${origin}/elsewhere`, `${origin}/elsewhere`],
+      [`${origin}/base`, `${origin}/base`],
+      ['https://other.example/base/x', 'https://other.example/base/x'],
+      ['/base/../admin', '/base/../admin'],
+      ['http://[', 'http://['],
+    ];
+    for (const [address, here] of rows) {
+      const link = `<${address}>; rel="next", <https://other.example/>; rel="help"`;
+      at.testbed.setApiAnswer(() => ({ headers: { location: address, 'operation-location': address, link } }));
+      const { headers } = await at.browser.script('/api/orders/list/');
+      assert.deepEqual([headers.get('location'), headers.get('operation-location')], [here, here]);
+      assert.equal(headers.get('link'), `<${here}>; rel="next", <https://other.example/>; rel="help"`);
+    }
   });
 
   it('gives a redirect back instead of following it', async () => {

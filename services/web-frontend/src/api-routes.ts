@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
@@ -36,24 +36,23 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
     res: Response,
     session: Session,
     to: { name: string; path: string; query: string },
+    more: OutgoingHttpHeaders = {},
   ) {
     const api = Object.hasOwn(apis, to.name) ? apis[to.name] : undefined;
     const scopes = api && scopesFor(api, req.method, to.path);
     if (!api || !scopes) throw new Fault('not_found', 'There is nothing at this address.');
     const traceId = String(res.locals.traceId);
     const repeatable = isSafe(req.method);
-    const { headers, body } = requestParts(req, session);
+    const { headers, body } = requestParts(req, session, api.allowRequestHeaders);
+    const url = new URL(`${api.url}${to.path}${to.query}`);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     const target = `${to.name}${to.path}`;
     const send = (accessToken: string) =>
       toOurs(traceId, (traced) =>
         requestApi({
-          url: new URL(`${api.url}${to.path}${to.query}`),
-          method: req.method,
-          headers: { ...headers, authorization: `Bearer ${accessToken}`, ...traced },
-          body,
-          signal: gone.signal,
+          ...{ url, method: req.method, body, signal: gone.signal, silenceMs: api.silenceSeconds * 1_000 },
+          headers: { ...headers, ...more, authorization: `Bearer ${accessToken}`, ...traced },
         }),
       );
     const called = await callApi(
@@ -61,7 +60,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
       { session, target, scopes, repeatable, traceId, send },
     );
     if (called.kind === 'ended') sessions.clear(res);
-    return { called, target, scopes };
+    return { called, target, scopes, api, url };
   }
 
   /** The pages are those of the sample API; without it, whichever comes first is asked. */
@@ -75,7 +74,9 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
       async (req: Request, res: Response): Promise<void> => {
         const session = await sessions.read(req, res);
         if (!session) return redirect(res, `/sign-in?return_to=${path}`);
-        const { called, ...rest } = await onBehalf(req, res, session, { name: sampleName, path, query: '' });
+        // A page shows text: it asks for no other form.
+        const to = { name: sampleName, path, query: '' };
+        const { called, ...rest } = await onBehalf(req, res, session, to, { 'accept-encoding': 'identity' });
         if (called.kind !== 'answer') {
           return demands.answerPage(req, res, { session, demand: demandOf(called), ...rest });
         }
@@ -98,7 +99,10 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
         return demands.answerScript(res, { session, demand: demandOf(called), ...rest });
       }
       // Not by express' own setters: they would complete the content type.
-      res.writeHead(called.answer.statusCode ?? 502, responseHeaders(called.answer, req.method, session));
+      res.writeHead(
+        called.answer.statusCode ?? 502,
+        responseHeaders(called.answer, { ...rest, method: req.method, session, name: to.name }),
+      );
       await pipeline(called.answer, res).catch((error) => {
         // Half an answer is cut, so that nobody takes it for a whole one; browsers that leave do the same.
         logger.info({ event: 'api.answer_cut', trace_id: res.locals.traceId, error });

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Api } from './apis.ts';
 import { cachingHeaders, unmarkConditions } from './caching.ts';
 import type { Session } from './session.ts';
 
@@ -7,13 +8,21 @@ const requestNames = [
   ...['accept', 'accept-encoding', 'accept-language', 'content-encoding', 'content-language', 'content-length'],
   ...['content-type', 'idempotency-key', 'if-match', 'if-modified-since', 'if-none-match', 'if-range'],
   ...['if-unmodified-since', 'prefer', 'range'],
+  // Where an event stream goes on; how Graph counts and searches.
+  ...['last-event-id', 'consistencylevel'],
 ];
 
 /** What of an API's answer reaches a browser as it is. Never `Set-Cookie`, CORS, authentication or a cache's hints. */
 const responseNames = [
   ...['accept-ranges', 'allow', 'content-disposition', 'content-encoding', 'content-language', 'content-length'],
-  ...['content-range', 'content-type', 'etag', 'last-modified', 'location', 'preference-applied', 'retry-after'],
+  ...['content-range', 'content-type', 'etag', 'last-modified', 'preference-applied', 'retry-after'],
+  // Pages of a list, and what is left of a rate limit.
+  ...['x-total-count', 'ratelimit', 'ratelimit-limit', 'ratelimit-policy', 'ratelimit-remaining', 'ratelimit-reset'],
+  ...['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset'],
 ];
+
+/** The addresses in these are the browser's to follow: those of the API become ours. */
+const addressNames = ['location', 'operation-location', 'link'];
 
 /**
  * Which API and path a request line `/api/<name>/<path>?<query>` means, or undefined unless it is written plainly: no
@@ -63,8 +72,9 @@ function decoded(text: string): string | undefined {
 export function requestParts(
   req: IncomingMessage,
   session: Session,
+  allowed: readonly string[],
 ): { headers: OutgoingHttpHeaders; body?: IncomingMessage } {
-  const { 'content-length': length, ...picked } = pick(req.headers, requestNames);
+  const { 'content-length': length, ...picked } = pick(req.headers, [...requestNames, ...allowed]);
   const headers = unmarkConditions(picked, isSafe(req.method), session);
   const chunked = req.headers['transfer-encoding'] !== undefined;
   if (isSafe(req.method) || (!chunked && !(Number(length) > 0))) return { headers };
@@ -80,12 +90,30 @@ export function isSafe(method: string | undefined): boolean {
 }
 
 /** An API's page must not run as one of ours: whatever its type, it gets no rights here. */
-export function responseHeaders(answer: IncomingMessage, method: string, session: Session): OutgoingHttpHeaders {
+export function responseHeaders(
+  answer: IncomingMessage,
+  { method, session, api, name, url }: { method: string; session: Session; api: Api; name: string; url: URL },
+): OutgoingHttpHeaders {
+  const ours = (address: string) => addressHere(address, { api, name, url });
+  const addresses = Object.entries(pick(answer.headers, addressNames)).map(([header, value]) => [
+    header,
+    header === 'link'
+      ? String(value).replace(/<([^<>]*)>/g, (_, address) => `<${ours(address)}>`)
+      : ours(String(value)),
+  ]);
   return {
-    ...pick(answer.headers, responseNames),
+    ...pick(answer.headers, [...responseNames, ...api.allowResponseHeaders]),
+    ...Object.fromEntries(addresses),
     ...cachingHeaders(answer, isSafe(method), session),
     'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
   };
+}
+
+/** An address below the API as the browser reaches it; any other as it is. RFC 9110 section 10.2.2. */
+function addressHere(address: string, { api, name, url }: { api: Api; name: string; url: URL }): string {
+  const target = URL.parse(address, url.href);
+  if (!target?.href.startsWith(`${api.url}/`)) return address;
+  return `/api/${name}${target.href.slice(api.url.length)}`;
 }
 
 function pick(headers: IncomingMessage['headers'], names: readonly string[]): OutgoingHttpHeaders {

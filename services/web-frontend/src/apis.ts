@@ -29,6 +29,19 @@ const route = z.strictObject({
   scopes: scopes.optional(),
 });
 
+/**
+ * Headers that no list lets pass: those of a hop, of caches, of a browser's security and of identity, which only this
+ * service may state.
+ */
+const notListed =
+  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|content-length|expect|forwarded|via|x-forwarded-.*|x-real-ip|authorization|www-authenticate|cookie|set-cookie|x-csrf|x-ms-client-principal.*|x-ms-token-.*|sec-.*|origin|referer|access-control-.*|content-security-policy.*|clear-site-data|strict-transport-security|cache-control|cdn-cache-control|surrogate-control|pragma|expires|age|vary|traceparent|tracestate|baggage)$/;
+
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'must be a header name')
+  .toLowerCase()
+  .refine((name) => !notListed.test(name), 'must not be of a hop, a cache, a cookie or an identity');
+
 /** `APIS_FILE`: the APIs that may be called for a person, by the name they have under `/api/`. Nothing else is reached. */
 export const apisSchema = z
   .record(
@@ -38,6 +51,12 @@ export const apisSchema = z
       scopes,
       /** Which methods and paths pass `/api/<name>`; reading everything unless said. */
       routes: z.array(route).default([{ methods: ['GET', 'HEAD'], path: '/*' }]),
+      /** How long it may be silent; an event stream that has begun may be so for ever. */
+      silenceSeconds: z.number().int().min(1).max(3_600).default(30),
+      /** Headers of the browser's that reach it besides the usual ones, such as a subscription key. */
+      allowRequestHeaders: z.array(headerName).default([]),
+      /** Headers of its answers that reach the browser besides the usual ones. */
+      allowResponseHeaders: z.array(headerName).default([]),
     }),
   )
   .refine((apis) => Object.keys(apis).length > 0, 'must name at least one API')

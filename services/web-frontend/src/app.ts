@@ -14,6 +14,7 @@ import { createEndings } from './endings.ts';
 import type { Entra } from './entra.ts';
 import { createFlowTrace, landingCookie } from './flow-trace.ts';
 import { formBody } from './form.ts';
+import { formMs } from './lifetimes.ts';
 import { createLogins } from './logins.ts';
 import { calls } from './pages.ts';
 import { createPerson } from './person.ts';
@@ -65,6 +66,14 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const routes = Router({ caseSensitive: true, strict: true });
 
   routes.use(noDoubledCookies);
+  // Uploads may last; a body that nobody reads any more may not.
+  routes.use((req, res, next) => {
+    res.once('finish', () => {
+      if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), formMs).unref();
+    });
+    next();
+  });
+
   // The first page after a sign-in was the last of its trace.
   routes.use((req, res, next) => {
     if (cookiesOf(req).has(landingCookie)) res.clearCookie(landingCookie, { ...cookieFlags, sameSite: 'lax' });

@@ -72,6 +72,15 @@ describe('APIs', () => {
       { orders: { ...orders, routes: [{ methods: ['GET'], path: '/a*' }] } },
       { orders: { ...orders, routes: [{ methods: ['CONNECT'], path: '/' }] } },
       { orders: { ...orders, more: true } },
+      { orders: { ...orders, silenceSeconds: 0 } },
+      ...['Cookie', 'Authorization', 'X-Forwarded-For', 'sec-fetch-site', 'Transfer-Encoding', 'a b', ''].map(
+        (name) => ({
+          orders: { ...orders, allowRequestHeaders: [name] },
+        }),
+      ),
+      ...['Set-Cookie', 'Access-Control-Allow-Origin', 'Cache-Control', 'Content-Security-Policy'].map((name) => ({
+        orders: { ...orders, allowResponseHeaders: [name] },
+      })),
     ];
     for (const value of wrong) assert.equal(apisSchema.safeParse(value).success, false, JSON.stringify(value));
   });

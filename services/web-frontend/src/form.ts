@@ -1,9 +1,15 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import express, { type RequestHandler } from 'express';
 import type { z } from 'zod';
+import { formMs } from './lifetimes.ts';
 
 /** Reads a small `application/x-www-form-urlencoded` body. @throws Fault `unsupported_media_type`, `content_too_large`. */
 export const formBody: RequestHandler[] = [
+  (req, _res, next) => {
+    const late = setTimeout(() => req.destroy(), formMs);
+    req.once('close', () => clearTimeout(late)).once('end', () => clearTimeout(late));
+    next();
+  },
   (req, _res, next) => {
     const empty = req.headers['content-length'] === '0';
     if (!empty && req.is('application/x-www-form-urlencoded') === false) {

@@ -25,8 +25,11 @@ export const breaker = { failures: 3, openMs: 1_000 };
 /** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
 export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
 
-/** A call of an API on which nothing has moved for this long is cut: in connecting, sending, waiting or receiving. */
-export const apiSilenceMs = 30_000;
+/** For so long a browser may pause in sending to an API or in reading its answer: a download that waits for its user. */
+export const longestPauseMs = 15 * 60_000;
+
+/** A form is small: what has not come by then is no person's. */
+export const formMs = 20_000;
 
 /** A revocation that the broker could not confirm is tried again for this long, this often. */
 export const revokeAgain = { forMs: 60_000, everyMs: 2_000 };

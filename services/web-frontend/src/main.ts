@@ -26,7 +26,10 @@ await run(async (signal) => {
   const assertion = createMountedFile(config.broker.assertionFile);
   const { broker, entra } = connect({ config, assertion, logger });
   const app = createApp({ config, apis, broker, entra, keys: keys.get, logger });
-  await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), config.http);
+  await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), {
+    ...config.http,
+    requestTimeoutMs: 0,
+  });
   logger.info({ event: 'started', config, port: server.port });
   await using _ready = health.ready(config.shutdownDelayMs);
   await aborted(signal);

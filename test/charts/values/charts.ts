@@ -27,6 +27,8 @@ const clientName = z.string().regex(/^[a-z0-9-]{1,40}$/);
 
 const hop = '(loopback|linklocal|uniquelocal|[0-9a-fA-F.:]+(/[1-9][0-9]{0,2})?)';
 
+const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/);
+
 const webFrontend = section({
   ...serviceValues,
   entra: section({ clientId: optional(guid) }),
@@ -44,6 +46,9 @@ const webFrontend = section({
           scopes: list(scope).min(1).optional(),
         }),
       ),
+      silenceSeconds: optional(whole(1, 3_600)),
+      allowRequestHeaders: list(headerName),
+      allowResponseHeaders: list(headerName),
     }),
   ),
   cookie: section({ sameSite: optional(z.enum(['lax', 'strict'])) }),
