@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { record } from './figures.ts';
-import { apiScope, appScope, type Fleet, grants, graphScope, openFleet } from './fleet.ts';
+import { type Answer, apiScope, appScope, type Fleet, grants, graphScope, openFleet } from './fleet.ts';
 import { openVault, type Vault } from './vault.ts';
 
 const people = 20;
@@ -207,6 +207,26 @@ describe('the accounts of three brokers', () => {
       assert.equal(decodeJwt<{ tid: string }>(String(graph.body.access_token)).tid, home);
       const single = await fleet.onBehalfOf(2, assertion);
       assert.equal(single.status === 200, home === contoso, "a single-tenant client takes no other tenant's people");
+    }
+  });
+
+  it('act for guests, whose accounts at home are others, until they leave', async () => {
+    await fleet.admin('PATCH', '/apps/api', { adminConsent: [graphScope] });
+    const { tenants, users } = fleet.emulator.ids;
+    const gina = await fleet.signIn('gina_fabrikam.test#EXT#@contoso.test');
+    const fay = await fleet.signIn('fay_fabrikam.test#EXT#@contoso.test');
+    const ends: [string, () => Promise<Answer>][] = [
+      [gina, () => fleet.post(0, '/sessions/end', { subject_token: gina })],
+      [fay, () => fleet.post(0, '/sessions/end', { tid: tenants.fabrikam, oid: String(users.fay) }, 'operator')],
+    ];
+    for (const [session, end] of ends) {
+      const assertion = await token(1, session, apiScope);
+      assert.equal(decodeJwt<{ tid: string }>(assertion).tid, tenants.contoso);
+      for (const broker of [0, 1, 2]) assert.equal((await fleet.onBehalfOf(broker, assertion)).status, 200);
+      assert.ok(Number((await end()).body.ended) >= 1);
+      for (const broker of [0, 1, 2]) {
+        await fleet.until(async () => (await fleet.onBehalfOf(broker, assertion)).body.error === 'invalid_grant');
+      }
     }
   });
 

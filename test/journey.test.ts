@@ -91,6 +91,15 @@ describe('on behalf of the person', () => {
     assert.equal(profile.userPrincipalName ?? profile.username, 'alice@contoso.test');
   });
 
+  it('goes on for a guest as soon as they have consented, though at home they have another account', async () => {
+    for (const guest of ['gina_fabrikam.test#EXT#', 'fay_fabrikam.test#EXT#']) {
+      const visitor = await signedIn(guest);
+      await callApi(visitor, world);
+      const profile = await callApi(visitor, world, 'Microsoft Graph');
+      assert.equal(profile.userPrincipalName ?? profile.username, `${guest}@contoso.test`);
+    }
+  });
+
   it('sends the person through a stronger sign-in where the API asks for it, and back', async () => {
     const alice = await signedIn('alice');
     await alice.follow('Payroll');

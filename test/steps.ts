@@ -3,7 +3,7 @@ import { decode } from './html.ts';
 import type { Answer, Visitor } from './visitor.ts';
 import type { World } from './world.ts';
 
-/** A first name of the emulator's seed: alice, bob, carol, dan, fay. */
+/** A user name of the emulator's seed, without its domain: alice, bob, carol, dan, fay, gina_fabrikam.test#EXT#. */
 export type Person = string;
 
 /**

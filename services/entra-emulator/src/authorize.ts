@@ -44,8 +44,9 @@ export function createAuthorize(world: World) {
   const open = new Map<string, Transaction>();
 
   const usersOf = ({ realm, client, domainHint }: Transaction): User[] => {
+    // Where the tenant is not said it is everybody's home: nobody is a guest there.
     const here = directory.users.filter(
-      ({ tid }) => directory.isIn(client, tid) && (!realm.tenant || realm.tenant.tid === tid),
+      ({ tid, home }) => directory.isIn(client, tid) && (realm.tenant ? realm.tenant.tid === tid : !home),
     );
     const hinted = here.filter(({ upn }) => domainHint && upn.endsWith(`@${domainHint.toLowerCase()}`));
     return hinted.length > 0 ? hinted : here;

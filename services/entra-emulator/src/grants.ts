@@ -197,9 +197,10 @@ export function mintFor(world: World, grant: Grant, asked: Asked, { azpacr, clai
   };
 }
 
-/** Who that is, in MSAL's words. */
+/** Who that is, in MSAL's words: of a guest the account at home. */
 export function clientInfo({ user }: Pick<Grant, 'user'>): string {
-  return Buffer.from(JSON.stringify({ uid: user.oid, utid: user.tid })).toString('base64url');
+  const { oid, tid } = user.home ?? user;
+  return Buffer.from(JSON.stringify({ uid: oid, utid: tid })).toString('base64url');
 }
 
 /** @throws Refusal 50173 for what was revoked, 50057 for a disabled user. */

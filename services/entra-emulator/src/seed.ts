@@ -17,6 +17,8 @@ const userSchema = z.strictObject({
   /** App roles by value; a token carries those that its application declares for users. */
   roles: texts,
   disabled: z.boolean().default(false),
+  /** A guest's account where they are at home; their `oid` and `tid` are those of the tenant that they visit. */
+  home: z.strictObject({ oid: guid, tid: guid }).optional(),
 });
 
 const optionalClaimsSchema = z.strictObject({ idToken: texts, accessToken: texts });
@@ -84,7 +86,7 @@ export type App = z.output<typeof appSchema>;
 /** What kind of client a redirect URI is registered for; `spa` and `public` hold no credential. */
 export type Platform = 'web' | 'spa' | 'public';
 
-/** The seed that comes with the emulator: Contoso and Fabrikam, five people, the applications of Onbehalf. */
+/** The seed that comes with the emulator: Contoso and Fabrikam, five people and two guests, the applications of Onbehalf. */
 export const builtInSeed: unknown = defaultSeed;
 
 /** Object ids of the users of `generate` begin so. */

@@ -79,6 +79,21 @@ describe('the sign-in', () => {
       assert.equal(iss, `${rig.emulator.origin}/${tid}/v2.0`);
     });
 
+    it('may be of a guest, whose account at home client_info names, and who is nobody at organizations', async () => {
+      const guest = 'fay_fabrikam.test#EXT#@contoso.test';
+      const code = await rig.code(guest);
+      const { body } = await rig.redeem(code, { client_info: '1' });
+      const { oid, tid } = claimsOf(body.id_token ?? '');
+      const atHome = JSON.parse(Buffer.from(body.client_info ?? '', 'base64url').toString());
+      assert.deepEqual(atHome, { uid: rig.ids.users.fay, utid: rig.ids.tenants.fabrikam });
+      assert.equal(tid, rig.ids.tenants.contoso);
+      assert.notEqual(oid, atHome.uid);
+      const person = rig.person();
+      await person.visit(rig.authorizeUrl({}, 'organizations'));
+      assert.match(person.page().html, /fay@fabrikam/);
+      assert.doesNotMatch(person.page().html, /#EXT#|fay_fabrikam/);
+    });
+
     it('is nobody who is disabled', async () => {
       const person = rig.person();
       await person.visit(rig.authorizeUrl());
