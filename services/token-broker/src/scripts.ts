@@ -10,11 +10,11 @@ function script(lua: string) {
 
 export type Script = ReturnType<typeof script>;
 
-/** Drops expired sessions and token records; gives the latest end of each kind, 0 if there is none. */
+/** Drops expired sessions and token records; gives the latest end of each kind, 0 if there is none, and the tokens left. */
 const prune = `
 local now = tonumber(redis.call('TIME')[1])
 local function prune(key)
-  local lastSession, lastToken = 0, 0
+  local lastSession, lastToken, held = 0, 0, {}
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     local kind = string.sub(all[i], 1, 2)
@@ -22,10 +22,13 @@ local function prune(key)
       local ends = tonumber(string.match(all[i + 1], kind == 's:' and '^(%d+)|' or '^%d+|(%d+)|')) or 0
       if ends <= now then redis.call('HDEL', key, all[i])
       elseif kind == 's:' then lastSession = math.max(lastSession, ends)
-      else lastToken = math.max(lastToken, ends) end
+      else
+        lastToken = math.max(lastToken, ends)
+        held[#held + 1] = {all[i], string.sub(all[i], 1, 4) == 't:c:', tonumber(string.match(all[i + 1], '^(%d+)|')) or 0}
+      end
     end
   end
-  return lastSession, lastToken
+  return lastSession, lastToken, held
 end
 local function lifeOf(v) return string.match(v, '^[^:]*') end
 local function bumped(v, signsIn)
@@ -81,8 +84,30 @@ return 1`);
 export const openSessions = script(`${prune}
 return sessions(KEYS[1])`);
 
-/** ARGV: version read ('' = none), a fresh version, field, fence, expires, sealed record, blob ('' = none), lives with tokens. */
-export const writeToken = script(`${prune}
+/** Drops the oldest of `held` beyond `most`, those with claims first, but not `kept`. */
+const trim = `
+local function trim(key, held, most, kept)
+  table.sort(held, function(a, b)
+    if a[2] ~= b[2] then return a[2] end
+    if a[3] ~= b[3] then return a[3] < b[3] end
+    return a[1] < b[1]
+  end)
+  local over = #held - most
+  for _, token in ipairs(held) do
+    if over <= 0 then return end
+    if token[1] ~= kept then
+      redis.call('HDEL', key, token[1])
+      over = over - 1
+    end
+  end
+end
+`;
+
+/**
+ * ARGV: version read ('' = none), a fresh version, field, fence, expires, sealed record, blob ('' = none), lives with
+ * tokens, how many tokens at most.
+ */
+export const writeToken = script(`${prune}${trim}
 local v = redis.call('HGET', KEYS[1], 'v')
 if not v then
   if ARGV[1] ~= '' then return 'gone' end
@@ -98,7 +123,8 @@ if ARGV[7] ~= '' and v == ARGV[1] then
   redis.call('HSET', KEYS[1], 'msal', ARGV[7])
 end
 redis.call('HSET', KEYS[1], 'v', v, ARGV[3], ARGV[4] .. '|' .. ARGV[5] .. '|' .. ARGV[6])
-local _, last = prune(KEYS[1])
+local _, last, held = prune(KEYS[1])
+trim(KEYS[1], held, tonumber(ARGV[9]), ARGV[3])
 if ARGV[8] == '1' then redis.call('EXPIREAT', KEYS[1], math.max(last, now + 1)) end
 return 'written'`);
 
@@ -131,7 +157,7 @@ return 1`);
 export const addMember = script(`
 redis.call('SADD', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 1`);
+return redis.call('SCARD', KEYS[1])`);
 
 /** ARGV: owner, TTL in ms. The fence is Redis' clock in microseconds: it only grows. */
 export const takeLease = script(`

@@ -1,5 +1,5 @@
 import { createEvents } from './events.ts';
-import { freshVersion, type OpenSession, type Store } from './store.ts';
+import { claimsField, freshVersion, type OpenSession, type Store, tokensPerPartition } from './store.ts';
 
 type TokenField = { fence: number; expiresAtSeconds: number; record: Buffer };
 type Hash = { version: string; msal?: Buffer; sessions: Map<string, OpenSession>; tokens: Map<string, TokenField> };
@@ -27,10 +27,11 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
     const entry = entries.get(key);
     if (entry) entry.endsMs = seconds * 1_000;
   };
-  function addMember(setKey: string, member: string, ttlMs: number): void {
+  function addMember(setKey: string, member: string, ttlMs: number): number {
     const members = live<Set<string>>(setKey) ?? new Set();
     const endsMs = Math.max(entries.get(setKey)?.endsMs ?? 0, nowMs() + ttlMs);
     entries.set(setKey, { value: members.add(member), endsMs });
+    return members.size;
   }
   const bump = (version: string) => version.replace(/\d+$/, (n) => String(Number(n) + 1));
   const signedIn = (version: string) => version.replace(/(\d+):\d+$/, (_, n) => `${Number(n) + 1}:0`);
@@ -47,6 +48,14 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
       }
     }
     return ends;
+  }
+
+  /** Drops the oldest tokens beyond the most, those with claims first, but not the one just written. */
+  function trim({ tokens }: Hash, kept: string): void {
+    const plain = (field: string) => (field.startsWith(claimsField) ? 0 : 1);
+    const others = [...tokens].filter(([field]) => field !== kept);
+    others.sort(([a, one], [b, other]) => plain(a) - plain(b) || one.fence - other.fence || (a < b ? -1 : 1));
+    for (const [field] of others.slice(0, Math.max(0, tokens.size - tokensPerPartition))) tokens.delete(field);
   }
 
   return {
@@ -72,7 +81,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
     delete: async (key) => void entries.delete(key),
 
     addMember: async (...asked) => addMember(...asked),
-    forceMember: async (...asked) => addMember(...asked),
+    forceMember: async (...asked) => void addMember(...asked),
     members: async (setKey) => [...(live<Set<string>>(setKey) ?? [])],
     async removeMember(setKey, member) {
       const members = live<Set<string>>(setKey);
@@ -129,6 +138,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
       }
       hash.tokens.set(field, { fence: mine, expiresAtSeconds, record });
       const last = prune(hash).tokens;
+      trim(hash, field);
       if (expiresWithTokens) expireAt(key, Math.max(last, nowMs() / 1_000 + 1));
       return 'written';
     },

@@ -1,7 +1,7 @@
 import { tagOf } from './names.ts';
 import type { Redis } from './redis.ts';
 import * as scripts from './scripts.ts';
-import { freshVersion, type OpenSession, type Store } from './store.ts';
+import { freshVersion, type OpenSession, type Store, tokensPerPartition } from './store.ts';
 
 /** The store on Redis, standalone or Cluster. `channel` is where pods tell each other. */
 export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, channel: string): Store {
@@ -32,7 +32,7 @@ export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, chann
       (await run(scripts.replace, key, read ?? none, anew ?? none, ms(ttlMs))) === 1,
     delete: async (key) => void (await command(key, ['DEL', key])),
 
-    addMember: async (setKey, member, ttlMs) => void (await run(scripts.addMember, setKey, member, ms(ttlMs))),
+    addMember: async (setKey, member, ttlMs) => Number(await run(scripts.addMember, setKey, member, ms(ttlMs))),
     forceMember: async (setKey, member, ttlMs) => void (await run(scripts.forceMember, setKey, member, ms(ttlMs))),
     members: async (setKey) => Array.from((await command(setKey, ['SMEMBERS', setKey])) as Iterable<unknown>, String),
     removeMember: async (setKey, member) => void (await command(setKey, ['SREM', setKey, member])),
@@ -52,8 +52,8 @@ export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, chann
     closeSessions: async (key, hashes) => (await run(scripts.closeSessions, key, ...hashes)) === 1,
     openSessions: async (key) => parseSessions(await run(scripts.openSessions, key)),
     async writeToken(key, { version = '', fence, field, record, expiresAtSeconds, msal = '', expiresWithTokens }) {
-      const lives = expiresWithTokens ? '1' : '0';
-      const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives];
+      const [lives, most] = [expiresWithTokens ? '1' : '0', `${tokensPerPartition}`];
+      const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives, most];
       return String(await run(scripts.writeToken, key, ...args)) as 'written' | 'fenced' | 'gone';
     },
     reseal: async (key, field, read, anew) => void (await run(scripts.reseal, key, field, read, anew)),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { type OpenSession, type Store, signInOf } from './store.ts';
+import { claimsField, type OpenSession, type Store, signInOf, tokenField, tokensPerPartition } from './store.ts';
 
 const bytes = (text: string) => Buffer.from(text);
 const nowSeconds = () => Math.floor(Date.now() / 1_000);
@@ -51,8 +51,9 @@ export function storeContract(
     it('keeps a set as long as its longest member', async () => {
       const { store, ttlMs } = await open();
       const k = key('set');
-      await store.addMember(k, 'a', 60_000);
-      await store.addMember(k, 'b', 1_000);
+      assert.equal(await store.addMember(k, 'a', 60_000), 1);
+      assert.equal(await store.addMember(k, 'b', 1_000), 2);
+      assert.equal(await store.addMember(k, 'b', 1_000), 2);
       assert.ok((await ttlMs(k)) > 50_000);
       assert.deepEqual((await store.members(k)).sort(), ['a', 'b']);
       await store.removeMember(k, 'a');
@@ -277,6 +278,36 @@ export function storeContract(
         left.map((one) => one.sessionHash),
         ['s'],
       );
+    });
+
+    it('keeps so many tokens of a partition: the oldest go first, those with claims before all others', async () => {
+      for (const kind of ['account', 'obo', 'app']) {
+        const { store } = await open();
+        const k = key(kind);
+        const expiresWithTokens = kind !== 'account';
+        if (!expiresWithTokens) await store.openSession(k, { session: session('s'), msal: bytes('rt') });
+        const { version } = await store.readPartition(k, []);
+        let fence = 0;
+        const write = async (field: string) => {
+          fence += 1;
+          assert.equal(await store.writeToken(k, token({ version, field, fence, expiresWithTokens })), 'written');
+        };
+        const held = async (fields: string[]) => {
+          const { records } = await store.readPartition(k, fields);
+          return fields.filter((_, i) => records[i]);
+        };
+        const plain = Array.from({ length: tokensPerPartition + 2 }, (_, i) => `${tokenField}${i}`);
+        const claims = Array.from({ length: 3 * tokensPerPartition }, (_, i) => `${claimsField}${i}`);
+        for (const field of plain.slice(0, 4)) await write(field);
+        for (const field of claims) await write(field);
+        assert.deepEqual(await held(claims), claims.slice(4 - tokensPerPartition), kind);
+        for (const field of plain.slice(4)) await write(field);
+        assert.deepEqual(await held(claims), []);
+        assert.deepEqual(await held(plain), plain.slice(2));
+        await write(claims[0] ?? '');
+        assert.deepEqual(await held([claims[0] ?? '', ...plain]), [claims[0], ...plain.slice(3)], 'the newest stays');
+        if (!expiresWithTokens) assert.equal((await store.openSessions(k)).length, 1, 'sessions are no tokens');
+      }
     });
 
     it('lets a token partition live as long as its longest token', async () => {

@@ -22,8 +22,8 @@ export interface Store {
   replace(key: string, read: Buffer | undefined, anew: Buffer | undefined, ttlMs: number): Promise<boolean>;
   delete(key: string): Promise<void>;
 
-  /** Adds to a set whose TTL is the longest of its members'. */
-  addMember(setKey: string, member: string, ttlMs: number): Promise<void>;
+  /** Adds to a set whose TTL is the longest of its members'. Gives the number of its members. */
+  addMember(setKey: string, member: string, ttlMs: number): Promise<number>;
   /** The same, also into a store that takes nothing more: for the few members that an end needs. */
   forceMember(setKey: string, member: string, ttlMs: number): Promise<void>;
   members(setKey: string): Promise<string[]>;
@@ -41,7 +41,10 @@ export interface Store {
   closeSessions(key: string, sessionHashes: string[]): Promise<boolean>;
   /** The open sessions of an account partition. */
   openSessions(key: string): Promise<OpenSession[]>;
-  /** Writes an acquired token, and the MSAL cache if nobody wrote it since `version` was read. */
+  /**
+   * Writes an acquired token, and the MSAL cache if nobody wrote it since `version` was read. A partition that holds more
+   * than `tokensPerPartition` loses the oldest ones, those with claims first.
+   */
   writeToken(key: string, write: TokenWrite): Promise<'written' | 'fenced' | 'gone'>;
 
   /** Replaces a partition's sealed field by the same sealed anew, unless it changed since it was read. */
@@ -57,6 +60,16 @@ export interface Store {
   invalidate(keys: string[]): Promise<void>;
   readonly events: Events;
 }
+
+/** How the fields of a partition begin that hold a token, and among them one that was bought with claims. */
+export const tokenField = 't:';
+export const claimsField = 't:c:';
+
+/**
+ * A partition holds so many tokens: more than anybody's APIs have sets of scopes. Claims may change with every challenge
+ * (`nbf`), and each write walks all of a partition.
+ */
+export const tokensPerPartition = 64;
 
 /** Memory is full: what is there can still be read. */
 export class StoreFull extends Error {}

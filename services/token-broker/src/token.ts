@@ -3,6 +3,7 @@ import type { Acquired, Refused } from './entra.ts';
 import type { Refusal } from './entra-answer.ts';
 import { hitMarginSeconds } from './lifetimes.ts';
 import { sha256 } from './names.ts';
+import { claimsField, tokenField } from './store.ts';
 
 export const tokenRecord = z.object({
   accessToken: z.string(),
@@ -52,9 +53,10 @@ export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): bo
   return expiresAtSeconds - hitMarginSeconds > nowSeconds;
 }
 
-/** The field of its partition that holds a token: one for each tenant, set of scopes and claims. */
+/** The field of its partition that holds a token: one for each tenant, set of scopes and claims, which is marked. */
 export function fieldOf({ tenantId, scope, claims }: TokenRequest): string {
-  return `t:${sha256(JSON.stringify([tenantId, scope, claims])).slice(0, 22)}`;
+  const prefix = claims === undefined ? tokenField : claimsField;
+  return `${prefix}${sha256(JSON.stringify([tenantId, scope, claims])).slice(0, 22)}`;
 }
 
 /** A token asked for, and where it is kept: its field in the store and in this process' memory. */
