@@ -4,6 +4,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
+import { createAssertionIndex } from './assertion-index.ts';
 import { unverifiedClaims } from './callers.ts';
 import type { Client } from './clients.ts';
 import type { Acquired, Entra } from './entra.ts';
@@ -53,6 +54,7 @@ const assertionSchema = z.object({
 export function createBroker(deps: Deps) {
   const { entra, store, sessions, tokens, tombstones, names, perSession, logger, nowMs } = deps;
   const redemption = createRedemption(deps);
+  const index = createAssertionIndex(deps);
   const audit = (event: string, client: string, accountKey: string, more: object = {}) =>
     logger.info({ event: `audit.${event}`, client, account: shortName(accountKey), ...more });
 
@@ -142,12 +144,13 @@ export function createBroker(deps: Deps) {
       },
       beforeWrite: async (acquired) => {
         const lifeMs = acquired.expiresInSeconds * 1_000;
-        await store.addMember(names.user(personOf(acquired)), key, lifeMs);
+        await index.add(personOf(acquired), key, lifeMs);
         const passed = await tombstones.refuseEnded(personOf(acquired), shown);
         await tombstones.note(acquired.accessToken, passed, lifeMs);
       },
       afterWrite: async (acquired) => {
         try {
+          await index.add(personOf(acquired), key, acquired.expiresInSeconds * 1_000);
           await tombstones.refuseEnded(personOf(acquired), shown);
         } catch (error) {
           // Another pod may have read it in this moment.

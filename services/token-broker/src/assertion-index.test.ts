@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { createAssertionIndex } from './assertion-index.ts';
+import { api, openPods, settled, tenantId, web } from './pods.fake.ts';
+
+const homeOf = (person: string) => `${person}.${tenantId}`;
+
+describe('the index of what is held on behalf of a person', () => {
+  it('stays small though they come back for weeks', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    for (let hour = 0; hour < 500; hour += 1) {
+      await pods.first.onBehalfOf(pods.assertionOf(person));
+      await settled();
+      pods.advance(3_601);
+    }
+    const members = await pods.store.members(pods.names.user(homeOf(person)));
+    assert.ok(members.length <= 40, `${members.length}`);
+  });
+
+  it('keeps everything that lives, so that it goes with the last session', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    const session = await pods.first.signIn(person);
+    for (let i = 0; i < 100; i += 1) await pods.first.onBehalfOf(pods.assertionOf(person));
+    await settled();
+    assert.equal(pods.keys('obo').length, 100);
+    await pods.first.broker.revoke(web, session);
+    assert.deepEqual(pods.keys('obo'), []);
+  });
+
+  it('leaves no partition outside of it that was written while it was tidied', async () => {
+    const pods = openPods();
+    const person = homeOf(randomUUID());
+    const key = pods.names.obo(api.name, 'assertion');
+    const index = createAssertionIndex({ store: pods.store, names: pods.names });
+    for (let i = 0; i < 40; i += 1)
+      await pods.store.addMember(pods.names.user(person), pods.names.account(`${i}`, person), 60_000);
+    const write = { version: undefined, fence: 1, field: 't:a', record: Buffer.from('x'), expiresWithTokens: true };
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== 'removeMember') return;
+      pods.watch.step = undefined;
+      // A purchase of the same assertion goes all its way between the look and the removal.
+      await pods.store.writeToken(key, { ...write, expiresAtSeconds: pods.clock.ms / 1_000 + 60 });
+      await pods.store.addMember(pods.names.user(person), key, 60_000);
+    };
+    await pods.store.addMember(pods.names.user(person), key, 60_000);
+    await index.add(person, pods.names.obo(api.name, 'another'), 60_000);
+    await settled();
+    assert.equal(pods.watch.step, undefined, 'the removal came');
+    const named = (await pods.store.members(pods.names.user(person))).includes(key);
+    assert.equal(pods.keys('obo').length === 0 || named, true);
+  });
+});
