@@ -61,6 +61,10 @@ export const targets = {
   '429, Retry-After 60: stored tokens not served': none('tokens'),
   '429, Retry-After 60: other people refused': none('requests'),
 
+  'every refusal of one person: provoked': atLeast(200, 'refusals'),
+  'every refusal of one person: requests of 50 others meanwhile': atLeast(1_000, 'requests'),
+  'every refusal of one person: requests of 50 others refused': none('requests'),
+
   'Redis cut for 10 s: requests for held tokens served': atLeast(99, '%'),
   'Redis cut for 10 s: slowest refusal': atMost(1_000, 'ms'),
   'Redis cut for 10 s: until the first success after it': atMost(5, 's'),
