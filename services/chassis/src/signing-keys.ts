@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors, type FlattenedJWSInput, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
+import { isManyTenants } from './authority.ts';
 import { Fault } from './fault.ts';
 import { measure } from './measures.ts';
 import { inSpan } from './tracing.ts';
@@ -29,14 +30,15 @@ const fetchTimeoutMs = 3_000;
 
 /**
  * The keys of the served tenants, each tenant's from its own address: a token can only be signed by a key of the tenant
- * it names. A token of any other tenant costs no call, unless `organizations` is served: its keys are those of them all.
+ * it names. A token of any other tenant costs no call, unless `organizations` or `common` is served: they have the
+ * keys of them all.
  */
 export function remoteKeys(authorityHost: string, tenants: readonly string[], options?: KeyOptions): JWTVerifyGetKey {
   const keysOf = (tenant: string) =>
     cachedKeys(() => fetchJson(`${authorityHost}/${tenant}/discovery/v2.0/keys`), { maxAgeMs, ...options });
   const byTenant = new Map(tenants.map((tenant) => [tenant, keysOf(tenant)]));
   return (header, token) => {
-    const keys = byTenant.get(tenantOf(token)) ?? byTenant.get('organizations');
+    const keys = byTenant.get(tenantOf(token)) ?? byTenant.get(tenants.find(isManyTenants) ?? '');
     if (!keys) throw new errors.JWKSNoMatchingKey();
     return keys(header, token);
   };

@@ -71,15 +71,17 @@ describe('access tokens of Entra', () => {
     assert.ok(await find(client(), app));
   });
 
-  it('may be of any tenant where the client serves organizations, each by its own issuer', async () => {
-    const { state, find } = open();
-    const all = client({ tenantId: 'organizations' });
-    const tid = randomUUID();
-    assert.equal((await find(all, issuer.user({ tid, iss: `${issuer.origin}/${tid}/v2.0` })))?.tid, tid);
-    assert.equal(await find(all, issuer.user({ tid })), undefined);
-    assert.equal(await find(all, issuer.user({ tid: undefined })), undefined);
-    assert.deepEqual(state.opened, ['organizations'], 'no tenant that a token names is asked for keys');
-  });
+  for (const tenantId of ['organizations', 'common']) {
+    it(`may be of any tenant where the client serves ${tenantId}, each by its own issuer`, async () => {
+      const { state, find } = open();
+      const all = client({ tenantId });
+      const tid = randomUUID();
+      assert.equal((await find(all, issuer.user({ tid, iss: `${issuer.origin}/${tid}/v2.0` })))?.tid, tid);
+      assert.equal(await find(all, issuer.user({ tid })), undefined);
+      assert.equal(await find(all, issuer.user({ tid: undefined })), undefined);
+      assert.deepEqual(state.opened, [tenantId], 'no tenant that a token names is asked for keys');
+    });
+  }
 
   it('are neither good nor bad while the keys cannot be fetched', async () => {
     issuer.answer(500);

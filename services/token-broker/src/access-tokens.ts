@@ -1,3 +1,4 @@
+import { isManyTenants } from '@onbehalf/chassis/authority';
 import { createBearer } from '@onbehalf/chassis/bearer';
 import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
 import type { JWTVerifyGetKey } from 'jose';
@@ -12,7 +13,7 @@ type Claims = Record<string, unknown>;
 
 type Options = {
   authorityHost: string;
-  /** The signing keys of a tenant, or of all for `organizations`. */
+  /** The signing keys of a tenant, or of all for `organizations` and `common`. */
   keysOf: (tenantId: string) => JWTVerifyGetKey;
   tombstones: Pick<Tombstones, 'refuseEnded'>;
   nowMs?: () => number;
@@ -36,7 +37,7 @@ export function createAccessTokens({ authorityHost, keysOf, tombstones, nowMs = 
 
   async function verify({ clientId, tenantId }: Client, token: string): Promise<Claims | undefined> {
     const claims = unverifiedClaims(token) ?? {};
-    const tenant = tenantId === 'organizations' ? String(claims.tid) : tenantId;
+    const tenant = isManyTenants(tenantId) ? String(claims.tid) : tenantId;
     const options = { authorityHost, audience: clientId, tenants: [tenant], allowedClients: [] };
     const bearer = createBearer({ ...options, keys: keysFor(tenantId), now: () => new Date(nowMs()) });
     return (await undefinedIf('invalid_token', bearer(`Bearer ${token}`))) && claims;
