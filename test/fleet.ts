@@ -44,7 +44,7 @@ type FleetOptions = {
   /** Changes the emulator's seed, e.g. by further scopes of an API. */
   seed?: (usual: ReturnType<typeof withPeople>) => object;
   /** Changes the brokers' clients; `directory` is there for files of theirs. */
-  clients?: (usual: ReturnType<typeof clients>, emulator: Emulator, directory: string) => object;
+  clients?: (usual: ReturnType<typeof clients>, emulator: Emulator, directory: string) => object | Promise<object>;
 };
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown>; ms: number };
@@ -123,7 +123,11 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     // Load is as quick as the machine: the rates of callers and sessions are tried beside the broker's sources.
     ...{ CALLERS_RATE: '100000', SESSION_RATE: '100000' },
     ENTRA_AUTHORITY_HOST: emulator.origin,
-    CLIENTS_FILE: await mountJson(stateDir, 'clients.json', options.clients?.(usual, emulator, stateDir) ?? usual),
+    CLIENTS_FILE: await mountJson(
+      stateDir,
+      'clients.json',
+      (await options.clients?.(usual, emulator, stateDir)) ?? usual,
+    ),
     CALLERS_ISSUER: cluster.issuer,
     SEALING_KEYS_DIR: await mountKeyRing(join(stateDir, 'sealing')),
     AZURE_FEDERATED_TOKEN_FILE: await cluster.mountToken({

@@ -1,15 +1,31 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { exportSPKI, generateKeyPair } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { apiScope, appScope, type Fleet, grants, graphScope, openFleet } from './fleet.ts';
+import { mountFiles } from './mounts.ts';
 
 const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
+const secret = 'a+b/c%41=: secret';
 let fleet: Fleet;
 let broker: URL;
+let key: openid.CryptoKey;
 before(async () => {
-  fleet = await openFleet({ name: 'oauth-clients', brokers: 1 });
+  const pair = await generateKeyPair('ES256', { extractable: true });
+  key = pair.privateKey;
+  fleet = await openFleet({
+    name: 'oauth-clients',
+    brokers: 1,
+    clients: async (usual, _emulator, directory) => {
+      const mounted = await mountFiles(join(directory, 'gateway'), { secret, pem: await exportSPKI(pair.publicKey) });
+      const files = { client_secret: 'secret', private_key_jwt: 'pem' };
+      const authentication = Object.entries(files).map(([type, file]) => ({ type, file: join(mounted, file) }));
+      return { ...usual, gateway: { ...usual.job, subjects: [], authentication } };
+    },
+  });
   broker = new URL(fleet.brokers[0]?.url ?? '');
 });
 after(() => fleet?.[Symbol.asyncDispose]());
@@ -96,6 +112,26 @@ describe('openid-client', () => {
   });
 });
 
+describe('openid-client as a gateway without a ServiceAccount', () => {
+  const ways: Record<string, () => openid.ClientAuth> = {
+    client_secret_basic: () => openid.ClientSecretBasic(secret),
+    client_secret_post: () => openid.ClientSecretPost(secret),
+    private_key_jwt: () => openid.PrivateKeyJwt(key),
+  };
+  for (const [way, proof] of Object.entries(ways)) {
+    it(`proves itself by ${way}`, async () => {
+      const config = await openid.discovery(broker, 'gateway', undefined, proof(), {
+        algorithm: 'oauth2',
+        execute: [openid.allowInsecureRequests],
+      });
+      assert.ok(config.serverMetadata().token_endpoint_auth_methods_supported?.includes(way));
+      assert.equal((await openid.clientCredentialsGrant(config, { scope: appScope })).scope, appScope);
+      assert.equal((await openid.tokenIntrospection(config, 'unknown')).active, false);
+      await openid.tokenRevocation(config, 'unknown');
+    });
+  }
+});
+
 describe('oauth4webapi', () => {
   it('takes the metadata, and each answer, for those of a server like any other', async () => {
     const options = { [oauth.allowInsecureRequests]: true };
@@ -115,8 +151,8 @@ describe('oauth4webapi', () => {
       oauth.processRevocationResponse(revoked),
       (error) => error instanceof oauth.ResponseBodyError && error.error === 'unsupported_token_type',
     );
-    const secret = oauth.ClientSecretBasic('wrong');
-    const refused = await oauth.introspectionRequest(server, client, secret, session, options);
+    const wrong = oauth.ClientSecretBasic('wrong');
+    const refused = await oauth.introspectionRequest(server, client, wrong, session, options);
     await assert.rejects(
       oauth.processIntrospectionResponse(server, client, refused),
       (error) => error instanceof oauth.WWWAuthenticateChallengeError && error.cause[0]?.scheme === 'basic',

@@ -110,6 +110,23 @@ describe('the environment of a pod', () => {
     }
   });
 
+  it("names the files of a client's own proofs where the pod has them", () => {
+    const objects = rendered.get('token-broker/alone') ?? [];
+    const data = ofKind<V1ConfigMap>(objects, 'ConfigMap').find((map) => map.data?.['clients.json'])?.data;
+    const { gateway, orders } = JSON.parse(data?.['clients.json'] ?? '');
+    const directory = '/var/run/secrets/onbehalf/credentials';
+    assert.deepEqual(gateway.authentication, [
+      { type: 'private_key_jwt', file: `${directory}/gateway/authentication/0/jwks.json` },
+      { type: 'client_secret', file: `${directory}/gateway/authentication/1/secret` },
+    ]);
+    assert.ok(!('authentication' in orders), 'off unless said');
+    const [deployment] = ofKind<V1Deployment>(objects, 'Deployment');
+    const volumes =
+      deployment?.spec?.template.spec?.volumes?.flatMap(({ projected }) => projected?.sources ?? []) ?? [];
+    const paths = volumes.flatMap(({ secret }) => secret?.items?.map(({ path }) => `${directory}/${path}`) ?? []);
+    for (const { file } of gateway.authentication) assert.ok(paths.includes(file), file);
+  });
+
   it('names the files of a certificate where the pod has them', () => {
     const objects = rendered.get('onbehalf/certificate') ?? [];
     const data = ofKind<V1ConfigMap>(objects, 'ConfigMap').find((map) => map.data?.['clients.json'])?.data;

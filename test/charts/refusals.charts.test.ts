@@ -68,6 +68,8 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ clients: { orders: { grants: ['password'] } } }, 'grants'],
     [{ clients: { orders: { subjects: ['orders'] } } }, 'subjects'],
     [{ clients: { orders: { credentials: [] } } }, 'credentials'],
+    [{ clients: { orders: { authentication: [{ type: 'client_secret', value: 'plain' }] } } }, 'authentication'],
+    [{ clients: { orders: { authentication: [{ type: 'none' }] } } }, 'authentication'],
     [{ clients: { orders: { credentials: [{ type: 'secret', value: 'plain' }] } } }, 'credentials'],
     [
       { clients: { orders: { credentials: [{ type: 'federated', existingSecret: { name: 'a', key: 'b' } }] } } },

@@ -23,6 +23,11 @@
 {{- with $credential.sendX5c }}{{ $_ := set $rendered "sendX5c" . }}{{ end }}
 {{- $credentials = append $credentials $rendered }}
 {{- end }}
+{{- $authentication := list }}
+{{- range $index, $way := $client.authentication }}
+{{- $file := printf "/var/run/secrets/onbehalf/credentials/%s/authentication/%d/%s" $name $index $way.existingSecret.key }}
+{{- $authentication = append $authentication (dict "type" $way.type "file" $file) }}
+{{- end }}
 {{- $tenantId := $client.tenantId | default $.Values.global.entra.tenantId }}
 {{- $_ := set $clients $name (dict
   "tenantId" (required (printf "clients.%s.tenantId or global.entra.tenantId is required" $name) $tenantId)
@@ -34,11 +39,12 @@
   "redirectUris" ($redirectUris | default list)
   "permissions" ($client.permissions | default list)
 ) }}
+{{- with $authentication }}{{ $_ := set (get $clients $name) "authentication" . }}{{ end }}
 {{- end }}
 {{- $clients | toJson }}
 {{- end }}
 
-{{/* The Secrets of certificates and client secrets, as sources of one projected volume. */}}
+{{/* The Secrets of certificates, client secrets and callers' own proofs, as sources of one projected volume. */}}
 {{- define "token-broker.credentials" -}}
 {{- range $name, $client := .Values.clients }}
 {{- range $index, $credential := $client.credentials }}
@@ -50,6 +56,11 @@
       - {key: {{ . }}, path: {{ $name }}/{{ $index }}/{{ . }}}
     {{- end }}
 {{- end }}
+{{- end }}
+{{- range $index, $way := $client.authentication }}
+- secret:
+    name: {{ $way.existingSecret.name }}
+    items: [{key: {{ $way.existingSecret.key }}, path: {{ $name }}/authentication/{{ $index }}/{{ $way.existingSecret.key }}}]
 {{- end }}
 {{- end }}
 {{- end }}

@@ -319,7 +319,8 @@ describe('the broker over HTTP', () => {
       assert.equal(body.issuer, 'https://broker.test');
       for (const [name, at] of Object.entries({ token, introspection: introspect, revocation: revoke })) {
         assert.equal(body[`${name}_endpoint`], `https://broker.test${at}`);
-        assert.deepEqual(body[`${name}_endpoint_auth_methods_supported`], ['private_key_jwt']);
+        const methods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post'];
+        assert.deepEqual(body[`${name}_endpoint_auth_methods_supported`], methods);
       }
       assert.deepEqual(body.grant_types_supported, Object.values(grantTypes));
       assert.equal(

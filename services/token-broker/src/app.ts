@@ -49,7 +49,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
       // URLs are written to logs: RFC 9700 section 4.3.2.
       if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
       const form = await readForm(req);
-      const client = await callers.authenticate(form, req.headers.authorization);
+      const client = await callers.authenticate(form, authorizationOf(req), req.socket.remoteAddress);
       describeRequest({ 'onbehalf.client': client.name });
       perCaller.take(client.name);
       send(res, 200, await endpoint(client, form, traceId));
@@ -71,6 +71,15 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
     if (endpoint) void serve(path, endpoint, req, res, query);
     else app(req, res);
   };
+}
+
+/** @throws Fault `invalid_request` for several: Node would take the first without a word. */
+function authorizationOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
+  const { authorization } = headers;
+  if (authorization === undefined) return undefined;
+  const count = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length;
+  if (count > 1) throw new Fault('invalid_request', 'There is more than one Authorization header.');
+  return authorization;
 }
 
 /** The target of a request as a path: a client may write the whole URL, as to a proxy. RFC 9112 section 3.2.2. */

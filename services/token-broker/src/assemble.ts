@@ -7,13 +7,14 @@ import { createAccessTokens } from './access-tokens.ts';
 import { createHandler } from './app.ts';
 import { createBroker } from './broker.ts';
 import { clusterKeys, createCallers } from './callers.ts';
+import { createClientAuthentication } from './client-authentication.ts';
 import type { Clients } from './clients.ts';
 import type { Config } from './config.ts';
 import { createEndpoints } from './endpoints.ts';
 import type { Entra } from './entra.ts';
 import { createL1 } from './l1.ts';
 import { createLimit } from './limits.ts';
-import { authorizationEndpoint, metadata } from './metadata.ts';
+import { authorizationEndpoint, hasSecrets, metadata } from './metadata.ts';
 import type { Names } from './names.ts';
 import { reasonOf } from './reason.ts';
 import { createRefusals } from './refusals.ts';
@@ -73,13 +74,20 @@ export function assemble(config: Config, parts: Parts) {
   const { authorityHost } = config.entra;
   const remote = (tenantId: string) => tellOutages('entra-keys', logger, remoteKeys(authorityHost, [tenantId]));
   const accessTokens = createAccessTokens({ authorityHost, keysOf: parts.entraKeys ?? remote, tombstones, nowMs });
+  const endpoints = createEndpoints(broker, accessTokens, authorityHost);
+  const perCaller = () => createLimit({ perSecond: config.callers.rate, burst: config.callers.rate });
+  const audiences = ['', ...Object.keys(endpoints)].map((path) => `${config.brokerUrl}${path}`);
+  const own = createClientAuthentication({ clients, audiences, attempts: perCaller(), logger, nowMs });
   const handler = createHandler({
     issuer: config.brokerUrl,
     metadata: () =>
-      metadata(config.brokerUrl, { authorizationEndpoint: authorizationEndpoint(authorityHost, clients()) }),
-    endpoints: createEndpoints(broker, accessTokens, authorityHost),
-    callers: createCallers({ issuer, audience, clients, keys }),
-    perCaller: createLimit({ perSecond: config.callers.rate, burst: config.callers.rate }),
+      metadata(config.brokerUrl, {
+        authorizationEndpoint: authorizationEndpoint(authorityHost, clients()),
+        secrets: hasSecrets(clients()),
+      }),
+    endpoints,
+    callers: createCallers({ issuer, audience, clients, keys, own }),
+    perCaller: perCaller(),
     logger,
   });
   return { handler, upkeep: sessions.sweep };

@@ -9,6 +9,7 @@ import {
   accessTokenType,
   type FakeBroker,
   type Fields,
+  gatewaySecret,
   graphScope,
   openBroker,
   readScope,
@@ -325,6 +326,97 @@ describe('bad input', () => {
     ]);
   });
 
+  describe('of a client without a ServiceAccount', () => {
+    const otherKey = makeKey().privateKey;
+    const nowSeconds = Math.floor(Date.now() / 1_000);
+    const shared = () =>
+      createSecretKey(Buffer.from(String(broker.ownKey.publicKey.export({ type: 'spki', format: 'pem' }))));
+    const invalid: [number, string, Record<string, string>] = [
+      401,
+      'invalid_client',
+      { 'WWW-Authenticate': 'Basic realm="token-broker"' },
+    ];
+    const header =
+      (authorization: () => string | Record<string, string>, more: Fields = {}) =>
+      () => {
+        const given = authorization();
+        const headers = typeof given === 'string' ? { Authorization: given } : given;
+        return broker.post(token, undefined, { ...broker.appGrant(), ...more }, headers);
+      };
+    const secret = (client_secret: string, client_id?: string) =>
+      post(undefined, () => ({ ...broker.appGrant(), client_id, client_secret }));
+    const signed = (claims: object, forgery?: () => Parameters<FakeBroker['ownCaller']>[1], more: Fields = {}) =>
+      post(undefined, () => ({ ...broker.ownCaller(claims, forgery?.()), ...broker.appGrant(), ...more }));
+    check([
+      ['a wrong secret', secret(canary, 'gateway'), ...invalid],
+      ["another client's secret", secret('other-secret-canary', 'gateway'), ...invalid],
+      ['a secret of nobody', secret(gatewaySecret), ...invalid],
+      ['a secret of an unknown client', secret(gatewaySecret, canary), ...invalid],
+      ['a secret of a client that has none', secret(gatewaySecret, 'api'), ...invalid],
+      ['a secret with more behind it', secret(`${gatewaySecret}x`, 'gateway'), ...invalid],
+      ['a secret of 50 KB', secret('s'.repeat(50_000), 'gateway'), ...invalid],
+      ['a wrong secret in the header', header(() => broker.basic('gateway', canary)), ...invalid],
+      ['no secret in the header', header(() => broker.basic('gateway', '')), ...invalid],
+      ['no id in the header', header(() => broker.basic('', gatewaySecret)), ...invalid],
+      ['an id alone in the header', header(() => `Basic ${Buffer.from('gateway').toString('base64')}`), ...invalid],
+      ['a header that is not base64', header(() => 'Basic %%%'), ...invalid],
+      ['a header without a value', header(() => 'Basic'), ...invalid],
+      ['another scheme', header(() => 'Digest username="gateway"'), ...invalid],
+      [
+        'another client in the body than in the header',
+        header(() => broker.basic('gateway', gatewaySecret), { client_id: 'api' }),
+        ...invalid,
+      ],
+      ['a secret beside a JWT', signed({}, undefined, { client_secret: gatewaySecret }), 400, 'invalid_request'],
+      ['a JWT of another key', signed({}, () => ({ key: otherKey })), ...invalid],
+      ['a JWT of an unknown key', signed({}, () => ({ key: otherKey, header: { kid: canary } })), ...invalid],
+      ['a JWT by an algorithm that is not offered', signed({}, () => ({ header: { alg: 'PS512' } })), ...invalid],
+      ['a JWT without signature', signed({}, () => ({ header: { alg: 'none' } })), ...invalid],
+      [
+        'a JWT by HS256 with the public key',
+        signed({}, () => ({ header: { alg: 'HS256' }, key: shared() })),
+        ...invalid,
+      ],
+      ['a JWT for another audience', signed({ aud: 'https://elsewhere.test' }), ...invalid],
+      ['a JWT for the ServiceAccounts', signed({ aud: 'token-broker' }), ...invalid],
+      ['a JWT without audience', signed({ aud: undefined }), ...invalid],
+      ['an expired JWT', signed({ exp: nowSeconds - 61 }), ...invalid],
+      ['a JWT without end', signed({ exp: undefined }), ...invalid],
+      ['a JWT of an hour', signed({ exp: nowSeconds + 3_600 }), ...invalid],
+      ['a JWT of tomorrow', signed({ nbf: nowSeconds + 86_400 }), ...invalid],
+      ['a JWT whose end is text', signed({ exp: `${nowSeconds + 300}` }), ...invalid],
+      ['a JWT about another', signed({ sub: 'api' }), ...invalid],
+      ['a JWT without subject', signed({ sub: undefined }), ...invalid],
+      ["a JWT of another client's", signed({ iss: 'api', sub: 'api' }), ...invalid],
+      ['a JWT of a client without a key', signed({ iss: 'vault', sub: 'vault' }), ...invalid],
+      ['a JWT of nobody', signed({ iss: undefined }), ...invalid],
+      ['a JWT whose issuer is a list', signed({ iss: ['gateway'] }), ...invalid],
+      [
+        'a JWT with a key brought along',
+        signed({}, () => ({ header: { jwk: makeKey().publicKey.export({ format: 'jwk' }) }, key: otherKey })),
+        ...invalid,
+      ],
+      ['a JWT with a critical extension', signed({}, () => ({ header: { crit: ['x'], x: 1 } })), ...invalid],
+      ['a JWT and another client_id', signed({}, undefined, { client_id: 'api' }), ...invalid],
+      [
+        'a ServiceAccount token that says it is the client',
+        forged(() => broker.caller('web', { iss: 'gateway', sub: 'gateway' })),
+        ...invalid,
+      ],
+    ]);
+  });
+
+  it('refuses two Authorization headers: Node would take the first', async () => {
+    const body = broker.form(broker.appGrant());
+    const { authorization } = { authorization: broker.basic('gateway', gatewaySecret).Authorization };
+    const socket = connect(Number(new URL(broker.origin).port), '127.0.0.1');
+    const lines = [`POST ${token} HTTP/1.1`, 'Host: x', `Content-Type: ${form['Content-Type']}`];
+    const both = [`Authorization: ${authorization}`, 'Authorization: Basic eDp5', `Content-Length: ${body.length}`];
+    socket.end([...lines, ...both, 'Connection: close', '', body].join('\r\n'));
+    const [head] = await once(socket, 'data');
+    assert.match(String(head), /^HTTP\/1\.1 400 /);
+  });
+
   describe('of the grants', () => {
     const nowSeconds = Math.floor(Date.now() / 1_000);
     check([
@@ -582,7 +674,7 @@ describe('bad input', () => {
   it('shows no token, code or assertion in the log', () => {
     const log = broker.lines.join('');
     assert.ok(log.length > 1_000);
-    assert.doesNotMatch(log, new RegExp(`${canary}|eyJ|${session}|${foreign}|v{43}`));
+    assert.doesNotMatch(log, new RegExp(`${canary}|secret-canary|eyJ|${session}|${foreign}|v{43}`));
   });
 
   it('leaves the session as it was', async () => {

@@ -1,7 +1,10 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
-import { type Forgery, openIssuer } from '@onbehalf/chassis/issuer.fake';
+import { type Forgery, makeKey, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { serve } from '@onbehalf/chassis/serve';
 import { remoteKeys } from '@onbehalf/chassis/signing-keys';
@@ -20,6 +23,8 @@ export const readScope = 'api://api/read';
 export const graphScope = 'https://graph/User.Read';
 export const appScope = 'https://graph/.default';
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
+/** The secret of the client `gateway`; its characters mean something in a form. */
+export const gatewaySecret = 'a+b/c%41=: gateway-secret-canary';
 const subjectOf = (name: string) => `system:serviceaccount:onbehalf:${name}`;
 
 export type Fields = Record<string, string | undefined>;
@@ -54,12 +59,30 @@ export async function openBroker(environment: Record<string, string> = {}) {
   });
   const { authorization_code, token_exchange, jwt_bearer, client_credentials } = grantTypes;
   const web = [authorization_code, token_exchange];
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'));
+  opened.defer(() => rm(directory, { recursive: true }));
+  const ownKey = makeKey();
+  const mount = async (name: string, text: string) => {
+    const file = join(directory, name);
+    await writeFile(file, text);
+    return file;
+  };
+  const jwks = { keys: [{ ...ownKey.publicKey.export({ format: 'jwk' }), kid: ownKey.kid }] };
+  const authentication = [
+    { type: 'client_secret', file: await mount('old', 'old-secret-canary') },
+    { type: 'client_secret', file: await mount('secret', `${gatewaySecret}\n`) },
+    { type: 'private_key_jwt', file: await mount('jwks', JSON.stringify(jwks)) },
+  ];
   const clients = parseClients(
     JSON.stringify({
       ...client('web', web, [readScope, 'api://api/write', graphScope]),
       ...client('other-web', web, [readScope]),
       ...client('api', [jwt_bearer, client_credentials], [graphScope, appScope]),
       ...client('operator', [client_credentials], [appScope], { permissions: ['operator'] }),
+      ...client('gateway', [client_credentials, jwt_bearer], [graphScope, appScope], { subjects: [], authentication }),
+      ...client('vault', [client_credentials], [appScope], {
+        authentication: [{ type: 'client_secret', file: await mount('other', 'other-secret-canary') }],
+      }),
       ...client('twin-a', [client_credentials], [appScope], { subjects: [subjectOf('twin')] }),
       ...client('twin-b', [client_credentials], [appScope], { subjects: [subjectOf('twin')] }),
     }),
@@ -95,6 +118,28 @@ export async function openBroker(environment: Record<string, string> = {}) {
     client_assertion: assertion(name, claims, forgery),
   });
 
+  /** An assertion by which the client `gateway` proves itself, but for what is given. */
+  function ownAssertion(claims: object = {}, forgery?: Forgery): string {
+    const nobody = { tid: undefined, azp: undefined, ver: undefined, oid: undefined, scp: undefined };
+    const named = { name: undefined, preferred_username: undefined };
+    const ours = {
+      iss: 'gateway',
+      sub: 'gateway',
+      aud: config.brokerUrl,
+      exp: issuer.nowSeconds + 300,
+      jti: randomUUID(),
+    };
+    const key = { key: ownKey.privateKey, ...forgery, header: { kid: ownKey.kid, ...forgery?.header } };
+    return issuer.user({ ...nobody, ...named, ...ours, ...claims }, key);
+  }
+  const ownCaller = (claims?: object, forgery?: Forgery): Fields => ({
+    client_assertion_type: assertionType,
+    client_assertion: ownAssertion(claims, forgery),
+  });
+  const basic = (id: string, secret: string) => ({
+    Authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+  });
+
   function send({ method = 'POST', path, headers = {}, body = '' }: Raw): Promise<Sent> {
     return new Promise((resolve, reject) => {
       const chunks = Array.isArray(body) ? body : [Buffer.from(body)];
@@ -116,7 +161,8 @@ export async function openBroker(environment: Record<string, string> = {}) {
     new URLSearchParams(Object.entries(fields).filter((pair): pair is [string, string] => pair[1] !== undefined));
 
   const broker = {
-    ...{ issuer, tenant, lines, store, watch, entra, clients, names, config, assertion, caller, send },
+    ...{ issuer, tenant, lines, store, watch, entra, clients, names, config, directory, assertion, caller, send },
+    ...{ ownKey, ownCaller, basic },
     origin: `http://127.0.0.1:${server.port}`,
     form: (fields: Fields): string => encode(fields).toString(),
     /** Posts a form as a client. */

@@ -3,6 +3,7 @@ import { cachedKeys } from '@onbehalf/chassis/signing-keys';
 import { decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
+import { parseBasic } from './basic.ts';
 import type { Client, Clients } from './clients.ts';
 import { clusterIssuer, type IssuerOptions } from './cluster-issuer.ts';
 import { detached } from './detached.ts';
@@ -23,23 +24,36 @@ type CallersOptions = {
   audience: string;
   keys: JWTVerifyGetKey;
   clients: () => Clients;
+  /** Clients that prove themselves without a ServiceAccount; none unless said. */
+  own?: OwnProofs | undefined;
   nowMs?: () => number;
 };
+
+type OwnProofs = {
+  bySecret(id: string, secrets: string[], address: string): Promise<Client[]>;
+  byAssertion(assertion: string, address: string): Promise<Client[] | undefined>;
+};
+const noProofs: OwnProofs = { bySecret: async () => [], byAssertion: async () => undefined };
 
 const claimsSchema = z.object({ sub: z.string(), exp: z.number() });
 
 /**
  * RFC 7523 client authentication by a Kubernetes ServiceAccount token. Two stated deviations: `sub` is the
- * ServiceAccount, mapped to a client by configuration, and an assertion may be used until it expires.
+ * ServiceAccount, mapped to a client by configuration, and an assertion may be used until it expires. Clients that are
+ * configured for it prove themselves by what is their own instead.
  * The verdict is remembered until the assertion expires, and no longer than the keys it rests on: a verification costs
  * as much as ten cached tokens.
  */
-export function createCallers({ issuer, audience, keys, clients, nowMs = Date.now }: CallersOptions) {
+export function createCallers(options: CallersOptions) {
+  const { issuer, audience, keys, clients, own = noProofs, nowMs = Date.now } = options;
   const verdicts = new LRUCache<string, { subject: string; expiresAtMs: number }>({ max: 1_000 });
 
-  async function subjectOf(assertion: string): Promise<string> {
+  function knownSubject(assertion: string): string | undefined {
     const known = verdicts.get(assertion);
-    if (known && known.expiresAtMs > nowMs()) return known.subject;
+    return known && known.expiresAtMs > nowMs() ? known.subject : undefined;
+  }
+
+  async function subjectOf(assertion: string): Promise<string> {
     const { sub, exp } = await verify(assertion);
     const expiresAtMs = Math.min(exp * 1_000, nowMs() + clusterKeysMaxAgeMs);
     verdicts.set(detached(assertion), { subject: sub, expiresAtMs });
@@ -70,22 +84,41 @@ export function createCallers({ issuer, audience, keys, clients, nowMs = Date.no
     }
   }
 
+  /** The clients that an assertion proves, by a key of their own or by a ServiceAccount. */
+  async function byAssertion(assertion: string, address: string): Promise<Client[]> {
+    const known = knownSubject(assertion);
+    const proven = known === undefined ? await own.byAssertion(assertion, address) : undefined;
+    return proven ?? clients().bySubject.get(known ?? (await subjectOf(assertion))) ?? [];
+  }
+
+  async function proven(form: Form, authorization: string | undefined, address: string): Promise<Client[]> {
+    const { client_assertion, client_assertion_type, client_id, client_secret } = form;
+    // RFC 6749 section 2.3: a client must not use more than one method at once.
+    if ([authorization, client_secret, client_assertion].filter((one) => one !== undefined).length > 1) {
+      throw new Fault('invalid_request', 'A client authenticates by one method at a time.');
+    }
+    if (authorization !== undefined) {
+      const basic = parseBasic(authorization);
+      return basic ? await own.bySecret(basic.id, basic.secrets, address) : [];
+    }
+    if (client_secret !== undefined) return await own.bySecret(client_id ?? '', [client_secret], address);
+    if (client_assertion === undefined) throw refuse('A client_assertion is needed.');
+    if (client_assertion_type !== assertionType) throw refuse(`client_assertion_type must be ${assertionType}.`);
+    return await byAssertion(client_assertion, address);
+  }
+
   return {
-    /** The client this caller may act as. @throws Fault `invalid_client`, `invalid_request`, `unavailable`. */
-    async authenticate(form: Form, authorization: string | undefined): Promise<Client> {
-      const assertion = form.client_assertion;
-      // RFC 6749 section 2.3: a client must not use more than one method at once.
-      if ([authorization, form.client_secret, assertion].filter((one) => one !== undefined).length > 1) {
-        throw new Fault('invalid_request', 'A client authenticates by one method at a time.');
-      }
-      if (assertion === undefined) throw refuse('A client_assertion is needed.');
-      if (form.client_assertion_type !== assertionType) throw refuse(`client_assertion_type must be ${assertionType}.`);
-      const allowed = clients().bySubject.get(await subjectOf(assertion)) ?? [];
+    /**
+     * The client this caller may act as. `address` is the peer's.
+     * @throws Fault `invalid_client`, `invalid_request`, `too_many_requests`, `unavailable`.
+     */
+    async authenticate(form: Form, authorization: string | undefined, address = ''): Promise<Client> {
+      const allowed = await proven(form, authorization, address);
       const asked = form.client_id;
       const matching = asked === undefined ? allowed : allowed.filter((c) => c.name === asked || c.clientId === asked);
       const [client, another] = matching;
-      if (!client) throw refuse('This ServiceAccount may not use that client.');
-      if (another) throw new Fault('invalid_request', 'This ServiceAccount has several clients: send client_id.');
+      if (!client) throw refuse('This caller may not use that client, or the proof is not valid.');
+      if (another) throw new Fault('invalid_request', 'This caller has several clients: send client_id.');
       return client;
     },
   };

@@ -73,11 +73,32 @@ describe('clients.json', () => {
     assert.deepEqual(names, ['web', 'api']);
   });
 
+  it('may be a client without a ServiceAccount, if it says how it proves itself', () => {
+    const { subjects: _, ...rest } = client;
+    const authentication = [{ type: 'private_key_jwt', file: '/keys/jwks.json' }];
+    const gateway = parseClients(JSON.stringify({ gateway: { ...rest, authentication } })).byName.get('gateway');
+    assert.deepEqual([gateway?.subjects, gateway?.authentication], [[], authentication]);
+  });
+
   const rows: [string, object, string][] = [
     ['a tenant by name', { tenantId: 'contoso.com' }, 'web.tenantId'],
     ['consumers', { tenantId: 'consumers' }, 'web.tenantId'],
     ['a client id that is none', { clientId: 'x' }, 'web.clientId'],
     ['no subject', { subjects: [] }, 'web.subjects'],
+    ['no subject and no authentication', { subjects: [], authentication: [] }, 'web.subjects'],
+    ['authentication of another kind', { authentication: [{ type: 'none' }] }, 'web.authentication.0'],
+    [
+      'a client secret in the file itself',
+      { authentication: [{ type: 'client_secret', secret: 'canary' }] },
+      'web.authentication.0',
+    ],
+    ['a client secret without file', { authentication: [{ type: 'client_secret' }] }, 'web.authentication.0.file'],
+    ['a key without file', { authentication: [{ type: 'private_key_jwt', file: '' }] }, 'web.authentication.0.file'],
+    [
+      'nine ways to authenticate',
+      { authentication: Array(9).fill({ type: 'client_secret', file: 'f' }) },
+      'web.authentication',
+    ],
     ['any subject', { subjects: ['*'] }, 'web.subjects.0'],
     ['a subject of another kind', { subjects: ['system:node:x'] }, 'web.subjects.0'],
     ['a subject with something before it', { subjects: ['x system:serviceaccount:a:b'] }, 'web.subjects.0'],

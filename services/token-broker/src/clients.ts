@@ -30,6 +30,14 @@ const credential = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('secret'), file: path }),
 ]);
 
+/** How a client proves itself to us that has no ServiceAccount. Files are mounted, re-read when they change. */
+const authentication = z.discriminatedUnion('type', [
+  /** RFC 6749 section 2.3.1: what the file holds, in the header or in the body. */
+  z.strictObject({ type: z.literal('client_secret'), file: path }),
+  /** RFC 7523 section 2.2: a JWT by a key of the client's own; the file holds the public half, as JWKS or PEM. */
+  z.strictObject({ type: z.literal('private_key_jwt'), file: path }),
+]);
+
 const client = z
   .strictObject({
     tenantId: tenant,
@@ -41,7 +49,9 @@ const client = z
           .string()
           .regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/, 'must be system:serviceaccount:<namespace>:<name>'),
       )
-      .min(1),
+      .default([]),
+    /** Off unless said; each of several is enough, so that a new secret or key can come before the old one goes. */
+    authentication: z.array(authentication).max(8).optional(),
     /** Tried in this order. */
     credentials: z.array(credential).min(1),
     grants: z.array(z.enum(grantTypes)).min(1),
@@ -49,6 +59,10 @@ const client = z
     scopes: z.array(z.string().regex(/^\S+$/, 'must be one scope')).default([]),
     redirectUris: z.array(z.url({ protocol: /^https?$/ })).default([]),
     permissions: z.array(z.enum(['operator'])).default([]),
+  })
+  .refine((c) => c.subjects.length > 0 || (c.authentication?.length ?? 0) > 0, {
+    path: ['subjects'],
+    message: 'are required, unless authentication says how the client proves itself',
   })
   .refine((c) => !c.grants.includes(grantTypes.authorization_code) || c.redirectUris.length > 0, {
     path: ['redirectUris'],
@@ -65,6 +79,7 @@ export const clientsSchema = z
   .refine((all) => Object.keys(all).length > 0, 'must name at least one client');
 
 export type Credential = z.output<typeof credential>;
+export type Authentication = z.output<typeof authentication>;
 export type Client = z.output<typeof client> & { name: string };
 
 /** The configured clients, by name and by the ServiceAccount that may use them. */

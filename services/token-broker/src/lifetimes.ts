@@ -98,6 +98,9 @@ export const redisRightsMs = 5_000;
 /** What a caller is told to wait while Redis is away. */
 export const redisRetryAfterSeconds = 2;
 
+/** The longest life of an assertion that a client signs with a key of its own: as that of a ServiceAccount. */
+export const ownAssertionLifeSeconds = 600;
+
 /** A caller's clock may be off by so much, as at an API: an assertion lives ten minutes. */
 export const callersClockToleranceSeconds = 60;
 /** The cluster's signing keys: what a fetch may take, and how soon another unknown key may cause the next. */

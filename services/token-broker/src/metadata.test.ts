@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { parseClients } from './clients.ts';
-import { authorizationEndpoint, metadata } from './metadata.ts';
+import { authorizationEndpoint, hasSecrets, metadata } from './metadata.ts';
 
 const host = 'https://login.microsoftonline.com';
 
@@ -32,6 +32,13 @@ describe('the metadata', () => {
   it('sends them to any organization where those are of several tenants', () => {
     const clients = clientsOf([one, ['authorization_code']], [two, ['authorization_code']]);
     assert.equal(authorizationEndpoint(host, clients), `${host}/organizations/oauth2/v2.0/authorize`);
+  });
+
+  it('offers secrets only where a client has one', () => {
+    const clients = clientsOf([one, ['client_credentials']]);
+    assert.equal(hasSecrets(clients), false);
+    const document = metadata('https://broker.test', { secrets: hasSecrets(clients) });
+    assert.deepEqual(document.token_endpoint_auth_methods_supported, ['private_key_jwt']);
   });
 
   it('names no endpoint and no response type where nobody signs in', () => {

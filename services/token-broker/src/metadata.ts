@@ -6,11 +6,13 @@ import { endParameters, grantSchemas, tokenParameter } from './endpoints.ts';
 type Details = {
   /** Entra's, where people sign in. */
   authorizationEndpoint?: string | undefined;
+  /** Whether some client proves itself by a secret. */
+  secrets?: boolean;
 };
 
 /** RFC 8414 section 2. */
-export function metadata(issuer: string, { authorizationEndpoint }: Details = {}) {
-  const methods = ['private_key_jwt'];
+export function metadata(issuer: string, { authorizationEndpoint, secrets = false }: Details = {}) {
+  const methods = ['private_key_jwt', ...(secrets ? ['client_secret_basic', 'client_secret_post'] : [])];
   return {
     issuer,
     ...(authorizationEndpoint !== undefined && { authorization_endpoint: authorizationEndpoint }),
@@ -39,6 +41,13 @@ export function authorizationEndpoint(authorityHost: string, { byName }: Clients
   const [tenant, another] = new Set(signing.map(({ tenantId }) => tenantId));
   if (tenant === undefined) return undefined;
   return `${authorityHost}/${another === undefined ? tenant : 'organizations'}/oauth2/v2.0/authorize`;
+}
+
+/** Whether some client proves itself by a secret. */
+export function hasSecrets({ byName }: Clients): boolean {
+  return [...byName.values()].some(({ authentication }) =>
+    authentication?.some(({ type }) => type === 'client_secret'),
+  );
 }
 
 const caller = z.object({

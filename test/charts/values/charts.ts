@@ -69,11 +69,17 @@ const credential = z.union([
   }),
 ]);
 
+const authentication = z.strictObject({
+  type: z.enum(['client_secret', 'private_key_jwt']),
+  existingSecret: secretFile,
+});
+
 const client = section({
   tenantId: optional(z.union([guid, z.enum(['organizations', 'common'])])),
   clientId: optional(guid),
   serviceAccounts: list(dnsName),
   subjects: list(z.string().regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/)),
+  authentication: list(authentication).max(8),
   credentials: list(credential).min(1),
   grants: list(
     z.enum([

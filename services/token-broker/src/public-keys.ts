@@ -1,0 +1,45 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config';
+import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { z } from 'zod';
+
+/** RFC 7517 section 5. A private key has no business here, and a shared one would be a secret by another name. */
+const jwksSchema = z.object({
+  keys: z
+    .array(
+      z.looseObject({
+        kty: z.enum(['RSA', 'EC', 'OKP'], 'must be RSA, EC or OKP'),
+        d: z.never('is a private key: only the public half belongs here').optional(),
+      }),
+    )
+    .min(1)
+    .max(16),
+});
+
+const pemBlock = /-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE)-----[\s\S]*?-----END \1-----/g;
+
+/**
+ * The public keys of a client: a JWKS, or PEM of public keys and certificates.
+ * @throws ConfigError that says what is wrong and quotes nothing of the content.
+ */
+export function parsePublicKeys(text: string): JWTVerifyGetKey {
+  const jwks = text.trimStart().startsWith('{')
+    ? parseJsonConfig(jwksSchema, text, 'file of public keys')
+    : { keys: parsePem(text) };
+  return createLocalJWKSet(jwks as JSONWebKeySet);
+}
+
+function parsePem(text: string): JsonWebKey[] {
+  if (text.includes('PRIVATE KEY-----')) {
+    throw new ConfigError('there is a private key: only the public half belongs here');
+  }
+  const blocks = text.match(pemBlock) ?? [];
+  if (blocks.length === 0) throw new ConfigError('there is no public key');
+  return blocks.map((pem) => {
+    try {
+      return createPublicKey(pem).export({ format: 'jwk' });
+    } catch {
+      throw new ConfigError('a public key cannot be read');
+    }
+  });
+}
