@@ -104,6 +104,12 @@ const rows: [alert: string, after: string, fires: Series[], silent: Series[]][] 
   ],
   ['Stampede', '25m', [['onbehalf_token_stampede_total', '0+60x400']], [['onbehalf_token_stampede_total', '0+1x400']]],
   [
+    'SignOutLost',
+    '10m',
+    [['onbehalf_sign_out_lost_total{onbehalf_sign_out_kind="everywhere"}', '0+1x400']],
+    [['onbehalf_sign_out_lost_total{onbehalf_sign_out_kind="everywhere"}', '3x400']],
+  ],
+  [
     'EntraThrottling',
     '15m',
     [[entra('throttled'), '0+6x400']],

@@ -10,7 +10,7 @@ import { createClientNetwork } from './client-network.ts';
 import type { Config } from './config.ts';
 import { cookieFlags, cookiesOf, noDoubledCookies } from './cookies.ts';
 import { createDemands } from './demands.ts';
-import { createEndings } from './endings.ts';
+import type { Endings } from './endings.ts';
 import type { Entra } from './entra.ts';
 import { createFlowTrace, landingCookie } from './flow-trace.ts';
 import { formBody } from './form.ts';
@@ -33,16 +33,15 @@ export type AppDeps = {
   };
   apis: Apis;
   broker: Broker;
+  endings: Endings;
   entra: Entra;
   keys: () => KeyRing;
   logger: Logger;
   nowMs?: () => number;
-  /** Waits before a revocation is tried again. */
-  pause?: (ms: number) => Promise<void>;
 };
 
 /** The whole of web-frontend as an express app. Opens nothing. */
-export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: AppDeps): Express {
+export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps): Express {
   const { publicBaseUrl, publicRate } = config;
   const { sameSite } = config.session;
   const { responseMode } = config.entra;
@@ -52,16 +51,16 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
   const flowTrace = createFlowTrace(keys, nowMs);
   const logins = createLogins({ seal, flowTrace, responseMode, nowSeconds });
   const demands = createDemands({ seal, nowSeconds });
-  const endings = createEndings({ ...deps, nowMs, ...(pause && { pause }) });
-  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, demands, endings, nowSeconds };
-  const signIn = createSignIn(rooms);
-  const signOut = createSignOut(rooms);
+  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, demands, nowSeconds };
+  const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
+  const rate = createRate(publicRate, nowMs);
+  const signOut = createSignOut({ ...rooms, networkOf, rate });
+  const signIn = createSignIn({ ...rooms, endings: deps.endings });
   const person = createPerson(rooms);
   const api = createApiRoutes(rooms);
 
   const ours = sameOriginOnly(publicBaseUrl);
-  const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
-  const limited = rateLimit(createRate(publicRate, nowMs), networkOf);
+  const limited = rateLimit(rate, networkOf);
   const readOnly = onlyMethods('GET', 'HEAD');
   const routes = Router({ caseSensitive: true, strict: true });
 
@@ -88,14 +87,15 @@ export function createApp({ config, nowMs = Date.now, keys, pause, ...deps }: Ap
 
   // Data and changes: from our own pages and scripts only.
   routes.route('/session').get(ours, person.session).all(readOnly);
-  routes.route('/sign-out').post(ours, formBody, signOut.signOut).all(onlyMethods('POST'));
+  const signingOut = routes.route('/sign-out').post(ours, formBody, signOut.signOut);
+  signingOut.all(onlyMethods('POST'));
   routes.route('/api/*path').all(ours, api.proxy);
 
   // From Entra's pages, hence cross-site: `state` with its cookie guards the one, acting by `sid` alone the other.
   const callback = routes.route('/auth/callback');
   if (responseMode === 'query') callback.get(limited, signIn.callbackByQuery).all(readOnly);
   else callback.post(limited, formBody, signIn.callbackByForm).all(onlyMethods('POST'));
-  routes.route('/auth/front-channel-logout').get(limited, signOut.frontChannel).all(readOnly);
+  routes.route('/auth/front-channel-logout').get(signOut.frontChannel).all(readOnly);
 
   // An edge believes no trace context from outside: each request begins its own, a callback resumes its sign-in's.
   const app = createChassisApp({ logger: deps.logger, routes, renderFault, traceIdOf: newTraceId });

@@ -26,6 +26,7 @@ const livingSchema = z.object({
   absolute_exp: z.number(),
 });
 const introspectionSchema = z.discriminatedUnion('active', [livingSchema, z.object({ active: z.literal(false) })]);
+const endedSchema = z.object({ ended: z.int().min(0) });
 const tokenSchema = z.object({ access_token: z.string().min(1), token_type: z.string().regex(/^bearer$/i) });
 const errorSchema = z.object({
   error: z.string(),
@@ -85,6 +86,10 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
     return json;
   }
 
+  async function endSessions(traceId: string, form: Record<string, string>): Promise<number> {
+    return parse(endedSchema, await session('/sessions/end', traceId, form)).ended;
+  }
+
   async function exchangeAlone({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
     const form = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessTokenType };
     const request = { ...form, scope: scopes.join(' '), ...(claims !== undefined && { claims }) };
@@ -121,15 +126,13 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
       await session('/oauth2/revoke', traceId, { token }).finally(() => exchanges.leave(token));
     },
 
-    /** Ends every session of the person this session belongs to. */
-    async revokeEverywhere(token: string, traceId: string): Promise<void> {
-      await session('/sessions/end', traceId, { subject_token: token }).finally(() => exchanges.leave(token));
-    },
+    /** Ends every session of the person this session belongs to. Gives their number: 0 if this one has ended before. */
+    revokeEverywhere: (token: string, traceId: string) =>
+      endSessions(traceId, { subject_token: token }).finally(() => exchanges.leave(token)),
 
-    /** Ends the sessions that came from this session at Entra. */
-    async endBySid(sid: string, iss: string | undefined, traceId: string): Promise<void> {
-      await session('/sessions/end', traceId, iss === undefined ? { sid } : { sid, iss });
-    },
+    /** Ends the sessions that came from this session at Entra. Gives their number. */
+    endBySid: (sid: string, iss: string | undefined, traceId: string) =>
+      endSessions(traceId, iss === undefined ? { sid } : { sid, iss }),
 
     /**
      * An access token for an API on behalf of the session's person; one exchange for all of the session who ask for the

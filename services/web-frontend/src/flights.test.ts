@@ -81,7 +81,7 @@ describe('equal exchanges of a session at once', () => {
       const bobs = broker.exchange({ ...alices, token: 'bob' }, traceId);
       const [beforeCall, bobsCall] = [await sent(1), await sent(2)];
       const ending = broker[end]('alice', traceId);
-      (await sent(3)).answer(200, {});
+      (await sent(3)).answer(200, { ended: 1 });
       await ending;
       const after = broker.exchange(alices, traceId);
       const afterCall = await sent(4);

@@ -12,6 +12,7 @@ import { apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { connect } from './connect.ts';
+import { createEndings } from './endings.ts';
 import { createFlowTrace } from './flow-trace.ts';
 import registry from './signals.json' with { type: 'json' };
 
@@ -25,7 +26,9 @@ await run(async (signal) => {
   using keys = await openKeyRing(config.session.keysDirectory, logger);
   const assertion = createMountedFile(config.broker.assertionFile);
   const { broker, entra } = connect({ config, assertion, logger });
-  const app = createApp({ config, apis, broker, entra, keys: keys.get, logger });
+  // Whatever sign-out is unconfirmed when requests have ended is tried once more.
+  await using endings = createEndings({ broker, logger });
+  const app = createApp({ config, apis, broker, endings, entra, keys: keys.get, logger });
   await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), {
     ...config.http,
     requestTimeoutMs: 0,

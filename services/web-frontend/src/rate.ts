@@ -6,10 +6,11 @@ import type { ClientNetwork } from './client-network.ts';
 const maxNetworks = 20_000;
 
 type Bucket = { tokens: number; atMs: number };
-type Rate = { perSecond: number; burst: number };
+/** Of a client network: 0 if its request passes, else the seconds until one does. */
+export type Rate = (network: string) => number;
 
-/** A token bucket per client network, of this pod. Gives 0 for a request that passes, else the seconds until one does. */
-export function createRate({ perSecond, burst }: Rate, nowMs: () => number): (network: string) => number {
+/** A token bucket per client network, of this pod. */
+export function createRate({ perSecond, burst }: { perSecond: number; burst: number }, nowMs: () => number): Rate {
   const buckets = new Map<string, Bucket>();
   return (network) => {
     const { tokens, atMs } = buckets.get(network) ?? { tokens: burst, atMs: nowMs() };
@@ -24,7 +25,7 @@ export function createRate({ perSecond, burst }: Rate, nowMs: () => number): (ne
 }
 
 /** Lets a request pass while its client's rate allows it. @throws Fault `too_many_requests` with the wait. */
-export function rateLimit(rate: ReturnType<typeof createRate>, networkOf: ClientNetwork): RequestHandler {
+export function rateLimit(rate: Rate, networkOf: ClientNetwork): RequestHandler {
   return (req, _res, next) => {
     const retryAfterSeconds = rate(networkOf(req));
     if (retryAfterSeconds === 0) return next();

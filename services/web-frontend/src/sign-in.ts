@@ -92,7 +92,9 @@ export function createSignIn(deps: SignInDeps) {
       });
     // A session token that was there before signing in must not outlive it.
     const replaced = new Set([previous?.token, login.replaces]);
-    for (const old of replaced) if (old !== undefined && old !== token) await endings.end('here', old, login.traceId);
+    for (const old of replaced)
+      if (old !== undefined && old !== token)
+        await endings.end({ kind: 'here', token: old }, { traceId: login.traceId });
     logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
     land(res, resumes ? login.returnTo : '/');
   }

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sessionCookie } from './session.ts';
-import { alice, openTestbed, publicBaseUrl, signIn } from './testbed.fake.ts';
+import { alice, openTestbed, publicBaseUrl, signIn, type Testbed } from './testbed.fake.ts';
+
+/** How often the broker was asked to end something. */
+const ends = ({ broker }: Testbed) => broker.requests.filter(({ path }) => path === '/sessions/end').length;
 
 /** Waits until a condition holds. */
 async function until(holds: () => boolean): Promise<void> {
@@ -43,6 +46,7 @@ describe('sign-out', () => {
     assert.equal(testbed.broker.sessions.size, 0);
     assert.equal((await other.script('/session')).status, 401);
     assert.match((await browser.send('/')).body, /signed out on all your devices/);
+    assert.match(testbed.logs(), /"event":"session\.ended","reason":"sign_out","where":"everywhere","ended":2/);
   });
 
   it('answers a script with where to go', async () => {
@@ -50,7 +54,7 @@ describe('sign-out', () => {
     const browser = testbed.browser();
     await signIn(testbed, browser);
     const body = JSON.parse((await browser.script('/sign-out', { method: 'POST' })).body);
-    assert.deepEqual([body.signed_out, body.confirmed], [true, true]);
+    assert.deepEqual([body.signed_out, body.confirmed, body.ended, body.already_ended], [true, true, 1, false]);
     assert.equal(new URL(body.end_session).origin, testbed.entra.origin);
   });
 
@@ -69,7 +73,33 @@ describe('sign-out', () => {
     assert.equal(testbed.broker.sessions.size, 1);
     testbed.broker.down = false;
     testbed.pauses.shift()?.();
-    await until(() => testbed.broker.sessions.size === 0);
+    await until(() => testbed.logs().includes('session.end_confirmed'));
+    assert.equal(testbed.broker.sessions.size, 0);
+    assert.doesNotMatch(testbed.logs(), /session\.ended/, 'it ended when it was confirmed');
+  });
+
+  it('everywhere that is unconfirmed is called done only when a retry sees an end', async () => {
+    for (const seen of [true, false]) {
+      await using testbed = await openTestbed();
+      const browser = testbed.browser();
+      await signIn(testbed, browser);
+      testbed.broker.down = true;
+      await browser.submit('/sign-out', { where: 'everywhere' });
+      testbed.broker.down = false;
+      if (!seen) testbed.broker.sessions.clear();
+      testbed.pauses.shift()?.();
+      await until(() => /session\.end_(confirmed|not_seen)/.test(testbed.logs()));
+      assert.equal(testbed.logs().includes('session.end_confirmed'), seen);
+    }
+  });
+
+  it('of a script that is unconfirmed tells no number', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    await signIn(testbed, browser);
+    testbed.broker.down = true;
+    const { end_session: _, ...told } = JSON.parse((await browser.script('/sign-out', { method: 'POST' })).body);
+    assert.deepEqual(told, { signed_out: true, confirmed: false, already_ended: false });
   });
 
   it('gives up after a minute, loudly', async () => {
@@ -81,6 +111,7 @@ describe('sign-out', () => {
     testbed.clock.nowMs += 61_000;
     testbed.pauses.shift()?.();
     await until(() => testbed.logs().includes('session.end_unconfirmed'));
+    assert.match(testbed.logs(), /"level":"error",[^\n]*"kind":"here","reason":"expired"/);
   });
 
   it('works while Entra was never reached', async () => {
@@ -110,13 +141,91 @@ describe('front-channel logout', () => {
     await signIn(testbed, testbed.browser());
     const send = (query: Record<string, string>) =>
       testbed.browser().send(`/auth/front-channel-logout?${new URLSearchParams(query)}`);
-    assert.equal((await send({ sid: 'unknown' })).status, 200);
+    const unknown = await send({ sid: 'unknown' });
+    assert.deepEqual([unknown.status, unknown.body], [200, 'nothing to sign out\n']);
+    assert.doesNotMatch(testbed.logs(), /session\.ended/);
     assert.equal((await send({ sid: alice.sid, iss: 'https://evil.example' })).status, 400);
     assert.equal((await send({ iss: testbed.entra.issuer() })).status, 400);
     assert.equal((await send({ sid: '' })).status, 400);
     assert.equal(testbed.broker.sessions.size, 1);
-    assert.equal((await send({ sid: alice.sid, iss: testbed.entra.issuer() })).status, 200);
+    const told = await send({ sid: alice.sid, iss: testbed.entra.issuer() });
+    assert.deepEqual([told.status, told.body], [200, 'signed out\n']);
     assert.equal(testbed.broker.sessions.size, 0);
+    assert.match(testbed.logs(), /"event":"session\.ended","reason":"front_channel","ended":1/);
+  });
+
+  it('is tried again after an outage until it has ended what the sid carries', async () => {
+    await using testbed = await openTestbed();
+    await signIn(testbed, testbed.browser());
+    testbed.broker.down = true;
+    for (let i = 0; i < 3; i += 1)
+      assert.equal((await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`)).status, 503);
+    testbed.pauses.shift()?.();
+    await until(() => testbed.pauses.length > 0);
+    testbed.broker.down = false;
+    // The breaker lets one call a second through.
+    testbed.clock.nowMs += 1_001;
+    const before = ends(testbed);
+    testbed.pauses.shift()?.();
+    await until(() => testbed.logs().includes('session.end_confirmed'));
+    assert.equal(testbed.broker.sessions.size, 0);
+    assert.equal(ends(testbed) - before, 1, 'one sid is one retry, however often it is sent');
+    assert.equal(testbed.logs().split('session.end_retrying').length - 1, 1, 'what a killed pod loses is in its log');
+  });
+
+  it('that nobody could do for a minute is a warning with its reason', async () => {
+    await using testbed = await openTestbed();
+    testbed.broker.down = true;
+    await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`);
+    testbed.clock.nowMs += 61_000;
+    testbed.pauses.shift()?.();
+    await until(() => testbed.logs().includes('session.end_unconfirmed'));
+    assert.match(testbed.logs(), /"level":"warn",[^\n]*"kind":"front_channel","reason":"expired"/);
+    assert.doesNotMatch(testbed.logs(), new RegExp(alice.sid));
+  });
+
+  it('that waits when the process ends is tried once more, and what fails then is a warning', async () => {
+    for (const down of [false, true]) {
+      await using testbed = await openTestbed();
+      await signIn(testbed, testbed.browser());
+      testbed.broker.down = true;
+      await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`);
+      testbed.broker.down = down;
+      // The breaker lets one call a second through.
+      testbed.clock.nowMs += 1_001;
+      await testbed.endings[Symbol.asyncDispose]();
+      assert.equal(testbed.broker.sessions.size, down ? 1 : 0);
+      assert.equal(/"kind":"front_channel","reason":"shutdown"/.test(testbed.logs()), down);
+    }
+  });
+
+  it('that finds no room in an outage is told so, and leaves room for others', async () => {
+    await using testbed = await openTestbed({ trustedProxies: ['loopback'] });
+    testbed.broker.down = true;
+    const send = (sid: string, from: string) =>
+      testbed.browser().send(`/auth/front-channel-logout?sid=${sid}`, { headers: { 'x-forwarded-for': from } });
+    const flood = Array.from({ length: 1_003 }, (_, i) => () => send(`made-up-${i}`, `203.0.113.9:${i}`));
+    const bodies: string[] = [];
+    for (let i = 0; i < flood.length; i += 17)
+      bodies.push(...(await Promise.all(flood.slice(i, i + 17).map((one) => one()))).map(({ body }) => body));
+    assert.equal(bodies.filter((body) => body.includes('it has to be sent again')).length, 3);
+    assert.equal(testbed.logs().split('"kind":"front_channel","reason":"full"').length - 1, 1);
+    const other = await send('other', '198.51.100.1');
+    assert.deepEqual([other.status, other.body.includes('tried again for a minute')], [503, true]);
+  });
+
+  it('is refused by no rate: what exceeds it is done within seconds, each sid once', async () => {
+    await using testbed = await openTestbed({ publicRate: { perSecond: 1, burst: 3 } });
+    await signIn(testbed, testbed.browser());
+    const statuses: number[] = [];
+    for (let i = 0; i < 40; i += 1)
+      statuses.push((await testbed.browser().send(`/auth/front-channel-logout?sid=unknown${i % 10}`)).status);
+    statuses.push((await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`)).status);
+    assert.deepEqual([...new Set(statuses)].sort(), [200, 202]);
+    assert.ok(ends(testbed) <= 2, `${ends(testbed)} calls`);
+    testbed.pauses.shift()?.();
+    await until(() => testbed.broker.sessions.size === 0);
+    assert.ok(ends(testbed) <= 13, `${ends(testbed)} calls`);
   });
 
   it('answers 503 while the broker is away', async () => {

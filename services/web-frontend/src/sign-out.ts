@@ -2,50 +2,75 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { Broker } from './broker.ts';
-import type { Endings } from './endings.ts';
+import type { ClientNetwork } from './client-network.ts';
+import type { Ending, Endings } from './endings.ts';
 import type { Entra } from './entra.ts';
 import { parseParameters } from './form.ts';
 import { setNotice } from './notice.ts';
+import type { Notice } from './pages.ts';
+import type { Rate } from './rate.ts';
 import { redirect } from './redirect.ts';
-import type { Sessions } from './session.ts';
+import type { Session, Sessions } from './session.ts';
 
-const signOutSchema = z.object({ where: z.enum(['here', 'everywhere']).default('here') });
+const signOutSchema = z.object({
+  where: z.enum(['here', 'everywhere']).default('here'),
+});
 const frontChannelSchema = z.object({ sid: z.string().min(1).max(256), iss: z.string().max(2_048).optional() });
 
 type SignOutDeps = {
-  broker: Broker;
   endings: Endings;
   entra: Entra;
   logger: Logger;
+  networkOf: ClientNetwork;
   publicBaseUrl: string;
+  /** A front-channel logout that exceeds it is done later. */
+  rate: Rate;
   sessions: Sessions;
 };
 
+type Where = 'here' | 'everywhere';
+type Leaving = Pick<Session, 'token' | 'loginHint'>;
+
 /** `/sign-out`, asked for by the person here, and `/auth/front-channel-logout`, told by Entra. */
-export function createSignOut({ broker, endings, entra, logger, publicBaseUrl, sessions }: SignOutDeps) {
+export function createSignOut(deps: SignOutDeps) {
+  const { endings, entra, logger, networkOf, publicBaseUrl, rate, sessions } = deps;
+
+  /**
+   * Ends a session at the broker and in this browser; an outage stops neither. Gives what became of it, absent where
+   * this browser has no session, and where the browser ends its session at Entra.
+   */
+  async function leave(res: Response, where: Where, session: Leaving | undefined) {
+    const traceId = String(res.locals.traceId);
+    const ending = session && (await endings.end({ kind: where, token: session.token }, { traceId }));
+    sessions.clear(res);
+    const ended = ending?.ended;
+    if (ended) logger.info({ event: 'session.ended', reason: 'sign_out', where, ended, trace_id: traceId });
+    setNotice(res, noticeOf(where, ending));
+    const hint = session?.loginHint;
+    const url = entra.endSessionUrl({
+      post_logout_redirect_uri: `${publicBaseUrl}/`,
+      ...(hint !== undefined && { logout_hint: hint }),
+    });
+    return { ending, url: url.href };
+  }
+
   return {
-    /** Ends the session at the broker, in this browser and at Entra, in this order; an outage stops none of them. */
+    /** Of a script, `confirmed` is whether what was asked for is known to be so; `ended` what was seen to end. */
     signOut: async (req: Request, res: Response): Promise<void> => {
       const { where } = parseParameters(signOutSchema, req.body);
-      const session = await sessions.read(req, res);
-      const confirmed = !session || (await endings.end(where, session.token, String(res.locals.traceId)));
-      sessions.clear(res);
-      logger.info({ event: 'session.ended', reason: 'sign_out', where, confirmed, trace_id: res.locals.traceId });
-      setNotice(res, !confirmed ? 'unconfirmed' : where === 'everywhere' ? 'everywhere' : 'signed-out');
-      const hint = session?.loginHint;
-      const parameters = {
-        post_logout_redirect_uri: `${publicBaseUrl}/`,
-        ...(hint !== undefined && { logout_hint: hint }),
-      };
-      const url = entra.endSessionUrl(parameters).href;
+      const { ending, url } = await leave(res, where, await sessions.read(req, res));
       if (req.headers['x-csrf'] === undefined) return redirect(res, url);
-      res.set('Cache-Control', 'no-store').json({ signed_out: true, confirmed, end_session: url });
+      const ended = ending ? ending.ended : 0;
+      const alreadyEnded = ending?.ended === 0;
+      const confirmed = Boolean(ended) || (alreadyEnded && where === 'here');
+      res.set('Cache-Control', 'no-store');
+      res.json({ signed_out: true, confirmed, ended, already_ended: alreadyEnded, end_session: url });
     },
 
     /**
      * A cross-site frame of Entra's: no cookie comes along, `sid` alone decides. Entra sends no `iss`; one that comes
-     * must be right. OpenID Connect Front-Channel Logout 1.0.
+     * must be right. It is sent once and by nobody else, so no rate refuses it, and an outage does not lose it; the
+     * answer says how it went. OpenID Connect Front-Channel Logout 1.0.
      */
     frontChannel: async (req: Request, res: Response): Promise<void> => {
       const { sid, iss } = parseParameters(frontChannelSchema, req.query);
@@ -55,9 +80,28 @@ export function createSignOut({ broker, endings, entra, logger, publicBaseUrl, s
       if (iss !== undefined && !entra.isIssuer(iss)) {
         throw new Fault('invalid_request', 'The issuer is not the one this app signs in with.');
       }
-      await broker.endBySid(sid, iss, String(res.locals.traceId));
-      logger.info({ event: 'session.ended', reason: 'front_channel', trace_id: res.locals.traceId });
-      res.type('text').send('signed out\n');
+      const asked = { traceId: String(res.locals.traceId), network: networkOf(req) };
+      const end = { kind: 'front_channel', sid, iss } as const;
+      const hasty = rate(asked.network) > 0;
+      const ending = hasty ? endings.defer(end, asked) : await endings.end(end, asked);
+      res.type('text');
+      if (ending.ended === 0) return void res.send('nothing to sign out\n');
+      if (ending.ended === undefined && hasty && ending.kept) return void res.status(202).send('accepted\n');
+      if (ending.ended === undefined) throw unconfirmed(ending.kept);
+      logger.info({ event: 'session.ended', reason: 'front_channel', ended: ending.ended, trace_id: asked.traceId });
+      res.send('signed out\n');
     },
   };
 }
+
+function noticeOf(where: Where, ending: Ending | undefined): Notice {
+  if (ending && ending.ended === undefined) return 'unconfirmed';
+  return where === 'everywhere' ? 'everywhere' : 'signed-out';
+}
+
+function unconfirmed(kept: boolean): Fault {
+  const says = kept ? 'it is tried again for a minute.' : 'it has to be sent again.';
+  return new Fault('unavailable', `The sign-out is not confirmed yet: ${says}`, { retryAfterSeconds: 2 });
+}
+
+export type SignOut = ReturnType<typeof createSignOut>;

@@ -11,6 +11,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { type Apis, apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { connect } from './connect.ts';
+import { createEndings } from './endings.ts';
 
 /** What the app believes its address is; the sockets of a test are elsewhere. */
 export const publicBaseUrl = 'http://localhost:3000';
@@ -128,8 +129,12 @@ async function openBroker(entra: Entra) {
     const token = form.get('token') ?? form.get('subject_token') ?? '';
     if (path === '/oauth2/introspect') return { json: sessions.has(token) ? lifetime() : { active: false } };
     if (path === '/oauth2/revoke') sessions.delete(token);
-    const ending = path === '/sessions/end' ? (form.get('sid') ?? sessions.get(token)) : undefined;
-    for (const [key, sid] of sessions) if (sid === ending) sessions.delete(key);
+    if (path === '/sessions/end') {
+      const sid = form.get('sid') ?? sessions.get(token);
+      const ending = [...sessions].filter(([, own]) => own === sid);
+      for (const [key] of ending) sessions.delete(key);
+      return { json: { ended: ending.length } };
+    }
     const grant = grants[form.get('grant_type') as keyof typeof grants];
     return path === '/oauth2/token' && grant ? grant(form) : {};
   });
@@ -191,11 +196,12 @@ export async function openTestbed(options: TestbedOptions = {}) {
   const parties = connect({ config, assertion: async () => 'our-assertion', logger, nowMs });
   const pauses: (() => void)[] = [];
   const pause = () => new Promise<void>((resolve) => pauses.push(resolve));
-  const app: Express = createApp({ config, apis, ...parties, keys: () => keys.ring, logger, nowMs, pause });
+  const endings = createEndings({ broker: parties.broker, logger, nowMs, pause });
+  const app: Express = createApp({ config, apis, ...parties, endings, keys: () => keys.ring, logger, nowMs });
   const server = opened.use(await serve(app, { port: 0, host: '127.0.0.1', drainMs: 0 }));
   const owned = opened.move();
   return {
-    ...{ app, entra, broker, api, clock, keys, pauses, port: server.port },
+    ...{ app, endings, entra, broker, api, clock, keys, pauses, port: server.port },
     /** Everything that was logged. */
     logs: () => lines.join(''),
     setApiAnswer: (answer: typeof answerOfApi) => {

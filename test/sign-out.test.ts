@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import seed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { session, signIn } from './steps.ts';
+import type { Visitor } from './visitor.ts';
+import { createWorld, type World } from './world.ts';
+
+let world: World;
+before(async () => {
+  world = await createWorld({ name: 'sign-out', brokers: 2 });
+});
+after(() => world?.[Symbol.asyncDispose]());
+
+async function signedIn(person: string): Promise<Visitor> {
+  const visitor = world.visitor();
+  await signIn(visitor, world, person);
+  return visitor;
+}
+
+/** Signs the browser out at Entra alone, whose page frames our front-channel logout. */
+async function signOutAtEntra(visitor: Visitor): Promise<number | undefined> {
+  await visitor.open(`${world.entra.browserOrigin}/${seed.tenants[0]?.tid}/oauth2/v2.0/logout`);
+  return visitor.answers.findLast(({ url }) => url.pathname === '/auth/front-channel-logout')?.status;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const endMs = Date.now() + 15_000; Date.now() < endMs; await delay(50)) if (await holds()) return;
+  assert.fail('it did not come to pass in 15 s');
+}
+
+/** How often the log has said that an end is confirmed after all. */
+const confirmed = async () =>
+  (await readFile(join(world.logDir, 'web-frontend.log'), 'utf8')).split('"event":"session.end_confirmed"').length - 1;
+
+describe('a front-channel logout', () => {
+  for (const away of ['redis', 'broker'] as const) {
+    it(`that meets an outage of ${away} is done when that is over`, async () => {
+      const alice = await signedIn('alice');
+      const before = await confirmed();
+      world.relays[away].cut();
+      try {
+        assert.equal(await signOutAtEntra(alice), 503);
+      } finally {
+        world.relays[away].restore();
+      }
+      await until(async () => (await confirmed()) > before);
+      await alice.open(world.web);
+      assert.equal((await session(alice)).status, 401);
+    });
+  }
+
+  it('that waits in a pod which is shut down is done before it goes', async () => {
+    const bob = await signedIn('bob');
+    world.relays.broker.cut();
+    assert.equal(await signOutAtEntra(bob), 503);
+    const web = world.programs.find(({ name }) => name === 'web-frontend')?.process ?? assert.fail();
+    const gone = once(web, 'exit');
+    web.kill('SIGTERM');
+    world.relays.broker.restore();
+    await gone;
+    await world.restart('web-frontend');
+    await bob.open(world.web);
+    assert.equal((await session(bob)).status, 401);
+  });
+});
