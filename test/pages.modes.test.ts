@@ -211,6 +211,19 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await bob.testify();
   });
 
+  it('when there was no session left to sign out everywhere by, and by its button', async () => {
+    await using bob = await signedIn('bob');
+    const { page } = bob;
+    await page.goto(world.web);
+    await bob.context.clearCookies({ name: '__Host-Http-session' });
+    await button(bob, 'Sign out everywhere').click();
+    await inspect(bob, 'sign-out-everywhere-too-late', 'Welcome');
+    await button(bob, 'Sign in, then sign out everywhere').click();
+    await button(bob, /bob@/).click();
+    await page.getByText('You are signed out on all your devices.').waitFor();
+    await bob.testify();
+  });
+
   it('and leads to its own trace, which the viewer draws', async () => {
     await using bob = await signedIn('bob');
     const { page } = bob;

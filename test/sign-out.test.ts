@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import seed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
-import { session, signIn } from './steps.ts';
+import { callApi, pick, session, signIn } from './steps.ts';
 import type { Visitor } from './visitor.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -35,6 +35,29 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 /** How often the log has said that an end is confirmed after all. */
 const confirmed = async () =>
   (await readFile(join(world.logDir, 'web-frontend.log'), 'utf8')).split('"event":"session.end_confirmed"').length - 1;
+
+describe('sign out everywhere', () => {
+  it('tells that the session here had ended, and after one click and a sign-in has ended all others', async () => {
+    const [laptop, phone] = [await signedIn('carol'), await signedIn('carol')];
+    await callApi(phone, world);
+    await laptop.open(world.web);
+    // Another tab signs out; this page still stands.
+    const cookies = await laptop.jar.getCookies(world.web);
+    const tab = world.visitor();
+    for (const cookie of cookies) await tab.jar.setCookie(cookie, world.web);
+    await tab.open(world.web);
+    await tab.press('Sign out');
+    await laptop.press('Sign out everywhere');
+    assert.match(laptop.words, /had already ended, so nothing was ended on your other devices/);
+    assert.equal((await session(phone)).status, 200);
+    await laptop.press('Sign in, then sign out everywhere');
+    await pick(laptop, world, 'carol');
+    assert.equal(laptop.page.url.origin, world.web);
+    assert.match(laptop.words, /You are signed out on all your devices/);
+    assert.equal((await session(laptop)).status, 401);
+    await until(async () => (await session(phone)).status === 401);
+  });
+});
 
 describe('a front-channel logout', () => {
   for (const away of ['redis', 'broker'] as const) {

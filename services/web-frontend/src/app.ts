@@ -55,7 +55,7 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
   const rate = createRate(publicRate, nowMs);
   const signOut = createSignOut({ ...rooms, networkOf, rate });
-  const signIn = createSignIn({ ...rooms, endings: deps.endings });
+  const signIn = createSignIn({ ...rooms, leave: signOut.leave });
   const person = createPerson(rooms);
   const api = createApiRoutes(rooms);
 
@@ -87,7 +87,7 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
 
   // Data and changes: from our own pages and scripts only.
   routes.route('/session').get(ours, person.session).all(readOnly);
-  const signingOut = routes.route('/sign-out').post(ours, formBody, signOut.signOut);
+  const signingOut = routes.route('/sign-out').post(ours, formBody, signOut.signOut, limited, signIn.signInToEnd);
   signingOut.all(onlyMethods('POST'));
   routes.route('/api/*path').all(ours, api.proxy);
 

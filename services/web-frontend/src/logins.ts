@@ -20,6 +20,8 @@ export const startSchema = z.object({
   account: z.object({ oid: z.string(), tid: z.string() }).optional(),
   /** Handed on to the new session; the first entry is what this attempt is for. */
   resumed: z.array(resumption).default([]),
+  /** What is done with the new session at once; only our own form asks for it. */
+  signOut: z.literal('everywhere').optional(),
   /** Whether this attempt already follows one whose code could not be used. */
   again: z.boolean().default(false),
 });

@@ -11,17 +11,43 @@ export const calls = [
   { path: '/payroll', title: 'Payroll', says: 'The API asks for a stronger sign-in first.' },
 ] as const;
 
+/** How signing out went: what it says, and whether to sign in and sign out everywhere is what may help. */
 export const notices = {
-  'signed-out': 'You are signed out.',
-  everywhere: 'You are signed out on all your devices.',
-  unconfirmed:
+  'signed-out': ['You are signed out.'],
+  ended: ['You were signed out already: your session had ended.'],
+  none: ['This browser had no session that could be ended.'],
+  unconfirmed: [
     'You are signed out in this browser. The end of your session on the server is not confirmed yet: we keep trying for a minute.',
-} as const;
+  ],
+  lost: [
+    'You are signed out in this browser. The end of your session on the server is not confirmed. Please sign in and out once more.',
+    'offer',
+  ],
+  everywhere: ['You are signed out on all your devices.'],
+  'everywhere-ended': [
+    'Your session in this browser had already ended, so nothing was ended on your other devices. To end your sessions there, sign in once more.',
+    'offer',
+  ],
+  'everywhere-none': [
+    'This browser had no session, so nothing was ended on your other devices. To end your sessions there, sign in first.',
+    'offer',
+  ],
+  'everywhere-unconfirmed': [
+    'You are signed out in this browser. The end of your sessions on all devices is not confirmed yet: we keep trying for a minute. To be sure, do it once more.',
+    'offer',
+  ],
+} as const satisfies Record<string, readonly [says: string, offer?: 'offer']>;
 
 export type Notice = keyof typeof notices;
 
+function noticed(notice: Notice): Html {
+  const [says, offer] = notices[notice];
+  return html`<p role="status">${says}</p>
+${offer && html`<form class="row" method="post" action="/sign-out"><button class="button" name="where" value="everywhere_after_sign_in">Sign in, then sign out everywhere</button></form>`}`;
+}
+
 export function welcome(notice: Notice | undefined): Html {
-  return html`${notice && html`<p role="status">${notices[notice]}</p>`}
+  return html`${notice && noticed(notice)}
 <p class="lead">Sign in with Microsoft Entra ID, and this app calls web APIs on your behalf. Your tokens never reach the browser.</p>
 <p class="row"><a class="button" href="/sign-in">Sign in</a></p>`;
 }

@@ -21,6 +21,7 @@ import { forwarding } from './pages.ts';
 import { redirect } from './redirect.ts';
 import { returnPath } from './return-path.ts';
 import type { Sessions } from './session.ts';
+import type { SignOut } from './sign-out.ts';
 import { measure } from './signals.ts';
 
 /** What signing in asks for; an API's scopes are asked for when a page needs them. */
@@ -44,6 +45,7 @@ type SignInDeps = {
   endings: Endings;
   entra: Entra;
   flowTrace: FlowTrace;
+  leave: SignOut['leave'];
   logger: Logger;
   logins: Logins;
   nowSeconds: () => number;
@@ -54,7 +56,7 @@ type SignInDeps = {
 
 /** `/sign-in` and `/auth/callback`: to Entra and back. */
 export function createSignIn(deps: SignInDeps) {
-  const { apis, demands, endings, entra, flowTrace, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
+  const { apis, demands, endings, entra, flowTrace, leave, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
 
   async function begin(req: Request, res: Response, start: LoginStart, replaces?: string): Promise<void> {
     flowStarts(start);
@@ -81,6 +83,13 @@ export function createSignIn(deps: SignInDeps) {
     // The time that counts against a loop is the return, not the departure.
     const resumed = login.resumed.map((entry, index) => (index === 0 ? { ...entry, atSeconds: nowSeconds() } : entry));
     logins.clear(res, login.state);
+    // A session token that was there before signing in must not outlive it.
+    const replaced = new Set([previous?.token, login.replaces]);
+    for (const old of replaced)
+      if (old !== undefined && old !== token)
+        await endings.end({ kind: 'here', token: old }, { traceId: login.traceId });
+    logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
+    if (login.signOut) return redirect(res, (await leave(res, login.signOut, { token, loginHint })).url);
     const span = activeSpan();
     const flow = span && traceparentOfSpan(span);
     await sessions.write(res, { token, oid, tid, name, username, loginHint, flow, resumed: resumes ? resumed : [] });
@@ -90,12 +99,6 @@ export function createSignIn(deps: SignInDeps) {
         sameSite: 'lax',
         maxAge: landingSeconds * 1_000,
       });
-    // A session token that was there before signing in must not outlive it.
-    const replaced = new Set([previous?.token, login.replaces]);
-    for (const old of replaced)
-      if (old !== undefined && old !== token)
-        await endings.end({ kind: 'here', token: old }, { traceId: login.traceId });
-    logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
     land(res, resumes ? login.returnTo : '/');
   }
 
@@ -159,6 +162,15 @@ export function createSignIn(deps: SignInDeps) {
         ...demanded,
       };
       await begin(req, res, start, (await sessions.read(req, res))?.token);
+    },
+    /**
+     * A form of ours: sign in, then sign out everywhere, for whoever has no living session here. Entra asks for which
+     * account. What follows the sign-in is sealed into the attempt's cookie, so no link can begin this.
+     */
+    signInToEnd: async (req: Request, res: Response): Promise<void> => {
+      const start = { returnTo: '/', scopes: [], resumed: [], prompt: 'select_account', again: false };
+      const replaces = (await sessions.read(req, res))?.token;
+      await begin(req, res, { ...start, signOut: 'everywhere' }, replaces);
     },
     callbackByQuery: (req: Request, res: Response) => callback(req, res, req.query),
     callbackByForm: (req: Request, res: Response) => callback(req, res, req.body),

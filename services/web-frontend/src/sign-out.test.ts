@@ -2,10 +2,23 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sessionCookie } from './session.ts';
-import { alice, openTestbed, publicBaseUrl, signIn, type Testbed } from './testbed.fake.ts';
+import { type Answer, alice, type Browser, openTestbed, publicBaseUrl, signIn, type Testbed } from './testbed.fake.ts';
 
 /** How often the broker was asked to end something. */
 const ends = ({ broker }: Testbed) => broker.requests.filter(({ path }) => path === '/sessions/end').length;
+
+/** The way back from Entra, by whatever way it answers. */
+function returnTo(testbed: Testbed, browser: Browser, location: string): Promise<Answer> {
+  const answer = testbed.visit(location);
+  if (new URL(location).searchParams.get('response_mode') !== 'form_post')
+    return browser.send(`/auth/callback?${answer}`);
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: testbed.entra.origin };
+  return browser.send('/auth/callback', { method: 'POST', headers, body: answer.toString() });
+}
+
+async function signInBy(testbed: Testbed, browser: Browser): Promise<void> {
+  await returnTo(testbed, browser, (await browser.send('/sign-in')).location);
+}
 
 /** Waits until a condition holds. */
 async function until(holds: () => boolean): Promise<void> {
@@ -49,6 +62,108 @@ describe('sign-out', () => {
     assert.match(testbed.logs(), /"event":"session\.ended","reason":"sign_out","where":"everywhere","ended":2/);
   });
 
+  it('everywhere ends nothing when the session here has ended already, says so, and offers to sign in for it', async () => {
+    await using testbed = await openTestbed();
+    const [browser, other] = [testbed.browser(), testbed.browser()];
+    await signIn(testbed, browser);
+    const [idle = ''] = testbed.broker.sessions.keys();
+    await signIn(testbed, other);
+    testbed.broker.sessions.delete(idle);
+    const { status, location } = await browser.submit('/sign-out', { where: 'everywhere' });
+    assert.deepEqual([status, new URL(location).origin], [303, testbed.entra.origin]);
+    assert.equal(browser.cookies.has(sessionCookie), false);
+    assert.equal((await other.script('/session')).status, 200);
+    const { body } = await browser.send('/');
+    assert.match(
+      body,
+      /role="status">Your session in this browser had already ended, so nothing was ended on your other/,
+    );
+    assert.doesNotMatch(body, /You are signed out/);
+    assert.match(body, /<form [^>]*action="\/sign-out"><button [^>]*name="where" value="everywhere_after_sign_in">/);
+    assert.doesNotMatch(testbed.logs(), /session\.ended|end_confirmed/);
+  });
+
+  for (const options of [{}, { sameSite: 'strict' }, { responseMode: 'form_post' }] as const) {
+    it(`everywhere after signing in is one click: ${JSON.stringify(options)}`, async () => {
+      await using testbed = await openTestbed(options);
+      const [browser, other] = [testbed.browser(), testbed.browser()];
+      await signInBy(testbed, other);
+      const { status, location } = await browser.submit('/sign-out', { where: 'everywhere_after_sign_in' });
+      assert.equal(status, 303);
+      const asked = new URL(location);
+      assert.deepEqual([asked.pathname, asked.searchParams.get('prompt')], ['/authorize', 'select_account']);
+      assert.equal(testbed.broker.sessions.size, 1, 'nothing has ended yet');
+      const back = await returnTo(testbed, browser, location);
+      assert.deepEqual([back.status, new URL(back.location).pathname], [303, '/logout']);
+      assert.equal(new URL(back.location).searchParams.get('logout_hint'), alice.login_hint);
+      assert.equal(testbed.broker.sessions.size, 0);
+      assert.equal(browser.cookies.has(sessionCookie), false);
+      assert.equal((await other.script('/session')).status, 401);
+      assert.match((await browser.send('/')).body, /signed out on all your devices/);
+    });
+  }
+
+  it('everywhere after signing in takes along the session of somebody else that was here', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    await signIn(testbed, browser, '/sign-in', { claims: { ...alice, oid: 'oid-bob', sid: 'sid-bob' } });
+    const { location } = await browser.submit('/sign-out', { where: 'everywhere_after_sign_in' });
+    await returnTo(testbed, browser, location);
+    assert.equal(testbed.broker.sessions.size, 0);
+  });
+
+  it('everywhere after signing in is begun by no link', async () => {
+    await using testbed = await openTestbed();
+    const [browser, other] = [testbed.browser(), testbed.browser()];
+    await signIn(testbed, other);
+    const links = ['where=everywhere_after_sign_in', 'signOut=everywhere', 'sign_out=everywhere', 'then=everywhere'];
+    for (const link of links) {
+      const { location } = await signIn(testbed, browser, `/sign-in?${link}&return_to=/sign-out%3F${link}`);
+      assert.doesNotMatch(location, /logout/);
+      assert.ok(browser.cookies.has(sessionCookie));
+    }
+    const foreign = { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://evil.example' };
+    const body = 'where=everywhere_after_sign_in';
+    const forged = await browser.send('/sign-out', { method: 'POST', headers: foreign, body });
+    assert.deepEqual([forged.status, forged.setCookies], [403, []]);
+    assert.equal((await browser.send(`/sign-out?${body}`)).status, 405);
+    assert.equal((await other.script('/session')).status, 200);
+  });
+
+  it('everywhere after signing in is limited as signing in is', async () => {
+    await using testbed = await openTestbed({ publicRate: { perSecond: 1, burst: 1 } });
+    const browser = testbed.browser();
+    const statuses = [];
+    for (let i = 0; i < 2; i += 1)
+      statuses.push((await browser.submit('/sign-out', { where: 'everywhere_after_sign_in' })).status);
+    assert.deepEqual(statuses, [303, 429]);
+  });
+
+  const truths: [what: string, where: string, has: 'no session' | 'an ended one', says: RegExp, script: object][] = [
+    ['no session', 'here', 'no session', /This browser had no session/, { confirmed: false, already_ended: false }],
+    ['no session', 'everywhere', 'no session', /nothing was ended on/, { confirmed: false, already_ended: false }],
+    ['an ended one', 'here', 'an ended one', /signed out already/, { confirmed: true, already_ended: true }],
+    ['an ended one', 'everywhere', 'an ended one', /nothing was ended on/, { confirmed: false, already_ended: true }],
+  ];
+  for (const [what, where, has, says, script] of truths) {
+    it(`${where} of a browser with ${what} claims no end, to a person, a script or the log`, async () => {
+      await using testbed = await openTestbed();
+      const browser = testbed.browser();
+      await signIn(testbed, browser);
+      const cookie = browser.cookies.get(sessionCookie) ?? '';
+      testbed.broker.sessions.clear();
+      if (has === 'no session') browser.cookies.delete(sessionCookie);
+      await browser.submit('/sign-out', { where });
+      assert.match((await browser.send('/')).body, says);
+      if (has === 'an ended one') browser.cookies.set(sessionCookie, cookie);
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      const { body } = await browser.script('/sign-out', { method: 'POST', headers, body: `where=${where}` });
+      const { end_session: _, ...told } = JSON.parse(body);
+      assert.deepEqual(told, { signed_out: true, ended: 0, ...script });
+      assert.doesNotMatch(testbed.logs(), /session\.ended|end_confirmed/);
+    });
+  }
+
   it('answers a script with where to go', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
@@ -85,6 +200,7 @@ describe('sign-out', () => {
       await signIn(testbed, browser);
       testbed.broker.down = true;
       await browser.submit('/sign-out', { where: 'everywhere' });
+      assert.match((await browser.send('/')).body, /on all devices is not confirmed yet.*\n.*everywhere_after_sign_in/);
       testbed.broker.down = false;
       if (!seen) testbed.broker.sessions.clear();
       testbed.pauses.shift()?.();

@@ -1,6 +1,6 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
-import type { Request, Response } from 'express';
+import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import type { ClientNetwork } from './client-network.ts';
 import type { Ending, Endings } from './endings.ts';
@@ -13,7 +13,7 @@ import { redirect } from './redirect.ts';
 import type { Session, Sessions } from './session.ts';
 
 const signOutSchema = z.object({
-  where: z.enum(['here', 'everywhere']).default('here'),
+  where: z.enum(['here', 'everywhere', 'everywhere_after_sign_in']).default('here'),
 });
 const frontChannelSchema = z.object({ sid: z.string().min(1).max(256), iss: z.string().max(2_048).optional() });
 
@@ -55,9 +55,12 @@ export function createSignOut(deps: SignOutDeps) {
   }
 
   return {
+    leave,
+
     /** Of a script, `confirmed` is whether what was asked for is known to be so; `ended` what was seen to end. */
-    signOut: async (req: Request, res: Response): Promise<void> => {
+    signOut: async (req: Request, res: Response, next: NextFunction): Promise<void> => {
       const { where } = parseParameters(signOutSchema, req.body);
+      if (where === 'everywhere_after_sign_in') return next();
       const { ending, url } = await leave(res, where, await sessions.read(req, res));
       if (req.headers['x-csrf'] === undefined) return redirect(res, url);
       const ended = ending ? ending.ended : 0;
@@ -95,8 +98,14 @@ export function createSignOut(deps: SignOutDeps) {
 }
 
 function noticeOf(where: Where, ending: Ending | undefined): Notice {
-  if (ending && ending.ended === undefined) return 'unconfirmed';
-  return where === 'everywhere' ? 'everywhere' : 'signed-out';
+  const everywhere = where === 'everywhere';
+  if (!ending) return everywhere ? 'everywhere-none' : 'none';
+  if (ending.ended === undefined) {
+    if (!ending.kept) return 'lost';
+    return everywhere ? 'everywhere-unconfirmed' : 'unconfirmed';
+  }
+  if (ending.ended === 0) return everywhere ? 'everywhere-ended' : 'ended';
+  return everywhere ? 'everywhere' : 'signed-out';
 }
 
 function unconfirmed(kept: boolean): Fault {
