@@ -117,6 +117,27 @@ export function storeContract(
       assert.ok((await ttlMs(k)) > 0);
     });
 
+    it('keeps the cache of who wrote first, and the tokens of both', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('s'), msal: bytes('rt') });
+      const { version } = await store.readPartition(k, []);
+      const write = (field: string, msal: string, read = version) =>
+        store.writeToken(k, { ...token(), version: read, field, msal: bytes(msal), expiresWithTokens: false });
+      assert.equal(await write('t:a', 'first'), 'written');
+      const first = await store.readPartition(k, []);
+      assert.equal(await write('t:b', 'late'), 'written');
+      const after = await store.readPartition(k, ['t:a', 't:b']);
+      assert.deepEqual([after.msal, after.version], [bytes('first'), first.version]);
+      assert.ok(after.records.every((one) => one?.equals(bytes('one'))));
+      assert.equal(await write('t:c', 'next', first.version), 'written');
+      const next = await store.readPartition(k, []);
+      assert.deepEqual(next.msal, bytes('next'));
+      await store.openSession(k, { session: session('s2'), msal: bytes('signed in') });
+      assert.equal(await write('t:d', 'stale', next.version), 'written');
+      assert.deepEqual((await store.readPartition(k, [])).msal, bytes('signed in'));
+    });
+
     it('refuses the write of a holder that was overtaken', async () => {
       const { store } = await open();
       const k = key('app');
