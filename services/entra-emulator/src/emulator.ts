@@ -122,7 +122,7 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     const directory = createDirectory(seed);
     const state = createState(now);
     const lifetimes = lifetimesSchema.parse({});
-    const sign = options.signing === 'load' ? signOnce(keys, now) : signEach(keys, now);
+    const sign = options.signing === 'load' ? signOnce(keys, now, lifetimes) : signEach(keys, now, lifetimes);
     const world: World = {
       ...{
         origin,

@@ -7,6 +7,8 @@ export const lifetimesSchema = z.strictObject({
   /** Entra picks 60 to 90 minutes at random; `accessJitter` does that. */
   access: seconds.default(3_600),
   accessJitter: seconds.default(0),
+  /** By so much `iat` and `nbf` lie before a token was issued: of Entra's, `exp` - `iat` exceeds `expires_in` by 5 minutes. */
+  backdate: seconds.default(300),
   /** Towards a resource with Continuous Access Evaluation; Entra: up to 28 h. */
   cae: seconds.default(86_400),
   id: seconds.default(3_600),

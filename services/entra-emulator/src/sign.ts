@@ -1,4 +1,5 @@
 import { type Claims, type Keys, opaque } from './keys.ts';
+import type { Lifetimes } from './lifetimes.ts';
 
 export type Minted = { token: string; expiresIn: number };
 
@@ -19,15 +20,16 @@ const reuseSeconds = 1;
 const leaveSeconds = 600;
 
 /** A signature for every token, as Entra makes them. */
-export function signEach(keys: Keys, now: () => number): Sign {
-  return (claims, { life }) => ({ token: keys.sign(stamp(claims, Math.floor(now()), life)), expiresIn: life });
+export function signEach(keys: Keys, now: () => number, lifetimes: Lifetimes): Sign {
+  const times = (life: number) => ({ issued: Math.floor(now()), life, backdate: lifetimes.backdate });
+  return (claims, { life }) => ({ token: keys.sign(stamp(claims, times(life))), expiresIn: life });
 }
 
 /**
  * Signing for load: an RSA signature costs more than all the rest of a token, so equal claims are signed once a second,
  * held ones (`POST /pool`) once in a token's life. Without a nonce, `sid` may then be another session's.
  */
-export function signOnce(keys: Keys, now: () => number): Sign {
+export function signOnce(keys: Keys, now: () => number, lifetimes: Lifetimes): Sign {
   const signed = new Map<string, { token: string; exp: number; until: number }>();
   let sweptAt = now();
   const sweep = () => {
@@ -36,19 +38,21 @@ export function signOnce(keys: Keys, now: () => number): Sign {
     for (const [key, { until }] of signed) if (until <= sweptAt) signed.delete(key);
   };
   return (claims, { life, hold = false }) => {
-    const iat = Math.floor(now());
-    const key = JSON.stringify([life, 'nonce' in claims ? claims : { ...claims, sid: undefined }]);
+    const issued = Math.floor(now());
+    const { backdate } = lifetimes;
+    const key = JSON.stringify([life, backdate, 'nonce' in claims ? claims : { ...claims, sid: undefined }]);
     const found = signed.get(key);
-    if (found && found.until > now() && !hold) return { token: found.token, expiresIn: found.exp - iat };
+    if (found && found.until > now() && !hold) return { token: found.token, expiresIn: found.exp - issued };
     sweep();
-    const exp = iat + life;
-    const token = keys.sign(stamp(claims, iat, life));
+    const exp = issued + life;
+    const token = keys.sign(stamp(claims, { issued, life, backdate }));
     signed.set(key, { token, exp, until: hold ? exp - leaveSeconds : now() + reuseSeconds });
     return { token, expiresIn: life };
   };
 }
 
-function stamp(claims: Claims, iat: number, life: number): Claims {
+function stamp(claims: Claims, { issued, life, backdate }: { issued: number; life: number; backdate: number }): Claims {
   const aio = `${opaque()}${claims.aio ?? ''}`;
-  return { ...claims, iat, nbf: iat, exp: iat + life, aio, rh: `1.${opaque()}`, uti: opaque() };
+  const iat = issued - backdate;
+  return { ...claims, iat, nbf: iat, exp: issued + life, aio, rh: `1.${opaque()}`, uti: opaque() };
 }

@@ -21,7 +21,7 @@ describe('the tokens', () => {
     const names = 'aio aud exp iat iss name nbf nonce oid preferred_username rh sid sub tid uti ver';
     assert.deepEqual(sorted(claims), names.split(' '));
     assert.equal(claims.aud, rig.ids.apps.web);
-    assert.equal(Number(claims.exp) - Number(claims.iat), 3_600);
+    assert.equal(Number(claims.exp) - Number(claims.iat), 3_600 + 300, 'dated back, as Entra does');
   });
 
   it('have the claims of Entra’s v2.0 access token for a user', async () => {
@@ -83,6 +83,16 @@ describe('the tokens', () => {
     const short = (await rig.refresh(refresh_token)).body as TokenBody & { refresh_in?: unknown };
     assert.deepEqual([short.expires_in, Number(short.refresh_in)], [420, 60]);
     await assert.rejects(rig.admin('PUT', '/lifetimes', { access: -1 }), /400/);
+  });
+
+  it('say that they were issued earlier, by as much as the admin says, and end when the answer says', async () => {
+    for (const backdate of [300, 0, 590]) {
+      await rig.admin('PUT', '/lifetimes', { backdate });
+      const { access_token, expires_in } = await appToken();
+      const { iat, nbf, exp } = claimsOf(access_token);
+      assert.equal(nbf, iat);
+      assert.equal(Number(exp) - Number(iat), Number(expires_in) + backdate);
+    }
   });
 
   it('repeat scope as it was asked, and give a refresh token and an ID token only when asked', async () => {
