@@ -10,6 +10,11 @@ import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from './po
 const unavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable';
 const code = (expected: string) => (error: unknown) => error instanceof Fault && error.code === expected;
 
+/** Until what goes on behind the callers is done, however many steps it takes. */
+async function behind(): Promise<void> {
+  for (let i = 0; i < 10; i += 1) await settled();
+}
+
 /** A person with sessions that are to end, and an assertion of theirs. */
 type Scene = {
   pods: Pods;
@@ -98,10 +103,14 @@ const kinds: [string, () => Promise<Scene>][] = [
       const { pods, person, assertion } = await openScene();
       const tokens = [await pods.first.signIn(person), await pods.first.signIn(person)];
       pods.entra.answers.refresh = () => refusal('revoked');
-      const end = async () =>
-        await pods.first.exchange(tokens[0] ?? '').catch((error) => {
-          if (!code('invalid_grant')(error)) throw error;
+      const end = async () => {
+        await assert.rejects(pods.first.exchange(tokens[0] ?? ''), (error) => {
+          if (unavailable(error)) throw error;
+          return code('invalid_grant')(error);
         });
+        // Who shows the token of a session that ends does not wait for it.
+        await behind();
+      };
       return { pods, person, assertion, tokens, end, says: { event: 'sessions_revoked', reason: 'revoked', ended: 2 } };
     },
   ],
@@ -121,7 +130,6 @@ const isDead = async ({ pods, tokens, assertion, stays }: Scene, where: string) 
 async function assertDone(scene: Scene, where: string, signedInSince = 0): Promise<number> {
   const { pods, stays, says } = scene;
   await isDead(scene, where);
-  await settled();
   const left = (stays ? 1 : 0) + signedInSince;
   assert.equal(pods.keys('session').length, left, where);
   for (const kind of ['account', 'sid']) assert.equal(pods.keys(kind).length, Math.min(left, 1), `${where}: ${kind}`);
@@ -143,7 +151,7 @@ const later: [string, (scene: Scene) => Promise<unknown>][] = [
     'whoever shows the token',
     async ({ pods, tokens }) => {
       for (const token of tokens) await pods.second.isActive(token);
-      await settled();
+      await behind();
     },
   ],
   ['the next sign-in of the person', ({ pods, person }) => pods.second.signIn(person)],
@@ -192,7 +200,8 @@ describe('an end', () => {
               assert.ok(!active.includes(false), where);
               await end();
             }
-            await pods.second.sweep();
+            // Nobody shows the tokens of the person's other clients, or of who has none.
+            if (kind.startsWith('by the operator') && who === 'whoever shows the token') await pods.second.sweep();
             const since = who.startsWith('the next sign-in') && begun ? 1 : 0;
             if (!begun && who.startsWith('the next sign-in')) continue;
             if ((await assertDone(scene, where, since)) > 1) saidTwice += 1;
@@ -206,4 +215,78 @@ describe('an end', () => {
       });
     }
   }
+
+  /** Lets so many steps of an end be made, the last of them `operation`; then the store is away for who made them. */
+  async function breakOffAfter(pods: Pods, operation: string, end: () => Promise<unknown>): Promise<void> {
+    pods.watch.step = async (when, name) => {
+      if (when === 'before' && pods.watch.away) throw new Fault('unavailable', 'The store is away.');
+      if (when === 'after' && name === operation) pods.watch.away = true;
+    };
+    await assert.rejects(end(), unavailable);
+    pods.watch.step = undefined;
+    pods.watch.away = false;
+  }
+
+  it('of one session that broke off grows into one of all, if that is asked for next', async () => {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
+    await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, a));
+    await breakOffAfter(pods, 'replace', () => pods.second.broker.endAccountOf(web, a));
+    assert.ok(await pods.first.isActive(b), 'its own turn had not come');
+    pods.advance(endingDueSeconds);
+    await pods.first.sweep();
+    assert.equal(await pods.second.isActive(b), false);
+    for (const kind of ['session', 'account']) assert.deepEqual(pods.keys(kind), []);
+    assert.deepEqual(
+      pods.ended().map(({ event, ended }) => [event, ended]),
+      [['audit.sessions_ended', 2]],
+    );
+  });
+
+  it('leaves the mark of another to that one, and each is said', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
+    await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, b));
+    assert.equal(await pods.first.broker.endAccountOf(web, a), 2);
+    pods.advance(endingDueSeconds);
+    await pods.first.sweep();
+    assert.deepEqual(pods.keys('session'), []);
+    const said = pods.ended().map(({ event }) => event);
+    assert.deepEqual(said, ['audit.sessions_ended', 'audit.session_ended']);
+  });
+
+  it('is said once, however many see to it at once', async () => {
+    const pods = openPods({ pods: 2 });
+    const token = await pods.first.signIn(randomUUID());
+    await Promise.all(Array.from({ length: 10 }, (_, i) => (pods.all[i % 2] ?? pods.first).broker.revoke(web, token)));
+    assert.equal(pods.ended().length, 1);
+  });
+
+  it('that is announced and has left no mark is waited for, as long as it may be under way', async () => {
+    const pods = openPods({ pods: 2 });
+    const token = await pods.first.signIn(randomUUID());
+    let go = () => {};
+    const paused = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    pods.watch.step = async (when, name) => (when === 'after' && name === 'forceMember' ? await paused : undefined);
+    const slow = pods.first.broker.revoke(web, token);
+    await settled();
+    pods.watch.step = undefined;
+    pods.advance(endingForgottenSeconds - 1);
+    await pods.second.sweep();
+    assert.ok(await pods.second.isActive(token));
+    pods.watch.step = async (when, name) => {
+      if (when === 'after' && name === 'replace') pods.watch.away = true;
+    };
+    go();
+    await assert.rejects(slow, unavailable);
+    pods.watch.step = undefined;
+    pods.watch.away = false;
+    await pods.second.sweep();
+    assert.equal(pods.ended().length, 1);
+    assert.equal(await pods.store.get(pods.names.endings), undefined);
+  });
 });

@@ -173,6 +173,7 @@ describe('a session', () => {
     assert.equal(await pods.first.isActive(token), false);
     await assert.rejects(pods.first.exchange(token), code('invalid_grant'));
     await pods.first.broker.revoke(web, token);
+    assert.deepEqual(pods.keys('session'), [], 'nor at a pod that may still open it');
   });
 });
 
