@@ -10,8 +10,9 @@ import { clusterKeys, createCallers } from './callers.ts';
 import { createClientAuthentication } from './client-authentication.ts';
 import type { Clients } from './clients.ts';
 import type { Config } from './config.ts';
-import { createEndpoints } from './endpoints.ts';
+import { createEndpoints, type Endpoint } from './endpoints.ts';
 import type { Entra } from './entra.ts';
+import { createIndexGuard, type IndexGuard } from './index-guard.ts';
 import { createL1 } from './l1.ts';
 import { createLimit } from './limits.ts';
 import { authorizationEndpoint, hasSecrets, metadata } from './metadata.ts';
@@ -56,7 +57,8 @@ export function assemble(config: Config, parts: Parts) {
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
   watch('onbehalf.cache.invalidation.up', () => (store.events.downSinceMs === undefined ? 1 : 0));
   const refusals = createRefusals(store, names, sealing, nowMs);
-  const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs });
+  const guard = createIndexGuard({ store, names, logger, nowMs });
+  const tombstones = createTombstones({ store, names, everybody: guard.everybody, nowMs });
   const sessions = createSessions({
     ...config.session,
     ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },
@@ -85,12 +87,24 @@ export function assemble(config: Config, parts: Parts) {
         authorizationEndpoint: authorizationEndpoint(authorityHost, clients()),
         secrets: hasSecrets(clients()),
       }),
-    endpoints,
+    endpoints: judged(endpoints, guard),
     callers: createCallers({ issuer, audience, clients, keys, own }),
     perCaller: perCaller(),
     logger,
   });
-  return { handler, upkeep: sessions.sweep };
+  const upkeep = async () => {
+    await guard.look();
+    await sessions.sweep();
+  };
+  return { handler, upkeep, onReplaced: guard.onReplaced };
+}
+
+/** The endpoints, while this process may judge. */
+function judged(endpoints: Record<string, Endpoint>, guard: IndexGuard): Record<string, Endpoint> {
+  const guarded = (endpoint: Endpoint): Endpoint => {
+    return (...asked) => guard.judging()?.then(() => endpoint(...asked)) ?? endpoint(...asked);
+  };
+  return Object.fromEntries(Object.entries(endpoints).map(([path, endpoint]) => [path, guarded(endpoint)]));
 }
 
 /** Tells log and metrics, once each way, that the cluster's keys cannot be fetched: they may still be good for hours. */

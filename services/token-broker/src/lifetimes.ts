@@ -45,6 +45,10 @@ export const endingForgottenSeconds = 60;
 /** How long an access token that was found good is not verified again: Entra may withdraw the key that signed it. */
 export const accessTokenVerdictMs = 60_000;
 
+/** What tells whose index key is in use is kept for twice as long as anything that a former one named, and written hourly. */
+export const indexRecordMs = 2 * assertionLifeMs;
+export const indexTouchMs = 3_600_000;
+
 /** Pub/sub is at-most-once: what a session or a token is good for is read again after this, whatever the channel says. */
 export const sessionRecheckMs = 10_000;
 

@@ -52,7 +52,7 @@ await run(async (signal) => {
     names.events,
     logger,
   );
-  const { handler, upkeep } = assemble(config, {
+  const { handler, upkeep, onReplaced } = assemble(config, {
     store: redisStore(connection, names.events),
     entra,
     names,
@@ -67,7 +67,8 @@ await run(async (signal) => {
     ...config.http,
     tls: cert && key ? { cert, key } : undefined,
   });
-  await using _ready = health.ready(config.shutdownDelayMs);
+  await using ready = health.ready(config.shutdownDelayMs);
+  onReplaced(() => void ready[Symbol.asyncDispose]());
   logger.info({ event: 'listening', port: _server.port }, 'token-broker listens');
   await aborted(signal);
 });

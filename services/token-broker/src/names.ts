@@ -28,6 +28,9 @@ export function createNames(index: KeyObject, prefix: string) {
     issued: (token: string) => `${prefix}issued:{${id('issued', sha256(token))}}`,
     /** The mark of an end of all that a person has. */
     ending: (homeAccountId: string) => `${prefix}ending:{${id('user', homeAccountId)}}`,
+    /** Whose index key is in use: what tells this one from another, and where that stands. */
+    fingerprint: id('fingerprint'),
+    index: `${prefix}index`,
     /** The ends under way, of everybody. */
     endings: `${prefix}endings`,
     /** A person's latest sign-in, for a minute: it voids what a call on their behalf was refused before it. */

@@ -36,14 +36,18 @@ const recordSchema = z.object({
   sid: z.string().optional(),
   createdAtSeconds: z.number(),
   lastSeenSeconds: z.number(),
+  /** The fingerprint of the index key that names its account. */
+  index: z.string(),
   /** This is a mark: the session has ended, and this has yet to be done. */
   ending: endSchema.optional(),
 });
 
 const personMarkSchema = z.object({ homeAccountId: z.string(), ending: endSchema });
 
+type Kept = Omit<z.output<typeof recordSchema>, 'ending' | 'index'>;
+
 /** What the broker knows of a sign-in. */
-export type Session = Omit<z.output<typeof recordSchema>, 'ending'> & {
+export type Session = Kept & {
   hash: string;
   /** The key of its account partition. */
   accountKey: string;
@@ -58,7 +62,7 @@ type Deps = { names: Names; sealing: Sealing; idleSeconds: number; absoluteSecon
  * marks that stand in their place while they end.
  */
 export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds }: Deps) {
-  const complete = (hash: string, { ending: _, ...record }: z.output<typeof recordSchema>): Session => ({
+  const complete = (hash: string, record: Kept): Session => ({
     ...record,
     hash,
     accountKey: names.account(record.client, record.account.homeAccountId),
@@ -72,12 +76,13 @@ export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeco
     createdAtSeconds: session.createdAtSeconds,
   });
   const seal = (session: Session & { ending?: End }, key: string) =>
-    sealing.seal(JSON.stringify(recordSchema.parse(session)), key);
+    sealing.seal(JSON.stringify(recordSchema.parse({ ...session, index: names.fingerprint })), key);
   const unseal = (hash: string, sealed: Buffer | undefined) => {
     const opened = sealed && sealing.open(sealed, names.session(hash));
     if (!opened) return undefined;
-    const record = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
-    return { session: complete(hash, record), ending: record.ending, old: opened.old };
+    const { index, ending, ...record } = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
+    // What another index key named is not found any more: the session ended with that key.
+    return index === names.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
   };
 
   return {
