@@ -237,6 +237,8 @@ describe('sign-out over three brokers', () => {
     for (const key of keys) {
       assert.ok(!readable(key), 'a key tells who it is about');
       const type = await vault.type(key);
+      // It ended meanwhile.
+      if (type === 'none') continue;
       const dump = {
         string: ['GET', key],
         hash: ['HGETALL', key],

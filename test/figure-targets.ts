@@ -48,6 +48,25 @@ export const targets = {
   'sign-out during a call on behalf of, 200 interleavings: resurrections': none('assertions'),
   'sign-out: until every broker refuses': atMost(1_000, 'ms'),
 
+  'sign-out broken off after each command, Redis lost, on Redis: commands': atLeast(20, 'commands'),
+  'sign-out broken off after each command, Redis lost, on Redis: sessions and assertions that outlived it':
+    none('left'),
+  'sign-out broken off after each command, Redis lost, on Redis: told of before it was': none('ends'),
+  'sign-out broken off after each command, broker killed, on Redis: commands': atLeast(20, 'commands'),
+  'sign-out broken off after each command, broker killed, on Redis: sessions and assertions that outlived it':
+    none('left'),
+  'sign-out broken off after each command, broker killed, on Redis: told of before it was': none('ends'),
+  'sign-out broken off after each command, Redis lost, on Redis Cluster: commands': atLeast(20, 'commands'),
+  'sign-out broken off after each command, Redis lost, on Redis Cluster: sessions and assertions that outlived it':
+    none('left'),
+  'sign-out broken off after each command, Redis lost, on Redis Cluster: told of before it was': none('ends'),
+  'sign-out broken off after each command, broker killed, on Redis Cluster: commands': atLeast(20, 'commands'),
+  'sign-out broken off after each command, broker killed, on Redis Cluster: sessions and assertions that outlived it':
+    none('left'),
+  'sign-out broken off after each command, broker killed, on Redis Cluster: told of before it was': none('ends'),
+  'keys without an end after sign-outs that broke off, on Redis': none('keys'),
+  'keys without an end after sign-outs that broke off, on Redis Cluster': none('keys'),
+
   'sealing key changed under load: wrong answers and sign-outs': none('answers'),
   'sealing key changed under load: values read and still under the old key': none('values'),
   'a byte flipped in each of 24 values: taken for a miss': exactly(24, 'values'),

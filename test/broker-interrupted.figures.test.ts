@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { endingDueSeconds, upkeepMs } from '../services/token-broker/src/lifetimes.ts';
+import { record } from './figures.ts';
+import { type Answer, apiScope, type Fleet, graphScope, openFleet } from './fleet.ts';
+import { mountFiles } from './mounts.ts';
+import { openRedis, type Redis } from './redis.ts';
+import { openRedisCluster } from './redis-cluster.ts';
+import { openRedisTap, type RedisTap } from './redis-tap.ts';
+
+type Client = ReturnType<typeof createClient>;
+
+/** Brokers over a Redis whose doors count and shut; `masters` look past them. */
+type House = AsyncDisposable & { fleet: Fleet; tap: RedisTap; masters: Client[] };
+
+/** A person who is signed in on two devices, and an assertion of theirs. */
+type Person = { sessions: [string, string]; assertion: string };
+
+const withSid = { idToken: ['sid'], accessToken: [] };
+/** How long Redis is away after the command that is the last to go through. */
+const awayMs = 700;
+/** Within this every broker has looked for what broke off, and done it. */
+const sweptWithinMs = endingDueSeconds * 1_000 + 2 * upkeepMs;
+/** What a person who left must not have. */
+const kinds = ['session:*', 'account:*', 'obo:*', 'sid:*', 'ending:*'];
+
+async function openClient({ host, port, password }: Redis): Promise<Client> {
+  const client = createClient({ socket: { host, port }, ...(password && { password }) });
+  client.on('error', () => {});
+  await client.connect();
+  return client as Client;
+}
+
+/** Puts a door before each node; clients of a cluster go where the nodes say they are. */
+async function openDoors(tap: RedisTap, nodes: Redis[], clients: Client[]): Promise<number[]> {
+  const ports: number[] = [];
+  for (const node of nodes) ports.push(await tap.open(node));
+  if (nodes.length === 1) return ports;
+  for (const [i, client] of clients.entries()) {
+    await client.sendCommand(['CONFIG', 'SET', 'cluster-announce-port', `${ports[i]}`]);
+  }
+  for (const client of clients) {
+    const told = async () => JSON.stringify(await client.sendCommand(['CLUSTER', 'SLOTS']));
+    for (let slots = await told(); !ports.every((port) => slots.includes(`${port}`)); slots = await told())
+      await delay(100);
+  }
+  return ports;
+}
+
+async function openHouse(name: string, nodes: Redis[]): Promise<House> {
+  const opened = new AsyncDisposableStack();
+  const tap = opened.use(openRedisTap());
+  const clients = await Promise.all(nodes.map(openClient));
+  opened.defer(() => {
+    for (const client of clients) client.destroy();
+  });
+  const [port] = await openDoors(tap, nodes, clients);
+  const password = nodes[0]?.password;
+  const fleet = opened.use(
+    await openFleet({
+      ...{ name, brokers: 2, people: 150 },
+      seed: (usual) => ({
+        ...usual,
+        apps: usual.apps.map((app) =>
+          app.name === 'web' ? { ...app, adminConsent: [apiScope, graphScope], optionalClaims: withSid } : app,
+        ),
+      }),
+      redisEnv: async (stateDir) => ({
+        REDIS_URL: `redis://127.0.0.1:${port}`,
+        REDIS_MODE: nodes.length > 1 ? 'cluster' : 'standalone',
+        ...(password && {
+          REDIS_AUTH: 'password',
+          REDIS_PASSWORD_FILE: join(await mountFiles(join(stateDir, 'tapped'), { password }), 'password'),
+        }),
+      }),
+    }),
+  );
+  const masters = nodes.length > 1 ? clients.slice(0, 3) : clients;
+  return { fleet, tap, masters, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+const houses = [
+  [
+    'Redis',
+    async (opened: AsyncDisposableStack) => [
+      opened.use(await openRedis({ cacheDir: '.cache', logDir: 'out/broker-interrupted-redis' })),
+    ],
+  ],
+  [
+    'Redis Cluster',
+    async (opened: AsyncDisposableStack) => opened.use(await openRedisCluster('out/broker-interrupted-cluster')).nodes,
+  ],
+] as const;
+
+for (const [where, nodesOf] of houses) {
+  describe(`a sign-out everywhere that breaks off, on ${where}`, () => {
+    const opened = new AsyncDisposableStack();
+    let house: House;
+    let people = 0;
+
+    before(async () => {
+      house = opened.use(
+        await openHouse(`broker-interrupted-${where.toLowerCase().replace(' ', '-')}`, await nodesOf(opened)),
+      );
+    });
+    after(() => opened.disposeAsync());
+
+    async function signIn(): Promise<Person> {
+      const { fleet } = house;
+      const name = `load${String(++people).padStart(5, '0')}`;
+      const sessions: [string, string] = [await fleet.signIn(name, 1), await fleet.signIn(name, 1)];
+      const assertion = String((await fleet.exchange(1, sessions[0])).body.access_token);
+      assert.equal((await fleet.onBehalfOf(1, assertion)).status, 200);
+      return { sessions, assertion };
+    }
+    const signOut = (broker: number, { sessions: [token] }: Person) =>
+      house.fleet.post(broker, '/sessions/end', { subject_token: token });
+
+    async function keys(pattern = '*'): Promise<string[]> {
+      const { masters, fleet } = house;
+      const found = masters.map((master) => master.sendCommand(['KEYS', `${fleet.prefix}${pattern}`]));
+      return ((await Promise.all(found)) as unknown as string[][]).flat();
+    }
+    /** How many ends the brokers' logs tell of. */
+    async function told(): Promise<number> {
+      const logs = await Promise.all(house.fleet.brokers.map(({ child }) => readFile(child.logFile, 'utf8')));
+      return logs.join('').split('"event":"audit.sessions_ended"').length - 1;
+    }
+    /** How many sessions live, and assertions are taken, of who is to be signed out; by the broker that was not in it. */
+    async function outlived({ sessions, assertion }: Person): Promise<number> {
+      let answers: Answer[] = [];
+      // A cluster's nodes come back one by one.
+      await house.fleet.until(async () => {
+        answers = await Promise.all([
+          ...sessions.map((token) => house.fleet.exchange(1, token)),
+          house.fleet.onBehalfOf(1, assertion),
+        ]);
+        return answers.every(({ status }) => status !== 503);
+      });
+      return answers.filter(({ body }) => body.error !== 'invalid_grant').length;
+    }
+    const answers = async (broker: number) =>
+      (await house.fleet.post(broker, '/oauth2/introspect', { token: 'x' })).status === 200;
+
+    /**
+     * Breaks one off after every command that it takes. `strike` is what happens after the last that goes through, `ask`
+     * asks for the end and gives the answer's status. Then nobody asks again, or the token is shown, or it is asked again,
+     * in turn.
+     */
+    async function breakOff(
+      how: 'Redis lost' | 'broker killed',
+      strike: () => void,
+      ask: (person: Person) => Promise<number | undefined>,
+    ) {
+      const { tap, fleet } = house;
+      const counts = { early: 0, commands: 0 };
+      const gone: Person[] = [];
+      const begunWith = await told();
+      for (let cut = 1, status: number | undefined; status !== 200 || counts.commands === cut - 1; cut += 1) {
+        const person = await signIn();
+        const before = await told();
+        tap.after(cut, () => {
+          counts.commands = cut;
+          strike();
+        });
+        status = await ask(person);
+        tap.after(Number.POSITIVE_INFINITY, () => {});
+        await fleet.until(() => answers(1));
+        const nobody = cut % 4 === (where === 'Redis' ? 0 : 2);
+        if (nobody && status !== 200) await delay(sweptWithinMs);
+        const said = (await told()) > before;
+        const alive = await outlived(person);
+        // What the log says is so, whatever comes later.
+        if (said && alive > 0) counts.early += 1;
+        // Where no step had been made, all is as it was, and nobody was told otherwise.
+        if (nobody) assert.ok(alive === 0 || alive === 3, `${alive} are left after ${cut} commands`);
+        if (alive === 3 || cut % 2 === 0) await fleet.until(async () => (await signOut(1, person)).status === 200);
+        await fleet.until(async () => (await outlived(person)) === 0);
+        gone.push(person);
+      }
+      const left = (await Promise.all(gone.map(outlived))).reduce((sum, one) => sum + one, 0);
+      await fleet.until(async () => (await Promise.all(kinds.map(keys))).flat().length === 0);
+      record(`sign-out broken off after each command, ${how}, on ${where}: commands`, counts.commands);
+      record(
+        `sign-out broken off after each command, ${how}, on ${where}: sessions and assertions that outlived it`,
+        left,
+      );
+      record(`sign-out broken off after each command, ${how}, on ${where}: told of before it was`, counts.early);
+      return gone.length - ((await told()) - begunWith);
+    }
+
+    it('by a lost Redis, after each of its commands, is completed by whoever comes, and told of only then', async () => {
+      const untold = await breakOff(
+        'Redis lost',
+        () => house.tap.shut(awayMs),
+        async (person) => {
+          await house.fleet.until(() => answers(0));
+          const { status } = await signOut(0, person);
+          assert.ok(status === 200 || status === 503, `${status}`);
+          return status;
+        },
+      );
+      assert.ok(untold <= 0, `${untold} ends are in no log`);
+    });
+
+    it('by a killed broker, after each of its commands, is completed by whoever comes, and told of only then', async () => {
+      const { fleet } = house;
+      const start = async () => fleet.brokers.push(await fleet.startBroker()) - 1;
+      let coming = start();
+      let broker = 0;
+      let untold = Number.POSITIVE_INFINITY;
+      try {
+        untold = await breakOff(
+          'broker killed',
+          () => fleet.brokers[broker]?.child.process.kill('SIGKILL'),
+          async (person) => {
+            broker = await coming;
+            // Its connection breaks with it.
+            const answer = await signOut(broker, person).catch(() => undefined);
+            coming = start();
+            return answer?.status;
+          },
+        );
+      } finally {
+        // One that is still starting would outlive the fleet.
+        await coming;
+      }
+      assert.ok(
+        untold <= 1,
+        `${untold} ends are in no log: one may be, of who was killed between the last step and its line`,
+      );
+    });
+
+    it('leaves no key without an end', async () => {
+      const ttls = await Promise.all(
+        house.masters.map(async (master) =>
+          Promise.all(((await master.sendCommand(['KEYS', '*'])) as unknown as string[]).map((key) => master.ttl(key))),
+        ),
+      );
+      record(
+        `keys without an end after sign-outs that broke off, on ${where}`,
+        ttls.flat().filter((ttl) => ttl === -1).length,
+      );
+    });
+  });
+}

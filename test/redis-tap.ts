@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+
+/** Doors in front of Redis, or of every node of a cluster, that count what goes through them and can be shut. */
+export type RedisTap = AsyncDisposable & {
+  /** Opens one more door; gives its port. */
+  open(target: { host: string; port: number }): Promise<number>;
+  /**
+   * From now on counts the commands that are no housekeeping; as soon as this many went through, `then` is called, once.
+   */
+  after(commands: number, then: () => void): void;
+  /** How many went through since. */
+  passed(): number;
+  /** Resets every connection, and refuses new ones for so long. */
+  shut(forMs: number): void;
+};
+
+/** What brokers say all the time: greetings, heartbeats, and the look for ends that broke off. */
+function isHousekeeping([name = '', key = '', value = '']: string[]): boolean {
+  if (name === 'PUBLISH') return value.startsWith('h:');
+  if (name === 'SMEMBERS') return key.endsWith('endings');
+  return ['PING', 'AUTH', 'HELLO', 'CLIENT', 'CLUSTER', 'SUBSCRIBE', 'SSUBSCRIBE', 'INFO', 'READONLY'].includes(name);
+}
+
+/** A door to open taps by. It lets a command through, then steps in: its answer does not come back from a shut one. */
+export function openRedisTap(): RedisTap {
+  const opened = new AsyncDisposableStack();
+  const sockets = new Set<Socket>();
+  let shutUntilMs = 0;
+  let passed = 0;
+  let waiting: { commands: number; then: () => void } | undefined;
+
+  const keep = (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+  };
+  const isShut = () => performance.now() < shutUntilMs;
+
+  function count(command: string[]): void {
+    if (isHousekeeping(command)) return;
+    passed += 1;
+    if (!waiting || passed < waiting.commands) return;
+    const { then } = waiting;
+    waiting = undefined;
+    then();
+  }
+
+  return {
+    async open({ host, port }) {
+      const server = createServer((near) => {
+        keep(near);
+        if (isShut()) return near.resetAndDestroy();
+        const far = dial(port, host);
+        keep(far);
+        let rest: Buffer = Buffer.alloc(0);
+        near.on('data', (chunk: Buffer) => {
+          rest = Buffer.concat([rest, chunk]);
+          for (let one = parseCommand(rest); one && !isShut(); one = parseCommand(rest)) {
+            far.write(rest.subarray(0, one.bytes));
+            rest = rest.subarray(one.bytes);
+            count(one.command);
+          }
+        });
+        far.on('data', (chunk: Buffer) => void (isShut() || near.write(chunk)));
+        near.on('close', () => far.destroy());
+        far.on('close', () => near.destroy());
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      opened.defer(async () => void server.close());
+      return (server.address() as AddressInfo).port;
+    },
+    after(commands, then) {
+      passed = 0;
+      waiting = { commands, then };
+    },
+    passed: () => passed,
+    shut(forMs) {
+      shutUntilMs = performance.now() + forMs;
+      // What was written is to arrive.
+      setTimeout(() => {
+        for (const socket of sockets) socket.resetAndDestroy();
+      }, 20);
+    },
+    async [Symbol.asyncDispose]() {
+      await opened.disposeAsync();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** The first command of a RESP stream, its words cut to what tells them apart, and how many bytes it takes. */
+function parseCommand(bytes: Buffer): { command: string[]; bytes: number } | undefined {
+  let at = 0;
+  const line = () => {
+    const end = bytes.indexOf('\r\n', at);
+    if (end < 0) return undefined;
+    const text = bytes.toString('latin1', at + 1, end);
+    at = end + 2;
+    return Number(text);
+  };
+  const words = line();
+  if (words === undefined) return undefined;
+  const command: string[] = [];
+  for (let i = 0; i < words; i += 1) {
+    const length = line();
+    if (length === undefined || bytes.length < at + length + 2) return undefined;
+    command.push(bytes.toString('latin1', at, at + Math.min(length, 200)));
+    at += length + 2;
+  }
+  return { command, bytes: at };
+}
