@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { request as requestSecurely } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { CookieJar } from 'tough-cookie';
 import { type Form, formsOf, framesOf, linksOf, refreshOf, textOf } from './html.ts';
@@ -159,9 +160,10 @@ export class Visitor implements Disposable {
   async #send(url: URL, sending: Sending, sameSiteContext: 'strict' | 'lax' | 'none'): Promise<Answer> {
     const { method = 'GET', headers = {}, body } = sending;
     const cookie = await this.jar.getCookieString(url.href, { sameSiteContext });
-    const outgoing = request(url, {
+    const secure = url.protocol === 'https:';
+    const outgoing = (secure ? requestSecurely : request)(url, {
       method,
-      agent: this.#agent,
+      ...(!secure && { agent: this.#agent }),
       signal: AbortSignal.timeout(answerWithinMs),
       headers: {
         ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),

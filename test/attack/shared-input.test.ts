@@ -4,7 +4,7 @@ import { createBearer } from '@onbehalf/chassis/bearer';
 import { bearerChallenge, claimsChallenge, parseChallenges } from '@onbehalf/chassis/challenge';
 import { spanContextOf, traceIdOf, traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
-import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import fc from 'fast-check';
 import { readSpans } from '../../services/trace-viewer/src/otlp.ts';
 import { decodeExport } from '../../services/trace-viewer/src/otlp-protobuf.ts';
@@ -19,8 +19,8 @@ describe('whatever an Authorization header says', () => {
 
   it('is invalid_token, unless Entra ID signed just that for this API', async () => {
     const { origin: authorityHost, audience, tenant, client } = issuer;
-    const keys = remoteKeys(authorityHost, [tenant]);
-    const bearer = createBearer({ authorityHost, audience, tenants: [tenant], allowedClients: [client], keys });
+    const authority = remoteAuthority(authorityHost, [tenant]);
+    const bearer = createBearer({ ...authority, audience, tenants: [tenant], allowedClients: [client] });
     const good = `Bearer ${issuer.user()}`;
     assert.equal((await bearer(good)).azp, client);
     const [header = '', payload = '', signature = ''] = good.split('.');

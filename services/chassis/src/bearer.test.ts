@@ -4,7 +4,7 @@ import { type AccessTokenClaims, createBearer, requireAuthContext, requireRole, 
 import { claimsChallenge } from './challenge.ts';
 import { Fault } from './fault.ts';
 import { type FakeIssuer, openIssuer } from './issuer.fake.ts';
-import { remoteKeys } from './signing-keys.ts';
+import { remoteAuthority } from './signing-keys.ts';
 
 const faultOf = (decide: () => void): Fault | undefined => {
   try {
@@ -24,8 +24,8 @@ describe('a bearer token', () => {
   before(async () => {
     issuer = await openIssuer();
     const { origin: authorityHost, audience, tenant } = issuer;
-    const keys = remoteKeys(authorityHost, [tenant]);
-    const options = { authorityHost, audience, tenants: [tenant], keys, allowedClients: [], now: () => now };
+    const authority = remoteAuthority(authorityHost, [tenant]);
+    const options = { ...authority, audience, tenants: [tenant], allowedClients: [], now: () => now };
     const bearer = createBearer(options);
     read = (token) => bearer(`Bearer ${token}`);
   });
@@ -42,15 +42,15 @@ describe('a bearer token', () => {
 
   it('takes a scheme in any case, as RFC 9110 section 11.1 says', async () => {
     const { origin: authorityHost, audience, tenant } = issuer;
-    const keys = remoteKeys(authorityHost, [tenant]);
-    const bearer = createBearer({ authorityHost, audience, tenants: [tenant], keys, allowedClients: [] });
+    const authority = remoteAuthority(authorityHost, [tenant]);
+    const bearer = createBearer({ ...authority, audience, tenants: [tenant], allowedClients: [] });
     for (const scheme of ['bearer', 'BEARER', 'Bearer ']) assert.ok(await bearer(`${scheme} ${issuer.user()}`));
   });
 
   it('is refused if its tenant is not served, whoever knows its key', async () => {
     const { origin: authorityHost, audience, tenant } = issuer;
-    const options = { authorityHost, audience, tenants: ['another'], allowedClients: [] };
-    const bearer = createBearer({ ...options, keys: remoteKeys(authorityHost, [tenant]) });
+    const options = { audience, tenants: ['another'], allowedClients: [] };
+    const bearer = createBearer({ ...remoteAuthority(authorityHost, [tenant]), ...options });
     await assert.rejects(bearer(`Bearer ${issuer.user()}`), { code: 'invalid_token' });
   });
 

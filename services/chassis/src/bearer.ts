@@ -4,19 +4,17 @@ import { bearerChallenge, insufficientClaims, insufficientScope, invalidToken } 
 import { Fault } from './fault.ts';
 import { measure, secondsSince } from './measures.ts';
 import { Secret } from './secret.ts';
+import type { Authority } from './signing-keys.ts';
 import { inSpan } from './tracing.ts';
 
-export type BearerOptions = {
-  /** Where the tokens come from, e.g. `https://login.microsoftonline.com`. */
-  authorityHost: string;
+/** Beside the authority, `remoteAuthority` unless a test brings its own. */
+export type BearerOptions = Authority & {
   /** The API's client id: `aud` of an Entra v2 access token. */
   audience: string;
   /** The tenants whose tokens are taken. */
   tenants: readonly string[];
   /** The client ids (`azp`) that may call; empty means any. */
   allowedClients: readonly string[];
-  /** The signing keys; `remoteKeys` unless a test brings its own. */
-  keys: JWTVerifyGetKey;
   now?: () => Date;
 };
 
@@ -55,7 +53,7 @@ const bearerShape = /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
  * @throws Fault `invalid_token` (RFC 6750 section 3.1), `unavailable` while the key cannot be fetched.
  */
 export function createBearer(options: BearerOptions): Bearer {
-  const { authorityHost, audience, tenants, allowedClients, keys, now = () => new Date() } = options;
+  const { issuerOf, audience, tenants, allowedClients, keys, now = () => new Date() } = options;
   const check: Bearer = async (authorization) => {
     // RFC 6750 section 3.1: a request without credentials is told the scheme only.
     if (authorization === undefined) {
@@ -65,8 +63,7 @@ export function createBearer(options: BearerOptions): Bearer {
     if (!token) throw invalidToken('The Authorization header is not a bearer token.');
     const claims = await verify(token, keys, { audience, currentDate: now() });
     if (!tenants.includes(claims.tid)) throw invalidToken('The token is from a tenant that is not served.');
-    if (claims.iss !== `${authorityHost}/${claims.tid}/v2.0`)
-      throw invalidToken('The issuer is not the one of its tenant.');
+    if (claims.iss !== issuerOf(claims.tid)) throw invalidToken('The issuer is not the one of its tenant.');
     if (allowedClients.length > 0 && !allowedClients.includes(claims.azp)) {
       throw invalidToken('The token was issued to a client that is not allowed here.');
     }

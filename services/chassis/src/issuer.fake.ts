@@ -20,6 +20,12 @@ export async function openIssuer() {
   let spoken: string | undefined;
   const server = await serve(
     (req, res) => {
+      const [, named, discovery] = /^\/([^/]+)\/v2\.0(\/\.well-known\/openid-configuration)$/.exec(req.url ?? '') ?? [];
+      if (discovery && status === 200) {
+        const segment = /^(organizations|common)$/.test(named ?? '') ? '{tenantid}' : named;
+        const document = { issuer: `${origin}/${segment}/v2.0`, jwks_uri: `${origin}/${named}/published` };
+        return void res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(document));
+      }
       fetches.push(req.url ?? '');
       sent.push(req.headers);
       const keys = [...published].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig' }));

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createBearer } from './bearer.ts';
 import { Fault } from './fault.ts';
 import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
-import { remoteKeys } from './signing-keys.ts';
+import { remoteAuthority } from './signing-keys.ts';
 
 const day = 86_400_000;
 const cooldownMs = 30_000;
@@ -19,8 +19,8 @@ describe('signing keys', () => {
     nowMs = 0;
     const { origin: authorityHost, audience, tenant } = issuer;
     const tenants = [tenant, randomUUID()];
-    const keys = remoteKeys(authorityHost, tenants, { cooldownMs, nowMs: () => nowMs });
-    const bearer = createBearer({ authorityHost, audience, tenants, allowedClients: [], keys });
+    const authority = remoteAuthority(authorityHost, tenants, { cooldownMs, nowMs: () => nowMs });
+    const bearer = createBearer({ ...authority, audience, tenants, allowedClients: [] });
     verdict = (token) =>
       bearer(`Bearer ${token}`).then(
         () => 'good',
@@ -33,7 +33,7 @@ describe('signing keys', () => {
 
   it('are fetched once, from the tenant of the token', async () => {
     assert.deepEqual(await Promise.all([1, 2, 3].map(() => verdict(issuer.user()))), ['good', 'good', 'good']);
-    assert.deepEqual(issuer.fetches, [`/${issuer.tenant}/discovery/v2.0/keys`]);
+    assert.deepEqual(issuer.fetches, [`/${issuer.tenant}/published`]);
   });
 
   it('cost no call for a token of another tenant, of none, or of another algorithm', async () => {
@@ -125,5 +125,29 @@ describe('signing keys', () => {
     await issuer[Symbol.asyncDispose]();
     assert.equal(await verdict(issuer.user()), 'unavailable');
     issuer = await openIssuer();
+  });
+
+  it('are those of the discovery document, whose issuer must be the tenant’s', async () => {
+    assert.equal(await verdict(issuer.user()), 'good');
+    assert.equal(
+      await verdict(issuer.user({ iss: `https://elsewhere.example/${issuer.tenant}/v2.0` })),
+      'invalid_token',
+    );
+    const other = remoteAuthority(`${issuer.origin}/elsewhere`, [issuer.tenant]);
+    const { audience, tenant } = issuer;
+    const bearer = createBearer({ ...other, audience, tenants: [tenant], allowedClients: [] });
+    await assert.rejects(bearer(`Bearer ${issuer.user()}`), { code: 'unavailable' });
+    assert.equal(other.issuerOf(tenant), undefined);
+  });
+
+  it('of many tenants are one set, and the issuer is that of the token’s tenant', async () => {
+    const { origin, audience, tenant } = issuer;
+    const many = remoteAuthority(`${origin}`, ['organizations']);
+    const bearer = createBearer({ ...many, audience, tenants: [tenant], allowedClients: [] });
+    assert.ok(await bearer(`Bearer ${issuer.user()}`));
+    assert.equal(many.issuerOf(tenant), `${origin}/${tenant}/v2.0`);
+    await assert.rejects(bearer(`Bearer ${issuer.user({ iss: `${origin}/${randomUUID()}/v2.0` })}`), {
+      code: 'invalid_token',
+    });
   });
 });

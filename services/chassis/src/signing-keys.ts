@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type FlattenedJWSInput, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import { isManyTenants } from './authority.ts';
+import { discoveryDocument, discoveryUrl, isManyTenants, issuersOf } from './authority.ts';
 import { Fault } from './fault.ts';
 import { measure } from './measures.ts';
 import { inSpan } from './tracing.ts';
@@ -28,19 +28,34 @@ const maxAgeMs = 86_400_000;
 const retryMs = 2_000;
 const fetchTimeoutMs = 3_000;
 
+/** Where tokens come from: their signing keys, and the issuer of a tenant's tokens once its keys are known. */
+export type Authority = { keys: JWTVerifyGetKey; issuerOf(tid: string): string | undefined };
+
 /**
- * The keys of the served tenants, each tenant's from its own address: a token can only be signed by a key of the tenant
- * it names. A token of any other tenant costs no call, unless `organizations` or `common` is served: they have the
- * keys of them all.
+ * An authority for the served tenants, `organizations` or `common` among them. Issuer and keys of each are where its
+ * discovery document says, and a token can only be signed by a key of the tenant it names. A token of any other tenant
+ * costs no call. OpenID Connect Discovery 1.0.
  */
-export function remoteKeys(authorityHost: string, tenants: readonly string[], options?: KeyOptions): JWTVerifyGetKey {
-  const keysOf = (tenant: string) =>
-    cachedKeys(() => fetchJson(`${authorityHost}/${tenant}/discovery/v2.0/keys`), { maxAgeMs, ...options });
+export function remoteAuthority(host: string, tenants: readonly string[], options?: KeyOptions): Authority {
+  const issuers = new Map<string, (tid: string) => string>();
+  const fetchKeys = async (tenant: string) => {
+    const document = discoveryDocument.parse(await fetchJson(discoveryUrl(host, tenant)));
+    const issuer = issuersOf(document.issuer, tenant);
+    const keys = await fetchJson(document.jwks_uri);
+    issuers.set(tenant, issuer);
+    return keys;
+  };
+  const keysOf = (tenant: string) => cachedKeys(() => fetchKeys(tenant), { maxAgeMs, ...options });
   const byTenant = new Map(tenants.map((tenant) => [tenant, keysOf(tenant)]));
-  return (header, token) => {
-    const keys = byTenant.get(tenantOf(token)) ?? byTenant.get(tenants.find(isManyTenants) ?? '');
-    if (!keys) throw new errors.JWKSNoMatchingKey();
-    return keys(header, token);
+  const many = tenants.find(isManyTenants) ?? '';
+  const servedBy = (tid: string) => (byTenant.has(tid) ? tid : many);
+  return {
+    keys: (header, token) => {
+      const keys = byTenant.get(servedBy(tenantOf(token)));
+      if (!keys) throw new errors.JWKSNoMatchingKey();
+      return keys(header, token);
+    },
+    issuerOf: (tid) => issuers.get(servedBy(tid))?.(tid),
   };
 }
 

@@ -5,7 +5,7 @@ import { insufficientClaims } from '@onbehalf/chassis/challenge';
 import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { type Serving, serve } from '@onbehalf/chassis/serve';
-import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import { createApp } from './app.ts';
 
 const logger = createLogger({ level: 'silent', service: 'downstream-api' });
@@ -19,8 +19,8 @@ describe('downstream-api', () => {
   before(async () => {
     issuer = await openIssuer();
     const { origin: authorityHost, audience, tenant, client } = issuer;
-    const keys = remoteKeys(authorityHost, [tenant]);
-    const bearer = createBearer({ authorityHost, audience, tenants: [tenant], allowedClients: [client], keys });
+    const authority = remoteAuthority(authorityHost, [tenant]);
+    const bearer = createBearer({ ...authority, audience, tenants: [tenant], allowedClients: [client] });
     const graph = { me: () => graphAnswer() };
     server = await serve(createApp({ bearer, graph, logger }), { port: 0, host: '127.0.0.1', drainMs: 0 });
   });

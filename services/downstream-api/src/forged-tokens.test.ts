@@ -8,7 +8,7 @@ import { type Bearer, createBearer } from '@onbehalf/chassis/bearer';
 import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { type Serving, serve } from '@onbehalf/chassis/serve';
-import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import { createApp } from './app.ts';
 
 const because = (description: string) => `Bearer error="invalid_token", error_description="${description}"`;
@@ -198,8 +198,8 @@ describe('downstream-api refuses a token', () => {
   before(async () => {
     issuer = await openIssuer();
     const { origin: authorityHost, audience, tenant, client } = issuer;
-    const keys = remoteKeys(authorityHost, [tenant]);
-    bearer = createBearer({ authorityHost, audience, tenants: [tenant], allowedClients: [client], keys });
+    const authority = remoteAuthority(authorityHost, [tenant]);
+    bearer = createBearer({ ...authority, audience, tenants: [tenant], allowedClients: [client] });
     const logger = createLogger({ level: 'trace', service: 'downstream-api' }, { write: (line) => lines.push(line) });
     const me = async () => {
       reachedGraph += 1;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
-import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import { createAccessTokens } from './access-tokens.ts';
 import type { Client } from './clients.ts';
 
@@ -17,13 +17,15 @@ describe('access tokens of Entra', () => {
   function open() {
     const state = { nowMs: Date.now(), verified: 0, opened: [] as string[], endedAtSeconds: 0 };
     const tokens = createAccessTokens({
-      authorityHost: issuer.origin,
-      keysOf: (tenantId) => {
+      authorityOf: (tenantId) => {
         state.opened.push(tenantId);
-        const keys = remoteKeys(issuer.origin, [tenantId]);
-        return (header, token) => {
-          state.verified += 1;
-          return keys(header, token);
+        const { keys, issuerOf } = remoteAuthority(issuer.origin, [tenantId]);
+        return {
+          issuerOf,
+          keys: (header, token) => {
+            state.verified += 1;
+            return keys(header, token);
+          },
         };
       },
       tombstones: {

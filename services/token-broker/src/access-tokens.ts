@@ -1,7 +1,7 @@
 import { isManyTenants } from '@onbehalf/chassis/authority';
 import { createBearer } from '@onbehalf/chassis/bearer';
 import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
-import type { JWTVerifyGetKey } from 'jose';
+import type { Authority } from '@onbehalf/chassis/signing-keys';
 import { LRUCache } from 'lru-cache';
 import { unverifiedClaims } from './callers.ts';
 import type { Client } from './clients.ts';
@@ -12,9 +12,8 @@ import type { Tombstones } from './tombstone.ts';
 type Claims = Record<string, unknown>;
 
 type Options = {
-  authorityHost: string;
-  /** The signing keys of a tenant, or of all for `organizations` and `common`. */
-  keysOf: (tenantId: string) => JWTVerifyGetKey;
+  /** The authority of a tenant, or of all for `organizations` and `common`. */
+  authorityOf: (tenantId: string) => Authority;
   tombstones: Pick<Tombstones, 'refuseEnded'>;
   nowMs?: () => number;
 };
@@ -25,21 +24,21 @@ const verdictsKept = 1_000;
  * Looks at Entra's access tokens for the API that a client is, as that API itself would: signature, issuer, tenant,
  * audience, times. A good verdict is remembered for a while.
  */
-export function createAccessTokens({ authorityHost, keysOf, tombstones, nowMs = Date.now }: Options) {
-  const keys = new Map<string, JWTVerifyGetKey>();
+export function createAccessTokens({ authorityOf, tombstones, nowMs = Date.now }: Options) {
+  const authorities = new Map<string, Authority>();
   const verdicts = new LRUCache<string, { claims: Claims; untilMs: number }>({ max: verdictsKept });
 
-  function keysFor(tenantId: string): JWTVerifyGetKey {
-    const known = keys.get(tenantId) ?? keysOf(tenantId);
-    keys.set(tenantId, known);
+  function authorityFor(tenantId: string): Authority {
+    const known = authorities.get(tenantId) ?? authorityOf(tenantId);
+    authorities.set(tenantId, known);
     return known;
   }
 
   async function verify({ clientId, tenantId }: Client, token: string): Promise<Claims | undefined> {
     const claims = unverifiedClaims(token) ?? {};
     const tenant = isManyTenants(tenantId) ? String(claims.tid) : tenantId;
-    const options = { authorityHost, audience: clientId, tenants: [tenant], allowedClients: [] };
-    const bearer = createBearer({ ...options, keys: keysFor(tenantId), now: () => new Date(nowMs()) });
+    const options = { audience: clientId, tenants: [tenant], allowedClients: [], now: () => new Date(nowMs()) };
+    const bearer = createBearer({ ...authorityFor(tenantId), ...options });
     return (await undefinedIf('invalid_token', bearer(`Bearer ${token}`))) && claims;
   }
 

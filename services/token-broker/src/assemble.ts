@@ -1,7 +1,7 @@
 import type { Logger } from '@onbehalf/chassis/logger';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { tellOutages } from '@onbehalf/chassis/outages';
-import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { type Authority, remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import type { JWTVerifyGetKey } from 'jose';
 import { createAccessTokens } from './access-tokens.ts';
 import { createHandler } from './app.ts';
@@ -36,7 +36,7 @@ type Parts = {
   clients: () => Clients;
   callersCa?: string | undefined;
   /** Entra's signing keys by tenant; fetched from the authority unless a test brings its own. */
-  entraKeys?: ((tenantId: string) => JWTVerifyGetKey) | undefined;
+  authorityOf?: ((tenantId: string) => Authority) | undefined;
   logger: Logger;
 };
 
@@ -74,8 +74,11 @@ export function assemble(config: Config, parts: Parts) {
     token: tokenFile === undefined ? undefined : createMountedFile(tokenFile),
   });
   const { authorityHost } = config.entra;
-  const remote = (tenantId: string) => tellOutages('entra-keys', logger, remoteKeys(authorityHost, [tenantId]));
-  const accessTokens = createAccessTokens({ authorityHost, keysOf: parts.entraKeys ?? remote, tombstones, nowMs });
+  const authorityOf = (tenantId: string) => {
+    const { keys, issuerOf } = remoteAuthority(authorityHost, [tenantId]);
+    return { issuerOf, keys: tellOutages('entra-keys', logger, keys) };
+  };
+  const accessTokens = createAccessTokens({ authorityOf: parts.authorityOf ?? authorityOf, tombstones, nowMs });
   const endpoints = createEndpoints(broker, accessTokens, authorityHost);
   const perCaller = () => createLimit({ perSecond: config.callers.rate, burst: config.callers.rate });
   const audiences = ['', ...Object.keys(endpoints)].map((path) => `${config.brokerUrl}${path}`);

@@ -7,7 +7,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { type Forgery, makeKey, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { serve } from '@onbehalf/chassis/serve';
-import { remoteKeys } from '@onbehalf/chassis/signing-keys';
+import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import { assemble } from './assemble.ts';
 import { assertionType } from './callers.ts';
 import { grantTypes, parseClients } from './clients.ts';
@@ -99,10 +99,12 @@ export async function openBroker(environment: Record<string, string> = {}) {
   const key = createSecretKey(randomBytes(32));
   const names = createNames(key, 'ob:v1:');
   const sealing = createSealing(() => ({ current: 'k', keys: new Map([['k', key]]) }));
-  const keys = remoteKeys(issuer.origin, [tenant]);
-  const entraKeys = () => keys;
+  const authority = remoteAuthority(issuer.origin, [tenant]);
+  // Signed by the stand-in, issued in the name of Entra ID.
+  const issuerOf = (tid: string) => `${config.entra.authorityHost}/${tid}/v2.0`;
+  const authorityOf = () => ({ keys: authority.keys, issuerOf });
   const { handler } = assemble(config, {
-    ...{ store, entra: entra.entra, names, sealing, clients: () => clients, entraKeys, logger },
+    ...{ store, entra: entra.entra, names, sealing, clients: () => clients, authorityOf, logger },
   });
   const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
 

@@ -1,3 +1,4 @@
+import { authorityHost } from '@onbehalf/chassis/authority';
 import {
   baseUrl,
   commonConfig,
@@ -5,7 +6,6 @@ import {
   flag,
   guid,
   isSecureContext,
-  origin,
   parseConfig,
 } from '@onbehalf/chassis/config';
 import { z } from 'zod';
@@ -19,7 +19,7 @@ export const environment = z
     ...commonEnvironment,
     BROKER_URL: baseUrl,
     /** MSAL refuses any other scheme. */
-    ENTRA_AUTHORITY_HOST: origin
+    ENTRA_AUTHORITY_HOST: authorityHost
       .refine((value) => value.startsWith('https:'), 'must be https')
       .default('https://login.microsoftonline.com'),
     CLIENTS_FILE: path,
