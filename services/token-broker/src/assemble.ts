@@ -2,7 +2,6 @@ import type { Logger } from '@onbehalf/chassis/logger';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { tellOutages } from '@onbehalf/chassis/outages';
 import { type Authority, remoteAuthority } from '@onbehalf/chassis/signing-keys';
-import type { JWTVerifyGetKey } from 'jose';
 import { createAccessTokens } from './access-tokens.ts';
 import { createHandler } from './app.ts';
 import { createBroker } from './broker.ts';
