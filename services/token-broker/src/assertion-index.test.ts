@@ -10,10 +10,10 @@ describe('the index of what is held on behalf of a person', () => {
   it('stays small though they come back for weeks', async () => {
     const pods = openPods();
     const person = randomUUID();
-    for (let hour = 0; hour < 500; hour += 1) {
+    for (let halfHour = 0; halfHour < 500; halfHour += 1) {
       await pods.first.onBehalfOf(pods.assertionOf(person));
       await settled();
-      pods.advance(3_601);
+      pods.advance(1_800);
     }
     const members = await pods.store.members(pods.names.user(homeOf(person)));
     assert.ok(members.length <= 40, `${members.length}`);
@@ -28,6 +28,23 @@ describe('the index of what is held on behalf of a person', () => {
     assert.equal(pods.keys('obo').length, 100);
     await pods.first.broker.revoke(web, session);
     assert.deepEqual(pods.keys('obo'), []);
+  });
+
+  it('names again what was taken for dead before it was written', async () => {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    const index = pods.names.user(homeOf(person));
+    for (let i = 0; i < 40; i += 1) await pods.store.addMember(index, pods.names.account(`${i}`, person), 60_000);
+    const assertion = pods.assertionOf(person);
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== 'writeToken') return;
+      pods.watch.step = undefined;
+      await pods.second.onBehalfOf(pods.assertionOf(person));
+      await settled();
+      assert.ok(!(await pods.store.members(index)).includes(pods.names.obo(api.name, assertion)), 'it was taken out');
+    };
+    await pods.first.onBehalfOf(assertion);
+    assert.ok((await pods.store.members(index)).includes(pods.names.obo(api.name, assertion)));
   });
 
   it('leaves no partition outside of it that was written while it was tidied', async () => {
