@@ -35,7 +35,13 @@ function connect(more: Partial<RedisOptions> = {}, channel = 'p:events') {
   const lines: string[] = [];
   const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
   const url = `redis://127.0.0.1:${redis.port}`;
-  const options = { url, mode: 'standalone' as const, commandTimeoutMs: 250, password: new Secret(password), ...more };
+  const options = {
+    url,
+    mode: 'standalone' as const,
+    commandTimeoutMs: 1_000,
+    password: new Secret(password),
+    ...more,
+  };
   const connection = connectRedis(options, channel, logger);
   const said = () => lines.map((line) => JSON.parse(line) as Line);
   const until = async (event: string) => {
@@ -85,11 +91,7 @@ describe('a Redis that refuses something', () => {
       for (const right of refused) assert.ok(line.msg.includes(right));
       await assert.rejects(at.connection.permitted(), isAway);
       await assert.rejects(at.connection.permitted(), isAway);
-      await delay(0);
-      assert.deepEqual(
-        at.said().map(({ event }) => event),
-        ['redis.refused'],
-      );
+      assert.equal(at.said().filter(({ event }) => event === 'redis.refused').length, 1);
       assert.doesNotMatch(at.lines.join(''), new RegExp(`${password}|somebody`));
     });
   }
