@@ -219,7 +219,7 @@ describe('downstream-api', () => {
     ['of another tenant', { tid: 'fab12ca0-7e57-4000-8000-000000000002' }, {}, /invalid_token/],
     ['whose issuer is not its tenant', { iss: 'https://elsewhere.test/v2.0' }, {}, /issuer/],
     ['of a client that is not allowed', { azp: '10b00000-7e57-4000-8000-000000000031' }, {}, /client/],
-    ['of version 1.0', { ver: '1.0' }, {}, /v2/],
+    ['of version 1.0', { ver: '1.0' }, {}, /v1\.0 access token/],
     ['signed by somebody else', {}, { key: 'foreign' }, /invalid_token/],
     ['signed by nobody', {}, { header: { alg: 'none' } }, /invalid_token/],
   ];
