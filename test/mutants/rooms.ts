@@ -13,10 +13,22 @@ const leftOut: Record<string, string> = {
 };
 
 const securityRooms = [
-  ...['api-request', 'api-routes', 'api-wire', 'challenge', 'cookies', 'demands', 'flow-trace', 'logins', 'rate'],
-  ...['return-path', 'same-origin', 'seal', 'session', 'sign-in', 'sign-out'],
+  ...[
+    'api-request',
+    'api-routes',
+    'api-wire',
+    'caching',
+    'challenge',
+    'client-network',
+    'cookies',
+    'demands',
+    'flights',
+  ],
+  ...['flow-trace', 'logins', 'rate', 'return-path', 'same-origin', 'seal', 'session', 'sign-in', 'sign-out'],
 ];
-const chassisRooms = ['bearer', 'bearer-header', 'challenge', 'correlation', 'key-ring', 'signing-keys'];
+const chassisRooms = [
+  ...['authority', 'bearer', 'bearer-header', 'challenge', 'correlation', 'key-ring', 'optional-space', 'signing-keys'],
+];
 
 /**
  * The source files that implement promises of docs/threat-model.md: all of token-broker, the security rooms of
