@@ -2,6 +2,7 @@ import { type Node, type SourceFile, SyntaxKind } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is';
 import { luaMutations } from './lua.ts';
 import { mutateStatement } from './statements.ts';
+import { isSentence, tells, wordsOf } from './telling.ts';
 
 /** One change to a source: `text` in the place of what stands from `start` to `end`. */
 export type Mutation = { start: number; end: number; text: string };
@@ -9,10 +10,6 @@ export type Mutation = { start: number; end: number; text: string };
 /** What may stand in the place of a node. */
 export type Put = (node: Node, ...texts: string[]) => void;
 export type TextOf = (node: Node) => string;
-
-/** What tells people something: log lines, measurements, spans. No promise rests on their words. */
-const telling = /^(logger\.\w+|\w*[sS]pan\??\.\w+|measure|noteReload|audit|countEnded|describeError|done)$/;
-const sentence = /^[`'"][A-Z].* .*[.!:][`'"]$/s;
 
 const swaps: Record<string, string[]> = {
   ...{ '===': ['!=='], '!==': ['==='], '<': ['<=', '>='], '<=': ['<', '>'], '>': ['>=', '<='], '>=': ['>', '<'] },
@@ -50,27 +47,8 @@ export function mutationsOf(source: SourceFile): Mutation[] {
 
 const shifted = ({ start, end, text }: Mutation, by: number) => ({ start: start + by, end: end + by, text });
 
-/** Whether a node is there to tell people something, or to keep a cache of a size. */
-function tells(node: Node, textOf: TextOf): boolean {
-  if (is.isExpressionStatement(node)) return tells(node.expression, textOf);
-  if (is.isIfStatement(node)) return node.elseStatement === undefined && tells(node.thenStatement, textOf);
-  if (is.isNewExpression(node)) return textOf(node.expression).startsWith('LRUCache');
-  return is.isCallExpression(node) && telling.test(textOf(node.expression));
-}
-
 const declaresNothing = (node: Node) =>
   is.isImportDeclaration(node) || is.isTypeAliasDeclaration(node) || is.isInterfaceDeclaration(node);
-
-/** The message of an error that is made here, or that a schema makes. */
-function wordsOf(node: Node, textOf: TextOf): Node | undefined {
-  if (is.isPropertyAssignment(node)) return textOf(node.name) === 'message' ? node.initializer : undefined;
-  if (is.isCallExpression(node)) {
-    return /^fail$|\.(regex|refine)$/.test(textOf(node.expression)) ? node.arguments[1] : undefined;
-  }
-  if (!is.isNewExpression(node)) return undefined;
-  const name = textOf(node.expression);
-  return name === 'Fault' ? node.arguments?.[1] : name.endsWith('Error') ? node.arguments?.[0] : undefined;
-}
 
 function mutateExpression(node: Node, put: Put, textOf: TextOf): void {
   if (is.isConditionalExpression(node)) put(node.condition, 'true', 'false');
@@ -99,7 +77,7 @@ function mutateLiteral(node: Node, put: Put, textOf: TextOf): void {
   else if (is.isNumericLiteral(node)) {
     put(node, ...otherNumbers(Number(text.replaceAll('_', ''))));
   } else if (is.isStringLiteral(node) || is.isTemplateLiteral(node)) {
-    if (text.length > 2 && !sentence.test(text) && !isName(node)) put(node, "''");
+    if (text.length > 2 && !isSentence(text) && !isName(node)) put(node, "''");
   } else if (is.isRegularExpressionLiteral(node)) put(node, ...unanchored(text));
   else if (is.isArrayLiteralExpression(node) && node.elements.length > 0) put(node, '[]');
 }
