@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
 import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
+import { decodeJwt } from 'jose';
 import { createAccessTokens } from './access-tokens.ts';
 import type { Client } from './clients.ts';
 
@@ -15,7 +16,7 @@ describe('access tokens of Entra', () => {
   after(() => issuer[Symbol.asyncDispose]());
 
   function open() {
-    const state = { nowMs: Date.now(), verified: 0, opened: [] as string[], endedAtSeconds: 0 };
+    const state = { nowMs: Date.now(), verified: 0, opened: [] as string[], endedAtSeconds: 0, person: '' };
     const tokens = createAccessTokens({
       authorityOf: (tenantId) => {
         state.opened.push(tenantId);
@@ -29,7 +30,8 @@ describe('access tokens of Entra', () => {
         };
       },
       tombstones: {
-        async refuseEnded(_person, { issuedAtSeconds }) {
+        async refuseEnded(person, { issuedAtSeconds }) {
+          state.person = person;
           if (issuedAtSeconds <= state.endedAtSeconds) throw new Fault('invalid_grant', 'signed out');
           return [];
         },
@@ -56,6 +58,25 @@ describe('access tokens of Entra', () => {
     assert.equal(await find(client(), token), undefined);
   });
 
+  it('are remembered to their end and no longer, where that comes first', async () => {
+    const { state, find } = open();
+    const expSeconds = Math.floor(state.nowMs / 1_000) + 10;
+    const token = issuer.user({ exp: expSeconds });
+    assert.ok(await find(client(), token));
+    state.nowMs = expSeconds * 1_000 - 1;
+    await find(client(), token);
+    assert.equal(state.verified, 1);
+    state.nowMs = expSeconds * 1_000;
+    await find(client(), token);
+    assert.equal(state.verified, 2);
+  });
+
+  it('are of no other tenant than their client, whatever signed them', async () => {
+    const { find } = open();
+    const tid = randomUUID();
+    assert.equal(await find(client(), issuer.user({ tid, iss: `${issuer.origin}/${tid}/v2.0` })), undefined);
+  });
+
   it('are remembered for the client they are good for alone', async () => {
     const { find } = open();
     const token = issuer.user();
@@ -70,6 +91,8 @@ describe('access tokens of Entra', () => {
     assert.ok(await find(client(), token));
     state.endedAtSeconds = issuer.nowSeconds;
     assert.equal(await find(client(), token), undefined);
+    const { oid, tid } = decodeJwt(token);
+    assert.equal(state.person, `${oid}.${tid}`);
     assert.ok(await find(client(), app));
   });
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/issuer.fake';
+import { type CryptoKey, generateKeyPair, SignJWT } from 'jose';
 import { assertionType, clusterKeys, createCallers } from './callers.ts';
 import { type Clients, parseClients } from './clients.ts';
 
@@ -47,7 +48,7 @@ describe('callers', () => {
       const form = { client_assertion_type: assertionType, client_assertion: assertion };
       return callers.authenticate(form, undefined);
     };
-    return { state, authenticate };
+    return { state, callers, authenticate };
   }
   const assertion = (claims: object = {}, forgery = {}) =>
     issuer.user({ iss: issuer.origin, aud: 'token-broker', sub: subject, ...claims }, forgery);
@@ -243,5 +244,72 @@ describe('callers', () => {
         (error) => code('invalid_client')(error),
       );
     }
+  });
+
+  it('may be signed in every way that clusters sign, and in no other', async () => {
+    const { privateKey: rsa, publicKey: rsaPublic } = makeKey();
+    const signed = async (alg: string) => {
+      const [privateKey, publicKey] = alg.startsWith('ES')
+        ? Object.values(await generateKeyPair(alg)).toReversed()
+        : [rsa, rsaPublic];
+      const { authenticate } = open({ keys: async () => publicKey as CryptoKey });
+      const claims = { iss: issuer.origin, aud: 'token-broker', sub: subject };
+      const jwt = new SignJWT(claims).setProtectedHeader({ alg }).setExpirationTime('1h');
+      return authenticate(await jwt.sign(privateKey as CryptoKey));
+    };
+    for (const alg of ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'PS256'])
+      assert.equal((await signed(alg)).name, 'web', alg);
+    for (const alg of ['PS384', 'PS512', 'ES512']) await assert.rejects(signed(alg), code('invalid_client'), alg);
+  });
+
+  it('need an assertion that names them, and ends', async () => {
+    const { authenticate } = open();
+    for (const claims of [{ sub: undefined }, { exp: undefined }, { iss: undefined }, { aud: undefined }])
+      await assert.rejects(authenticate(assertion(claims)), code('invalid_client'), JSON.stringify(claims));
+  });
+
+  it('are known by one method at a time, and by an assertion alone', async () => {
+    const { callers } = open();
+    const proof = { client_assertion_type: assertionType, client_assertion: assertion() };
+    assert.equal((await callers.authenticate(proof, undefined)).name, 'web');
+    const refused: [form: Record<string, string>, authorization: string | undefined, expected: string][] = [
+      [proof, 'Basic eDp5', 'invalid_request'],
+      [{ ...proof, client_secret: 'x' }, undefined, 'invalid_request'],
+      [{ client_secret: 'x' }, 'Basic eDp5', 'invalid_request'],
+      [{ client_secret: 'x' }, undefined, 'invalid_client'],
+      [{}, 'Basic eDp5', 'invalid_client'],
+      [{}, undefined, 'invalid_client'],
+      [{ client_assertion: proof.client_assertion }, undefined, 'invalid_client'],
+      [{ ...proof, client_assertion_type: 'x' }, undefined, 'invalid_client'],
+    ];
+    for (const [form, authorization, expected] of refused) {
+      await assert.rejects(callers.authenticate(form, authorization), (error) => {
+        assert.ok(code(expected)(error) && error instanceof Fault);
+        const challenge = expected === 'invalid_client' ? 'Basic realm="token-broker"' : undefined;
+        assert.equal(error.toHeaders()['WWW-Authenticate'], challenge);
+        return true;
+      });
+    }
+    assert.equal(assertionType, 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
+  });
+
+  it('of several clients say which one, by its name or its id', async () => {
+    const { callers, state } = open();
+    const common = { tenantId: randomUUID(), subjects: [subject], credentials: [{ type: 'federated' }] };
+    const grants = { grants: ['client_credentials'], scopes: ['x/.default'] };
+    const [a, b, foreign] = [randomUUID(), randomUUID(), randomUUID()];
+    state.clients = parseClients(
+      JSON.stringify({
+        a: { ...common, ...grants, clientId: a },
+        b: { ...common, ...grants, clientId: b },
+        foreign: { ...common, ...grants, clientId: foreign, subjects: ['system:serviceaccount:x:y'] },
+      }),
+    );
+    const proof = { client_assertion_type: assertionType, client_assertion: assertion() };
+    const as = (client_id?: string) => callers.authenticate({ ...proof, ...(client_id && { client_id }) }, undefined);
+    const names = [(await as('a')).name, (await as(b)).name, (await as('b')).name, (await as(a)).name];
+    assert.deepEqual(names, ['a', 'b', 'b', 'a']);
+    for (const other of ['foreign', foreign, 'c']) await assert.rejects(as(other), code('invalid_client'));
+    await assert.rejects(as(), code('invalid_request'));
   });
 });
