@@ -29,6 +29,27 @@ const rows: [what: string, asked: string[], given: Parameters<typeof grantedScop
     'User.Read',
   ],
   ['what .default stands for', ['api://a/.default'], { scope: `${read} openid profile` }, read],
+  [
+    'what .default stands for, without anything of OpenID',
+    ['api://a/.default'],
+    { scope: `${read} openid profile email offline_access`, id_token: 'i', refresh_token: 'r' },
+    read,
+  ],
+  [
+    'what .default stands for beside OpenID scopes',
+    ['openid', 'api://a/.default'],
+    { scope: `${read} api://a/write`, id_token: 'i' },
+    `openid ${read} api://a/write`,
+  ],
+  ['no openid without an ID token', ['openid', read], { scope: read }, read],
+  ['all that was asked where nothing is said', ['openid', read], {}, `openid ${read}`],
+  ['all that was asked where Entra names nothing', [read, 'api://a/write'], { scope: '' }, `${read} api://a/write`],
+  [
+    'asked in capitals',
+    ['https://graph.microsoft.com/USER.READ'],
+    { scope: 'User.Read' },
+    'https://graph.microsoft.com/USER.READ',
+  ],
   ['.default where it is said', ['api://a/.default'], { scope: 'api://a/.default' }, 'api://a/.default'],
   ['as asked where Entra names nothing', [read], { scope: ' ' }, read],
 ];

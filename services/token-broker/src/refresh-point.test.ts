@@ -36,4 +36,28 @@ describe('the refresh point', () => {
       assert.ok(Math.abs(refreshAtSeconds(token, 0.99) - refreshAtSeconds(token, 0)) > 300);
     }
   });
+
+  it('is around 80 % of its life, or its refresh_in, and at most a tenth of its life from it', () => {
+    const rows: [expiresInSeconds: number, refreshInSeconds: number | undefined, first: number, last: number][] = [
+      [10_000, undefined, 7_000, 8_000],
+      [10_000, 5_000, 5_000, 6_000],
+      // Half of what is left until it is no hit any more.
+      [10_000, 8_000, 8_000, 8_850],
+      // A refresh_in that leaves no room is none.
+      [10_000, 8_730, 7_000, 8_000],
+      [10_000, 9_999, 7_000, 8_000],
+      // 80 % is too late for a short one: 90 % of the time in which it is a hit.
+      [1_000, undefined, 530, 630],
+      [301, undefined, 0, 0],
+    ];
+    for (const [expiresInSeconds, refreshInSeconds, first, last] of rows) {
+      const token = { issuedAtSeconds, expiresInSeconds, refreshInSeconds };
+      const ends = [refreshAtSeconds(token, 0), refreshAtSeconds(token, 1)].map((at) => at - issuedAtSeconds);
+      assert.deepEqual(
+        ends.sort((a, b) => a - b),
+        [first, last],
+        `${expiresInSeconds} ${refreshInSeconds}`,
+      );
+    }
+  });
 });

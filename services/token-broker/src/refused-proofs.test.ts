@@ -55,6 +55,8 @@ describe('a refused credential', () => {
     assert.equal(proofs.rests(mine, tenant, old), false, 'in a row: it was taken in between');
     proofs.refuse(mine, tenant, old, 'dan');
     assert.equal(proofs.rests(mine, tenant, old), true);
+    proofs.refuse(mine, tenant, anew, 'eve');
+    assert.equal(proofs.rests(mine, tenant, anew), true, 'nor does the next one of its file for the fourth');
   });
 
   it('is trusted for five minutes after Entra took it, of federation in every tenant', () => {

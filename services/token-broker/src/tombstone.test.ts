@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { backdatingSeconds } from './lifetimes.ts';
 import { api, everyOrder, openPods, otherWeb, type Pods, tenantId, web, writeScope } from './pods.fake.ts';
+import { createTombstones } from './tombstone.ts';
 
 const code = (expected: string) => (error: unknown) => {
   assert.ok(error instanceof Fault, `${error}`);
@@ -103,6 +104,23 @@ describe('the tombstone of a person who left', () => {
     pods.advance(3);
     await assertEnded(pods, between);
     await assertEnded(pods, pods.assertionOf(person, 0));
+  });
+
+  it('is as late as the latest end, whatever an end that broke off had proposed', async () => {
+    for (const [first, second] of [
+      [50, 100],
+      [100, 50],
+      [100, 100],
+    ] as const) {
+      const { store, names } = openPods();
+      const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs: Date.now });
+      await assert.rejects(tombstones.bury('a', first, () => Promise.reject(new Error('gone'))));
+      const passes = (issuedAtSeconds: number) => tombstones.refuseEnded('a', { token: 't', issuedAtSeconds });
+      await passes(1);
+      await tombstones.bury('a', second, async () => false);
+      await assert.rejects(passes(100), code('invalid_grant'));
+      await passes(101);
+    }
   });
 
   it('lets nothing pass that was acquired before it and given though it could not be kept', async () => {
