@@ -39,8 +39,9 @@ export const endingMarkMs = assertionLifeMs;
 export const endingDueSeconds = 3;
 /** Every pod looks for such ends this often, and at its start. */
 export const upkeepMs = 2_000;
-/** An end announces itself before its mark is there; what has none by now never got that far. */
-export const endingForgottenSeconds = 60;
+/** An end announces itself before its mark is there; what has none by now never got that far, and what does not open here
+ *  is no longer of a key that this pod has yet to get: mounted rings differ for two minutes at most. */
+export const endingForgottenSeconds = 300;
 
 /** How long an access token that was found good is not verified again: Entra may withdraw the key that signed it. */
 export const accessTokenVerdictMs = 60_000;

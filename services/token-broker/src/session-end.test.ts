@@ -264,6 +264,17 @@ describe('an end', () => {
     assert.equal(pods.ended().length, 1);
   });
 
+  it('that is no end is swept away, and holds up none', async () => {
+    const pods = openPods({ pods: 2 });
+    const token = await pods.first.signIn(randomUUID());
+    for (const member of ['', '{}', '["a"]', '[1,2,3]']) await pods.store.addMember(pods.names.endings, member, 60_000);
+    await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, token));
+    pods.advance(endingDueSeconds);
+    await pods.second.sweep();
+    assert.equal(pods.ended().length, 1);
+    assert.equal(await pods.store.get(pods.names.endings), undefined);
+  });
+
   it('that is announced and has left no mark is waited for, as long as it may be under way', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
