@@ -56,7 +56,11 @@ export function createEnding(deps: Deps) {
     await store.invalidate(keys);
     const gone: string[] = [];
     for (const account of end.accounts) if (await store.closeSessions(account, end.sessions)) gone.push(account);
-    if (gone.length > 0 || end.lead === undefined) await forget(homeAccountId, gone, end.sinceSeconds);
+    if (gone.length > 0 || end.lead === undefined) {
+      const aliases = new Set(ended.map(({ account }) => `${account.localAccountId}.${account.tenantId}`));
+      aliases.delete(homeAccountId);
+      await forget(homeAccountId, gone, end.sinceSeconds, [...aliases]);
+    }
     for (const { client, sid, hash } of ended) {
       if (sid !== undefined) await store.removeMember(names.sid(client, sid), hash);
     }
@@ -93,10 +97,10 @@ export function createEnding(deps: Deps) {
    * A person's tokens go with their last session: those of the accounts that ended, and what other clients hold on their
    * behalf. The tombstone comes first; `tombstone.ts` says why.
    */
-  async function forget(homeAccountId: string, gone: string[], sinceSeconds: number): Promise<void> {
+  async function forget(homeAccountId: string, gone: string[], sinceSeconds: number, aliases: string[]): Promise<void> {
     const index = names.user(homeAccountId);
     await store.invalidate(gone);
-    await tombstones.bury(homeAccountId, sinceSeconds, () => isSignedIn(homeAccountId));
+    await tombstones.bury(homeAccountId, sinceSeconds, () => isSignedIn(homeAccountId), aliases);
     // An account's name stays in the index: a sign-in under way may have put it there just now.
     for (const key of (await store.members(index)).filter((one) => !isAccount(one))) {
       await store.delete(key);

@@ -322,6 +322,21 @@ describe('the tombstone of a person who left', () => {
     assertNothingLeft(pods);
   });
 
+  it('is found for a guest by what assertions call them, without a call', async () => {
+    const pods = openPods({ pods: 2 });
+    const guest = randomUUID();
+    const assertion = pods.assertionOf(guest);
+    const redeemCode = pods.entra.entra.redeemCode;
+    pods.entra.entra.redeemCode = async (...args) => {
+      const answer = await redeemCode(...args);
+      return answer.kind === 'token' ? { ...answer, account: accountOf(guest, randomUUID(), tenantId) } : answer;
+    };
+    await pods.first.broker.revoke(web, await pods.first.signIn(guest));
+    pods.entra.reset();
+    for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(assertion), code('invalid_grant'));
+    assert.deepEqual(pods.entra.calls, []);
+  });
+
   it('is found for a guest, whose home is not where the assertion is from', async () => {
     const pods = openPods();
     const guest = randomUUID();

@@ -59,8 +59,16 @@ export function createTombstones({ store, names, everybody, nowMs }: Deps) {
   return {
     of,
 
-    /** Says that a person left at this time, unless they are signed in. Idempotent. @throws Fault `unavailable`. */
-    async bury(person: string, atSeconds: number, isSignedIn: () => Promise<boolean>): Promise<void> {
+    /**
+     * Says that a person left at this time, unless they are signed in. Idempotent. `aliases`: what assertions call a guest,
+     * by the tenant they are for; there the tombstone is a copy. @throws Fault `unavailable`.
+     */
+    async bury(
+      person: string,
+      atSeconds: number,
+      isSignedIn: () => Promise<boolean>,
+      aliases: string[] = [],
+    ): Promise<void> {
       const key = names.ended(person);
       for (;;) {
         const { read, standing, proposed: other } = await look(person);
@@ -75,7 +83,13 @@ export function createTombstones({ store, names, everybody, nowMs }: Deps) {
           await store.replace(key, proposal, standing && write({ standing }), assertionLifeMs);
           return;
         }
-        if (await store.replace(key, proposal, write({ standing: proposed }), assertionLifeMs)) return;
+        const confirmed = write({ standing: proposed });
+        if (!(await store.replace(key, proposal, confirmed, assertionLifeMs))) continue;
+        for (const alias of aliases) {
+          // Another end of the same person may have been quicker: its copy is as good.
+          await store.replace(names.ended(alias), (await look(alias)).read, confirmed, assertionLifeMs);
+        }
+        return;
       }
     },
 
