@@ -18,12 +18,13 @@ export async function openIssuer() {
   const sent: IncomingHttpHeaders[] = [];
   let status = 200;
   let spoken: string | undefined;
+  let elsewhere: string | undefined;
   const server = await serve(
     (req, res) => {
       const [, named, discovery] = /^\/([^/]+)\/v2\.0(\/\.well-known\/openid-configuration)$/.exec(req.url ?? '') ?? [];
       if (discovery && status === 200) {
         const segment = /^(organizations|common)$/.test(named ?? '') ? '{tenantid}' : named;
-        const document = { issuer: `${origin}/${segment}/v2.0`, jwks_uri: `${origin}/${named}/published` };
+        const document = { issuer: `${origin}/${segment}/v2.0`, jwks_uri: elsewhere ?? `${origin}/${named}/published` };
         return void res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(document));
       }
       fetches.push(req.url ?? '');
@@ -45,6 +46,10 @@ export async function openIssuer() {
     answer: (next: number, body?: string) => {
       status = next;
       spoken = body;
+    },
+    /** Names this address as that of the keys. */
+    pointTo: (keysUri: string) => {
+      elsewhere = keysUri;
     },
     /** Serves one more key. */
     publish: ({ kid, publicKey }: Key) => published.set(kid, publicKey),

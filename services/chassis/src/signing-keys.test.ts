@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createBearer } from './bearer.ts';
 import { Fault } from './fault.ts';
 import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
-import { remoteAuthority } from './signing-keys.ts';
+import { NoKeys, remoteAuthority } from './signing-keys.ts';
 
 const day = 86_400_000;
 const cooldownMs = 30_000;
@@ -138,6 +138,19 @@ describe('signing keys', () => {
     const bearer = createBearer({ ...other, audience, tenants: [tenant], allowedClients: [] });
     await assert.rejects(bearer(`Bearer ${issuer.user()}`), { code: 'unavailable' });
     assert.equal(other.issuerOf(tenant), undefined);
+  });
+
+  it('are not fetched over plain http from another host, whatever names it', async () => {
+    issuer.pointTo('http://127.0.0.1.keys.test/published');
+    const { keys } = remoteAuthority(issuer.origin, [issuer.tenant]);
+    const bearer = createBearer({
+      ...{ keys, issuerOf: () => undefined, audience: issuer.audience, tenants: [issuer.tenant], allowedClients: [] },
+    });
+    await assert.rejects(bearer(`Bearer ${issuer.user()}`), (error) => {
+      assert.ok(error instanceof Fault && error.cause instanceof NoKeys, `${error}`);
+      assert.deepEqual([error.code, error.cause.code], ['unavailable', 'PLAIN_HTTP']);
+      return true;
+    });
   });
 
   it('of many tenants are one set, and the issuer is that of the token’s tenant', async () => {

@@ -1,6 +1,7 @@
 import { createLocalJWKSet, errors, type FlattenedJWSInput, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import { discoveryDocument, discoveryUrl, isManyTenants, issuersOf } from './authority.ts';
+import { isSecureContext } from './config.ts';
 import { Fault } from './fault.ts';
 import { measure } from './measures.ts';
 import { inSpan } from './tracing.ts';
@@ -137,6 +138,8 @@ export function cachedKeys(fetchKeys: () => Promise<unknown>, options: CacheOpti
 }
 
 async function fetchJson(url: string): Promise<unknown> {
+  // Whoever is on the way to a key address could sign as anybody; a discovery document may name any.
+  if (!isSecureContext(new URL(url))) throw new NoKeys('PLAIN_HTTP');
   const signal = AbortSignal.timeout(fetchTimeoutMs);
   const response = await fetch(url, { redirect: 'manual', signal, headers: { Accept: 'application/json' } });
   if (response.status !== 200) {
