@@ -13,6 +13,7 @@ import { mountFiles } from './mounts.ts';
 import { freePort } from './ports.ts';
 import { openRedis, type Redis } from './redis.ts';
 import { withRedis } from './redis-client.ts';
+import { openRelay } from './relay.ts';
 
 const password = 'of-the-users-of-this-file';
 const documented = ['~p:*', '&p:*', '+@all', '-@admin', '-@dangerous'];
@@ -133,6 +134,27 @@ describe('a Redis that refuses something', () => {
     await assert.rejects(at.connection.command('p:k', ['EVAL', 'return 1', '1', 'p:k']), isAway);
     assert.equal(await at.connection.command('p:k', ['GET', 'p:k']), null);
     assert.ok(!at.said().some(({ event }) => event === 'redis.down'));
+  });
+
+  it('is not away, though it refuses everything', async () => {
+    await using at = connect({ username: await user('~q:*', '&q:*', '+@all'), commandTimeoutMs: 250 });
+    await at.until('redis.refused');
+    // Longer than a Redis that says nothing is taken for one that hesitates.
+    for (const endMs = performance.now() + 1_500; performance.now() < endMs; await delay(50)) {
+      await assert.rejects(at.connection.command('p:k', ['GET', 'p:k']), isAway);
+    }
+    assert.equal(at.said().filter(({ event }) => event === 'redis.down').length, 0);
+  });
+
+  it('is there again as soon as it refuses something after it was away', async () => {
+    await using relay = await openRelay(redis);
+    const username = await user('~q:*', '&q:*', '+@all');
+    await using at = connect({ url: `redis://127.0.0.1:${relay.port}`, username, commandTimeoutMs: 250 });
+    await at.until('redis.refused');
+    relay.cut();
+    await at.until('redis.down');
+    relay.restore();
+    await at.until('redis.up');
   });
 
   it('is of the other kind: no Cluster', async () => {
