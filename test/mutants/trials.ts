@@ -11,7 +11,7 @@ import { environmentOf, tryTest } from './trial.ts';
 
 const out = 'out/mutants';
 /** What a mutated test may take: a test beside it may slow it down, an endless one is to cost little. */
-const patienceOf = ({ ms }: Base) => 5 * ms + 5_000;
+const patienceOf = ({ ms }: Base) => Math.min(5 * ms + 5_000, ms + 60_000);
 
 type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
 

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { backOffSeconds, type EntraClass, type EntraGrant, faultOf, noAnswer, refusalOf } from './entra-answer.ts';
+import {
+  backOffSeconds,
+  type EntraClass,
+  type EntraGrant,
+  faultOf,
+  mayPass,
+  noAnswer,
+  type Pause,
+  pauseOf,
+  refusalOf,
+} from './entra-answer.ts';
 
 const nowMs = Date.parse('2026-01-01T00:00:00Z');
 const grants: EntraGrant[] = ['authorization_code', 'refresh_token', 'on_behalf_of', 'client_credentials'];
@@ -145,6 +155,37 @@ describe('an answer of Entra', () => {
     assert.equal(judge(token, 'refresh_token', 200), undefined);
     assert.equal(judge({ ...token, expires_in: '3600', refresh_in: 'soon' }, 'refresh_token', 200), undefined);
     assert.equal(judge(token, 'refresh_token', 500)?.class, 'transient');
+    for (const status of [199, 300]) assert.ok(judge(token, 'refresh_token', status), `${status}`);
+    assert.equal(judge(token, 'refresh_token', 299), undefined);
+  });
+
+  it('of a word that nobody knows is not silence, however short it is', () => {
+    assert.equal(judge({ error: 'x' })?.class, 'configuration');
+    assert.equal(judge({ error: '' })?.class, 'transient');
+  });
+
+  it('may pass by itself where it speaks of federation, and of nothing else', () => {
+    const passes = (...codes: number[]) => {
+      const refusal = judge({ error: 'invalid_client', error_codes: codes });
+      return refusal && mayPass(refusal);
+    };
+    for (const one of [70021, 700212, 7002123, 50166, 501661, 90061]) assert.ok(passes(one), `${one}`);
+    assert.ok(passes(7000215, 70021));
+    for (const other of [7000215, 170021, 70021234, 700215555, 150166, 900611]) assert.ok(!passes(other), `${other}`);
+    assert.equal(passes(), false);
+  });
+
+  it('keeps a correlation id of 64 characters, and none that is longer', () => {
+    const kept = (length: number) => judge(invalidGrant([], { correlation_id: 'c'.repeat(length) }))?.members;
+    assert.equal(kept(64)?.correlation_id?.length, 64);
+    assert.equal(kept(65)?.correlation_id, undefined);
+  });
+
+  it('is of the credential by a number of two meanings only where the client is refused', () => {
+    for (const code of [50027, 50048, 70002, 700021, 700023]) {
+      assert.equal(judge({ error: 'invalid_client', error_codes: [1, code] })?.class, 'credential', `${code}`);
+      assert.notEqual(judge({ error: 'invalid_grant', error_codes: [code] })?.class, 'credential', `${code}`);
+    }
   });
 
   it('with an error wins over its status, but for 429 and 5xx', () => {
@@ -188,6 +229,7 @@ describe('an answer of Entra', () => {
       ['0', 1],
       ['999999', 3_600],
       ['-5', 1],
+      [' 30 ', 30],
       ['soon', undefined],
       ['', undefined],
       ['Thu, 01 Jan 2026 00:00:45 GMT', 45],
@@ -197,6 +239,30 @@ describe('an answer of Entra', () => {
       const headers = header === undefined ? {} : { 'retry-after': header };
       assert.equal(judge({}, 'refresh_token', 429, headers)?.retryAfterSeconds, seconds, header);
     }
+    const asctime = { 'retry-after': 'Thu Jan  1 00:00:45 2026' };
+    assert.ok(judge({}, 'refresh_token', 429, asctime)?.retryAfterSeconds, 'an old form of a date');
+  });
+
+  it('asks for a pause of its kind, which grows with its answers in a row', () => {
+    const throttled = judge({}, 'refresh_token', 429);
+    const loop = judge(invalidGrant([1, 50196]));
+    const transient = judge({}, 'refresh_token', 503);
+    const rows: [typeof loop, Pause, number[]][] = [
+      [throttled, 'throttled', [60, 60, 60, 60, 60, 60]],
+      [loop, 'loop', [60, 120, 240, 300, 300, 300]],
+      [transient, 'transient', [5, 10, 20, 40, 60, 60]],
+      [noAnswer(), 'transient', [5, 10, 20, 40, 60, 60]],
+    ];
+    for (const [refusal, pause, seconds] of rows) {
+      assert.ok(refusal);
+      assert.equal(pauseOf(refusal), pause);
+      assert.equal(refusal.known, true);
+      const backOffs = seconds.map((_, i) => backOffSeconds(refusal, i + 1));
+      assert.deepEqual(backOffs, seconds, pause);
+      assert.equal(backOffSeconds({ ...refusal, retryAfterSeconds: 7 }, 3), 7);
+    }
+    for (const other of [judge(invalidGrant([65001])), judge({ error: 'invalid_client' })])
+      assert.equal(other && pauseOf(other), undefined);
   });
 });
 
@@ -218,9 +284,24 @@ describe('the Fault of a refusal', () => {
     assert.deepEqual(body, { error: 'server_error', correlation_id: 'c', trace_id: 't' });
   });
 
-  it('names the scopes that lack consent', () => {
-    const refusal = judge(invalidGrant([65001]));
+  it('names the scopes that lack consent, and no others', () => {
+    const [consent, interaction] = [judge(invalidGrant([65001])), judge(invalidGrant([50076]))];
+    assert.ok(consent && interaction);
+    assert.equal(faultOf(consent, 'api://x/y').toBody().scope, 'api://x/y');
+    assert.equal(faultOf(interaction, 'api://x/y').toBody().scope, undefined);
+  });
+
+  it('hands on what Entra asks of the person', () => {
+    const refusal = judge(invalidGrant([50076], { claims: '{"a":1}', suberror: 'basic_action' }));
     assert.ok(refusal);
-    assert.equal(faultOf(refusal, 'api://x/y').toBody().scope, 'api://x/y');
+    const { claims, suberror, error_codes } = faultOf(refusal).toBody();
+    assert.deepEqual([claims, suberror, error_codes], ['{"a":1}', 'basic_action', [50076]]);
+  });
+
+  it('says when to come back as it is told to, where there is something to wait for', () => {
+    const [transient, interaction] = [noAnswer(), judge(invalidGrant([50076]))];
+    assert.ok(interaction);
+    assert.equal(faultOf(transient, undefined, 17).retryAfterSeconds, 17);
+    assert.equal(faultOf(interaction, undefined, 17).retryAfterSeconds, undefined);
   });
 });
