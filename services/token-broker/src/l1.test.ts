@@ -22,6 +22,7 @@ function open({ maxBytes = 1_000_000, maxUnverifiedMs = 60_000 } = {}) {
 describe('L1', () => {
   it('gives what was put, by key and field, with its age', () => {
     const { l1, put, clock, value } = open();
+    clock.ms += 7;
     put('k', 'f', 'one');
     put('k', 'g', 'two');
     clock.ms += 5;
@@ -41,6 +42,16 @@ describe('L1', () => {
     const { l1: named, put: putNamed } = open({ maxBytes: 100_000 });
     for (let i = 0; i < 10; i += 1) putNamed('k', `${i}`.padEnd(8_000), 'x');
     assert.ok(named.bytes >= 80_000, 'names of 8 KB are counted');
+  });
+
+  it('keeps one value of a field, however often it is put', () => {
+    const { l1, put, value } = open();
+    put('k', 'g', 'other');
+    put('k', 'f', 'one');
+    const { bytes } = l1;
+    for (let i = 0; i < 10; i += 1) put('k', 'f', 'two');
+    assert.equal(l1.bytes, bytes);
+    assert.deepEqual([value('k', 'f'), value('k', 'g')], ['two', 'other']);
   });
 
   it('forgets a key when anybody says so', () => {
