@@ -34,7 +34,7 @@ async function replaceIndex(): Promise<void> {
 }
 
 describe('a new index key signs everybody out', () => {
-  it('from the start of the first broker that has it: the others answer 503, and are not ready', async () => {
+  it('takes effect when the first broker starts with it: the others answer 503, and are not ready', async () => {
     const gone = await signInAndAsk(0, 'bob');
     assert.equal((await fleet.post(0, '/oauth2/revoke', { token: gone.token })).status, 200);
     ofWhoLeft = gone.given;
@@ -52,7 +52,7 @@ describe('a new index key signs everybody out', () => {
     }
   });
 
-  it('with all that was theirs: sessions, and assertions of who had left before as well', async () => {
+  it('ends all sessions, and refuses assertions of before, also of people who had left', async () => {
     assert.ok(await isReady(2));
     assert.deepEqual(await refused(fleet.exchange(2, session)), [400, 'invalid_grant']);
     assert.equal((await fleet.post(2, '/oauth2/introspect', { token: session })).body.active, false);
@@ -61,7 +61,7 @@ describe('a new index key signs everybody out', () => {
     assert.deepEqual(await refused(fleet.onBehalfOf(2, ofWhoLeft)), [400, 'invalid_grant']);
   });
 
-  it('and lets them sign in again at once', async () => {
+  it('lets people sign in again at once', async () => {
     const { token, given } = await signInAndAsk(2, 'alice');
     assert.equal((await fleet.onBehalfOf(2, given)).status, 200);
     assert.deepEqual(await refused(fleet.onBehalfOf(2, assertion)), [400, 'invalid_grant']);

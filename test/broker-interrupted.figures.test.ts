@@ -28,7 +28,7 @@ const withSid = { idToken: ['sid'], accessToken: [] };
 const awayMs = 700;
 /** Within this every broker has looked for what broke off, and done it, on a slow machine too. */
 const sweptWithinMs = (endingDueSeconds + 1) * 1_000 + 4 * upkeepMs;
-/** What a person who left must not have. */
+/** Kinds of keys that a person who left must not have. */
 const kinds = ['session:*', 'account:*', 'obo:*', 'sid:*', 'ending:*'];
 
 async function openClient({ host, port, password }: Redis): Promise<Client> {
@@ -143,7 +143,7 @@ for (const [where, nodesOf] of houses) {
       const endMs = performance.now() + sweptWithinMs;
       while (performance.now() < endMs && (await Promise.all(kinds.map(keys))).flat().length > 0) await delay(100);
     }
-    /** How many sessions live, and assertions are taken, of who is to be signed out; by the broker that was not in it. */
+    /** Counts a person's live sessions and good assertions, at a broker that had no part in the end. */
     async function outlived({ sessions, assertion }: Person): Promise<number> {
       let answers: Answer[] = [];
       // A cluster's nodes come back one by one.
@@ -185,7 +185,7 @@ for (const [where, nodesOf] of houses) {
         if (nobody && status !== 200) await untilSwept();
         const said = await isTold(person);
         const alive = await outlived(person);
-        // What the log says is so, whatever comes later.
+        // A log line must be true from the moment it is written.
         if (said && alive > 0) counts.early += 1;
         // Where no step had been made, all is as it was, and nobody was told otherwise.
         if (nobody) assert.ok(alive === 0 || alive === 3, `${alive} are left after ${cut} commands`);
@@ -200,12 +200,12 @@ for (const [where, nodesOf] of houses) {
         `sign-out broken off after each command, ${how}, on ${where}: sessions and assertions that outlived it`,
         left,
       );
-      record(`sign-out broken off after each command, ${how}, on ${where}: told of before it was`, counts.early);
+      record(`sign-out broken off after each command, ${how}, on ${where}: logged too early`, counts.early);
       const told = await Promise.all(gone.map(isTold));
       return told.filter((one) => !one).length;
     }
 
-    it('by a lost Redis, after each of its commands, is completed by whoever comes, and told of only then', async () => {
+    it('by a lost Redis, after each of its commands, is completed, and logged only then', async () => {
       const untold = await breakOff(
         'Redis lost',
         () => house.tap.shut(awayMs),
@@ -219,7 +219,7 @@ for (const [where, nodesOf] of houses) {
       assert.equal(untold, 0, `${untold} ends are in no log`);
     });
 
-    it('by a killed broker, after each of its commands, is completed by whoever comes, and told of only then', async () => {
+    it('by a killed broker, after each of its commands, is completed, and logged only then', async () => {
       const { fleet } = house;
       const start = async () => fleet.brokers.push(await fleet.startBroker()) - 1;
       let coming = start();

@@ -15,7 +15,7 @@ export type RedisTap = AsyncDisposable & {
   shut(forMs: number): void;
 };
 
-/** What brokers say all the time: greetings, heartbeats, and the look for ends that broke off. */
+/** Commands that brokers send all the time: greetings, heartbeats, and the look for ends that broke off. */
 function isHousekeeping([name = '', key = '', value = '']: string[]): boolean {
   if (name === 'PUBLISH') return value.startsWith('h:');
   if (name === 'SMEMBERS') return key.endsWith('endings');
@@ -76,7 +76,7 @@ export function openRedisTap(): RedisTap {
     passed: () => passed,
     shut(forMs) {
       shutUntilMs = performance.now() + forMs;
-      // What was written is to arrive.
+      // Commands that were written are to arrive.
       setTimeout(() => {
         for (const socket of sockets) socket.resetAndDestroy();
       }, 20);

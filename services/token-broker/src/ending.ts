@@ -8,7 +8,7 @@ import { measure } from './signals.ts';
 import type { Store } from './store.ts';
 import type { Tombstones } from './tombstone.ts';
 
-/** An end under way: what is to be done, for whom, and where it is written down. */
+/** An end under way: its content, its person, and its mark with that key. */
 export type Ending = { end: End; homeAccountId: string; key: string; mark: Buffer };
 
 type Deps = {
@@ -22,8 +22,8 @@ type Deps = {
 };
 
 /**
- * What is done of an end once its mark is there, by whoever comes upon that. Every step may be done twice, also at once by
- * two pods: it names what was open when the end began, and never a sign-in that followed.
+ * Completes an end whose mark is there. Every step may run twice, also at two pods at once: it names the sessions that
+ * were open when the end began, never a later sign-in.
  */
 export function createEnding(deps: Deps) {
   const { store, l1, names, records, tombstones, announcements, logger } = deps;
@@ -44,7 +44,7 @@ export function createEnding(deps: Deps) {
     if (end.lead === hash) return { end, homeAccountId, key, mark };
     const lead = end.lead === undefined ? names.ending(homeAccountId) : names.session(end.lead);
     const leading = await readMark(lead);
-    // The lead's mark goes last; where it tells of another end by now, that one has taken this one over.
+    // The lead's mark goes last. If it tells of another end by now, that one has taken this one over.
     return leading?.end.id === end.id ? leading : { end: { ...end, lead: hash }, homeAccountId, key, mark };
   }
 
@@ -65,7 +65,7 @@ export function createEnding(deps: Deps) {
       if (sid !== undefined) await store.removeMember(names.sid(client, sid), hash);
     }
     for (const { hash } of ended) if (names.session(hash) !== key) await dropMark(hash, end);
-    // Whoever takes the last mark away says that it is done. Who cannot know says so too: rather twice than never.
+    // The pod that removes the last mark logs the end. A lost answer leaves that open: it is logged twice rather than never.
     const mine = store.replace(key, mark, undefined, endingMarkMs);
     if (await mine.catch(() => true)) tell(end, homeAccountId);
     await mine;
@@ -94,8 +94,8 @@ export function createEnding(deps: Deps) {
   }
 
   /**
-   * A person's tokens go with their last session: those of the accounts that ended, and what other clients hold on their
-   * behalf. The tombstone comes first; `tombstone.ts` says why.
+   * Deletes a person's tokens with their last session: those of the accounts that ended, and those of other clients on
+   * their behalf. The tombstone comes first; `tombstone.ts` says why.
    */
   async function forget(homeAccountId: string, gone: string[], sinceSeconds: number, aliases: string[]): Promise<void> {
     const index = names.user(homeAccountId);

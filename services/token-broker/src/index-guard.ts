@@ -8,7 +8,7 @@ import type { Store } from './store.ts';
 import type { Tombstone } from './tombstone.ts';
 
 const record = z.object({
-  /** The fingerprint of the index key in use, and of those that were before: who still has one of those is late. */
+  /** The fingerprint of the index key in use, and those of its predecessors: a pod with one of these is late. */
   current: z.string(),
   former: z.array(z.string()),
   /** Everybody's tombstone: when the index key was last replaced. */
@@ -37,7 +37,7 @@ export function createIndexGuard({ store, names, logger, nowMs }: Deps) {
     for (const listener of listeners) listener();
   }
 
-  /** Looks whose index key is in use; the first of a new one takes over. @throws Fault `unavailable`. */
+  /** Reads which index key is in use; the first pod with a new one takes over. @throws Fault `unavailable`. */
   async function look(): Promise<void> {
     while (state !== 'replaced') {
       const read = await store.get(names.index);
@@ -57,7 +57,7 @@ export function createIndexGuard({ store, names, logger, nowMs }: Deps) {
   }
 
   async function takeOver(read: Buffer | undefined, found: z.output<typeof record> | undefined): Promise<void> {
-    // The others may go on until they look: what they give out meanwhile is of before, too.
+    // The other pods may go on until they look; tokens that they give out until then are older than this end.
     const until = Math.ceil((nowMs() + 2 * upkeepMs) / 1_000);
     const anew: z.output<typeof record> = {
       current: names.fingerprint,
@@ -70,7 +70,7 @@ export function createIndexGuard({ store, names, logger, nowMs }: Deps) {
   }
 
   store.events.onInvalidate((key) => {
-    // Who does not hear it, or cannot look now, looks in its upkeep.
+    // A pod that misses the message, or cannot look now, looks in its upkeep.
     if (key === names.index) look().catch(() => {});
   });
 

@@ -39,14 +39,14 @@ export const endingMarkMs = assertionLifeMs;
 export const endingDueSeconds = 3;
 /** Every pod looks for such ends this often, and at its start. */
 export const upkeepMs = 2_000;
-/** An end announces itself before its mark is there; what has none by now never got that far, and what does not open here
- *  is no longer of a key that this pod has yet to get: mounted rings differ for two minutes at most. */
+/** An end announces itself before its mark is there; without a mark by now it never began. A mark under a sealing key that
+ *  this pod has yet to get looks absent: mounted rings differ for two minutes at most. */
 export const endingForgottenSeconds = 300;
 
 /** How long an access token that was found good is not verified again: Entra may withdraw the key that signed it. */
 export const accessTokenVerdictMs = 60_000;
 
-/** What tells whose index key is in use is kept for twice as long as anything that a former one named, and written hourly. */
+/** The record of the index key in use lives twice as long as anything that a former key named; pods write it hourly. */
 export const indexRecordMs = 2 * assertionLifeMs;
 export const indexTouchMs = 3_600_000;
 

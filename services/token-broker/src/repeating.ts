@@ -4,7 +4,7 @@ import { describeError, type Logger } from '@onbehalf/chassis/logger';
 /** By how much of itself a pause may be shorter or longer, so that pods do not all come together. */
 const jitter = 0.25;
 
-/** Does some work at once and then every `everyMs`, until it is disposed of; what fails is logged, and done the next time. */
+/** Does some work at once and then every `everyMs`, until it is disposed of. A failure is logged; the next turn tries again. */
 export function repeating(work: () => Promise<void>, everyMs: number, logger: Logger): AsyncDisposable {
   const closing = new AbortController();
   async function repeat(): Promise<void> {

@@ -10,7 +10,7 @@ import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from './po
 const unavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable';
 const code = (expected: string) => (error: unknown) => error instanceof Fault && error.code === expected;
 
-/** Until what goes on behind the callers is done, however many steps it takes. */
+/** Waits until the work behind the callers is done, however many steps it takes. */
 async function behind(): Promise<void> {
   for (let i = 0; i < 10; i += 1) await settled();
 }
@@ -108,7 +108,7 @@ const kinds: [string, () => Promise<Scene>][] = [
           if (unavailable(error)) throw error;
           return code('invalid_grant')(error);
         });
-        // Who shows the token of a session that ends does not wait for it.
+        // A caller with the token of a session that ends does not wait for its end.
         await behind();
       };
       return { pods, person, assertion, tokens, end, says: { event: 'sessions_revoked', reason: 'revoked', ended: 2 } };
@@ -143,7 +143,7 @@ async function assertDone(scene: Scene, where: string, signedInSince = 0): Promi
   return lines.filter((one) => one.ended !== 0).length;
 }
 
-/** Whoever may come upon what is left. */
+/** The ways to come upon an end that broke off. */
 const later: [string, (scene: Scene) => Promise<unknown>][] = [
   ['the same once more', ({ end }) => end()],
   ['any pod, some seconds later', ({ pods }) => pods.second.sweep()],
@@ -160,7 +160,7 @@ const later: [string, (scene: Scene) => Promise<unknown>][] = [
 describe('an end', () => {
   for (const [kind, open] of kinds) {
     for (const lost of ['the command', 'the answer'] as const) {
-      it(`${kind} that breaks off at any step, ${lost} lost, is resumed by whoever comes, and said when it is done`, async () => {
+      it(`${kind} that breaks off at any step, ${lost} lost, is resumed, and logged only when it is done`, async () => {
         let cuts = 0;
         for (const [who, resume] of later) {
           let saidTwice = 0;
@@ -200,7 +200,7 @@ describe('an end', () => {
               assert.ok(!active.includes(false), where);
               await end();
             }
-            // Nobody shows the tokens of the person's other clients, or of who has none.
+            // These marks lie under tokens that nobody shows here.
             if (kind.startsWith('by the operator') && who === 'whoever shows the token') await pods.second.sweep();
             const since = who.startsWith('the next sign-in') && begun ? 1 : 0;
             if (!begun && who.startsWith('the next sign-in')) continue;
@@ -216,7 +216,7 @@ describe('an end', () => {
     }
   }
 
-  /** Lets so many steps of an end be made, the last of them `operation`; then the store is away for who made them. */
+  /** Lets an end run up to this operation; from then on the store is away for it. */
   async function breakOffAfter(pods: Pods, operation: string, end: () => Promise<unknown>): Promise<void> {
     pods.watch.step = async (when, name) => {
       if (when === 'before' && pods.watch.away) throw new Fault('unavailable', 'The store is away.');
@@ -244,7 +244,7 @@ describe('an end', () => {
     );
   });
 
-  it('leaves the mark of another to that one, and each is said', async () => {
+  it('leaves the mark of another end alone, and both are logged', async () => {
     const pods = openPods();
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
@@ -257,14 +257,14 @@ describe('an end', () => {
     assert.deepEqual(said, ['audit.sessions_ended', 'audit.session_ended']);
   });
 
-  it('is said once, however many see to it at once', async () => {
+  it('is logged once, however many complete it at once', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
     await Promise.all(Array.from({ length: 10 }, (_, i) => (pods.all[i % 2] ?? pods.first).broker.revoke(web, token)));
     assert.equal(pods.ended().length, 1);
   });
 
-  it('that is no end is swept away, and holds up none', async () => {
+  it('is not held up by announcements that are none', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
     for (const member of ['', '{}', '["a"]', '[1,2,3]']) await pods.store.addMember(pods.names.endings, member, 60_000);
@@ -275,7 +275,7 @@ describe('an end', () => {
     assert.equal(await pods.store.get(pods.names.endings), undefined);
   });
 
-  it('that is announced and has left no mark is waited for, as long as it may be under way', async () => {
+  it('that is announced and has no mark yet is waited for', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
     let go = () => {};

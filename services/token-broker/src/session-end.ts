@@ -19,14 +19,14 @@ type Deps = {
   nowSeconds: () => number;
 };
 
-/** On whose word sessions end, and why. */
+/** The client that asks for an end, and its reason. */
 export type Word = Pick<End, 'client' | 'reason' | 'aadsts'>;
 
 /**
- * The ends of sessions. Each is a sequence that whoever comes later can resume, because its first step writes it down:
- * a mark takes the place of the session's record, so that from then on no exchange succeeds, and the account is still
- * known. Then come the messages to all pods, with the last session the account's tokens, the tombstone and what others
- * hold on behalf of the person, then the indexes, and the mark itself at last.
+ * The ends of sessions. An end is a sequence that any pod can resume. Its first step replaces the session's record by a
+ * mark: from then on no exchange succeeds, and the mark still knows the account. Then follow the messages to all pods; if
+ * it was the last session, the account's tokens, the tombstone and the tokens of other clients on the person's behalf; the
+ * indexes; and the removal of the mark at last.
  */
 export function createSessionEnd(deps: Deps) {
   const { store, l1, names, records, logger, nowSeconds } = deps;
@@ -80,9 +80,7 @@ export function createSessionEnd(deps: Deps) {
     }
   }
 
-  /**
-   * Takes a session out of its account that was ended while it began: whoever ended it before it stood there could not.
-   */
+  /** Takes a session out of its account that another end removed before it stood there. @throws Fault `unavailable`. */
   async function endUnkept(session: Session): Promise<void> {
     await begin(session.hash, { client: session.client, alone: true }, undefined, session);
   }
@@ -90,9 +88,9 @@ export function createSessionEnd(deps: Deps) {
   const endNow = (word: Word & { alone: boolean }) => ({ ...word, id: randomUUID(), sinceSeconds: nowSeconds() });
 
   /**
-   * Puts the mark in the place of a session's record and does what it says. Where a mark is there already, what that one
-   * says is done, after what is to end beyond it was added. Gives the number of sessions that end together; 0 if there
-   * is neither session nor mark at this client. `unkept`: the session, where its record is gone.
+   * Replaces a session's record by a mark and completes the end. An existing mark is completed; if more is to end than it
+   * names, a wider mark replaces it first. Gives the number of sessions that end together; 0 if this client has neither
+   * session nor mark. `unkept`: the session, if its record is gone.
    */
   async function begin(
     hash: string,
@@ -107,7 +105,7 @@ export function createSessionEnd(deps: Deps) {
       l1.withdraw(key);
       const session = found?.session ?? unkept;
       if (!session) {
-        // What does not open is nobody's session; what another pod may still open of it ends too.
+        // A record that does not open here may open at another pod.
         if (sealed) await store.delete(key);
         return 0;
       }
@@ -135,12 +133,12 @@ export function createSessionEnd(deps: Deps) {
     return ending ? await finish(ending) : 0;
   }
 
-  /** Completes what is left of a person's ends: a sign-in that begins now must not hide that they had left. */
+  /** Completes a person's unfinished ends: a sign-in that begins now must not hide that they had left. */
   async function resumeOf(homeAccountId: string): Promise<void> {
     for (const { key } of await announcements.ofPerson(homeAccountId)) await resume(key);
   }
 
-  /** Resumes what was broken off, by whichever pod. @throws what went wrong with one of them, after the others. */
+  /** Resumes all ends that broke off, of any pod. @throws the first failure, after it has tried all. */
   async function sweep(): Promise<void> {
     let failure: unknown;
     for (const announced of await announcements.since(nowSeconds() - endingDueSeconds)) {
@@ -157,7 +155,7 @@ export function createSessionEnd(deps: Deps) {
 
   const resuming = new Set<string>();
 
-  /** Resumes the end whose mark somebody came upon, off their path. */
+  /** Resumes the end that a mark tells of, off the caller's path. */
   function resumeLater(key: string): void {
     if (resuming.has(key)) return;
     resuming.add(key);

@@ -6,14 +6,14 @@ import type { OpenSession } from './store.ts';
 const endSchema = z.object({
   id: z.string(),
   sinceSeconds: z.number(),
-  /** Whose word it was: the client's name. */
+  /** The name of the client that asked for it. */
   client: z.string(),
   /** Why, as the metric says it; without a reason nobody is told. */
   reason: z.enum(['sign_out', 'front_channel', 'operator', 'revoked']).optional(),
   /** Of one session, or of several. */
   alone: z.boolean(),
   aadsts: z.array(z.number()).optional(),
-  /** The hash of the session whose mark goes last; of an end of all that a person has it is a mark of its own. */
+  /** The hash of the session whose mark goes last; absent if the person's own mark does. */
   lead: z.string().optional(),
   /** The hashes of all the sessions that end. */
   sessions: z.array(z.string()),
@@ -21,7 +21,7 @@ const endSchema = z.object({
   accounts: z.array(z.string()),
 });
 
-/** What is to end, together. It is kept in the marks that take the place of its sessions' records. */
+/** The sessions that end together, and the reason. It is kept in the marks that replace the sessions' records. */
 export type End = z.output<typeof endSchema>;
 
 const recordSchema = z.object({
@@ -81,7 +81,7 @@ export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeco
     const opened = sealed && sealing.open(sealed, names.session(hash));
     if (!opened) return undefined;
     const { index, ending, ...record } = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
-    // What another index key named is not found any more: the session ended with that key.
+    // Another index key named its account: the session ended with that key.
     return index === names.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
   };
 

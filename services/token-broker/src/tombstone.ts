@@ -74,7 +74,7 @@ export function createTombstones({ store, names, everybody, nowMs }: Deps) {
         const { read, standing, proposed: other } = await look(person);
         // Another's proposal of the same end, or a later one, is as good as ours.
         const adopted = read && other && other.atSeconds >= atSeconds ? { read, proposed: other } : undefined;
-        // Pods' clocks differ: a later end is never put before an earlier one, and what followed that one is refused too.
+        // Pods' clocks differ: a later end never gets an earlier time, or tokens issued between the two would pass.
         const latest = Math.max(atSeconds, standing?.atSeconds ?? 0);
         const proposed = adopted?.proposed ?? { atSeconds: latest, id: randomUUID() };
         const proposal = adopted?.read ?? write({ standing, proposed });
@@ -93,7 +93,7 @@ export function createTombstones({ store, names, everybody, nowMs }: Deps) {
       }
     },
 
-    /** A sign-in strikes out what is proposed; to be called when its partition is there. @throws Fault `unavailable`. */
+    /** Strikes out a proposal, for a sign-in whose partition is there. @throws Fault `unavailable`. */
     async signedIn(person: string): Promise<void> {
       for (;;) {
         const { read, standing, proposed } = await look(person);
