@@ -67,7 +67,8 @@ const refreshRows: Row[] = [
   ...number('scope', 28000, 28003),
   ...invalidClient('scope', 650053),
   ...invalidClient('configuration', 7000112, 7000999),
-  ...word('scope', 'invalid_scope', 'invalid_resource'),
+  ...word('consent', 'invalid_scope'),
+  ...word('scope', 'invalid_resource'),
   ...word('configuration', 'invalid_request', 'unauthorized_client', 'something_new'),
   { says: 'an unlisted number', is: 'signIn', then: { aadsts: 99999, error: 'invalid_grant', suberror: null } },
 ];
