@@ -17,8 +17,6 @@ export const reasons: Record<string, string> = {
     'The parameters of every endpoint, and what each makes of them: one is read with the other.',
   'services/token-broker/src/entra-answer.ts':
     'What every refusal of Entra’s means: one table, and the order in which it is asked.',
-  'services/token-broker/src/session-end.ts':
-    'The one sequence by which sessions end, and all who begin, resume or sweep it: its steps are safe only together.',
   'services/web-frontend/src/sign-in.ts':
     'A sign-in from its beginning to its landing: the callback ends what the beginning promised.',
   'services/token-broker/src/entra.ts':
