@@ -65,7 +65,7 @@ export function issuersOf(issuer: string, tenantId: string): (tid: string) => st
   return (tid) => `${url.origin}/${tid}/v2.0`;
 }
 
-/** What the services need of a discovery document. OpenID Connect Discovery 1.0 section 3. */
+/** What the services need of a discovery document, Entra's or a cluster's. OpenID Connect Discovery 1.0 section 3. */
 export const discoveryDocument = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
 
 /**

@@ -1,7 +1,7 @@
+import { discoveryDocument } from '@onbehalf/chassis/authority';
 import { isSecureContext } from '@onbehalf/chassis/config';
 import { NoKeys } from '@onbehalf/chassis/signing-keys';
 import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
-import { z } from 'zod';
 import { clusterKeysTimeoutMs } from './lifetimes.ts';
 
 export type IssuerOptions = {
@@ -17,7 +17,6 @@ export type IssuerOptions = {
   allowPlaintext?: boolean | undefined;
 };
 
-const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
 /** A cluster has a handful of keys. */
 const largestDocumentBytes = 1_048_576;
 
@@ -57,7 +56,9 @@ export function clusterIssuer({ issuer, jwksUri, ca, token, allowPlaintext }: Is
   }
 
   async function discover(): Promise<string> {
-    const document = discoverySchema.parse(await read(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`));
+    const document = discoveryDocument.parse(
+      await read(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`),
+    );
     if (document.issuer !== issuer) throw new NoKeys('OTHER_ISSUER');
     return document.jwks_uri;
   }
