@@ -37,6 +37,8 @@ export function createNames(index: KeyObject, prefix: string) {
     signedIn: (homeAccountId: string) => `${prefix}signin:{${id('user', homeAccountId)}}`,
     /** A spent authorization code. */
     code: (client: string, code: string) => `${prefix}code:{${id('code', client, sha256(code))}}`,
+    /** That a code was released once, and may be so no more; beside its mark. */
+    released: (code: string) => `${code}:again`,
     lease: (partition: string, field: string) => `${prefix}lease:${tagOf(partition)}:${field}`,
     /** What Entra last refused, and until when: of one partition and token. */
     throttle: (partition: string, field: string) => `${prefix}throttle:${tagOf(partition)}:${field}`,

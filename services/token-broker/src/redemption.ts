@@ -55,7 +55,7 @@ export function createRedemption({ entra, store, refusals, names, logger }: Deps
 
   /** Lets the code be sent a second time, but no third: the mark of that comes before the ledger forgets the first. */
   async function release(spent: string): Promise<void> {
-    if (await store.setIfAbsent(`${spent}:again`, mark, codeLedgerMs)) await store.delete(spent);
+    if (await store.setIfAbsent(names.released(spent), mark, codeLedgerMs)) await store.delete(spent);
   }
 
   /** All sign-ins at a client are one party: whose code it is only Entra knows before it is redeemed. */
