@@ -13,6 +13,8 @@ export type Proof = { clientSecret: string } | { clientAssertion: string };
 
 export type CredentialSource = {
   type: Credential['type'];
+  /** Where it is read from. */
+  file?: string | undefined;
   /** @throws Error if the file cannot be read or used. */
   proof(clientId: string, tokenEndpoint: string): Promise<Proof>;
   /** Forgets what was made of the file: Entra has refused it. */
@@ -44,6 +46,7 @@ export function createCredential(
   let read = open();
   return {
     type,
+    file: path,
     proof: async () => (type === 'secret' ? { clientSecret: await read() } : { clientAssertion: await read() }),
     renew() {
       read = open();
@@ -64,6 +67,7 @@ function createCertificateCredential(
   });
   return {
     type: 'certificate',
+    file: credential.file,
     async proof(clientId, tokenEndpoint) {
       const certificate = await read();
       const key = `${clientId} ${tokenEndpoint}`;

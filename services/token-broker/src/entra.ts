@@ -127,13 +127,13 @@ export function createEntra({
     const known = sources.get(client);
     if (known) return known;
     const made = client.credentials.map((one) => {
-      const facts = { client: client.name, credential: one.type, file: one.file ?? federatedFile };
-      const onBroken = (error: unknown) =>
+      const source: CredentialSource = createCredential(one, federatedFile, nowMs, (error) =>
         logger.error(
-          { event: 'credential.broken', ...facts, error },
+          { event: 'credential.broken', ...factsOf(client, source), error },
           'a credential is broken: keeping the last good one',
-        );
-      return createCredential(one, federatedFile, nowMs, onBroken);
+        ),
+      );
+      return source;
     });
     sources.set(client, made);
     return made;
@@ -141,16 +141,18 @@ export function createEntra({
 
   async function checkCredentials(clients: Iterable<Client>): Promise<void> {
     for (const client of clients) {
-      for (const [i, source] of sourcesOf(client).entries()) {
-        const proof = source.proof(client.clientId, `${authorityHost}/${client.tenantId}/oauth2/v2.0/token`);
-        await proof.catch((error) => logUnusable(client, i, error));
-      }
+      for (const source of sourcesOf(client)) await readProof(client, client.tenantId, source);
     }
   }
 
-  function logUnusable(client: Client, i: number, error: unknown): void {
-    const { type, file = federatedFile } = client.credentials[i] ?? {};
-    logger.error({ event: 'credential.unusable', client: client.name, credential: type, file, error });
+  /** Undefined if the credential cannot be used, which the log is told. */
+  async function readProof(client: Client, tenantId: string, source: CredentialSource): Promise<Proof | undefined> {
+    try {
+      return await source.proof(client.clientId, `${authorityHost}/${tenantId}/oauth2/v2.0/token`);
+    } catch (error) {
+      logger.error({ event: 'credential.unusable', ...factsOf(client, source), error });
+      return undefined;
+    }
   }
 
   /** One call with one credential. */
@@ -180,13 +182,8 @@ export function createEntra({
 
   /** What a credential may be shown with now; undefined if it cannot be used or rests. */
   async function proofOf({ client, tenantId }: Operation, source: CredentialSource): Promise<Shown | undefined> {
-    try {
-      const proof = await source.proof(client.clientId, `${authorityHost}/${tenantId}/oauth2/v2.0/token`);
-      return refusedProofs.rests(source, tenantId, proof) ? undefined : { source, proof };
-    } catch (error) {
-      logUnusable(client, sourcesOf(client).indexOf(source), error);
-      return undefined;
-    }
+    const proof = await readProof(client, tenantId, source);
+    return proof === undefined || refusedProofs.rests(source, tenantId, proof) ? undefined : { source, proof };
   }
 
   /**
@@ -291,6 +288,10 @@ export function createEntra({
         work: (cca, request) => cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
       }),
   };
+}
+
+function factsOf({ name }: Client, { type, file }: CredentialSource) {
+  return { client: name, credential: type, file };
 }
 
 /** Refusals that Entra comes to after it has taken the credential. */
