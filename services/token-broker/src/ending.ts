@@ -11,7 +11,7 @@ import type { Tombstones } from './tombstone.ts';
 /** An end under way: its content, its person, and its mark with that key. */
 export type Ending = { end: End; homeAccountId: string; key: string; mark: Buffer };
 
-type Deps = {
+export type EndingDeps = {
   store: Store;
   l1: L1<Session>;
   names: Names;
@@ -25,7 +25,7 @@ type Deps = {
  * Completes an end whose mark is there. Every step may run twice, also at two pods at once: it names the sessions that
  * were open when the end began, never a later sign-in.
  */
-export function createEnding(deps: Deps) {
+export function createEnding(deps: EndingDeps) {
   const { store, l1, names, records, tombstones, announcements, logger } = deps;
   const { seal, unseal } = records;
 

@@ -1,23 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { describeError, type Logger } from '@onbehalf/chassis/logger';
+import { describeError } from '@onbehalf/chassis/logger';
 import { createAnnouncements } from './announcements.ts';
-import { createEnding, isAccount } from './ending.ts';
-import type { L1 } from './l1.ts';
+import { createEnding, type EndingDeps, isAccount } from './ending.ts';
 import { endingDueSeconds, endingForgottenSeconds, endingMarkMs } from './lifetimes.ts';
-import type { Names } from './names.ts';
-import type { End, Session, SessionRecords } from './session-record.ts';
-import type { Store } from './store.ts';
-import type { Tombstones } from './tombstone.ts';
+import type { End, Session } from './session-record.ts';
 
-type Deps = {
-  store: Store;
-  l1: L1<Session>;
-  names: Names;
-  records: SessionRecords;
-  tombstones: Tombstones;
-  logger: Logger;
-  nowSeconds: () => number;
-};
+type Deps = Omit<EndingDeps, 'announcements'> & { nowSeconds: () => number };
 
 /** The client that asks for an end, and its reason. */
 export type Word = Pick<End, 'client' | 'reason' | 'aadsts'>;
