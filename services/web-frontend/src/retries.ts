@@ -29,8 +29,9 @@ export type Retries = ReturnType<typeof createRetries>;
 const atOnce = 8;
 
 /**
- * Tries again what failed, each for a minute, every 2 s, until it succeeds. Disposed, it tries what is
- * left for two seconds more. What is not done in the end is told `lost`. Bounded, whoever floods it: in number, and in calls while nobody answers.
+ * Tries again what failed, each for a minute, every 2 s, until it succeeds. Disposed, it tries what is left for two
+ * seconds more. What is not done in the end is told `lost`. Bounded, whoever floods it: in number, and in calls while
+ * nobody answers.
  */
 export function createRetries({ nowMs, pause = sleep, most }: RetriesOptions) {
   const waiting = new Map<string, Waiting>();
