@@ -58,10 +58,8 @@ function connect(more: Partial<RedisOptions> = {}, channel = 'p:events') {
   return { connection, lines, said, until, heard, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
 }
 
-const isAway = { code: 'unavailable', status: 503 };
-const script = '+evalsha, or what its script calls';
-
-describe('a Redis that refuses something', () => {
+/** A Redis that is nobody else's, for the tests around it. */
+function useOwnRedis(): void {
   before(async () => {
     redis = await openRedis({
       cacheDir: '.cache',
@@ -70,6 +68,13 @@ describe('a Redis that refuses something', () => {
     });
   });
   after(() => redis[Symbol.asyncDispose]());
+}
+
+const isAway = { code: 'unavailable', status: 503 };
+const script = '+evalsha, or what its script calls';
+
+describe('a Redis that refuses something', () => {
+  useOwnRedis();
 
   const rows: [what: string, rights: string[], refused: string[]][] = [
     ['channels, as Redis 7 does unless told otherwise', ['~p:*', 'resetchannels', '+@all'], ['&p:*']],
@@ -167,14 +172,7 @@ describe('a Redis that refuses something', () => {
 });
 
 describe('a Redis that is away', () => {
-  before(async () => {
-    redis = await openRedis({
-      cacheDir: '.cache',
-      logDir: 'out/redis-rights',
-      env: { ...process.env, REDIS_URL: undefined },
-    });
-  });
-  after(() => redis[Symbol.asyncDispose]());
+  useOwnRedis();
 
   it('is so for a reason that the log names', async () => {
     const reasons = async (more: Partial<RedisOptions>) => {

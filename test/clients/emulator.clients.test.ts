@@ -58,6 +58,16 @@ const msalFlows = {
   "signs a device's person in": userTokenOf('cli'),
 };
 
+const oidcFlows = {
+  'gets an app token by secret': appTokenBy('1'),
+  'gets an app token by certificate': appTokenBy('2'),
+  'signs a person in with PKCE and checks the ID token': (seen: Seen) => {
+    userTokenOf()(seen);
+    assert.equal(seen.name, 'Alice Ahrens');
+  },
+  refreshes: refreshed,
+};
+
 const atEmulator = (
   client: string,
   language: LanguageName,
@@ -67,15 +77,7 @@ const atEmulator = (
 ) => clientTests({ client, at: 'emulator', run: () => runProgram(language, program, where().env) }, flows);
 
 atEmulator('MSAL Python', 'python', 'msal_emulator', msalFlows);
-atEmulator('Authlib', 'python', 'authlib_emulator', {
-  'gets an app token by secret': appTokenBy('1'),
-  'gets an app token by certificate': appTokenBy('2'),
-  'signs a person in with PKCE and checks the ID token': (seen) => {
-    userTokenOf()(seen);
-    assert.equal(seen.name, 'Alice Ahrens');
-  },
-  refreshes: refreshed,
-});
+atEmulator('Authlib', 'python', 'authlib_emulator', oidcFlows);
 atEmulator('requests-oauthlib', 'python', 'requests_oauthlib_emulator', {
   'gets an app token by secret': appTokenBy('1'),
   'redeems a code with PKCE and is given the scope it asked for': userTokenOf(),
@@ -98,12 +100,6 @@ atEmulator('golang.org/x/oauth2', 'go', 'oauth2_emulator', {
 
 atEmulator('MSAL Java', 'java', 'MsalEmulator', goFlows, () => named);
 atEmulator('Nimbus OAuth 2.0 SDK', 'java', 'NimbusEmulator', {
-  'gets an app token by secret': appTokenBy('1'),
-  'gets an app token by certificate': appTokenBy('2'),
-  'signs a person in with PKCE and checks the ID token': (seen) => {
-    userTokenOf()(seen);
-    assert.equal(seen.name, 'Alice Ahrens');
-  },
-  refreshes: refreshed,
+  ...oidcFlows,
   'acts on behalf of a person': onBehalf,
 });
