@@ -9,7 +9,7 @@ import { createClient } from 'redis';
 import { endingDueSeconds, sessionRecheckMs, upkeepMs } from '../services/token-broker/src/lifetimes.ts';
 import { createNames, indexKeyOf, type Names, shortName } from '../services/token-broker/src/names.ts';
 import { record } from './figures.ts';
-import { type Answer, apiScope, type Fleet, graphScope, openFleet } from './fleet.ts';
+import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from './fleet.ts';
 import { mountFiles } from './mounts.ts';
 import { openRedis, type Redis } from './redis.ts';
 import { openRedisCluster } from './redis-cluster.ts';
@@ -66,12 +66,7 @@ async function openHouse(name: string, nodes: Redis[]): Promise<House> {
   const fleet = opened.use(
     await openFleet({
       ...{ name, brokers: 2, people: 150 },
-      seed: (usual) => ({
-        ...usual,
-        apps: usual.apps.map((app) =>
-          app.name === 'web' ? { ...app, adminConsent: [apiScope, graphScope], optionalClaims: withSid } : app,
-        ),
-      }),
+      seed: (usual) => consentedWeb(usual, [apiScope, graphScope], { optionalClaims: withSid }),
       redisEnv: async (stateDir) => ({
         REDIS_URL: `redis://127.0.0.1:${port}`,
         REDIS_MODE: nodes.length > 1 ? 'cluster' : 'standalone',

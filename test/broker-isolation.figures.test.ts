@@ -5,7 +5,7 @@ import { decodeJwt } from 'jose';
 import { table } from '../services/entra-emulator/src/aadsts.ts';
 import { tagOf } from '../services/token-broker/src/names.ts';
 import { record } from './figures.ts';
-import { type Answer, apiScope, type Fleet, graphScope, openFleet } from './fleet.ts';
+import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from './fleet.ts';
 import { openVault, type Vault } from './vault.ts';
 
 const others = 50;
@@ -33,10 +33,7 @@ before(async () => {
     name: 'broker-isolation',
     people: others + 1,
     emulatorApart: true,
-    seed: (usual) => ({
-      ...usual,
-      apps: usual.apps.map((app) => (app.name === 'web' ? { ...app, adminConsent: [apiScope, graphScope] } : app)),
-    }),
+    seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
   });
   vault = await openVault(fleet);
 });

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { issueClientCertificate } from '../services/entra-emulator/src/tls.ts';
 import { record } from './figures.ts';
-import { type Answer, apiScope, appScope, type Fleet, grants, graphScope, openFleet } from './fleet.ts';
+import { type Answer, apiScope, appScope, consentedWeb, type Fleet, grants, graphScope, openFleet } from './fleet.ts';
 import { openVault, sealedPart, type Vault } from './vault.ts';
 
 const otherScope = 'api://other-api/access_as_user';
@@ -23,12 +23,7 @@ before(async () => {
     name: 'broker-keys',
     people: 200,
     scopes: [otherScope],
-    seed: (usual) => ({
-      ...usual,
-      apps: usual.apps.map((app) =>
-        app.name === 'web' ? { ...app, adminConsent: [apiScope, graphScope, otherScope] } : app,
-      ),
-    }),
+    seed: (usual) => consentedWeb(usual, [apiScope, graphScope, otherScope]),
     clients: (usual, _emulator, directory) => {
       const web = (name: string, credentials: object[]) => ({
         [name]: { ...usual.web, subjects: [federatedSubject(name)], credentials },

@@ -5,7 +5,7 @@ import { seeded } from '@onbehalf/chassis/random';
 import { decodeJwt } from 'jose';
 import { tokenHead } from './attack/canaries.ts';
 import { record } from './figures.ts';
-import { type Answer, apiScope, type Fleet, graphScope, openFleet } from './fleet.ts';
+import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from './fleet.ts';
 import { openVault, type Vault } from './vault.ts';
 
 const interleavings = 200;
@@ -20,12 +20,7 @@ before(async () => {
   fleet = await openFleet({
     name: 'broker-sign-out',
     people: interleavings,
-    seed: (usual) => ({
-      ...usual,
-      apps: usual.apps.map((app) =>
-        app.name === 'web' ? { ...app, adminConsent: [apiScope, graphScope], optionalClaims: withSid } : app,
-      ),
-    }),
+    seed: (usual) => consentedWeb(usual, [apiScope, graphScope], { optionalClaims: withSid }),
   });
   vault = await openVault(fleet);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { record } from './figures.ts';
-import { type Answer, apiScope, appScope, type Fleet, graphScope, openFleet } from './fleet.ts';
+import { type Answer, apiScope, appScope, consentedWeb, type Fleet, graphScope, openFleet } from './fleet.ts';
 import { openVault, type Vault } from './vault.ts';
 
 const brokers = [0, 1, 2];
@@ -114,10 +114,7 @@ before(async () => {
     name: 'broker-throttle',
     people: 200,
     env: { CALLERS_RATE: '100000' },
-    seed: (usual) => ({
-      ...usual,
-      apps: usual.apps.map((app) => (app.name === 'web' ? { ...app, adminConsent: [apiScope, graphScope] } : app)),
-    }),
+    seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
   });
   vault = await openVault(fleet);
 });

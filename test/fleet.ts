@@ -288,6 +288,12 @@ function openLooker({ host, port, username, password }: Redis) {
   return createClient({ socket: { host, port }, ...(username && { username }), ...(password && { password }) });
 }
 
+/** The seed, with consent of an administrator for these scopes at the client `web`, and whatever else of it is changed. */
+export function consentedWeb(usual: ReturnType<typeof withPeople>, scopes: string[], more: object = {}) {
+  const apps = usual.apps.map((app) => (app.name === 'web' ? { ...app, adminConsent: scopes, ...more } : app));
+  return { ...usual, apps };
+}
+
 function withPeople(n: number) {
   return { ...builtInSeed, generate: n > 0 ? [{ prefix: 'load', n, tid: 'contoso.test' }] : [] };
 }
