@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createBearer } from './bearer.ts';
 import { Fault } from './fault.ts';
 import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
-import { NoKeys, remoteAuthority } from './signing-keys.ts';
+import { NoKeys } from './kept-keys.ts';
+import { remoteAuthority } from './signing-keys.ts';
 
 const day = 86_400_000;
 const cooldownMs = 30_000;
@@ -118,6 +119,21 @@ describe('signing keys', () => {
     nowMs += day + 1;
     for (const endMs = Date.now() + 5_000; (await verdict(issuer.user())) !== 'invalid_token'; ) {
       assert.ok(Date.now() < endMs);
+    }
+  });
+
+  it('are no answer with another status, keys or not, and the reason is known', async () => {
+    for (const status of [404, 403, 302, 206]) {
+      issuer.answer(status);
+      const { keys } = remoteAuthority(issuer.origin, [issuer.tenant]);
+      const bearer = createBearer({
+        ...{ keys, issuerOf: () => undefined, audience: issuer.audience, tenants: [issuer.tenant], allowedClients: [] },
+      });
+      await assert.rejects(bearer(`Bearer ${issuer.user()}`), (error) => {
+        assert.ok(error instanceof Fault && error.cause instanceof NoKeys, `${error}`);
+        assert.equal(error.cause.code, `HTTP_${status}`);
+        return true;
+      });
     }
   });
 

@@ -1,6 +1,6 @@
 import { discoveryDocument } from '@onbehalf/chassis/authority';
 import { isSecureContext } from '@onbehalf/chassis/config';
-import { NoKeys } from '@onbehalf/chassis/signing-keys';
+import { NoKeys } from '@onbehalf/chassis/kept-keys';
 import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
 import { clusterKeysTimeoutMs } from './lifetimes.ts';
 
