@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type AccessTokenClaims, createBearer, requireAuthContext, requireRole, requireScope } from './bearer.ts';
 import { claimsChallenge } from './challenge.ts';
 import { Fault } from './fault.ts';
-import { type FakeIssuer, openIssuer } from './issuer.fake.ts';
+import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
 import { remoteAuthority } from './signing-keys.ts';
+import { keepSpans } from './spans.fake.ts';
+import { inOwnTrace } from './tracing.ts';
+
+const spans = keepSpans();
+
+/** What the span of a check says of it. */
+async function resultOf(check: () => Promise<unknown>): Promise<unknown> {
+  spans.take();
+  await inOwnTrace('request', check).catch(() => {});
+  return spans.take().find(({ name }) => name === 'token.validate')?.attributes['onbehalf.validation.result'];
+}
 
 const faultOf = (decide: () => void): Fault | undefined => {
   try {
@@ -36,6 +48,7 @@ describe('a bearer token', () => {
     const claims = await read(token);
     assert.deepEqual([claims.scopes, claims.roles, claims.acrs, claims.name], [['a', 'b'], [], [], 'Alice']);
     assert.equal(claims.token.reveal(), token);
+    assert.equal(await resultOf(() => read(token)), 'ok');
     assert.ok(!JSON.stringify(claims).includes(token));
     assert.ok(!('unknown' in claims));
   });
@@ -52,6 +65,91 @@ describe('a bearer token', () => {
     const options = { audience, tenants: ['another'], allowedClients: [] };
     const bearer = createBearer({ ...remoteAuthority(authorityHost, [tenant]), ...options });
     await assert.rejects(bearer(`Bearer ${issuer.user()}`), { code: 'invalid_token' });
+  });
+
+  const notV2 = 'The token is not a v2.0 access token.';
+  const isV1 =
+    'The token is a v1.0 access token. Set requestedAccessTokenVersion to 2 in the registration of this API.';
+  const notHere = 'The token is not valid here.';
+  const rows: [what: string, claims: object, says: string, result: string][] = [
+    ['of another issuer', { iss: 'https://login.test/x/v2.0' }, 'The issuer is not the one of its tenant.', 'claims'],
+    ['of no issuer', { iss: undefined }, notHere, 'claims'],
+    ['for another API', { aud: randomUUID() }, 'The token is for another audience.', 'audience'],
+    ['for nobody', { aud: undefined }, notHere, 'audience'],
+    ['that has expired', { exp: 1 }, 'The token has expired.', 'expired'],
+    ['without an end', { exp: undefined }, notHere, 'claims'],
+    ['of tomorrow', { nbf: 9e9 }, 'The token is not valid yet: a clock is wrong.', 'claims'],
+    ['without a beginning', { nbf: undefined }, notHere, 'claims'],
+    ['of version 1', { ver: '1.0' }, isV1, 'claims'],
+    ['of version 1, for what v1 calls an audience', { ver: '1.0', aud: 'api://x' }, isV1, 'audience'],
+    ['of version 1 that has expired', { ver: '1.0', exp: 1 }, isV1, 'expired'],
+    ['of no version', { ver: undefined }, notV2, 'claims'],
+    ['of nobody', { oid: '' }, notV2, 'claims'],
+    ['without a subject', { sub: '' }, notV2, 'claims'],
+    ['of no client, as an ID token', { azp: undefined }, notV2, 'claims'],
+    ['of an empty client', { azp: '' }, notV2, 'claims'],
+  ];
+  for (const [what, claims, says, result] of rows) {
+    it(`${what} is refused, and why is said to its caller and in its span`, async () => {
+      const token = issuer.user(claims);
+      await assert.rejects(read(token), { code: 'invalid_token', message: says });
+      assert.equal(await resultOf(() => read(token)), result);
+    });
+  }
+
+  it('of another key, or of a key that nobody knows, is refused as forged', async () => {
+    const stranger = makeKey(1_024);
+    const forgeries = [{ key: makeKey().privateKey }, { key: stranger.privateKey, header: { kid: stranger.kid } }];
+    for (const forgery of forgeries) {
+      const token = issuer.user({ ver: '1.0' }, forgery);
+      await assert.rejects(read(token), { code: 'invalid_token', message: notHere });
+      assert.equal(await resultOf(() => read(token)), 'signature');
+    }
+  });
+
+  it('that cannot be checked is unavailable, and what breaks is not called its fault', async () => {
+    const { origin, audience, tenant } = issuer;
+    const { issuerOf } = remoteAuthority(origin, [tenant]);
+    const options = { issuerOf, audience, tenants: [tenant], allowedClients: [] };
+    const away = new Fault('unavailable', 'away');
+    for (const [error, result] of [
+      [away, 'unavailable'],
+      [new RangeError('ours'), 'claims'],
+    ] as const) {
+      const bearer = createBearer({ ...options, keys: () => Promise.reject(error) });
+      await assert.rejects(bearer(`Bearer ${issuer.user()}`), (thrown) => thrown === error);
+      assert.equal(await resultOf(() => bearer(`Bearer ${issuer.user()}`)), result);
+    }
+  });
+
+  it('comes of the clients on the list, or of any where there is none', async () => {
+    const { origin, audience, tenant, client } = issuer;
+    const ofClients = (...allowedClients: string[]) =>
+      createBearer({ ...remoteAuthority(origin, [tenant]), audience, tenants: [tenant], allowedClients });
+    const token = `Bearer ${issuer.user()}`;
+    for (const bearer of [ofClients(), ofClients(client), ofClients(randomUUID(), client)])
+      assert.ok(await bearer(token));
+    for (const bearer of [ofClients(randomUUID()), ofClients(randomUUID(), randomUUID())]) {
+      await assert.rejects(bearer(token), { message: 'The token was issued to a client that is not allowed here.' });
+    }
+  });
+
+  it('is all that the header holds', async () => {
+    const { origin, audience, tenant } = issuer;
+    const options = { audience, tenants: [tenant], allowedClients: [] };
+    const bearer = createBearer({ ...remoteAuthority(origin, [tenant]), ...options });
+    const token = issuer.user();
+    for (const header of [
+      '',
+      'Bearer',
+      `Basic ${token}`,
+      `x Bearer ${token}`,
+      `Bearer ${token} x`,
+      `Bearer ${token},x`,
+    ]) {
+      await assert.rejects(bearer(header), { message: 'The Authorization header is not a bearer token.' }, header);
+    }
+    await assert.rejects(bearer(undefined), { message: 'A bearer token is needed.', challenge: 'Bearer' });
   });
 
   it('may be a minute early or late, and no more', async () => {
@@ -82,6 +180,10 @@ describe('a bearer token', () => {
     assert.equal(faultOf(() => requireScope(app, 'access_as_user'))?.status, 403);
     assert.equal(faultOf(() => requireRole(user, 'Reports.Read'))?.status, 403);
     assert.equal(faultOf(() => requireScope(user, 'access_as'))?.code, 'insufficient_scope');
+    assert.equal(faultOf(() => requireRole(app, 'Reports'))?.code, 'insufficient_scope');
+    // A person whose token has roles and no scopes: only an app's oid is its sub.
+    const person = await read(issuer.user({ scp: undefined, roles: ['Reports.Read'] }));
+    assert.equal(faultOf(() => requireRole(person, 'Reports.Read'))?.status, 403);
   });
 
   it('is an app’s if idtyp says so, an agent’s too, whose oid is not its sub', async () => {
