@@ -27,7 +27,17 @@ const securityRooms = [
   ...['flow-trace', 'logins', 'rate', 'return-path', 'same-origin', 'seal', 'session', 'sign-in', 'sign-out'],
 ];
 const chassisRooms = [
-  ...['authority', 'bearer', 'bearer-header', 'challenge', 'correlation', 'kept-keys', 'key-ring', 'optional-space', 'signing-keys'],
+  ...[
+    'authority',
+    'bearer',
+    'bearer-header',
+    'challenge',
+    'correlation',
+    'kept-keys',
+    'key-ring',
+    'optional-space',
+    'signing-keys',
+  ],
 ];
 
 /**
