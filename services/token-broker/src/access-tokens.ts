@@ -60,7 +60,7 @@ export function createAccessTokens({ authorityOf, tombstones, nowMs = Date.now }
     async find(client: Client, token: string): Promise<Claims | undefined> {
       const claims = await verdictOf(client, token);
       if (!claims) return undefined;
-      if (claims.scp === undefined) return claims;
+      if (claims.scp === undefined || claims.idtyp === 'app') return claims;
       const shown = { token, issuedAtSeconds: Number(claims.iat) };
       const passed = tombstones.refuseEnded(`${claims.oid}.${claims.tid}`, shown);
       return (await undefinedIf('invalid_grant', passed)) && claims;

@@ -367,6 +367,12 @@ describe('bad input', () => {
         header(() => broker.basic('gateway', gatewaySecret), { client_id: 'api' }),
         ...invalid,
       ],
+      [
+        'the type of an assertion beside a header',
+        header(() => broker.basic('gateway', gatewaySecret), { client_assertion_type: canary }),
+        400,
+        'invalid_request',
+      ],
       ['a secret beside a JWT', signed({}, undefined, { client_secret: gatewaySecret }), 400, 'invalid_request'],
       ['a JWT of another key', signed({}, () => ({ key: otherKey })), ...invalid],
       ['a JWT of an unknown key', signed({}, () => ({ key: otherKey, header: { kid: canary } })), ...invalid],

@@ -94,7 +94,8 @@ export function createCallers(options: CallersOptions) {
   async function proven(form: Form, authorization: string | undefined, address: string): Promise<Client[]> {
     const { client_assertion, client_assertion_type, client_id, client_secret } = form;
     // RFC 6749 section 2.3: a client must not use more than one method at once.
-    if ([authorization, client_secret, client_assertion].filter((one) => one !== undefined).length > 1) {
+    const assertion = client_assertion ?? client_assertion_type;
+    if ([authorization, client_secret, assertion].filter((one) => one !== undefined).length > 1) {
       throw new Fault('invalid_request', 'A client authenticates by one method at a time.');
     }
     if (authorization !== undefined) {

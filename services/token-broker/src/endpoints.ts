@@ -9,6 +9,7 @@ import type { AccessTokens } from './access-tokens.ts';
 import type { Broker } from './broker.ts';
 import { type Client, type GrantType, grantTypes } from './clients.ts';
 import { type Form, parameters } from './form.ts';
+import { absent, claims, optionalText, text } from './parameter.ts';
 import { measure } from './signals.ts';
 import { targetScope } from './target.ts';
 import type { Token, TokenRecord } from './token.ts';
@@ -25,34 +26,31 @@ type Grant = (...asked: Parameters<Endpoint>) => Promise<Granted>;
 
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 
-const text = z.string().max(16_384);
-const scope = z.string().max(4_096);
-/** OIDC Core section 5.5: a JSON object, as a claims challenge carries it. */
-const claims = z.string().max(8_192).refine(isJsonObject, 'is not a JSON object').optional();
-
-/** Scopes, or the API they belong to: RFC 8693 section 2.1. */
-const target = { scope: scope.optional(), resource: scope.optional(), audience: scope.optional() };
+const token = text(16_384);
+const scope = optionalText(4_096);
+/** Scopes, or the API they belong to, or both: RFC 8693 section 2.1. */
+const target = { scope, resource: scope, audience: scope };
 
 /** The parameters of each grant, as their RFCs name them. */
 export const grantSchemas = {
   [grantTypes.authorization_code]: z.object({
-    code: text,
-    redirect_uri: z.string().max(2_048),
+    code: token,
+    redirect_uri: text(2_048),
     code_verifier: z.string().regex(/^[A-Za-z0-9\-._~]{43,128}$/, 'is not a PKCE verifier (RFC 7636 section 4.1)'),
-    nonce: z.string().max(512).optional(),
-    scope: scope.optional(),
+    nonce: optionalText(512),
+    scope,
   }),
   [grantTypes.token_exchange]: z.object({
-    subject_token: text,
+    subject_token: token,
     subject_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`),
-    requested_token_type: z.literal(accessTokenType, `must be ${accessTokenType}`).optional(),
+    requested_token_type: z.literal([accessTokenType, ''], `must be ${accessTokenType}`).optional(),
     ...target,
     claims,
-    actor_token: z.never('is not supported').optional(),
-    actor_token_type: z.never('is not supported').optional(),
+    actor_token: absent,
+    actor_token_type: absent,
   }),
   [grantTypes.jwt_bearer]: z.object({
-    assertion: text,
+    assertion: token,
     requested_token_use: z.literal('on_behalf_of', 'must be on_behalf_of'),
     ...target,
     claims,
@@ -60,13 +58,13 @@ export const grantSchemas = {
   [grantTypes.client_credentials]: z.object({ ...target, claims }),
 } satisfies Record<GrantType, z.ZodType>;
 
-export const tokenParameter = z.object({ token: text, token_type_hint: z.string().max(64).optional() });
+export const tokenParameter = z.object({ token, token_type_hint: optionalText(64) });
 
 export const endParameters = z
   .object({
-    sid: z.string().max(512).optional(),
-    iss: z.string().max(512).optional(),
-    subject_token: text.optional(),
+    sid: text(512).optional(),
+    iss: optionalText(512),
+    subject_token: token.optional(),
     tid: z.guid('is not a GUID').optional(),
     oid: z.guid('is not a GUID').optional(),
   })
@@ -214,13 +212,4 @@ function quoted(record: TokenRecord): JsonText {
   // Escapes only ever lengthen.
   if (json.length === record.accessToken.length + 2) plain.add(record);
   return json;
-}
-
-function isJsonObject(value: string): boolean {
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,6 @@
-import { z } from 'zod';
-import { assertionAlgorithms, assertionType } from './callers.ts';
+import { assertionAlgorithms } from './callers.ts';
 import { type Clients, grantTypes } from './clients.ts';
-import { endParameters, grantSchemas, tokenParameter } from './endpoints.ts';
+import { components, paths } from './description.ts';
 
 type Details = {
   /** Entra's, where people sign in. */
@@ -50,75 +49,19 @@ export function hasSecrets({ byName }: Clients): boolean {
   );
 }
 
-const caller = z.object({
-  client_assertion_type: z.literal(assertionType),
-  client_assertion: z.string(),
-  client_id: z.string().optional(),
-});
-
-const errorAnswer = z.object({
-  error: z.string(),
-  error_description: z.string(),
-  suberror: z.string().optional(),
-  claims: z.string().optional(),
-  scope: z.string().optional(),
-  error_codes: z.array(z.number()).optional(),
-  correlation_id: z.string().optional(),
-  trace_id: z.string(),
-});
-
-const answers = {
-  token: z.object({
-    access_token: z.string(),
-    token_type: z.literal('Bearer'),
-    expires_in: z.number(),
-    scope: z.string(),
-    id_token: z.string().optional(),
-    issued_token_type: z.string().optional(),
-  }),
-  introspection: z.object({
-    active: z.boolean(),
-    sub: z.string().optional(),
-    sid: z.string().optional(),
-    client_id: z.string().optional(),
-    iat: z.number().optional(),
-    exp: z.number().optional(),
-    idle_exp: z.number().optional(),
-    absolute_exp: z.number().optional(),
-  }),
-  nothing: z.object({}),
-  ended: z.object({ ended: z.number() }),
-};
-
 /** OpenAPI 3.1 of the POST endpoints, made of the schemas that check the requests. */
 export function openapi(issuer: string) {
-  const grants = Object.entries(grantSchemas).map(([grant, schema]) =>
-    caller.extend({ grant_type: z.literal(grant) }).and(schema),
-  );
   return {
     openapi: '3.1.0',
-    info: { title: 'token-broker', version: '1', description: 'An OAuth 2.0 token endpoint over Entra ID.' },
+    info: {
+      title: 'token-broker',
+      version: '1',
+      description:
+        'An OAuth 2.0 token endpoint over Entra ID. A parameter without a value counts as absent, one that comes twice is an error.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
     servers: [{ url: issuer }],
-    paths: {
-      '/oauth2/token': post('RFC 6749, 7523, 8693: a token', z.union(grants), answers.token),
-      '/oauth2/introspect': post('RFC 7662: is this session alive', caller.and(tokenParameter), answers.introspection),
-      '/oauth2/revoke': post('RFC 7009: end this session', caller.and(tokenParameter), answers.nothing),
-      '/sessions/end': post('End sessions by sid, account or person', caller.and(endParameters), answers.ended),
-    },
-  };
-}
-
-function post(summary: string, request: z.ZodType, answer: z.ZodType) {
-  const schemaOf = (schema: z.ZodType) => z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' });
-  const json = (schema: z.ZodType) => ({ 'application/json': { schema: schemaOf(schema) } });
-  return {
-    post: {
-      summary,
-      requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: schemaOf(request) } } },
-      responses: {
-        200: { description: 'done', content: json(answer) },
-        default: { description: 'RFC 6749 section 5.2', content: json(errorAnswer) },
-      },
-    },
+    paths,
+    components,
   };
 }

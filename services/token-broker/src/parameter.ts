@@ -1,0 +1,42 @@
+import { z } from 'zod';
+
+/** What no form holds; said in the description of the interface, checked where forms are read. */
+const noNul = '^[^\\u0000]*$';
+
+const upTo = (most: number) => {
+  const fits = (value: string) => value.length <= most || [...value].length <= most;
+  return z.string().refine(fits, `may have ${most} characters`).meta({ maxLength: most, pattern: noNul });
+};
+
+/** A parameter of at most so many characters, as JSON Schema counts them. */
+export function text(most: number) {
+  return upTo(most).min(1).meta({ maxLength: most, pattern: noNul });
+}
+
+/** The same of one that may be left out. Without a value it counts as absent (RFC 6749 section 3.1). */
+export function optionalText(most: number) {
+  return upTo(most).optional();
+}
+
+/** A parameter that has no place here, but without a value. */
+export const absent = z.literal('', 'is not supported').optional();
+
+/** OIDC Core section 5.5: a JSON object, as a claims challenge carries it. */
+export const claims = upTo(8_192)
+  .refine(isJsonObject, 'is not a JSON object')
+  .meta({
+    maxLength: 8_192,
+    pattern: '^(\\s*\\{[^\\u0000]*\\}\\s*)?$',
+    contentMediaType: 'application/json',
+    contentSchema: { type: 'object' },
+  })
+  .optional();
+
+function isJsonObject(value: string): boolean {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+  } catch {
+    return false;
+  }
+}
