@@ -17,7 +17,48 @@ export function findNginx(): string | undefined {
  * `/…` for the one that has no name. `X-Cache` says where an answer came from.
  * @throws Error if this machine has none.
  */
-export async function openCachingNginx(logDir: string, servers: Record<string, string>) {
+export function openCachingNginx(logDir: string, servers: Record<string, string>) {
+  const locations = Object.entries(servers).map(
+    ([name, url]) => `location /${name && `${name}/`} { proxy_pass ${url}/; }`,
+  );
+  return openNginx(logDir, (dir) => ({
+    http: `proxy_cache_path ${dir}/cache keys_zone=shared:1m; proxy_cache shared; proxy_http_version 1.1;
+      add_header X-Cache $upstream_cache_status always;`,
+    server: locations.join(' '),
+  }));
+}
+
+/**
+ * An nginx before this server as ingress-nginx sets it up unless told otherwise: its buffers, limits, timeouts and
+ * headers. `more` are directives of the location that an annotation would change, such as `client_max_body_size 0;`.
+ * Kubernetes' ingress-nginx: "NGINX Configuration, ConfigMaps", defaults.
+ * @throws Error if this machine has none.
+ */
+export function openIngressNginx(logDir: string, url: string, more = '') {
+  const unlessSaid = (name: string, value: string) => (more.includes(`${name} `) ? '' : `${name} ${value};`);
+  return openNginx(logDir, () => ({
+    http: `client_header_buffer_size 1k; large_client_header_buffers 4 8k; client_body_buffer_size 8k;
+      map $http_upgrade $connection_upgrade { default upgrade; '' ''; }`,
+    server: `location / {
+      proxy_pass ${url}; proxy_http_version 1.1; proxy_redirect off;
+      ${unlessSaid('client_max_body_size', '1m')}
+      ${unlessSaid('proxy_buffering', 'off')} ${unlessSaid('proxy_request_buffering', 'on')}
+      ${unlessSaid('proxy_buffer_size', '4k')} ${unlessSaid('proxy_buffers', '4 4k')}
+      ${unlessSaid('proxy_connect_timeout', '5s')}
+      ${unlessSaid('proxy_send_timeout', '60s')} ${unlessSaid('proxy_read_timeout', '60s')}
+      proxy_set_header Host $http_host; proxy_set_header Proxy '';
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+      proxy_set_header X-Request-ID $request_id; proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Host $http_host;
+      proxy_set_header X-Forwarded-Port $server_port; proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Scheme $scheme; proxy_set_header X-Scheme $scheme;
+      ${more}
+    }`,
+  }));
+}
+
+/** An nginx of its own, in a folder of its own; its server answers `/ready` besides. */
+async function openNginx(logDir: string, configure: (dir: string) => { http: string; server: string }) {
   const command = findNginx();
   if (!command) throw new Error("There is no nginx: install Debian's nginx, or set NGINX to one.");
   const dir = await mkdtemp(join(tmpdir(), 'onbehalf-nginx-'));
@@ -25,17 +66,14 @@ export async function openCachingNginx(logDir: string, servers: Record<string, s
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${dir}/${kind};`,
   );
-  const locations = Object.entries(servers).map(
-    ([name, url]) => `location /${name && `${name}/`} { proxy_pass ${url}/; }`,
-  );
+  const { http, server } = configure(dir);
   const config = `
     daemon off; ${process.getuid?.() === 0 ? 'user root;' : ''} worker_processes 1; pid ${dir}/pid; error_log stderr;
     events { worker_connections 256; }
     http {
       access_log off; ${temporary.join(' ')}
-      proxy_cache_path ${dir}/cache keys_zone=shared:1m; proxy_cache shared; proxy_http_version 1.1;
-      add_header X-Cache $upstream_cache_status always;
-      server { listen 127.0.0.1:${port}; location = /ready { return 200; } ${locations.join(' ')} }
+      ${http}
+      server { listen 127.0.0.1:${port}; location = /ready { return 200; } ${server} }
     }`;
   await writeFile(join(dir, 'nginx.conf'), config);
   const origin = `http://127.0.0.1:${port}`;
@@ -46,6 +84,7 @@ export async function openCachingNginx(logDir: string, servers: Record<string, s
   });
   return {
     origin,
+    port,
     async [Symbol.asyncDispose]() {
       await child[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });

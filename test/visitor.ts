@@ -9,6 +9,8 @@ import { type Form, formsOf, framesOf, linksOf, refreshOf, textOf } from './html
 export type Answer = { method: string; url: URL; status: number; headers: IncomingHttpHeaders; body: string };
 
 type Sending = { method?: string; headers?: Record<string, string>; body?: string };
+/** A proxy that stands where this origin is: what is sent to the origin is sent to the port. */
+type Front = { origin: string; port: number };
 type Site = 'none' | 'same-origin' | 'same-site' | 'cross-site';
 
 const redirectLimit = 20;
@@ -21,10 +23,15 @@ const formType = 'application/x-www-form-urlencoded';
  */
 export class Visitor implements Disposable {
   readonly #agent = new Agent({ keepAlive: true });
+  readonly #front: Front | undefined;
   readonly jar = new CookieJar(undefined, { prefixSecurity: 'strict', rejectPublicSuffixes: false });
   /** Every answer so far, redirects included. */
   readonly answers: Answer[] = [];
   #page: Answer | undefined;
+
+  constructor(front?: Front) {
+    this.#front = front;
+  }
 
   /** The page now shown. */
   get page(): Answer {
@@ -164,9 +171,11 @@ export class Visitor implements Disposable {
     const outgoing = (secure ? requestSecurely : request)(url, {
       method,
       ...(!secure && { agent: this.#agent }),
+      ...(url.origin === this.#front?.origin && { host: '127.0.0.1', port: this.#front.port }),
       signal: AbortSignal.timeout(answerWithinMs),
       headers: {
         ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
+        host: url.host,
         ...headers,
         ...(cookie && { cookie: [cookie, headers.cookie].filter(Boolean).join('; ') }),
       },
