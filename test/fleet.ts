@@ -79,7 +79,7 @@ export type Fleet = AsyncDisposable & {
   keys(pattern: string): Promise<string[]>;
   /** The fleet's keys that would stay for ever: with a TTL of -1. */
   immortalKeys(): Promise<string[]>;
-  /** Waits until it is so, for at most 15 s. */
+  /** Waits until it is so, for at most 30 s. */
   until(condition: () => Promise<boolean>): Promise<void>;
   /** One more broker, with further environment. */
   startBroker(more?: Record<string, string>): Promise<{ url: string; child: Child; admin: string }>;
@@ -245,9 +245,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       return keys.filter((_, i) => ends[i] === -1);
     },
     async until(condition) {
-      const endMs = performance.now() + 15_000;
+      const endMs = performance.now() + 30_000;
       while (!(await condition())) {
-        if (performance.now() > endMs) throw new Error('it did not become so within 15 s');
+        if (performance.now() > endMs) throw new Error('it did not become so within 30 s');
         await delay(20);
       }
     },

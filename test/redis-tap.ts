@@ -6,20 +6,23 @@ export type RedisTap = AsyncDisposable & {
   /** Opens one more door; gives its port. */
   open(target: { host: string; port: number }): Promise<number>;
   /**
-   * From now on counts the commands that are no housekeeping; as soon as this many went through, `then` is called, once.
+   * From now on counts the commands that are no housekeeping; as soon as this many went through, `then` is called, once,
+   * with the last of them.
    */
-  after(commands: number, then: () => void): void;
+  after(commands: number, then: (command: string[]) => void): void;
   /** How many went through since. */
   passed(): number;
   /** Resets every connection, and refuses new ones for so long. */
   shut(forMs: number): void;
 };
 
-/** Commands that brokers send all the time: greetings, heartbeats, and the look for ends that broke off. */
-function isHousekeeping([name = '', key = '', value = '']: string[]): boolean {
-  if (name === 'PUBLISH') return value.startsWith('h:');
-  if (name === 'SMEMBERS') return key.endsWith('endings');
-  return ['PING', 'AUTH', 'HELLO', 'CLIENT', 'CLUSTER', 'SUBSCRIBE', 'SSUBSCRIBE', 'INFO', 'READONLY'].includes(name);
+const connecting = new Set(['PING', 'AUTH', 'HELLO', 'CLIENT', 'CLUSTER', 'SUBSCRIBE', 'INFO', 'READONLY']);
+
+/** Commands that brokers send unasked: on a new connection, as heartbeats, in their upkeep and to try their rights. */
+function isHousekeeping([name = '', key = '', ...rest]: string[]): boolean {
+  if (name === 'PUBLISH') return String(rest[0]).startsWith('h:');
+  if (name === 'SMEMBERS') return key.endsWith(':endings');
+  return connecting.has(name) || [key, ...rest].some((word) => word.includes(':check:{') || word.endsWith(':index'));
 }
 
 /** A door to open taps by. It lets a command through, then steps in: its answer does not come back from a shut one. */
@@ -28,7 +31,7 @@ export function openRedisTap(): RedisTap {
   const sockets = new Set<Socket>();
   let shutUntilMs = 0;
   let passed = 0;
-  let waiting: { commands: number; then: () => void } | undefined;
+  let waiting: { commands: number; then: (command: string[]) => void } | undefined;
 
   const keep = (socket: Socket) => {
     sockets.add(socket);
@@ -42,7 +45,7 @@ export function openRedisTap(): RedisTap {
     if (!waiting || passed < waiting.commands) return;
     const { then } = waiting;
     waiting = undefined;
-    then();
+    then(command);
   }
 
   return {
