@@ -5,25 +5,32 @@ import { apiTarget } from '../../services/web-frontend/src/api-wire.ts';
 import { apisSchema, scopesFor } from '../../services/web-frontend/src/apis.ts';
 import { runs } from './faults.ts';
 
-const { orders } = apisSchema.parse({
-  orders: {
-    url: 'http://orders.test/base',
+const routesOf = (more: object) => [
+  { methods: ['GET'], path: '/public/secret', scopes: ['api://orders/secret'], ...more },
+  { methods: ['GET'], path: '/public/bills', scopes: ['api://orders/secret'], ...more },
+  { methods: ['GET'], path: '/public/*', ...more },
+  { methods: ['GET'], path: '/whoami', ...more },
+];
+const { orders, packages } = apisSchema.parse({
+  orders: { url: 'http://orders.test/base', scopes: ['api://orders/read'], routes: routesOf({}) },
+  /** The same, with encoded slashes. */
+  packages: {
+    url: 'http://packages.test/base',
     scopes: ['api://orders/read'],
-    routes: [
-      { methods: ['GET'], path: '/public/secret', scopes: ['api://orders/secret'] },
-      { methods: ['GET'], path: '/public/*' },
-      { methods: ['GET'], path: '/whoami' },
-    ],
+    routes: routesOf({ encodedSlashes: true }),
   },
 });
-assert.ok(orders);
+assert.ok(orders && packages);
 
+type Passing = { path: string; scopes: string[] };
 /** What passes the list at `/api/orders`, and for which scopes. */
-function pass(path: string): { path: string; scopes: string[] } | undefined {
+function pass(path: string, api = orders): Passing | undefined {
   const target = apiTarget(`/api/orders${path}`);
-  const scopes = target && scopesFor(orders as NonNullable<typeof orders>, 'GET', target.path);
+  const scopes = target && api && scopesFor(api, 'GET', target.path);
   return target && scopes && { path: target.path, scopes };
 }
+/** The same where encoded slashes pass. */
+const passEncoded = (path: string) => pass(path, packages);
 
 const bytesOf = (path: string) =>
   Buffer.from(
@@ -41,6 +48,7 @@ const overlong = (bytes: Buffer) =>
       String.fromCharCode(((three.charCodeAt(1) & 0x3f) << 6) | (three.charCodeAt(2) & 0x3f)),
     );
 const decode = (path: string) => bytesOf(path).toString('utf8');
+const decodeAllButSlashes = (path: string) => decode(path.replaceAll(/%2f/gi, '%252f'));
 const cutParameters = (path: string) => path.replaceAll(/;[^/]*/g, '');
 const eachSegment = (path: string, change: (segment: string) => string) => path.split('/').map(change).join('/');
 
@@ -88,6 +96,19 @@ const servers: Record<string, (path: string) => string> = {
   'a server with a code page: takes what looks like a slash, a dot or a semicolon for one': (path) =>
     resolve(windows(cutParameters(bestFit(decode(path))))),
   'a server that decodes what it normalised': (path) => resolve(decode(bestFit(decode(path)))),
+  'Kestrel, Go, Node: an encoded slash stays in its segment': (path) => resolve(decodeAllButSlashes(path)),
+  'Jetty with a decoder behind it: cuts parameters before encoded slashes are slashes': (path) =>
+    resolve(decode(cutParameters(decodeAllButSlashes(path)))),
+  'a router that takes what it decoded for a URL': (path) => resolve(decode(path).replace(/[?#].*$/s, '')),
+  'a program in C: ends at a NUL': (path) => resolve(decode(path).replace(/\0.*$/s, '')),
+  'a server that passes over what is not seen': (path) => resolve(decode(path).replaceAll(/[\p{DI}\p{C}]/gu, '')),
+  'a code page without accents': (path) =>
+    resolve(
+      decode(path)
+        .normalize('NFKD')
+        .replaceAll(/[\u0300-\u036f]/g, ''),
+    ),
+  'Java: alike in upper case': (path) => resolve(decode(path).toUpperCase()),
 };
 
 /** What escapes are made of, and names around them. */
@@ -141,6 +162,19 @@ const pieces = [
     '2e',
     '%e2%80%8b',
   ],
+  ...[
+    '%2f',
+    '%2F',
+    '%2F%2F',
+    '%ef%b8%8f',
+    '%cc%81',
+    '%e1%85%9f',
+    'sécret',
+    'ſecret',
+    'bılls',
+    'secret%3f',
+    '%e3%80%82',
+  ],
   ...['public', 'secret', 'SECRET', 'secre%74', 'admin', 'whoami', 'x', 'a.b', 'ü', '%C3%BC'],
 ];
 const written = fc.array(fc.constantFrom(...pieces), { maxLength: 9 }).map((parts) => `/public/${parts.join('')}`);
@@ -182,6 +216,15 @@ const known = [
     '/public/%ef%bc%852e%ef%bc%852e/admin',
     '/public/..%23/admin',
     '/public/..%3fx/admin',
+  ],
+  ...['/public/..%ef%b8%8f/admin', '/public/.%cc%81./admin', '/public/%e1%85%9f../admin', '/public/secret%3fx/y'],
+  ...[
+    '/public/s%C3%A9cret',
+    '/public/b%c4%b1lls',
+    '/public/se%cc%81cret',
+    '/public/%2e%2e;/admin',
+    '/public/.%20/admin',
+    '/public/..\\',
   ],
   ...[
     '/public/secret;x',
@@ -232,6 +275,49 @@ const plain = [
   ],
 ];
 
+/** Names that hold a slash: packages, resource ids, addresses. */
+const encoded = [
+  ...['/public/@org%2Fname', '/public/@org%2fname/-/name-1.0.0.tgz', '/public/a%2Fb%2Fc', '/public/secret%2Fmore'],
+  ...['/public/%2Fsubscriptions%2F1%2FresourceGroups%2Frg/tags', '/public/https%3A%2F%2Fexample.test%2F/pages'],
+  ...['/public/root:/a%2Fb.pdf:/content', '/public/a;v=1%2F2/b', '/public/%2F', '/public/a%2F', '/public/.npm%2F.x'],
+];
+
+/** Ways out of the route through an encoded slash. */
+const encodedOut = [
+  ...[
+    '/public/..%2fadmin',
+    '/public/..%2Fadmin',
+    '/public/a%2F..%2F..%2Fadmin',
+    '/public/%2F..%2Fadmin',
+    '/public/a%2F..',
+  ],
+  ...[
+    '/public/.%2Fsecret',
+    '/public/a%2F.',
+    '/public/%2e%2e%2fadmin',
+    '/public/%252e%252e%252fadmin',
+    '/public/..%252fadmin',
+  ],
+  ...[
+    '/public/a%252Fb',
+    '/public/..%5cadmin',
+    '/public/a%5C..%2Fadmin',
+    '/public/..;%2Fadmin',
+    '/public/..%3b%2Fadmin',
+  ],
+  ...['/public/x%2F..;a=b%2F..;%2Fadmin', '/public/..%00%2Fadmin', '/public/..%20%2Fadmin', '/public/..%ef%bc%8fadmin'],
+  ...['/public/%c0%ae%c0%ae%2Fadmin', '/public/..%c0%afadmin', '/public/%ef%bc%8e%ef%bc%8e%2Fadmin', '/public/a%2fb%'],
+  ...[
+    '/public/%2Fsecret',
+    '/public/secret%2F',
+    '/public/secret;x%2Fy',
+    '/public/secret%3bx%2Fy',
+    '/public/secret%3Fx%2Fy',
+  ],
+  ...['/public%2Fx', '/%2Fpublic/x', '/%2fpublic%2fx', '/whoami%2F', '/%2Fwhoami', '/x%2F..%2Fpublic/x', '%2Fpublic/x'],
+  ...['/public/.%ef%b8%8f.%2Fadmin', '/public/%u002f', '/public/..%23%2Fadmin', '/public/..%3f%2Fadmin'],
+];
+
 describe('an address below /api', () => {
   it('passes in no known way out of its route', () => {
     for (const path of known) assert.equal(pass(path), undefined, path);
@@ -241,23 +327,43 @@ describe('an address below /api', () => {
     for (const path of plain) assert.deepEqual(pass(path)?.path, path, path);
   });
 
-  it('is of the same route for whatever server comes to read it', () => {
-    let passed = 0;
-    fc.assert(
-      fc.property(written, (path) => {
-        const found = pass(path);
-        if (!found) return;
-        passed += 1;
-        for (const [server, read] of Object.entries(servers)) {
-          const base = read(`/base${found.path}`);
-          const inside = base.toLowerCase();
-          assert.ok(inside === '/base/public' || inside.startsWith('/base/public/'), `${server} serves ${base}`);
-          const secret = inside === '/base/public/secret';
-          assert.deepEqual(found.scopes, [secret ? 'api://orders/secret' : 'api://orders/read'], `${server}: ${base}`);
-        }
-      }),
-      { ...runs, numRuns: 20_000 },
-    );
-    assert.ok(passed > 500, `only ${passed} passed: too few to prove anything`);
+  for (const [which, passes] of Object.entries({ 'without encoded slashes': pass, 'with them': passEncoded })) {
+    it(`is of the same route for whatever server comes to read it, ${which}`, () => {
+      const passed = { in: 0, withSlash: 0 };
+      fc.assert(
+        fc.property(written, (path) => {
+          const found = passes(path);
+          if (!found) return;
+          passed.in += 1;
+          if (/%2f/i.test(path)) passed.withSlash += 1;
+          onlyOfItsRoute(found);
+        }),
+        { ...runs, numRuns: 20_000 },
+      );
+      assert.ok(passed.in > 500, `only ${passed.in} passed: too few to prove anything`);
+      assert.equal(passed.withSlash > 200, passes === passEncoded, `${passed.withSlash} with an encoded slash`);
+    });
+  }
+
+  it('has an encoded slash by its route only, within a segment, and is then read both ways', () => {
+    for (const path of encoded) {
+      assert.equal(pass(path), undefined, path);
+      const found = passEncoded(path);
+      assert.equal(found?.path, path, path);
+      onlyOfItsRoute(found as Passing);
+    }
+    for (const path of [...known, ...encodedOut]) assert.equal(passEncoded(path), undefined, path);
+    assert.equal(apiTarget('/api/packages/%2Fevil.example/x'), undefined, 'the name of a host, once decoded');
   });
 });
+
+/** Every server finds what we found: below the route, and what has scopes of its own for these only. */
+function onlyOfItsRoute({ path, scopes }: Passing): void {
+  for (const [server, read] of Object.entries(servers)) {
+    const base = read(`/base${path}`);
+    const inside = base.toLowerCase();
+    assert.ok(inside === '/base/public' || inside.startsWith('/base/public/'), `${server} serves ${base} for ${path}`);
+    const secret = inside === '/base/public/secret' || inside === '/base/public/bills';
+    assert.deepEqual(scopes, [secret ? 'api://orders/secret' : 'api://orders/read'], `${server}: ${base} for ${path}`);
+  }
+}

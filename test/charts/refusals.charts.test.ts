@@ -36,6 +36,7 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ apis: { orders: { scopes: 'one two' } } }, 'scopes'],
     [{ apis: { orders: { scopes: [] } } }, 'scopes'],
     [{ apis: { orders: { routes: [{ methods: ['TRACE'], path: '/' }] } } }, 'methods'],
+    [{ apis: { orders: { routes: [{ methods: ['GET'], path: '/', encodedSlashes: 'always' }] } } }, 'encodedSlashes'],
     [{ apis: { Orders: { scopes: ['a'] } } }, 'Orders'],
     [{ cookie: { sameSite: 'none' } }, 'sameSite'],
     [{ responseMode: 'fragment' }, 'responseMode'],

@@ -344,6 +344,43 @@ describe('/api', () => {
     assert.equal(at.testbed.api.requests[0]?.path, '/base/orders/x');
   });
 
+  it('passes an encoded slash as it is where the route says so, and nowhere else', async () => {
+    const methods = ['GET'];
+    const routes = [
+      { methods, path: '/packages/*', encodedSlashes: true },
+      { methods, path: '/*' },
+    ];
+    await using at = await signedIn({
+      apis: (url) => ({ orders: { url: `${url}/base`, scopes: [apiScope], routes } }),
+    });
+    at.testbed.setApiAnswer(() => ({ headers: { location: '/base/packages/@org%2Fother' } }));
+    for (const path of [
+      '/packages/@org%2Fname',
+      '/packages/%2Fsubscriptions%2F1',
+      '/packages/https%3A%2f%2fx.test%2f?a=%2F',
+    ])
+      assert.equal(await sendRaw(at.testbed.port, `/api/orders${path}`, at.browser), 200, path);
+    assert.deepEqual(
+      at.testbed.api.requests.splice(0).map(({ path }) => path),
+      [
+        '/base/packages/@org%2Fname',
+        '/base/packages/%2Fsubscriptions%2F1',
+        '/base/packages/https%3A%2f%2fx.test%2f?a=%2F',
+      ],
+    );
+    for (const path of [
+      '/other/a%2Fb',
+      '/packages/..%2Fadmin',
+      '/packages/a%2F..%2f..%2Fadmin',
+      '/packages/a%252Fb',
+      '/%2Fpackages/x',
+    ])
+      assert.equal(await sendRaw(at.testbed.port, `/api/orders${path}`, at.browser), 404, path);
+    assert.equal(at.testbed.api.requests.length, 0);
+    const { headers } = await at.browser.script('/api/orders/packages/@org%2Fname');
+    assert.equal(headers.get('location'), '/api/orders/packages/@org%2Fother');
+  });
+
   it('frames a body anew, so that none becomes a request of its own, and drops the body of a read', async () => {
     await using at = await signedIn();
     const smuggled = 'GET /admin HTTP/1.1\r\nHost: x\r\n\r\n';

@@ -26,15 +26,16 @@ const addressNames = ['location', 'operation-location', 'link'];
 
 /**
  * Which API and path a request line `/api/<name>/<path>?<query>` means, or undefined unless it is written plainly: no
- * absolute form, empty segment, backslash, nor an encoded slash, dot, backslash, `%` or control character, and no segment
- * that leads elsewhere, all of which servers read differently.
+ * absolute form, empty segment, backslash, nor an encoded dot, backslash, `%` or control character, and no segment that
+ * leads elsewhere, all of which servers read differently. An encoded slash is the route's to allow, but not before
+ * everything else, where it would begin the name of a host.
  */
 export function apiTarget(requestTarget: string): { name: string; path: string; query: string } | undefined {
   const match = /^\/api\/([a-z0-9-]+)(\/[\w\-.~!$&'()*+,;=:@%/]*)(\?[\x21-\x7e]*)?$/.exec(requestTarget);
   if (!match) return undefined;
   const [, name = '', path = '', query = ''] = match;
-  const odd = /\/\/|%(?![0-9a-f]{2})|%(2e|2f|5c|25|[01][0-9a-f]|7f)/i.test(path);
-  return odd || path.split('/').some(leadsElsewhere) ? undefined : { name, path, query };
+  const odd = /\/\/|^\/%2f|%(?![0-9a-f]{2})|%(2e|5c|25|[01][0-9a-f]|7f)/i.test(path);
+  return odd || path.split(/\/|%2f/i).some(leadsElsewhere) ? undefined : { name, path, query };
 }
 
 /** Between marks of any kind: letters, digits, and what stands among them in names. */
@@ -42,7 +43,7 @@ const mark = /[^\p{L}\p{N}\p{M}\p{C}\s._~-]/u;
 /** What code pages and Unicode make slashes of, and an escape of an escape. */
 const slashOrEscape = /[/\\\u2044\u2215\u2216%]/;
 /** Dots, with what is not seen around them. */
-const dots = /^[\s\p{C}]*\.[.\s\p{C}]*$/u;
+const dots = /^[\s\p{C}\p{M}\p{DI}]*\.[.\s\p{C}\p{M}\p{DI}]*$/u;
 
 /**
  * Whether some server takes a segment for `.` or `..`. Servlet containers cut it at `;`, Windows at `:` and

@@ -27,6 +27,8 @@ const route = z.strictObject({
   path: z.string().regex(/^\/([\w\-.~/]*\/)?([\w\-.~]*|\*)$/, 'must be a path that may end in /*'),
   /** What this route needs instead of the API's scopes. */
   scopes: scopes.optional(),
+  /** Whether `%2F` may stand in a path, for the API to take as a part of a segment: `/packages/@org%2Fname`. */
+  encodedSlashes: z.boolean().optional(),
 });
 
 /**
@@ -84,30 +86,38 @@ function sameResource(name: string): string {
 
 /**
  * The scopes the API's route for this request needs, or undefined if no route lets it pass; neither does a path in which
- * a more lenient server finds a route of other scopes. `path` is as `apiTarget` gives it.
+ * a more lenient server finds a route of other scopes, or none. `path` is as `apiTarget` gives it.
  */
 export function scopesFor(api: Api, method: string, path: string): string[] | undefined {
-  const scopesBy = (fits: (pattern: string) => boolean) => {
-    const found = api.routes.find((entry) => entry.methods.some((m) => m === method) && fits(entry.path));
-    return found && (found.scopes ?? api.scopes);
-  };
-  const asWritten = scopesBy((pattern) => isBelow(pattern, path));
-  const asRead = scopesBy((pattern) => isBelow(lenient(pattern), lenient(path)));
-  return asWritten?.join(' ') === asRead?.join(' ') ? asWritten : undefined;
+  const routeOf = (fits: (pattern: string) => boolean) =>
+    api.routes.find((entry) => entry.methods.some((m) => m === method) && fits(entry.path));
+  const written = routeOf((pattern) => isBelow(pattern, path));
+  if (!written || (/%2f/i.test(path) && !written.encodedSlashes)) return undefined;
+  const scopesOf = (found: typeof written | undefined) => found && (found.scopes ?? api.scopes).join(' ');
+  const alike = readings(path).every(
+    (reading) => scopesOf(routeOf((pattern) => isBelow(lenient(pattern), reading))) === scopesOf(written),
+  );
+  return alike ? (written.scopes ?? api.scopes) : undefined;
 }
 
 function isBelow(pattern: string, path: string): boolean {
   return pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
 }
 
-/** What some servers pass over in a path: what is not seen, and the sessions that ASP.NET keeps there. */
-const passedOver = /\p{C}|\([a-z]\([^)/]*\)\)/gu;
+/** What some servers pass over in a path: what is not seen or set above a letter, and ASP.NET's sessions. */
+const passedOver = /[\p{C}\p{M}\p{DI}]|\([a-z]\([^)/]*\)\)/gu;
 /** Parameters and streams, and the blanks and dots that Windows takes from the end. */
 const endings = [/[;:?#].*$/s, /(?<![.\s+])[.\s+]+$/];
 
+/** A path as lenient servers read it: as it is, without its parameters before it is decoded, or as a URL once more. */
+function readings(path: string): string[] {
+  const written = [path, path.replaceAll(/(;|%3b)[^/]*/gi, ''), path.replace(/%(3f|23).*$/i, '')];
+  return [...new Set(written)].map(lenient);
+}
+
 /** A path as far as servers agree in it; every path ends in a slash, a pattern may in `/*`. */
 function lenient(path: string): string {
-  const text = decodeURIComponent(path).normalize('NFKC').toLowerCase().replaceAll(passedOver, '');
+  const text = decodeURIComponent(path).normalize('NFKD').toUpperCase().toLowerCase().replaceAll(passedOver, '');
   const names = text.split('/').map((name) => endings.reduce((rest, ending) => rest.replace(ending, ''), name));
   const kept = names.filter(Boolean);
   return kept.at(-1) === '*' ? `/${kept.join('/')}` : ['', ...kept, ''].join('/');

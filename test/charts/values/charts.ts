@@ -44,6 +44,7 @@ const webFrontend = section({
           methods: list(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])).min(1),
           path: z.string().regex(/^\//),
           scopes: list(scope).min(1).optional(),
+          encodedSlashes: z.boolean().optional(),
         }),
       ),
       silenceSeconds: optional(whole(1, 3_600)),
