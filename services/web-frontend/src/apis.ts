@@ -1,6 +1,7 @@
 import { graphOrigins } from '@onbehalf/chassis/authority';
 import { baseUrl } from '@onbehalf/chassis/config';
 import { z } from 'zod';
+import { headerName } from './header-name.ts';
 
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope of RFC 6749');
 
@@ -24,25 +25,27 @@ const scopes = z
 const route = z.strictObject({
   methods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])).min(1),
   /** Exact, or every path below it when it ends in `/*`. */
-  path: z.string().regex(/^\/([\w\-.~/]*\/)?([\w\-.~]*|\*)$/, 'must be a path that may end in /*'),
+  path: z
+    .string()
+    .regex(/^\/([\w\-.~/]*\/)?([\w\-.~]*|\*)$/, 'must be a path that may end in /*')
+    .refine((path) => !/\/(\.{0,2}\/|\.{1,2}$)/.test(path), 'must have no empty segment, . or ..'),
   /** What this route needs instead of the API's scopes. */
   scopes: scopes.optional(),
   /** Whether `%2F` may stand in a path, for the API to take as a part of a segment: `/packages/@org%2Fname`. */
   encodedSlashes: z.boolean().optional(),
 });
 
-/**
- * Headers that no list lets pass: those of a hop, of caches, of a browser's security and of identity, which only this
- * service may state.
- */
-const notListed =
-  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|content-length|expect|forwarded|via|x-forwarded-.*|x-real-ip|authorization|www-authenticate|cookie|set-cookie|x-csrf|x-ms-client-principal.*|x-ms-token-.*|sec-.*|origin|referer|access-control-.*|content-security-policy.*|clear-site-data|strict-transport-security|cache-control|cdn-cache-control|surrogate-control|pragma|expires|age|vary|traceparent|tracestate|baggage)$/;
+type Route = z.output<typeof route>;
 
-const headerName = z
-  .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'must be a header name')
-  .toLowerCase()
-  .refine((name) => !notListed.test(name), 'must not be of a hop, a cache, a cookie or an identity');
+/** The first route that takes a request decides: one behind a route that takes all of it says something in vain. */
+function refuseUnreachable(routes: Route[], context: z.RefinementCtx): void {
+  for (const [index, { methods, path }] of routes.entries()) {
+    const before = routes.slice(0, index).filter((entry) => isBelow(entry.path, path));
+    const taken = methods.every((method) => before.some((entry) => entry.methods.includes(method)));
+    const message = 'is behind a route that takes all of its requests';
+    if (taken) context.addIssue({ code: 'custom', path: [index, 'path'], message });
+  }
+}
 
 /** `APIS_FILE`: the APIs that may be called for a person, by the name they have under `/api/`. Nothing else is reached. */
 export const apisSchema = z
@@ -52,7 +55,10 @@ export const apisSchema = z
       url: baseUrl,
       scopes,
       /** Which methods and paths pass `/api/<name>`; reading everything unless said. */
-      routes: z.array(route).default([{ methods: ['GET', 'HEAD'], path: '/*' }]),
+      routes: z
+        .array(route)
+        .superRefine(refuseUnreachable)
+        .default([{ methods: ['GET', 'HEAD'], path: '/*' }]),
       /** How long it may be silent; an event stream that has begun may be so for ever. */
       silenceSeconds: z.number().int().min(1).max(3_600).default(30),
       /** Headers of the browser's that reach it besides the usual ones, such as a subscription key. */
