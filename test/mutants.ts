@@ -11,15 +11,13 @@ import { createTrials } from './mutants/trials.ts';
 import { openRedis } from './redis.ts';
 
 const out = 'out/mutants';
-/** More than there are cores: many a test waits for a timer. */
-const mostAtOnce = 4;
-
 const help = `npm run mutants                 changes the rooms that implement promises, one thing at a time, and runs
                                 the tests that reach each change until one fails
 npm run mutants -- <words> …    only the rooms whose path holds one of the words
 npm run mutants -- --minutes 3  stops by then; the next run goes on where this one stopped
 npm run mutants -- --tests 2    asks no more than the two nearest test files: quicker, and more survives
-npm run mutants -- --beside     asks only the test file beside each room, one at a time
+npm run mutants -- --beside     asks only the test file beside each room
+npm run mutants -- --at-once 2  runs so many test files at once; 4 if not told, for many a test waits for a timer
 
 Prints by room how many changes a test killed, the compiler refuses, nothing can see (docs/threat-model.md says why),
 and survived. What is known is kept in out/mutants and asked again when the room changes, of a survivor also when a test
@@ -33,6 +31,7 @@ async function main(): Promise<void> {
       minutes: { type: 'string', default: '600' },
       tests: { type: 'string', default: '100' },
       beside: { type: 'boolean', default: false },
+      'at-once': { type: 'string', default: '4' },
       help: { type: 'boolean', short: 'h' },
     },
     allowPositionals: true,
@@ -51,7 +50,8 @@ async function main(): Promise<void> {
   const password = redis.password ? `${redis.username ?? ''}:${encodeURIComponent(redis.password)}@` : '';
   process.env.REDIS_URL = `redis://${password}${redis.host}:${redis.port}`;
   const outcomes = openOutcomes(`${out}/outcomes.jsonl`);
-  const asked = { tests: numberOf('tests', values), beside: values.beside, atOnce: values.beside ? 1 : mostAtOnce };
+  const atOnce = numberOf('at-once', values);
+  const asked = { tests: numberOf('tests', values), beside: values.beside, atOnce };
   const trials = createTrials({ program, reach: createReach(), outcomes }, promisedRooms(), asked);
 
   const rows = new Map(rooms.map((room) => [room, emptyRow(room)]));

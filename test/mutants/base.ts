@@ -65,15 +65,6 @@ export function runs({ ran }: Base, room: string, offset: number): boolean {
   return (ran[room] ?? []).some((ranges) => countAt(ranges, offset) > 0);
 }
 
-/** How many characters of a room the test ran. */
-export function runsOf({ ran }: Base, room: string): number {
-  const edges = [...new Set((ran[room] ?? []).flat().flatMap((range) => range.slice(0, 2)))].sort((a, b) => a - b);
-  return edges.reduce(
-    (sum, edge, i) => sum + (runs({ ms: 0, ran }, room, edge) ? (edges[i + 1] ?? edge) - edge : 0),
-    0,
-  );
-}
-
 function countAt(ranges: Ranges[number], offset: number): number {
   const around = ranges.filter(([start, end]) => start <= offset && offset < end);
   return around.sort(([a, b], [c, d]) => b - a - (d - c))[0]?.[2] ?? 0;
