@@ -21,6 +21,7 @@ export async function openIssuer() {
   let elsewhere: string | undefined;
   const server = await serve(
     (req, res) => {
+      if (req.headers.accept !== 'application/json') return void res.writeHead(406).end();
       const [, named, discovery] = /^\/([^/]+)\/v2\.0(\/\.well-known\/openid-configuration)$/.exec(req.url ?? '') ?? [];
       if (discovery && status === 200) {
         const segment = /^(organizations|common)$/.test(named ?? '') ? '{tenantid}' : named;

@@ -113,6 +113,22 @@ describe('kept keys', () => {
     assert.equal(state.fetches, 3);
   });
 
+  it('that are unknown are looked for in a fetch that is under way, though one failed before', async () => {
+    const { state, ask } = open();
+    await ask(one.kid);
+    state.ms += maxAgeMs + 1;
+    state.answer = away;
+    assert.equal(await ask(one.kid), 'given');
+    state.ms += 2_000;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    state.answer = () => promise;
+    const [known, unknownYet] = [ask(one.kid), ask(two.kid)];
+    assert.equal(await known, 'given');
+    resolve(setOf(one, two));
+    assert.equal(await unknownYet, 'given');
+    assert.equal(state.fetches, 3);
+  });
+
   it('are not looked for where they are there and do not fit', async () => {
     const { state, ask } = open();
     state.answer = async () => setOf(one, two);
@@ -157,6 +173,12 @@ describe('kept keys', () => {
     state.answer = never;
     assert.equal(await ask(one.kid), 'given');
     assert.equal(state.fetches, 3);
+  });
+
+  it('serve though another of their set is of a kind that verifies nothing', async () => {
+    const { state, ask } = open();
+    state.answer = async () => ({ keys: [{ kty: 'oct', k: 'AAAA', kid: 'x' }, ...setOf(one).keys] });
+    assert.equal(await ask(one.kid), 'given');
   });
 
   for (const kty of ['oct', 'XRSA', 'RSAX']) {
