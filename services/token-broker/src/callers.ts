@@ -66,7 +66,6 @@ export function createCallers(options: CallersOptions) {
         issuer,
         audience,
         algorithms: assertionAlgorithms,
-        requiredClaims: ['sub', 'exp'],
         currentDate: new Date(nowMs()),
         clockTolerance: callersClockToleranceSeconds,
       });
@@ -139,7 +138,7 @@ export function clusterKeys({ nowMs = Date.now, onFetch = () => {}, ...issuer }:
 
 /** jose throws JOSEErrors for what is wrong with a token; the rest is about getting the keys. */
 function keysUnavailable(error: unknown): boolean {
-  return !(error instanceof errors.JOSEError) || error instanceof errors.JWKSInvalid;
+  return !(error instanceof errors.JOSEError);
 }
 
 /** RFC 9110 section 15.5.2 demands a challenge of every 401, and assertions have no scheme of their own. */
