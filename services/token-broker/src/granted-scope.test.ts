@@ -46,7 +46,7 @@ const rows: [what: string, asked: string[], given: Parameters<typeof grantedScop
   ['all that was asked where Entra names nothing', [read, 'api://a/write'], { scope: '' }, `${read} api://a/write`],
   [
     'asked in capitals',
-    ['https://graph.microsoft.com/USER.READ'],
+    ['https://graph.microsoft.com/USER.READ', 'https://graph.microsoft.com/Mail.Read'],
     { scope: 'User.Read' },
     'https://graph.microsoft.com/USER.READ',
   ],

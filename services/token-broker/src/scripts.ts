@@ -89,8 +89,7 @@ const trim = `
 local function trim(key, held, most, kept)
   table.sort(held, function(a, b)
     if a[2] ~= b[2] then return a[2] end
-    if a[3] ~= b[3] then return a[3] < b[3] end
-    return a[1] < b[1]
+    return a[3] < b[3]
   end)
   local over = #held - most
   for _, token in ipairs(held) do

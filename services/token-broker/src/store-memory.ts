@@ -54,7 +54,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
   function trim({ tokens }: Hash, kept: string): void {
     const plain = (field: string) => (field.startsWith(claimsField) ? 0 : 1);
     const others = [...tokens].filter(([field]) => field !== kept);
-    others.sort(([a, one], [b, other]) => plain(a) - plain(b) || one.fence - other.fence || (a < b ? -1 : 1));
+    others.sort(([a, one], [b, other]) => plain(a) - plain(b) || one.fence - other.fence);
     for (const [field] of others.slice(0, Math.max(0, tokens.size - tokensPerPartition))) tokens.delete(field);
   }
 

@@ -13,6 +13,7 @@ describe('a token', () => {
       fieldOf({ tenantId, scope, claims } as TokenRequest);
     const fields = [field('a', 'b'), field('a', 'b', 'c'), field('a', 'b c'), field('b', 'b'), field('a b', '')];
     assert.equal(new Set(fields).size, fields.length);
+    assert.equal(field('a', 'b'), 't:CQ4cy1sb1h2oFf9UOpCkwM');
     assert.equal(field('a', 'b', 'c'), 't:c:-hhEwpiK0Vq3tJ4OzgloRQ');
   });
 });
