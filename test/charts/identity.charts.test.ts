@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type {
   KubernetesObject,
+  V1ConfigMap,
   V1Deployment,
   V1PodSpec,
   V1ServiceAccountTokenProjection,
 } from '@kubernetes/client-node';
+import { cloudOf, nationalClouds } from '../../services/chassis/src/authority.ts';
 import { copyCharts, objectsOf, ofKind, podsOf, render, scenarios } from './render.ts';
 
 const all = await scenarios();
@@ -20,8 +22,9 @@ const tokensOf = (spec: V1PodSpec | undefined): V1ServiceAccountTokenProjection[
 
 describe('identity and secrets', () => {
   const rendered = new Map<string, KubernetesObject[]>();
+  let charts: string;
   before(async () => {
-    const charts = await copyCharts();
+    charts = await copyCharts();
     for (const scenario of all) rendered.set(scenario.name, objectsOf(await render(charts, scenario)));
   });
   const pod = (scenario: string, service: string) =>
@@ -33,8 +36,8 @@ describe('identity and secrets', () => {
   it('projects Entra’s assertion into the broker when a client or Redis is federated, and nowhere else', () => {
     for (const scenario of ['onbehalf/facts', 'onbehalf/amr', 'onbehalf/certificate', 'onbehalf/kind']) {
       const spec = pod(scenario, 'token-broker')?.spec;
-      // This one is for the US government's cloud.
-      const audience = `api://AzureADTokenExchange${scenario === 'onbehalf/certificate' ? 'USGov' : ''}`;
+      const cloud = scenario === 'onbehalf/certificate' ? nationalClouds.get('login.microsoftonline.us') : undefined;
+      const { federationAudience: audience } = cloud ?? cloudOf('https://login.microsoftonline.com');
       assert.deepEqual(tokensOf(spec), [{ audience, expirationSeconds: 3600, path: 'azure-identity-token' }]);
       const mount = spec?.containers[0]?.volumeMounts?.find(({ name }) => name === 'azure-token');
       assert.equal(mount?.mountPath, '/var/run/secrets/azure/tokens');
@@ -44,6 +47,25 @@ describe('identity and secrets', () => {
     const secret = pod('onbehalf/secret', 'token-broker')?.spec;
     assert.deepEqual(tokensOf(secret), []);
     assert.ok(!envOf(secret).includes('AZURE_FEDERATED_TOKEN_FILE'));
+  });
+
+  it('knows the clouds as the services do: whom a federated token is for, and where Microsoft Graph is', async () => {
+    const scenario = all.find(({ name }) => name === 'onbehalf/facts');
+    assert.ok(scenario);
+    const hosts = ['login.microsoftonline.com', 'contoso.ciamlogin.com', ...nationalClouds.keys()];
+    for (const authorityHost of hosts.map((host) => `https://${host}`)) {
+      const objects = objectsOf(await render(charts, scenario, { set: { global: { entra: { authorityHost } } } }));
+      const { graph, federationAudience } = cloudOf(authorityHost);
+      const broker = ofKind<V1Deployment>(objects, 'Deployment').find(({ metadata }) =>
+        metadata?.name?.endsWith('token-broker'),
+      );
+      assert.deepEqual(
+        tokensOf(broker?.spec?.template.spec).map(({ audience }) => audience),
+        [federationAudience],
+      );
+      const [clients] = ofKind<V1ConfigMap>(objects, 'ConfigMap').flatMap(({ data }) => data?.['clients.json'] ?? []);
+      assert.deepEqual(JSON.parse(clients ?? '{}').api.scopes, [`${graph}/User.Read`], authorityHost);
+    }
   });
 
   it('leaves the projection to the webhook if told so', () => {

@@ -10,7 +10,7 @@ const assertion = await readFile('/var/run/secrets/foreign/assertion', 'utf8');
 async function ask(form) {
   const body = new URLSearchParams({
     grant_type: 'client_credentials',
-    scope: 'https://graph.microsoft.com/.default',
+    scope: 'api://any/.default',
     ...form,
   });
   const response = await fetch(`${TARGET_URL}/oauth2/token`, {

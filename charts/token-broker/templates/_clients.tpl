@@ -1,6 +1,7 @@
 {{/* clients.json: the broker's words, with what the release already knows filled in. */}}
 {{- define "token-broker.clients" -}}
 {{- $clients := dict }}
+{{- $graph := (include "token-broker.cloud" . | fromJson).graph }}
 {{- range $name, $client := required "clients is required: at least one client of the broker" (.Values.clients | default "") }}
 {{- $subjects := $client.subjects | default list }}
 {{- range $client.serviceAccounts }}
@@ -28,6 +29,10 @@
 {{- $file := printf "/var/run/secrets/onbehalf/credentials/%s/authentication/%d/%s" $name $index $way.existingSecret.key }}
 {{- $authentication = append $authentication (dict "type" $way.type "file" $file) }}
 {{- end }}
+{{- $scopes := list }}
+{{- range $client.scopes }}
+{{- $scopes = append $scopes (regexReplaceAll "^https://graph\\.microsoft\\.com/" . (printf "%s/" $graph)) }}
+{{- end }}
 {{- $tenantId := $client.tenantId | default $.Values.global.entra.tenantId }}
 {{- $_ := set $clients $name (dict
   "tenantId" (required (printf "clients.%s.tenantId or global.entra.tenantId is required" $name) $tenantId)
@@ -35,7 +40,7 @@
   "subjects" $subjects
   "credentials" $credentials
   "grants" $client.grants
-  "scopes" ($client.scopes | default list)
+  "scopes" $scopes
   "redirectUris" ($redirectUris | default list)
   "permissions" ($client.permissions | default list)
 ) }}

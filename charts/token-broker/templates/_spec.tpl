@@ -149,8 +149,19 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* To whom a federated token is made out: each national cloud has an audience of its own. */}}
+{{/* The cloud of the authority, as JSON: its Microsoft Graph, and to whom a federated token is made out. */}}
+{{- define "token-broker.cloud" -}}
+{{- $global := dict "graph" "https://graph.microsoft.com" "federationAudience" "api://AzureADTokenExchange" -}}
+{{- $usGov := dict "graph" "https://graph.microsoft.us" "federationAudience" "api://AzureADTokenExchangeUSGov" -}}
+{{- $china := dict "graph" "https://microsoftgraph.chinacloudapi.cn" "federationAudience" "api://AzureADTokenExchangeChina" -}}
+{{- dict
+  "https://login.microsoftonline.us" $usGov
+  "https://login.usgovcloudapi.net" $usGov
+  "https://login.partner.microsoftonline.cn" $china
+  "https://login.chinacloudapi.cn" $china
+  | dig .Values.global.entra.authorityHost $global | toJson }}
+{{- end }}
+
 {{- define "token-broker.federationAudience" -}}
-{{- $clouds := dict "https://login.microsoftonline.us" "USGov" "https://login.partner.microsoftonline.cn" "China" -}}
-api://AzureADTokenExchange{{ get $clouds .Values.global.entra.authorityHost }}
+{{ (include "token-broker.cloud" . | fromJson).federationAudience }}
 {{- end }}

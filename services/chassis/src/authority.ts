@@ -24,26 +24,32 @@ export const authorityHost = secureOrigin.refine(
   'must not be Azure AD B2C, which gives no tokens on behalf of users: use an external tenant, <name>.ciamlogin.com',
 );
 
-/** What differs between Microsoft's clouds. Learn: "National clouds", "Workload identity federation". */
-const clouds: Record<string, { graph: string; federationAudience: string }> = {
-  'login.microsoftonline.us': {
-    graph: 'https://graph.microsoft.us',
-    federationAudience: 'api://AzureADTokenExchangeUSGov',
-  },
-  'login.partner.microsoftonline.cn': {
-    graph: 'https://microsoftgraph.chinacloudapi.cn',
-    federationAudience: 'api://AzureADTokenExchangeChina',
-  },
-};
 const globalCloud = { graph: 'https://graph.microsoft.com', federationAudience: 'api://AzureADTokenExchange' };
+const usGov = { graph: 'https://graph.microsoft.us', federationAudience: 'api://AzureADTokenExchangeUSGov' };
+const china = {
+  graph: 'https://microsoftgraph.chinacloudapi.cn',
+  federationAudience: 'api://AzureADTokenExchangeChina',
+};
+/**
+ * National clouds by the authority's host, under its former name too: their Microsoft Graph, and whom a federated token
+ * is made out to. Learn: "National clouds", "Workload identity federation". `token-broker.cloud` in the chart is the same.
+ */
+export const nationalClouds = new Map([
+  ['login.microsoftonline.us', usGov],
+  ['login.usgovcloudapi.net', usGov],
+  ['login.partner.microsoftonline.cn', china],
+  ['login.chinacloudapi.cn', china],
+]);
 
 /** The cloud of an authority: the global one unless it is a national one's. */
 export function cloudOf(host: string) {
-  return clouds[new URL(host).hostname] ?? globalCloud;
+  return nationalClouds.get(new URL(host).hostname) ?? globalCloud;
 }
 
 /** Every cloud's Microsoft Graph. */
-export const graphOrigins: readonly string[] = [globalCloud, ...Object.values(clouds)].map(({ graph }) => graph);
+export const graphOrigins: readonly string[] = [globalCloud, ...new Set(nationalClouds.values())].map(
+  ({ graph }) => graph,
+);
 
 /** Where the discovery document of a tenant is. OpenID Connect Discovery 1.0 section 4. */
 export function discoveryUrl(host: string, tenantId: string): string {

@@ -115,6 +115,18 @@ describe('the broker over HTTP', () => {
       assert.equal((await broker.post(token, 'api', app)).body.scope, appScope);
     });
 
+    it("a session token for Microsoft Graph of the authority's cloud, whose scopes need no resource", async () => {
+      await using gov = await openBroker({ ENTRA_AUTHORITY_HOST: 'https://login.microsoftonline.us' });
+      const session = await gov.signIn(undefined, 'other-web');
+      const ask = async (resource: string) => {
+        const fields = { ...gov.exchangeGrant(session), scope: undefined, resource };
+        const { body } = await gov.post(token, 'other-web', fields);
+        return body.scope ?? body.error;
+      };
+      assert.equal(await ask('https://graph.microsoft.us'), 'Mail.Read');
+      assert.equal(await ask('https://graph.microsoft.com'), 'invalid_target');
+    });
+
     it('at its whole URL as at its path: RFC 9112 section 3.2.2', async () => {
       const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
       const body = broker.form({ ...broker.caller('api'), ...broker.appGrant() });

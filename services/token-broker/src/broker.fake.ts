@@ -76,7 +76,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
   const clients = parseClients(
     JSON.stringify({
       ...client('web', web, [readScope, 'api://api/write', graphScope]),
-      ...client('other-web', web, [readScope]),
+      ...client('other-web', web, [readScope, 'Mail.Read']),
       ...client('api', [jwt_bearer, client_credentials], [graphScope, appScope]),
       ...client('operator', [client_credentials], [appScope], { permissions: ['operator'] }),
       ...client('gateway', [client_credentials, jwt_bearer], [graphScope, appScope], { subjects: [], authentication }),

@@ -1,4 +1,4 @@
-import { isIssuerOf } from '@onbehalf/chassis/authority';
+import { cloudOf, isIssuerOf } from '@onbehalf/chassis/authority';
 import { Fault } from '@onbehalf/chassis/fault';
 import { secondsSince } from '@onbehalf/chassis/measures';
 import { describeRequest } from '@onbehalf/chassis/server-span';
@@ -75,12 +75,13 @@ export const endParameters = z
     { path: ['sid'], message: 'send exactly one of sid, subject_token, or tid with oid' },
   );
 
-/** The endpoints of an OAuth authorization server, over the broker. `authorityHost` is whose `sid`s they are. */
+/** The endpoints of an OAuth authorization server, over the broker. `authorityHost` is whose `sid`s and cloud they are. */
 export function createEndpoints(
   broker: Broker,
   accessTokens: AccessTokens,
   authorityHost: string,
 ): Record<string, Endpoint> {
+  const { graph } = cloudOf(authorityHost);
   const grants: Record<GrantType, Grant> = {
     [grantTypes.authorization_code]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.authorization_code], form);
@@ -100,7 +101,7 @@ export function createEndpoints(
       // An access token of Entra's is the assertion of RFC 7523 in other words.
       const work = isJwt(asked.subject_token) ? broker.onBehalfOf : broker.exchange;
       const token = await work(client, asked.subject_token, {
-        scope: targetScope(client, asked),
+        scope: targetScope(client, asked, graph),
         claims: asked.claims,
         traceId,
       });
@@ -108,12 +109,12 @@ export function createEndpoints(
     },
     [grantTypes.jwt_bearer]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
-      const scope = targetScope(client, asked);
+      const scope = targetScope(client, asked, graph);
       return tokenAnswer(await broker.onBehalfOf(client, asked.assertion, { scope, claims: asked.claims, traceId }));
     },
     [grantTypes.client_credentials]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.client_credentials], form);
-      const scope = targetScope(client, asked);
+      const scope = targetScope(client, asked, graph);
       return tokenAnswer(await broker.appToken(client, { scope, claims: asked.claims, traceId }));
     },
   };

@@ -4,21 +4,19 @@ import type { Client } from './clients.ts';
 /** What a request asks a token for: scopes, the API they belong to, or both. RFC 8693 section 2.1, RFC 8707. */
 type Asked = { scope?: string | undefined; resource?: string | undefined; audience?: string | undefined };
 
-/** Whose names stand alone: Learn, "Scopes and permissions". */
-const graph = 'https://graph.microsoft.com';
-
 /**
  * The scopes that a request asks for, each with its API. `resource` and `audience` name an API as the client's scopes do,
  * or by its client id; beside them a scope may be a bare name, and without one it is all that the client is configured for.
+ * `graph` is the cloud's Microsoft Graph, whose names stand alone: Learn, "Scopes and permissions".
  * @throws Fault `invalid_request` if nothing is asked, `invalid_target` for an API that none of the client's scopes names.
  */
-export function targetScope(client: Client, { scope, resource, audience }: Asked): string {
+export function targetScope(client: Client, { scope, resource, audience }: Asked, graph: string): string {
   const targets = [resource, audience].filter((one) => one !== undefined);
   if (targets.length === 0) {
     if (scope === undefined) throw new Fault('invalid_request', 'The parameter scope is missing.');
     return scope;
   }
-  const theirs = client.scopes.filter((one) => targets.every((target) => names(target, one)));
+  const theirs = client.scopes.filter((one) => targets.every((target) => names(target, one, graph)));
   if (theirs.length === 0) throw new Fault('invalid_target', 'The client is not configured for this API.');
   if (scope === undefined) return theirs.find((one) => one.endsWith('/.default')) ?? theirs.join(' ');
   const words = scope.split(' ').filter(Boolean);
@@ -30,7 +28,7 @@ export function targetScope(client: Client, { scope, resource, audience }: Asked
 }
 
 /** Whether a target is the API of a scope. */
-function names(target: string, scope: string): boolean {
+function names(target: string, scope: string, graph: string): boolean {
   const api = withoutSlash(scope.slice(0, Math.max(0, scope.lastIndexOf('/')))) || graph;
   return [api, api.replace(/^api:\/\//, '')].includes(withoutSlash(target));
 }
