@@ -54,8 +54,8 @@ describe('openid-client', () => {
     const config = await discover('web');
     assert.ok(config.serverMetadata().supportsPKCE());
     const url = openid.buildAuthorizationUrl(config, { scope: 'openid', redirect_uri: 'http://localhost:3000/cb' });
-    const { origin, ids } = fleet.emulator;
-    assert.equal(`${url.origin}${url.pathname}`, `${origin}/${ids.tenants.contoso}/oauth2/v2.0/authorize`);
+    const { browserOrigin, ids } = fleet.emulator;
+    assert.equal(`${url.origin}${url.pathname}`, `${browserOrigin}/${ids.tenants.contoso}/oauth2/v2.0/authorize`);
   });
 
   it('gets an app token, introspects and revokes a session, exchanges a session and a token of a user', async () => {

@@ -335,10 +335,7 @@ describe('the broker over HTTP', () => {
         assert.deepEqual(body[`${name}_endpoint_auth_methods_supported`], methods);
       }
       assert.deepEqual(body.grant_types_supported, Object.values(grantTypes));
-      assert.equal(
-        body.authorization_endpoint,
-        `https://login.microsoftonline.com/${broker.tenant}/oauth2/v2.0/authorize`,
-      );
+      assert.equal(body.authorization_endpoint, `https://login.test/${broker.tenant}/as/discovered`);
       assert.deepEqual([body.response_types_supported, body.code_challenge_methods_supported], [['code'], ['S256']]);
       assert.equal((await broker.send({ method: 'HEAD', path })).status, 200);
     });

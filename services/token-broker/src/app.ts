@@ -14,8 +14,8 @@ import { openapi } from './metadata.ts';
 type Deps = {
   /** Our own URL, the issuer of the metadata. */
   issuer: string;
-  /** RFC 8414 metadata as of now: the clients it tells of may change. */
-  metadata: () => object;
+  /** RFC 8414 metadata as of now: the clients it tells of may change. @throws Fault while Entra was never reached. */
+  metadata: () => Promise<object>;
   endpoints: Record<string, Endpoint>;
   callers: Callers;
   perCaller: Limit;
@@ -30,7 +30,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
   const routes = Router({ strict: true, caseSensitive: true });
   // Anybody may ask for it: it is made once.
   const description = openapi(issuer);
-  routes.get('/.well-known/oauth-authorization-server', (_req, res) => void res.json(metadata()));
+  routes.get('/.well-known/oauth-authorization-server', async (_req, res) => void res.json(await metadata()));
   routes.get('/openapi.json', (_req, res) => void res.json(description));
   routes.all(['/.well-known/oauth-authorization-server', '/openapi.json'], onlyMethods('GET', 'HEAD'));
   routes.all(Object.keys(endpoints), onlyMethods('POST'));

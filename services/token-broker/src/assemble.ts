@@ -14,7 +14,7 @@ import type { Entra } from './entra.ts';
 import { createIndexGuard, type IndexGuard } from './index-guard.ts';
 import { createL1 } from './l1.ts';
 import { createLimit } from './limits.ts';
-import { authorizationEndpoint, hasSecrets, metadata } from './metadata.ts';
+import { hasSecrets, metadata, signInTenant } from './metadata.ts';
 import type { Names } from './names.ts';
 import { reasonOf } from './reason.ts';
 import { createRefusals } from './refusals.ts';
@@ -84,11 +84,11 @@ export function assemble(config: Config, parts: Parts) {
   const own = createClientAuthentication({ clients, audiences, attempts: perCaller(), logger, nowMs });
   const handler = createHandler({
     issuer: config.brokerUrl,
-    metadata: () =>
-      metadata(config.brokerUrl, {
-        authorizationEndpoint: authorizationEndpoint(authorityHost, clients()),
-        secrets: hasSecrets(clients()),
-      }),
+    metadata: async () => {
+      const tenantId = signInTenant(clients());
+      const authorizationEndpoint = tenantId && (await entra.authorizationEndpoint(tenantId));
+      return metadata(config.brokerUrl, { authorizationEndpoint, secrets: hasSecrets(clients()) });
+    },
     endpoints: judged(endpoints, guard),
     callers: createCallers({ issuer, audience, clients, keys, own }),
     perCaller: perCaller(),

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import type { INetworkModule } from '@azure/msal-node';
+import { toFault } from '@onbehalf/chassis/fault';
 import { serve } from '@onbehalf/chassis/serve';
 import type { EntraClass } from './entra-answer.ts';
 import { createEntraNetwork } from './entra-network.ts';
@@ -30,7 +31,7 @@ async function open(handle: Handler, nowMs?: () => number) {
     network.operation('refresh_token', AbortSignal.timeout(deadlineMs), hideNonce);
   const disposal = opened.move();
   return {
-    ...{ asked, origin, server, operation },
+    ...{ asked, origin, server, network, operation },
     /** Posts once as MSAL does; gives what the operation learnt. */
     async post(deadlineMs?: number, url = `${origin}/token`) {
       const { module, wire } = operation(deadlineMs);
@@ -176,6 +177,45 @@ describe('the network under MSAL', () => {
       }
     });
   }
+
+  it('knows where people sign in by the discovery document, and goes on knowing it while Entra is away', async () => {
+    const at = 'https://login.example.com/elsewhere/authorize';
+    const document = JSON.stringify({ authorization_endpoint: at });
+    const state = { now: 0, handle: reply(503, '{}') };
+    await using entra = await open(
+      (req, res) => state.handle(req, res),
+      () => state.now,
+    );
+    const ask = () => entra.network.authorizationEndpoint(`${entra.origin}/document`);
+    const away = { code: 'unavailable', retryAfterSeconds: 2 };
+    for (let i = 0; i < 3; i += 1) await assert.rejects(ask(), away);
+    assert.equal(entra.asked.length, 1, 'anybody may ask: Entra is asked once in two seconds');
+    state.now += 2_000;
+    state.handle = reply(200, document);
+    assert.deepEqual(await Promise.all([ask(), ask(), ask()]), [at, at, at]);
+    assert.equal(entra.asked.length, 2);
+    state.now += 86_400_000;
+    state.handle = reply(503, '{}');
+    assert.equal(await ask(), at);
+    assert.equal(entra.asked.length, 3);
+  });
+
+  it('names no place to sign in that is not of its tenant, or none at all', async () => {
+    const issuer = 'https://accounts.example.com';
+    const foreign = { issuer, jwks_uri: issuer, authorization_endpoint: issuer };
+    const bad: [status: number, document: object][] = [
+      [404, {}],
+      [200, foreign],
+      [200, { authorization_endpoint: 'javascript:canary' }],
+      [200, {}],
+    ];
+    for (const [status, document] of bad) {
+      await using entra = await open(reply(status, JSON.stringify(document)));
+      const tenant = document === foreign ? 'organizations/v2.0/.well-known/openid-configuration' : 'document';
+      const asking = entra.network.authorizationEndpoint(`${entra.origin}/${tenant}`);
+      await assert.rejects(asking, (error) => toFault(error).code === 'server_error', JSON.stringify(document));
+    }
+  });
 
   it('takes a discovery document of the tenant that it asked for alone', async () => {
     const tid = '11111111-1111-4111-8111-111111111111';

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
 import { discoveryDocument, issuersOf } from '@onbehalf/chassis/authority';
+import { Fault } from '@onbehalf/chassis/fault';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
+import { z } from 'zod';
 import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-answer.ts';
-import { discoveryMs, entraConnectMs } from './lifetimes.ts';
+import { discoveryMs, discoveryRetryMs, entraConnectMs, entraDeadlineMs } from './lifetimes.ts';
 import { watch } from './signals.ts';
 import { withoutNonce } from './without-nonce.ts';
 
@@ -18,6 +20,9 @@ export type Wire = {
 
 /** Thrown through MSAL to end an operation; what happened is in the Wire. */
 class Refused extends Error {}
+
+/** OpenID Connect Discovery 1.0 section 3. */
+const signInDocument = z.object({ authorization_endpoint: z.url({ protocol: /^https?$/ }) });
 
 const largestAnswerBytes = 1_048_576;
 /** Failures before any byte was sent: only these are tried again. */
@@ -35,6 +40,7 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
     maxResponseSize: largestAnswerBytes,
   });
   const documents = new Map<string, { readAtMs: number; answer: HttpAnswer }>();
+  const endpoints = new Map<string, { askedAtMs: number; endpoint: Promise<string> }>();
 
   let skewSeconds: number | undefined;
   watch('onbehalf.clock.skew', () => skewSeconds);
@@ -54,7 +60,47 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
     }
   }
 
+  /** A document of Entra's, remembered; the refusal if it cannot be read. */
+  async function documentAt(url: string, signal: AbortSignal, headers = {}): Promise<HttpAnswer | Refusal> {
+    const known = documents.get(url);
+    if (known && nowMs() - known.readAtMs < discoveryMs) return known.answer;
+    const answer = await send(url, { headers, signal }).catch(noAnswer);
+    if ('class' in answer) return answer;
+    const { status, body } = answer;
+    if (status !== 200 || typeof body !== 'object') {
+      const lasting = status >= 300 && status < 500 && status !== 429;
+      return { ...noAnswer(), class: lasting ? 'configuration' : 'transient' };
+    }
+    if (!isOfItsTenant(url, body)) return { ...noAnswer(), class: 'configuration' };
+    documents.set(url, { readAtMs: nowMs(), answer });
+    return answer;
+  }
+
+  async function readEndpoint(url: string): Promise<string> {
+    const found = await documentAt(url, AbortSignal.timeout(entraDeadlineMs));
+    const document = 'class' in found ? documents.get(url)?.answer : found;
+    if (document) return signInDocument.parse(document.body).authorization_endpoint;
+    if ('class' in found && found.class === 'transient') {
+      const retryAfterSeconds = discoveryRetryMs / 1_000;
+      throw new Fault('unavailable', 'Entra ID cannot be reached.', { retryAfterSeconds });
+    }
+    throw new Fault('server_error', 'Entra ID has no such tenant.');
+  }
+
   return {
+    /**
+     * The authorization endpoint that a discovery document names; the last one read while Entra is away.
+     * @throws Fault `unavailable` while it was never read, `server_error` if it is not that of its tenant.
+     */
+    async authorizationEndpoint(url: string): Promise<string> {
+      const asked = endpoints.get(url);
+      // Anybody may ask: one read serves all, and a failed one is not repeated at once.
+      if (asked && nowMs() - asked.askedAtMs < discoveryRetryMs) return await asked.endpoint;
+      const endpoint = readEndpoint(url);
+      endpoints.set(url, { askedAtMs: nowMs(), endpoint });
+      return await endpoint;
+    },
+
     /**
      * A network module for exactly one operation of one MSAL client; `wire` tells what happened. With `hideNonce` MSAL
      * sees the ID token without its nonce, `wire` as it came.
@@ -67,17 +113,8 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
       };
       const module = {
         async sendGetRequestAsync(url: string, { headers }: NetworkRequestOptions = {}) {
-          const known = documents.get(url);
-          if (known && nowMs() - known.readAtMs < discoveryMs) return known.answer;
-          const answer = await send(url, { headers: headers ?? {}, signal: deadline }).catch(() => refuse(noAnswer()));
-          const { status, body } = answer;
-          if (status !== 200 || typeof body !== 'object') {
-            const lasting = status >= 300 && status < 500 && status !== 429;
-            return refuse({ ...noAnswer(), class: lasting ? 'configuration' : 'transient' });
-          }
-          if (!isOfItsTenant(url, body)) return refuse({ ...noAnswer(), class: 'configuration' });
-          documents.set(url, { readAtMs: nowMs(), answer });
-          return answer;
+          const found = await documentAt(url, deadline, headers);
+          return 'class' in found ? refuse(found) : found;
         },
         async sendPostRequestAsync(url: string, { headers, body }: NetworkRequestOptions = {}) {
           const sentAtMs = nowMs();

@@ -90,6 +90,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
       return answer('onBehalfOf', client, asked, accountFor(oid, tid));
     },
     appToken: (client, asked) => answer('appToken', client, asked, undefined),
+    authorizationEndpoint: async (tenant) => `https://login.test/${tenant}/as/discovered`,
   };
   return Object.assign(fake, { entra });
 }

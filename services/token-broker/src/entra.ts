@@ -6,6 +6,7 @@ import {
   type ICachePlugin,
   LogLevel,
 } from '@azure/msal-node';
+import { discoveryUrl } from '@onbehalf/chassis/authority';
 import { toGuid } from '@onbehalf/chassis/correlation';
 import { describeError, type Logger } from '@onbehalf/chassis/logger';
 import { secondsSince } from '@onbehalf/chassis/measures';
@@ -67,7 +68,7 @@ function requestOf({ scopes, claims, traceId }: Asked): Request {
   return { scopes: [...scopes], correlationId: toGuid(traceId), ...(claims !== undefined && { claims }) };
 }
 
-/** The only door to Entra. No method throws for what Entra answers: a refusal is a value. */
+/** The only door to Entra. No method that acquires throws for what Entra answers: a refusal is a value. */
 export interface Entra {
   redeemCode(
     client: Client,
@@ -76,6 +77,11 @@ export interface Entra {
   refresh(client: Client, asked: Asked & { account: Account; msal: string }): Promise<Acquired | Refused>;
   onBehalfOf(client: Client, asked: Asked & { assertion: string; tenantId: string }): Promise<Acquired | Refused>;
   appToken(client: Client, asked: Asked): Promise<Acquired | Refused>;
+  /**
+   * Where people of a tenant sign in, as its discovery document says.
+   * @throws Fault `unavailable` while that was never read, `server_error` if it is not the tenant's.
+   */
+  authorizationEndpoint(tenantId: string): Promise<string>;
 }
 
 type EntraOptions = {
@@ -287,6 +293,7 @@ export function createEntra({
         ...{ client, tenantId: client.tenantId, grant: 'client_credentials', asked, party: 'app' },
         work: (cca, request) => cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
       }),
+    authorizationEndpoint: (tenantId) => network.authorizationEndpoint(discoveryUrl(authorityHost, tenantId)),
   };
 }
 

@@ -83,8 +83,9 @@ export const credentialTrustMs = 300_000;
 /** What a single server of Entra's refuses is tried again after so long, in the hope of another server. */
 export const credentialRetryMs = 300;
 
-/** Discovery documents hardly ever change. */
+/** Discovery documents hardly ever change. For one that nobody can read Entra is asked again so much later. */
 export const discoveryMs = 3_600_000;
+export const discoveryRetryMs = 2_000;
 
 /** A certificate assertion is valid for 10 minutes (RFC 7523 advises short) and reused for 8. */
 export const certificateAssertionSeconds = 600;

@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { parseClients } from './clients.ts';
-import { authorizationEndpoint, hasSecrets, metadata } from './metadata.ts';
-
-const host = 'https://login.microsoftonline.com';
+import { hasSecrets, metadata, signInTenant } from './metadata.ts';
 
 /** Clients of these tenants, with these grants. */
 function clientsOf(...list: [tenantId: string, grants: string[]][]) {
@@ -26,12 +24,12 @@ describe('the metadata', () => {
       [one, ['authorization_code']],
       [two, ['client_credentials']],
     );
-    assert.equal(authorizationEndpoint(host, clients), `${host}/${one}/oauth2/v2.0/authorize`);
+    assert.equal(signInTenant(clients), one);
   });
 
   it('sends them to any organization where those are of several tenants', () => {
     const clients = clientsOf([one, ['authorization_code']], [two, ['authorization_code']]);
-    assert.equal(authorizationEndpoint(host, clients), `${host}/organizations/oauth2/v2.0/authorize`);
+    assert.equal(signInTenant(clients), 'organizations');
   });
 
   it('offers secrets only where a client has one', () => {
@@ -42,8 +40,8 @@ describe('the metadata', () => {
   });
 
   it('names no endpoint and no response type where nobody signs in', () => {
-    const endpoint = authorizationEndpoint(host, clientsOf([one, ['client_credentials']]));
-    const document = metadata('https://broker.test', { authorizationEndpoint: endpoint });
+    assert.equal(signInTenant(clientsOf([one, ['client_credentials']])), undefined);
+    const document = metadata('https://broker.test', {});
     assert.deepEqual(document.response_types_supported, []);
     assert.ok(!('authorization_endpoint' in document));
   });

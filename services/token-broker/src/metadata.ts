@@ -32,14 +32,13 @@ export function metadata(issuer: string, { authorizationEndpoint, secrets = fals
 }
 
 /**
- * Entra's authorization endpoint for the clients that sign people in: their tenant's, or `organizations` where they are
- * registered in several. Undefined without such clients.
+ * Where the clients sign people in: at their tenant, or at `organizations` if they are registered in several. Undefined
+ * if none of them does.
  */
-export function authorizationEndpoint(authorityHost: string, { byName }: Clients): string | undefined {
+export function signInTenant({ byName }: Clients): string | undefined {
   const signing = [...byName.values()].filter(({ grants }) => grants.includes(grantTypes.authorization_code));
   const [tenant, another] = new Set(signing.map(({ tenantId }) => tenantId));
-  if (tenant === undefined) return undefined;
-  return `${authorityHost}/${another === undefined ? tenant : 'organizations'}/oauth2/v2.0/authorize`;
+  return another === undefined ? tenant : 'organizations';
 }
 
 /** Whether some client proves itself by a secret. */

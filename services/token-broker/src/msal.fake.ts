@@ -76,6 +76,7 @@ export function fakeNetwork(
       };
       return { wire, module: { sendGetRequestAsync: discovery, sendPostRequestAsync: judged } as INetworkModule };
     },
+    authorizationEndpoint: async (url) => String(Object(discover(url)).authorization_endpoint),
     [Symbol.asyncDispose]: async () => {},
   };
   return { posts, module, network };
