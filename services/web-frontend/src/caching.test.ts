@@ -111,7 +111,28 @@ const validators: [string, Headers][] = [
   ['both', { etag: '"a,b ob-c"', 'last-modified': past }],
 ];
 
+/** What APIs send for a tag and RFC 9110 section 8.8.3 does not know. */
+const brokenTags = ['v1', "'v1'", '"v1', 'w/"v1"', 'W/v1', '"v1"-gzip', 'W/', '"a"b"'];
+
 describe('what a browser keeps', () => {
+  for (const etag of brokenTags) {
+    it(`has a mark of its person too where the API's tag is none: ${etag}`, async () => {
+      await using at = await open({ etag, 'last-modified': past });
+      const { status, headers } = await at.browser.script(path);
+      assert.deepEqual([status, headers.get('cache-control')], [200, 'private, no-cache']);
+      assert.match(headers.get('etag') ?? '', /^W\/"ob-[\w-]{16}-"$/);
+      const conditions = { 'if-none-match': String(headers.get('etag')), 'if-modified-since': past };
+      const seen = async () => {
+        await at.browser.script(path, { headers: conditions });
+        const { 'if-none-match': tag, 'if-modified-since': since } = at.testbed.api.requests.at(-1)?.headers ?? {};
+        return [tag, since];
+      };
+      assert.deepEqual(await seen(), [undefined, past]);
+      await signInAs(at.testbed, at.browser, bob);
+      assert.deepEqual(await seen(), [undefined, undefined]);
+    });
+  }
+
   for (const [what, sent] of validators) {
     it(`serves its own person again, and nobody else: by ${what}`, async () => {
       await using at = await open();
@@ -150,6 +171,19 @@ describe('what a browser keeps', () => {
     assert.deepEqual(await seen(), ['bytes=5-', '"v1"']);
     await signInAs(at.testbed, at.browser, bob);
     assert.deepEqual(await seen(), [undefined, undefined]);
+  });
+
+  it('is not completed by a time or a weak tag: they do not tell whose half it is', async () => {
+    await using at = await open({ 'last-modified': past });
+    const tag = String((await at.browser.script(path)).headers.get('etag'));
+    const mine = tag.replace(/^W\/"(.*)"$/, '$1');
+    for (const condition of [past, tag, `W/"${mine}v1"`, 'W/"v1"', '', 'nonsense']) {
+      await at.browser.script(path, { headers: { range: 'bytes=5-', 'if-range': condition } });
+      const { range, 'if-range': asked } = at.testbed.api.requests.at(-1)?.headers ?? {};
+      assert.deepEqual([range, asked], [undefined, undefined], condition);
+    }
+    await at.browser.script(path, { headers: { range: 'bytes=5-' } });
+    assert.equal(at.testbed.api.requests.at(-1)?.headers.range, 'bytes=5-');
   });
 
   it('is a condition of a change too: by the own tag, as it was; by a foreign one, for the API to refuse', async () => {

@@ -40,23 +40,26 @@ const markedTag = /^(W\/)?"ob-([\w-]{16})-([^"]*)"$/;
 const entityTags = /(?:W\/)?"[^"]*"/g;
 /** Stands for a tag where an API tells versions apart by time only: so that every answer that may be kept has a mark. */
 const noTag = 'W/""';
-/** Ask for less than everything, on the ground of what the browser keeps. RFC 9110 sections 13.1 and 14.2. */
-const conditionsOfReads = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
+/** Ask for a part, the one on condition that the browser keeps the other. RFC 9110 sections 13.1.5 and 14.2. */
+const partial = ['if-range', 'range'];
+/** Ask for less than everything, on the ground of what the browser keeps. */
+const conditionsOfReads = ['if-none-match', 'if-modified-since', ...partial];
 
 const markOf = ({ oid, tid }: Person) => createHash('sha256').update(`${tid} ${oid}`).digest('base64url').slice(0, 16);
 
 /**
  * An API's `ETag` marked with the person. Many APIs give versions, alike for everybody: a browser that asked for Bob by
- * the tag of Alice's answer would be told to show hers.
+ * the tag of Alice's answer would be told to show hers. What is not written as a tag is none. RFC 9110 section 8.8.3.
  */
-function markTag(etag = noTag, person: Person): string | undefined {
-  const [, weak = '', opaque] = /^(W\/)?"([^"]*)"$/.exec(etag) ?? [];
-  return opaque === undefined ? undefined : `${weak}"ob-${markOf(person)}-${opaque}"`;
+function markTag(etag = noTag, person: Person): string {
+  const [, weak = 'W/', opaque = ''] = /^(W\/|)"([^"]*)"$/.exec(etag) ?? [];
+  return `${weak}"ob-${markOf(person)}-${opaque}"`;
 }
 
 /**
  * A browser's conditions as the API may see them: its own tags, and of a read nothing by a tag that was made for somebody
- * else, so that the answer is a whole one. A change by such a tag is the API's to refuse: it has never seen it.
+ * else, so that the answer is a whole one; nor the rest of what is kept by a time, which tells nobody's. A change by a
+ * foreign tag is the API's to refuse: it has never seen it.
  */
 export function unmarkConditions(headers: OutgoingHttpHeaders, safe: boolean, person: Person): OutgoingHttpHeaders {
   const mine = markOf(person);
@@ -72,6 +75,8 @@ export function unmarkConditions(headers: OutgoingHttpHeaders, safe: boolean, pe
       ? ([name, String(value).replaceAll(entityTags, unmark)] as const)
       : ([name, value] as const),
   );
-  const passes = (name: string) => !(foreign && safe && conditionsOfReads.includes(name));
-  return Object.fromEntries(unmarked.filter(([name, value]) => value !== noTag && passes(name)));
+  const { 'if-range': condition } = Object.fromEntries(unmarked);
+  const untold = condition !== undefined && !/^"[^"]*"$/.test(String(condition));
+  const dropped = safe ? [...(foreign ? conditionsOfReads : []), ...(untold ? partial : [])] : [];
+  return Object.fromEntries(unmarked.filter(([name, value]) => value !== noTag && !dropped.includes(name)));
 }
