@@ -187,6 +187,59 @@ describe('a page that calls the API', () => {
   });
 });
 
+/** What an API must not say in our name: to a browser of this origin, to proxies of this hop. */
+const ofOrigin = {
+  ...{
+    'set-cookie': '__Host-session=x',
+    'set-cookie2': 'a=b',
+    refresh: '0;url=https://evil.example',
+    'alt-svc': 'h2="e:1"',
+  },
+  ...{ 'strict-transport-security': 'max-age=0', 'service-worker-allowed': '/', 'clear-site-data': '"*"', nel: '{}' },
+  ...{
+    'content-security-policy': 'x',
+    'content-security-policy-report-only': 'report-uri //e',
+    'referrer-policy': 'unsafe-url',
+  },
+  ...{
+    'x-frame-options': 'ALLOWALL',
+    'x-content-type-options': 'x',
+    'permissions-policy': 'camera=*',
+    'report-to': '{}',
+  },
+  ...{
+    'reporting-endpoints': 'a="https://e"',
+    'access-control-allow-origin': '*',
+    'access-control-allow-credentials': 'true',
+  },
+  ...{
+    'cross-origin-resource-policy': 'cross-origin',
+    'cross-origin-opener-policy': 'unsafe-none',
+    'timing-allow-origin': '*',
+  },
+  ...{
+    'content-location': '/other',
+    'speculation-rules': '"/x"',
+    sourcemap: '/x',
+    'accept-ch': 'dpr',
+    'www-authenticate': 'Basic',
+  },
+  ...{
+    'proxy-authenticate': 'Basic',
+    'authentication-info': 'x',
+    'x-accel-redirect': '/x',
+    'x-accel-buffering': 'yes',
+    via: 'x',
+  },
+  ...{
+    server: 'IIS',
+    'x-powered-by': 'x',
+    'origin-agent-cluster': '?0',
+    'public-key-pins': 'x',
+    'x-sendfile': '/etc/passwd',
+  },
+};
+
 describe('/api', () => {
   it('streams a request and its answer with listed headers only', async () => {
     await using at = await signedIn();
@@ -269,6 +322,57 @@ describe('/api', () => {
       assert.deepEqual([headers.get('location'), headers.get('operation-location')], [here, here]);
       assert.equal(headers.get('link'), `<${here}>; rel="next", <https://other.example/>; rel="help"`);
     }
+  });
+
+  it('gives what leads on, and no hint that a browser or a proxy acts on', async () => {
+    await using at = await signedIn();
+    const kept =
+      '</api/orders/2>; rel="next"; title="a, <b>; rel=x", <https://other.example/>; rel=help, </api/orders/s>; rel="self"';
+    const hints = [
+      'preload',
+      '"preload"',
+      '"next prefetch"',
+      'PRECONNECT',
+      '"dns-prefetch"',
+      '"pre\\load"',
+      'modulepreload',
+    ];
+    const more = [
+      'stylesheet',
+      '"compression-dictionary"',
+      'serviceworker',
+      'prerender',
+      'manifest',
+      '"shortcut icon"',
+    ];
+    const hinted = [...hints, ...more].map((rel) => `</evil.js>; as=script; Rel = ${rel}`);
+    const sent = kept.replaceAll('/api/orders/', '/');
+    for (const link of [`${hinted.join(', ')}, ${sent}`, `${sent}, ${hinted.join(',')}`, sent]) {
+      at.testbed.setApiAnswer(() => ({ headers: { link } }));
+      assert.equal((await at.browser.script('/api/orders/x')).headers.get('link'), kept);
+    }
+    at.testbed.setApiAnswer(() => ({ headers: { link: hinted.join(', ') } }));
+    assert.equal((await at.browser.script('/api/orders/x')).headers.get('link'), null);
+  });
+
+  it('speaks for this origin itself, whatever the API says of it', async () => {
+    await using at = await signedIn();
+    const ours = await at.browser.script('/api/orders/x');
+    at.testbed.setApiAnswer(() => ({ headers: { ...ofOrigin, 'x-total-count': '1' } }));
+    const { headers } = await at.browser.script('/api/orders/x');
+    assert.equal(headers.get('x-total-count'), '1');
+    for (const name of Object.keys(ofOrigin)) assert.equal(headers.get(name), ours.headers.get(name), name);
+  });
+
+  it('is no script, no style and no worker of a page', async () => {
+    await using at = await signedIn();
+    const site = { 'sec-fetch-site': 'same-origin', 'x-csrf': '1' };
+    const asking = (dest: string) => at.browser.send('/api/orders/x', { headers: { ...site, 'sec-fetch-dest': dest } });
+    const runs = ['script', 'style', 'worker', 'sharedworker', 'serviceworker', 'audioworklet', 'paintworklet', 'xslt'];
+    for (const dest of runs) assert.equal((await asking(dest)).status, 403, dest);
+    assert.equal(at.testbed.api.requests.length, 0);
+    for (const dest of ['empty', 'document', 'image', 'video', 'font'])
+      assert.equal((await asking(dest)).status, 200, dest);
   });
 
   it('gives a redirect back instead of following it', async () => {

@@ -5,7 +5,7 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import type { Request, Response } from 'express';
 import { requestApi } from './api-request.ts';
-import { apiTarget, isSafe, requestParts, responseHeaders } from './api-wire.ts';
+import { apiTarget, isSafe, isToRun, requestParts, responseHeaders } from './api-wire.ts';
 import { type Apis, scopesFor } from './apis.ts';
 import type { Broker } from './broker.ts';
 import { type Called, callApi } from './call.ts';
@@ -87,6 +87,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
 
     /** Streams a script's request to an API and the answer back, with the token that the script never sees. */
     proxy: async (req: Request, res: Response): Promise<void> => {
+      if (isToRun(req)) throw new Fault('forbidden', 'What an API sends is data: no page may run it.');
       const to = apiTarget(req.originalUrl);
       if (!to) throw new Fault('not_found', 'There is nothing at this address.');
       const session = await sessions.read(req, res);

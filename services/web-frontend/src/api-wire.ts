@@ -85,6 +85,14 @@ export function requestParts(
   };
 }
 
+/** What a browser would run or be styled by, with the rights of our pages. W3C Fetch Metadata section 2.1. */
+const runs = /^(script|style|xslt|.*worker|.*worklet)$/;
+
+/** Whether a browser asks in order to run the answer. */
+export function isToRun(req: IncomingMessage): boolean {
+  return runs.test(String(req.headers['sec-fetch-dest'] ?? ''));
+}
+
 /** A method that changes nothing: it may be sent again. RFC 9110 section 9.2.1. */
 export function isSafe(method: string | undefined): boolean {
   return method === 'GET' || method === 'HEAD';
@@ -95,19 +103,32 @@ export function responseHeaders(
   answer: IncomingMessage,
   { method, session, api, name, url }: { method: string; session: Session; api: Api; name: string; url: URL },
 ): OutgoingHttpHeaders {
+  const { link, ...addresses } = pick(answer.headers, addressNames);
   const ours = (address: string) => addressHere(address, { api, name, url });
-  const addresses = Object.entries(pick(answer.headers, addressNames)).map(([header, value]) => [
-    header,
-    header === 'link'
-      ? String(value).replace(/<([^<>]*)>/g, (_, address) => `<${ours(address)}>`)
-      : ours(String(value)),
-  ]);
+  const links = linksOf(String(link ?? '')).map(({ address, parameters }) => `<${ours(address)}>${parameters}`);
   return {
     ...pick(answer.headers, [...responseNames, ...api.allowResponseHeaders]),
-    ...Object.fromEntries(addresses),
+    ...Object.fromEntries(Object.entries(addresses).map(([header, value]) => [header, ours(String(value))])),
+    ...(links.length > 0 && { link: links.join(', ') }),
     ...cachingHeaders(answer, isSafe(method), session),
     'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
   };
+}
+
+/** One value of `Link`: an address, and parameters that may quote what they like. RFC 8288 section 3. */
+const linkValue = /<([^<>]*)>((?:[^,"<>]|"(?:[^"\\]|\\.)*")*)/g;
+const relation = /;\s*rel\*?\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)/gi;
+/** What browsers fetch and proxies push unasked; some proxies tell everybody of it. HTML section 4.6.7, RFC 8297. */
+const hint = /preload|prefetch|preconnect|prerender|stylesheet|manifest|icon|dictionary|worker|expect/i;
+
+/** The links that lead on; hints do not pass. */
+function linksOf(value: string) {
+  return [...value.matchAll(linkValue)]
+    .map(([, address = '', parameters = '']) => ({ address, parameters: parameters.trimEnd() }))
+    .filter(
+      ({ parameters }) =>
+        ![...parameters.replaceAll('\\', '').matchAll(relation)].some(([, rel = '']) => hint.test(rel)),
+    );
 }
 
 /** An address below the API as the browser reaches it; any other as it is. RFC 9110 section 10.2.2. */
