@@ -155,6 +155,15 @@ describe('the tombstone of a person who left', () => {
     await assert.rejects(pods.first.onBehalfOf(assertion), code('invalid_grant'));
   });
 
+  it('is looked for before Entra is asked', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    pods.entra.reset();
+    await assertEnded(pods, pods.assertionOf(person, 0));
+    assert.deepEqual(pods.entra.calls, []);
+  });
+
   it('costs a token from memory or store no look', async () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
