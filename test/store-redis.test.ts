@@ -50,6 +50,11 @@ describe('the Redis store', () => {
     assert.deepEqual(await store.get('contract:{bytes}'), value);
   });
 
+  it('runs its scripts on a Redis that does not know them', async () => {
+    await connection.command(undefined, ['SCRIPT', 'FLUSH']);
+    assert.equal(await store.addMember(`contract:{${randomUUID()}}`, 'a', 1_000), 1);
+  });
+
   it('puts values in place of others and members into sets though Redis takes nothing more', async () => {
     await store.set('contract:{full}', Buffer.from('a'), 60_000);
     const limit = async (bytes: string) => await connection.command(undefined, ['CONFIG', 'SET', 'maxmemory', bytes]);

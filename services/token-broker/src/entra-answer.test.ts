@@ -183,7 +183,8 @@ describe('an answer of Entra', () => {
 
   it('is of the credential by a number of two meanings only where the client is refused', () => {
     for (const code of [50027, 50048, 70002, 700021, 700023]) {
-      assert.equal(judge({ error: 'invalid_client', error_codes: [1, code] })?.class, 'credential', `${code}`);
+      const refusal = judge({ error: 'invalid_client', error_codes: [1, code] });
+      assert.deepEqual([refusal?.class, refusal?.known], ['credential', true], `${code}`);
       assert.notEqual(judge({ error: 'invalid_grant', error_codes: [code] })?.class, 'credential', `${code}`);
     }
   });
@@ -234,6 +235,7 @@ describe('an answer of Entra', () => {
       ['', undefined],
       ['Thu, 01 Jan 2026 00:00:45 GMT', 45],
       ['Thu, 01 Jan 2015 00:00:00 GMT', 1],
+      ['2026-01-01T00:00:45Z', 45],
     ];
     for (const [header, seconds] of rows) {
       const headers = header === undefined ? {} : { 'retry-after': header };

@@ -124,7 +124,7 @@ end
 redis.call('HSET', KEYS[1], 'v', v, ARGV[3], ARGV[4] .. '|' .. ARGV[5] .. '|' .. ARGV[6])
 local _, last, held = prune(KEYS[1])
 trim(KEYS[1], held, tonumber(ARGV[9]), ARGV[3])
-if ARGV[8] == '1' then redis.call('EXPIREAT', KEYS[1], math.max(last, now + 1)) end
+if ARGV[8] == '1' then redis.call('EXPIREAT', KEYS[1], last) end
 return 'written'`);
 
 /** ARGV: field, the sealed part as it was read, the same sealed anew. */

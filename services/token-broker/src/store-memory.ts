@@ -139,7 +139,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
       hash.tokens.set(field, { fence: mine, expiresAtSeconds, record });
       const last = prune(hash).tokens;
       trim(hash, field);
-      if (expiresWithTokens) expireAt(key, Math.max(last, nowMs() / 1_000 + 1));
+      if (expiresWithTokens) expireAt(key, last);
       return 'written';
     },
     async reseal(key, field, read, anew) {

@@ -48,6 +48,18 @@ export function storeContract(
       assert.ok((await ttlMs(k)) > 50_000);
     });
 
+    it('gives two values at once, of one place or of two', async () => {
+      const { store } = await open();
+      const [one, other] = [key('value'), key('value')];
+      const beside = `${one}:beside`;
+      for (const k of [one, other, beside]) await store.set(k, bytes(k), 60_000);
+      for (const k of [other, beside]) assert.deepEqual(await store.getBoth(one, k), [bytes(one), bytes(k)]);
+      for (const k of [key('none'), `${one}:none`]) {
+        assert.deepEqual(await store.getBoth(one, k), [bytes(one), undefined]);
+        assert.deepEqual(await store.getBoth(k, one), [undefined, bytes(one)]);
+      }
+    });
+
     it('keeps a set as long as its longest member', async () => {
       const { store, ttlMs } = await open();
       const k = key('set');
