@@ -251,10 +251,12 @@ describe('the broker over HTTP', () => {
 
     it("tell an access token for the client's own API, with its claims", async () => {
       const oid = randomUUID();
-      const access = broker.userToken({ oid, jti: 'j' });
+      const name = 'Zoë 李';
+      const access = broker.userToken({ oid, jti: 'j', name });
       const { status, body } = await broker.post(introspect, 'api', { token: access });
       const { aud, exp, iss, scp, scope, client_id, azp, jti, token_type, active } = body;
       assert.deepEqual([status, active, token_type, body.oid, jti], [200, true, 'Bearer', oid, 'j']);
+      assert.equal(body.name, name);
       assert.deepEqual([aud, scope, client_id], [broker.clients.byName.get('api')?.clientId, scp, azp]);
       assert.equal(iss, `https://login.microsoftonline.com/${broker.tenant}/v2.0`);
       assert.ok(Number(exp) > Date.now() / 1_000);

@@ -102,6 +102,21 @@ describe('bad input', () => {
         'method_not_allowed',
         { Allow: 'GET, HEAD' },
       ],
+      ['POST to the description', () => broker.send({ path: '/openapi.json' }), 405, 'method_not_allowed'],
+      [
+        'no parameters over a connection that is kept',
+        () => broker.send({ path: token, headers: { ...form, Connection: 'keep-alive' } }),
+        401,
+        'invalid_client',
+        { Connection: 'keep-alive' },
+      ],
+      [
+        '1 MB over a connection that is not kept then',
+        () => broker.send({ path: token, headers: { ...form, Connection: 'keep-alive' }, body: 'y'.repeat(1_000_000) }),
+        413,
+        'invalid_request',
+        { Connection: 'close' },
+      ],
       ['no content type', raw('', {}), 415, 'invalid_request'],
       [
         'JSON',
