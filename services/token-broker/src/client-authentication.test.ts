@@ -146,6 +146,7 @@ describe('a client without a ServiceAccount', () => {
     for (const text of [
       '{"keys":[{"kty":"oct","k":"canary"}]}',
       'canary',
+      '',
       pem(next.publicKey).replace('MII', 'canary'),
     ]) {
       const before = unusable().length;

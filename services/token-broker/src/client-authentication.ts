@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/logger';
-import { createMountedFile } from '@onbehalf/chassis/mounted-file';
+import { createMounted, trimmed } from '@onbehalf/chassis/mounted-file';
 import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { assertionAlgorithms, unverifiedClaims } from './callers.ts';
@@ -21,7 +21,7 @@ type Options = {
   nowMs?: () => number;
 };
 
-/** What a mounted file holds now, or held when it was last good; undefined while it never was. */
+/** What a mounted file holds; undefined while it was never good. */
 type Source<T> = () => Promise<T | undefined>;
 /** Keys that verified an assertion, where they came from, and when it ends, in seconds. */
 type SignedBy = { read: Source<JWTVerifyGetKey>; keys: JWTVerifyGetKey; exp: number };
@@ -42,11 +42,12 @@ export function createClientAuthentication({ clients, audiences, attempts, logge
     const open = <T>(type: Authentication['type'], parse: (text: string) => T): Source<T>[] =>
       (client.authentication ?? [])
         .filter((one) => one.type === type)
-        .map(({ file }) =>
-          openSource(createMountedFile(file, nowMs), parse, (error) =>
-            logger.error({ event: 'authentication.unusable', client: client.name, authentication: type, error }),
-          ),
-        );
+        .map(({ file }) => {
+          const onBroken = (error: unknown) =>
+            logger.error({ event: 'authentication.unusable', client: client.name, authentication: type, error });
+          const read = createMounted([file], (content) => parse(trimmed(content)), { onBroken, nowMs });
+          return () => read().catch(() => undefined);
+        });
     const made = { secrets: open('client_secret', digest), keys: open('private_key_jwt', parsePublicKeys) };
     opened.set(client, made);
     return made;
@@ -125,31 +126,6 @@ export function createClientAuthentication({ clients, audiences, attempts, logge
 export type ClientAuthentication = ReturnType<typeof createClientAuthentication>;
 
 const digest = (text: string): Buffer => Buffer.from(sha256(text), 'base64url');
-
-/** Keeps what was last good of a file; what is wrong with it is told once. */
-function openSource<T>(
-  read: () => Promise<string>,
-  parse: (text: string) => T,
-  onBroken: (error: unknown) => void,
-): Source<T> {
-  let text: string | undefined;
-  let value: T | undefined;
-  let told = false;
-  return async () => {
-    try {
-      const next = await read();
-      if (next !== text) {
-        text = next;
-        told = false;
-        value = parse(next);
-      }
-    } catch (error) {
-      if (!told) onBroken(error);
-      told = true;
-    }
-    return value;
-  };
-}
 
 /** The `exp` of an assertion that one of these keys signed; they may be several that fit its header. */
 async function endOf(keys: JWTVerifyGetKey, assertion: string, options: JWTVerifyOptions): Promise<number | undefined> {

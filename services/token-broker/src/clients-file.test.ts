@@ -29,12 +29,13 @@ function mounted(context: TestContext) {
   return {
     events,
     put,
+    lose: () => rmSync(path),
     name: (...names: string[]) => put(JSON.stringify(Object.fromEntries(names.map((name) => [name, client])))),
     open: () => openClients(path, createLogger({ level: 'info', service: 'test' }, { write })),
     look: () => context.mock.timers.tick(clientsReloadMs),
     /** As often as a look at it needs, and more. */
     async read() {
-      for (let times = 0; times < 20; times += 1) await readFile(path);
+      for (let times = 0; times < 20; times += 1) await readFile(path).catch(() => undefined);
     },
     async said(event: string) {
       while (!events.includes(event)) await turn();
@@ -65,19 +66,30 @@ describe('the clients of a mounted file', () => {
     assert.deepEqual(file.events, ['clients.reloaded', 'clients.reloaded']);
   });
 
-  it('stay as they were while it is broken, and that is said', async (context) => {
-    const file = mounted(context);
-    file.name('web');
-    using clients = await file.open();
-    file.put('{"web": {}}');
-    file.look();
-    await file.said('clients.reload_failed');
-    assert.deepEqual(namesOf(clients), ['web']);
-    file.name('api');
-    file.look();
-    await file.said('clients.reloaded');
-    assert.deepEqual(namesOf(clients), ['api']);
-  });
+  const broken: Record<string, (file: ReturnType<typeof mounted>) => void> = {
+    'breaks a rule': ({ put }) => put('{"web": {}}'),
+    'is no JSON': ({ put }) => put('{"web"'),
+    'is empty': ({ put }) => put(''),
+    'is away': ({ lose }) => lose(),
+  };
+  for (const [what, breakIt] of Object.entries(broken)) {
+    it(`stay as they were while it ${what}, and that is said once`, async (context) => {
+      const file = mounted(context);
+      file.name('web');
+      using clients = await file.open();
+      breakIt(file);
+      for (let looks = 0; looks < 4; looks += 1) {
+        file.look();
+        await file.read();
+      }
+      assert.deepEqual(file.events, ['clients.reload_failed']);
+      assert.deepEqual(namesOf(clients), ['web']);
+      file.name('api');
+      file.look();
+      await file.said('clients.reloaded');
+      assert.deepEqual(namesOf(clients), ['api']);
+    });
+  }
 
   it('are left alone once they are disposed of', async (context) => {
     const file = mounted(context);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,7 +8,9 @@ import { setTimeout as turn } from 'node:timers/promises';
 import { startMeasuring } from '@onbehalf/chassis/measures';
 import { type Meter, metrics } from '@opentelemetry/api';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
+import forge from 'node-forge';
 import { issueCertificate, makeCertificate } from './certificate.fake.ts';
+import type { Credential } from './clients.ts';
 import { createCredential } from './credentials.ts';
 
 const endpoint = 'https://login.test/tenant/oauth2/v2.0/token';
@@ -150,6 +152,80 @@ describe('a credential', () => {
     clock.ms += 1_001;
     assert.notEqual(await thumbprint('d'), good);
   });
+
+  const rows: Record<string, (path: string) => Promise<[credential: Credential, broken: string | undefined]>> = {
+    'a secret': async (path) => {
+      await write(path, 'canary');
+      return [{ type: 'secret', file: path }, undefined];
+    },
+    'a federated token': async (path) => {
+      await write(path, 'canary');
+      return [{ type: 'federated', file: path }, undefined];
+    },
+    'a certificate': async (path) => {
+      await write(path, makeCertificate());
+      return [{ type: 'certificate', file: path }, 'canary'];
+    },
+    'a certificate in two files': async (path) => {
+      const { key, certificate } = issueCertificate('leaf');
+      await write(`${path}.crt`, certificate);
+      await write(path, key);
+      return [{ type: 'certificate', file: `${path}.crt`, keyFile: path }, issueCertificate('canary').key];
+    },
+    'a certificate whose key has a password': async (path) => {
+      const { privateKey, certificate } = issueCertificate('leaf');
+      const cipher = { cipher: 'aes-256-cbc', passphrase: 'password' };
+      await write(`${path}.pem`, certificate + String(privateKey.export({ type: 'pkcs8', format: 'pem', ...cipher })));
+      await write(path, 'password');
+      return [{ type: 'certificate', file: `${path}.pem`, passwordFile: path }, 'canary'];
+    },
+    'a PFX': async (path) => {
+      const { key, certificate } = issueCertificate('leaf');
+      const chain = [forge.pki.certificateFromPem(certificate)];
+      const pfx = forge.pkcs12.toPkcs12Asn1(forge.pki.privateKeyFromPem(key), chain, '', { algorithm: 'aes256' });
+      const base64 = Buffer.from(forge.asn1.toDer(pfx).getBytes(), 'latin1').toString('base64');
+      await write(path, base64);
+      return [{ type: 'certificate', file: path }, base64.slice(0, 400)];
+    },
+  };
+  for (const [kind, mount] of Object.entries(rows)) {
+    it(`of ${kind} stays what was last good, through refusals too, and each way to break it is said once`, async () => {
+      const path = file();
+      const [credential, broken] = await mount(path);
+      const told: unknown[] = [];
+      const source = createCredential(credential, undefined, nowMs, (error) => told.push(error));
+      const isGood = async () => {
+        const proof = await source.proof('client', endpoint);
+        if ('clientSecret' in proof) return proof.clientSecret === 'canary';
+        if (credential.type === 'federated') return proof.clientAssertion === 'canary';
+        return decodeProtectedHeader(proof.clientAssertion)['x5t#S256' as 'x5t'] === thumbprint;
+      };
+      const proof = await source.proof('client', endpoint);
+      const thumbprint =
+        'clientAssertion' in proof && credential.type === 'certificate'
+          ? decodeProtectedHeader(proof.clientAssertion)['x5t#S256' as 'x5t']
+          : undefined;
+      const good = await readFile(path, 'utf8');
+      const ways = [
+        ...(broken === undefined ? [] : [() => write(path, broken)]),
+        () => write(path, ''),
+        () => rm(path),
+      ];
+      for (const [at, breakIt] of ways.entries()) {
+        await breakIt();
+        for (let look = 0; look < 4; look += 1) {
+          if (look % 2 === 0) source.renew();
+          clock.ms += 1_001;
+          assert.ok(await isGood());
+        }
+        assert.equal(told.length, at + 1, 'said once');
+        await write(path, good);
+        clock.ms += 1_001;
+        assert.ok(await isGood());
+      }
+      assert.doesNotMatch(told.join(), /canary/);
+    });
+  }
 
   it('of a certificate tells what its leaf has left, not what its issuer has', async () => {
     const issuer = issueCertificate('Issuing', undefined, { ends: '480101000000Z' });

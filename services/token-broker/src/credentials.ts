@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createMountedBytes, createMountedFile } from '@onbehalf/chassis/mounted-file';
+import { createMounted, type Mounted, type MountedOptions, trimmed } from '@onbehalf/chassis/mounted-file';
 import { SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { type Certificate, parseCertificate } from './certificate.ts';
@@ -17,7 +17,7 @@ export type CredentialSource = {
   file?: string | undefined;
   /** @throws Error if the file cannot be read or used. */
   proof(clientId: string, tokenEndpoint: string): Promise<Proof>;
-  /** Forgets what was made of the file: Entra has refused it. */
+  /** Has the next proof made anew, of what the file holds then: Entra has refused this one. */
   renew(): void;
 };
 
@@ -25,13 +25,13 @@ type CertificateCredential = Extract<Credential, { type: 'certificate' }>;
 
 const assertionsKept = 32;
 
-async function noFile(): Promise<never> {
+function noFile(): never {
   throw new Error('a federated credential needs a token file: AZURE_FEDERATED_TOKEN_FILE, or its own');
 }
 
 /**
- * Opens one configured credential. `federatedFile` is AZURE_FEDERATED_TOKEN_FILE, the default of `federated`. A
- * certificate file that breaks while the last good one still serves is told to `onBroken`, once.
+ * Opens one configured credential. `federatedFile` is AZURE_FEDERATED_TOKEN_FILE, the default of `federated`. A file
+ * that breaks while its last good content still serves is told to `onBroken`, once.
  */
 export function createCredential(
   credential: Credential,
@@ -39,28 +39,25 @@ export function createCredential(
   nowMs: () => number = Date.now,
   onBroken: (error: unknown) => void = () => {},
 ): CredentialSource {
-  if (credential.type === 'certificate') return createCertificateCredential(credential, nowMs, onBroken);
+  const options = { nowMs, onBroken: (error: unknown, kept: boolean) => void (kept && onBroken(error)) };
+  if (credential.type === 'certificate') return createCertificateCredential(credential, options);
   const { type } = credential;
   const path = credential.file ?? federatedFile;
-  const open = () => (path === undefined ? noFile : createMountedFile(path, nowMs));
-  let read = open();
+  const read = path === undefined ? createMounted([], noFile) : createMounted([path], trimmed, options);
   return {
     type,
     file: path,
     proof: async () => (type === 'secret' ? { clientSecret: await read() } : { clientAssertion: await read() }),
-    renew() {
-      read = open();
-    },
+    renew: read.renew,
   };
 }
 
 function createCertificateCredential(
   credential: CertificateCredential,
-  nowMs: () => number,
-  onBroken: (error: unknown) => void,
+  options: Required<MountedOptions>,
 ): CredentialSource {
-  const open = () => createCertificateFiles(credential, nowMs, onBroken);
-  let read = open();
+  const { nowMs } = options;
+  const read = createCertificateFiles(credential, options);
   // One per client and tenant: with `organizations` the tenants are those of the people who sign in.
   const signed = new LRUCache<string, { certificate: Certificate; untilMs: number; jwt: string }>({
     max: assertionsKept,
@@ -80,34 +77,22 @@ function createCertificateCredential(
     },
     renew() {
       signed.clear();
-      read = open();
+      read.renew();
     },
   };
 }
 
-/** The certificate of mounted files, parsed once a change. A broken change is told once, and the last good one serves. */
+/** The certificate of mounted files. */
 function createCertificateFiles(
   { file, keyFile, passwordFile }: CertificateCredential,
-  nowMs: () => number,
-  onBroken: (error: unknown) => void,
-): () => Promise<Certificate> {
-  const readFiles = [file, ...(keyFile === undefined ? [] : [keyFile])].map((path) => createMountedBytes(path, nowMs));
-  const readPassword = passwordFile === undefined ? async () => undefined : createMountedFile(passwordFile, nowMs);
-  let read: (Buffer | string | undefined)[] = [];
-  let last: Certificate | undefined;
-  return async () => {
-    const [files, password] = await Promise.all([Promise.all(readFiles.map((one) => one())), readPassword()]);
-    const now = [...files, password];
-    if (last && now.every((one, i) => one === read[i])) return last;
-    try {
-      last = await parseCertificate(files, password);
-    } catch (error) {
-      if (!last) throw error;
-      onBroken(error);
-    }
-    read = now;
-    return last;
+  options: MountedOptions,
+): Mounted<Certificate> {
+  const paths = [file, keyFile, passwordFile].filter((path) => path !== undefined);
+  const parse = (...contents: Buffer[]) => {
+    const password = passwordFile === undefined ? undefined : contents.pop();
+    return parseCertificate(contents, password && trimmed(password));
   };
+  return createMounted(paths, parse, options);
 }
 
 /**
