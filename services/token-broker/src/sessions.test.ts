@@ -109,6 +109,18 @@ describe('a session', () => {
     assert.match(a, /^[\w-]{43}$/);
   });
 
+  it('is kept until it idles, and what it is found by for as long as it may last', async () => {
+    const pods = openPods({ idleSeconds: 600, absoluteSeconds: 3_600 });
+    const token = await pods.first.signIn(randomUUID());
+    const lives = () =>
+      ['session', 'account', 'user', 'sid'].map((kind) => pods.watch.ttls().get(pods.keys(kind)[0] ?? ''));
+    assert.deepEqual(lives(), [600_000, 600_000, 3_600_000, 3_600_000]);
+    pods.advance(60);
+    await pods.first.isActive(token);
+    await settled();
+    assert.deepEqual(lives(), [600_000, 600_000, 3_540_000, 3_540_000]);
+  });
+
   it('leaves no key without a TTL, in its life and after', async () => {
     const pods = openPods();
     const person = randomUUID();
