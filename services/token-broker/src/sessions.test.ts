@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { accountOf, refusal } from './entra.fake.ts';
 import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from './pods.fake.ts';
+import { createTombstones } from './tombstone.ts';
 
 const code = (expected: string) => (error: unknown) => {
   assert.ok(error instanceof Fault, `${error}`);
@@ -89,6 +90,41 @@ describe('a session', () => {
     await assert.rejects(pods.first.exchange(token), code('invalid_grant'));
   });
 
+  it('is looked for in the store every ten seconds, not more often', async () => {
+    const pods = openPods();
+    const token = await pods.first.signIn(randomUUID());
+    const operations: string[] = [];
+    pods.watch.step = async (when, operation) => void (when === 'before' && operations.push(operation));
+    assert.ok(await pods.first.isActive(token));
+    pods.advance(9.999);
+    assert.ok(await pods.first.isActive(token));
+    assert.deepEqual(operations, []);
+    pods.advance(0.001);
+    assert.ok(await pods.first.isActive(token));
+    assert.deepEqual(operations, ['get']);
+  });
+
+  it('ends though the store keeps its record for longer', async () => {
+    const pods = openPods({ pods: 2, idleSeconds: 600 });
+    const token = await pods.first.signIn(randomUUID());
+    const [key = ''] = pods.keys('session');
+    await pods.store.set(key, (await pods.store.get(key)) ?? Buffer.of(), 86_400_000);
+    pods.advance(600);
+    for (const pod of pods.all) assert.equal(await pod.isActive(token), false);
+  });
+
+  it('that is used is sealed anew with its refresh token when another key is current', async () => {
+    const pods = openPods({ pods: 2 });
+    const token = await pods.first.signIn(randomUUID());
+    pods.ring.keys.set('k2', createSecretKey(randomBytes(32)));
+    pods.ring.current = 'k2';
+    assert.ok(await pods.second.isActive(token));
+    await settled();
+    pods.ring.keys.delete('k1');
+    pods.advance(11);
+    for (const pod of pods.all) assert.ok(await pod.exchange(token));
+  });
+
   it('writes that it was seen at most once per tenth of the idle limit, off the path', async () => {
     const pods = openPods({ idleSeconds: 600 });
     const token = await pods.first.signIn(randomUUID());
@@ -144,8 +180,11 @@ describe('a session', () => {
     const token = await pods.first.signIn(randomUUID());
     assert.ok(await pods.first.isActive(token));
     pods.watch.away = true;
-    pods.advance(59);
+    pods.watch.channel.down();
+    pods.advance(60);
     await assert.doesNotReject(pods.first.isActive(token));
+    pods.advance(1);
+    await assert.rejects(pods.first.isActive(token), code('unavailable'));
     const stranger = await openPods().first.signIn(randomUUID());
     await assert.rejects(pods.first.isActive(stranger), code('unavailable'));
   });
@@ -189,9 +228,68 @@ describe('a session', () => {
   });
 });
 
+describe('a sign-in', () => {
+  const away = () => new Fault('unavailable', 'away');
+
+  /** Fails the first operation of this name once. */
+  function failOnce(pods: Pods, name: string): void {
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== name) return;
+      pods.watch.step = undefined;
+      throw away();
+    };
+  }
+
+  for (const step of ['addMember', 'set', 'openSession']) {
+    it(`gives no session where the store fails it: ${step}`, async () => {
+      const pods = openPods();
+      failOnce(pods, step);
+      await assert.rejects(pods.first.signIn(randomUUID()), code('unavailable'));
+      assert.deepEqual(pods.keys('account'), []);
+    });
+  }
+
+  it('strikes out the end that was proposed before it, or does not begin', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    const { store, names } = pods;
+    const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs: () => pods.clock.ms });
+    const propose = () =>
+      assert.rejects(
+        tombstones.bury(homeAccountOf(person), 1_000, () => Promise.reject(away())),
+        code('unavailable'),
+      );
+    const proposed = async () => String(await store.get(names.ended(homeAccountOf(person)))).includes('proposed');
+    await propose();
+    await pods.first.signIn(person);
+    assert.equal(await proposed(), false);
+    await pods.first.broker.endPerson(api, tenantId, person);
+    await propose();
+    failOnce(pods, 'replace');
+    await assert.rejects(pods.first.signIn(person), code('unavailable'));
+    await settled();
+    assertNothingLeft(pods);
+  });
+
+  it('that is ended before its session stands in the account leaves nothing', async () => {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== 'openSession') return;
+      pods.watch.step = undefined;
+      assert.equal(await pods.second.broker.endBySid(web, sidOf(person)), 1);
+    };
+    await assert.rejects(pods.first.signIn(person), code('invalid_grant'));
+    assertNothingLeft(pods);
+  });
+});
+
 describe('sessions of one account', () => {
   it('are 20 at most; the oldest ends', async () => {
     const pods = openPods();
+    // A store gives sessions in no order.
+    const openSession = pods.store.openSession;
+    pods.store.openSession = async (...args) => (await openSession(...args)).reverse();
     const person = randomUUID();
     const tokens: string[] = [];
     for (let i = 0; i < 25; i += 1) {
