@@ -104,6 +104,47 @@ describe('a session', () => {
     assert.deepEqual(operations, ['get']);
   });
 
+  it('that the store has lost is remembered by nobody who asked, in an outage neither', async () => {
+    const pods = openPods();
+    const token = await pods.first.signIn(randomUUID());
+    await pods.store.delete(String(pods.keys('session')[0]));
+    pods.advance(11);
+    assert.equal(await pods.first.isActive(token), false);
+    pods.watch.away = true;
+    await assert.rejects(pods.first.isActive(token), code('unavailable'));
+  });
+
+  it('that the store loses while it is written as seen is remembered by nobody', async () => {
+    const pods = openPods({ idleSeconds: 600 });
+    const token = await pods.first.signIn(randomUUID());
+    pods.advance(60);
+    let gets = 0;
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== 'get') return;
+      gets += 1;
+      if (gets === 2) await pods.store.delete(String(pods.keys('session')[0]));
+    };
+    assert.ok(await pods.first.isActive(token));
+    await settled();
+    assert.equal(gets, 2);
+    assert.equal(await pods.first.isActive(token), false);
+  });
+
+  it('whose end broke off is ended by whoever asks for it', async () => {
+    const pods = openPods({ pods: 2 });
+    const token = await pods.first.signIn(randomUUID());
+    pods.watch.step = async (when, operation) => {
+      if (when === 'before' && operation === 'closeSessions') pods.watch.away = true;
+    };
+    await assert.rejects(pods.first.broker.revoke(web, token), code('unavailable'));
+    pods.watch.step = undefined;
+    pods.watch.away = false;
+    assert.equal(pods.keys('account').length, 1);
+    assert.equal(await pods.second.isActive(token), false);
+    await settled();
+    assertNothingLeft(pods);
+  });
+
   it('ends though the store keeps its record for longer', async () => {
     const pods = openPods({ pods: 2, idleSeconds: 600 });
     const token = await pods.first.signIn(randomUUID());
