@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openForwardProxy } from './forward-proxy.ts';
+import { freePort } from './ports.ts';
 import { callApi, signIn } from './steps.ts';
 import { createWorld } from './world.ts';
 
@@ -35,4 +42,41 @@ describe('behind a forward proxy', () => {
     await callApi(alice, world);
     assert.deepEqual(proxy.tunnels, []);
   });
+
+  const collectors = {
+    http: { endpoint: 'http://collector.example.com:4318', key: 'HTTP_PROXY', past: '127.0.0.1' },
+    // By the stand-in's name, whose certificate it has.
+    https: { endpoint: 'https://localhost:4318', key: 'HTTPS_PROXY', past: 'other.example.com' },
+  };
+  for (const [scheme, { endpoint, key, past }] of Object.entries(collectors)) {
+    it(`every service sends its telemetry through ${key} to a collector by ${scheme} that it cannot reach itself`, async (context) => {
+      const port = await freePort();
+      const collector = new URL(endpoint).host;
+      await using proxy = await openForwardProxy({ [collector]: `127.0.0.1:${port}` });
+      const observed = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_BSP_SCHEDULE_DELAY: '200' };
+      const env = { ...observed, OTEL_METRIC_EXPORT_INTERVAL: '500', [key]: proxy.url, NO_PROXY: past };
+      await using world = await createWorld({ name: `proxy-${scheme}`, env: { web: env, broker: env, api: env } });
+      const seen = { '/v1/traces': '', '/v1/metrics': '' };
+      const collect = async (req: IncomingMessage, res: ServerResponse) => {
+        for await (const chunk of req) seen[req.url as keyof typeof seen] += (chunk as Buffer).toString('latin1');
+        res.end();
+      };
+      const read = (name: string) => readFile(join(world.stateDir, 'entra-emulator', name));
+      const server =
+        scheme === 'http'
+          ? createServer(collect)
+          : createTlsServer({ cert: await read('tls.pem'), key: await read('tls.key') }, collect);
+      context.after(() => server.close().closeAllConnections());
+      await once(server.listen(port, '127.0.0.1'), 'listening');
+      const alice = world.visitor();
+      await signIn(alice, world, 'alice');
+      await callApi(alice, world);
+      const services = ['web-frontend', 'token-broker', 'downstream-api'];
+      const isWhole = () => Object.values(seen).every((sent) => services.every((name) => sent.includes(name)));
+      for (const endMs = performance.now() + 30_000; !isWhole(); await delay(50)) {
+        assert.ok(performance.now() < endMs, 'not all of them were heard of');
+      }
+      assert.ok((scheme === 'http' ? proxy.requests : proxy.tunnels).includes(collector));
+    });
+  }
 });
