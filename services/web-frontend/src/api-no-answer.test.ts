@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { Agent, request } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
@@ -105,6 +106,56 @@ describe('what is no answer', () => {
     assert.equal((await browser.send('/whoami')).status, 502);
     assert.equal((await browser.script('/session')).status, 200);
   });
+});
+
+describe('an upload that the API does not take whole', () => {
+  /** What the API does once an upload has begun, and what the browser is told. */
+  const rows: [what: string, speech: Speech, status: number][] = [
+    ['it breaks off', (socket) => socket.resetAndDestroy(), 503],
+    ['it leaves', (socket) => socket.destroy(), 503],
+    [
+      'it answers and leaves',
+      (socket) => socket.end('HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\ntoo much'),
+      413,
+    ],
+    ['it answers and stays', says('HTTP/1.1 413 Too Large\r\nContent-Length: 0'), 413],
+  ];
+  for (const [what, speech, status] of rows) {
+    it(`has its answer, on a connection that goes on: ${what}`, async () => {
+      await using speaker = await openSpeaker(speech);
+      const routes = [{ methods: ['GET', 'POST'], path: '/*' }];
+      await using testbed = await openTestbed({
+        apis: () => ({ orders: { url: speaker.origin, scopes: ['api://orders/x'], routes } }),
+      });
+      const browser = testbed.browser();
+      await signIn(testbed, browser);
+      const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const signal = AbortSignal.timeout(10_000);
+      const open = (method: string, path: string) =>
+        request({
+          host: '127.0.0.1',
+          port: testbed.port,
+          agent,
+          method,
+          path,
+          signal,
+          headers: { cookie, 'x-csrf': '1' },
+        });
+      const upload = open('POST', '/api/orders/x');
+      const responding = once(upload, 'response');
+      upload.write(Buffer.alloc(100_000));
+      const [response] = await responding;
+      assert.equal(response.statusCode, status);
+      response.resume();
+      // As browsers do, which read the answer when they have sent everything.
+      await new Promise((sent) => upload.end(Buffer.alloc(3_000_000), () => sent(undefined)));
+      const next = open('GET', '/session').end();
+      const [{ statusCode }] = await once(next, 'response');
+      assert.deepEqual([statusCode, next.reusedSocket], [200, true]);
+      agent.destroy();
+    });
+  }
 });
 
 describe('an answer', () => {

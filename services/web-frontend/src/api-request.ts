@@ -1,6 +1,6 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { pipeline as pipe, type Readable } from 'node:stream';
+import { finished, type Readable } from 'node:stream';
 import { startCall } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
 import { isSafe } from './api-wire.ts';
@@ -64,10 +64,19 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
     call.end(cause);
     resolve(requestApi(request));
   });
-  // The error handler above hears of both ends.
-  if (body) pipe(body, outgoing, () => undefined);
+  if (body) sendBody(body, outgoing);
   else outgoing.end();
   return promise;
+}
+
+/**
+ * Sends the browser's body on. Not by `pipeline`, which would end the browser's connection with the API's, so that no
+ * answer reaches it: what the API does not take any more is read and dropped, since browsers send everything first.
+ */
+function sendBody(body: Readable, outgoing: ClientRequest): void {
+  body.pipe(outgoing);
+  finished(body, (error) => error && outgoing.destroy(error));
+  outgoing.once('close', () => body.resume());
 }
 
 /** Gives up where the API is silent for too long, and where the browser pauses for much longer. */
