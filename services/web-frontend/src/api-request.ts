@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { finished, type Readable } from 'node:stream';
 import { startCall } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
-import { isSafe } from './api-wire.ts';
+import { isEventStream, isSafe } from './api-wire.ts';
 import { longestPauseMs } from './lifetimes.ts';
 
 type ApiRequest = {
@@ -86,7 +86,7 @@ function watchSilence(outgoing: ClientRequest, silenceMs: number, body: Readable
   let pausedMs = 0;
   outgoing.once('response', (answer) => {
     incoming = answer;
-    if (/^text\/event-stream(;|$)/i.test(answer.headers['content-type'] ?? '')) outgoing.setTimeout(0);
+    if (isEventStream(answer)) outgoing.setTimeout(0);
   });
   outgoing.on('timeout', () => {
     const { socket } = outgoing;
