@@ -151,6 +151,33 @@ for (const [name] of grants) {
       });
     }
 
+    it('is not served in its last minutes where Entra refuses a new one for good', async () => {
+      const pods = openPods();
+      const get = await openGrant(name, pods);
+      await get(pods.first);
+      pods.advance(3_400);
+      for (const [refused, error] of [
+        ['interaction', 'interaction_required'],
+        ['scope', 'invalid_scope'],
+        ['sign_in', 'login_required'],
+      ] as const) {
+        const { answers } = pods.entra;
+        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
+        await assert.rejects(get(pods.first), code(error));
+        pods.advance(61);
+      }
+    });
+
+    it('is refreshed behind who has it not in memory, too', async () => {
+      const pods = openPods({ pods: 2 });
+      const get = await openGrant(name, pods);
+      const bought = await get(pods.first);
+      pods.advance(2_900);
+      assert.equal(await get(pods.second), bought);
+      await settled();
+      assert.equal(pods.entra.calls.length, 2);
+    });
+
     it('is refreshed behind its callers, once, and by nobody who finds that done', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
@@ -642,6 +669,19 @@ describe('what memory holds while nobody can say that it ended', () => {
       pods.advance(1);
     }
     assert.equal(reads.filter((one) => one === 'readRecord').length, gets.length);
+  });
+
+  it('serves in its last minutes in an outage of the store, but not with claims', async () => {
+    const { pods, gets, app } = await openHeld();
+    pods.advance(3_280);
+    pods.watch.channel.down();
+    pods.watch.away = true;
+    pods.advance(25);
+    for (const [i, [name, get]] of gets.entries()) {
+      if (i < 2) assert.ok(await get(), name);
+      else await assert.rejects(get(), code('unavailable'), name);
+    }
+    assert.ok(await app());
   });
 
   it("serves in an outage of the store for a minute, with claims too, and an app's to its end", async () => {
