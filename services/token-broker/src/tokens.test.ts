@@ -168,6 +168,17 @@ for (const [name] of grants) {
       }
     });
 
+    it('is refreshed though another of the same person is', async () => {
+      const pods = openPods();
+      const get = await openGrant(name, pods);
+      const claims = '{"access_token":{}}';
+      for (const asked of [undefined, claims]) await get(pods.first, asked);
+      pods.advance(2_900);
+      for (const asked of [undefined, claims]) await get(pods.first, asked);
+      await settled();
+      assert.equal(pods.entra.calls.length, 4);
+    });
+
     it('is refreshed behind who has it not in memory, too', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
