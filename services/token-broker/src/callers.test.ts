@@ -279,6 +279,8 @@ describe('callers', () => {
       [{ client_secret: 'x' }, undefined, 'invalid_client'],
       [{}, 'Basic eDp5', 'invalid_client'],
       [{}, undefined, 'invalid_client'],
+      [{ client_assertion_type: assertionType }, 'Basic eDp5', 'invalid_request'],
+      [{ client_assertion: proof.client_assertion }, 'Basic eDp5', 'invalid_request'],
       [{ client_assertion: proof.client_assertion }, undefined, 'invalid_client'],
       [{ ...proof, client_assertion_type: 'x' }, undefined, 'invalid_client'],
     ];
@@ -291,6 +293,39 @@ describe('callers', () => {
       });
     }
     assert.equal(assertionType, 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
+  });
+
+  it('with a secret or a key of their own are known by it, and a ServiceAccount all the same', async () => {
+    const asked: unknown[] = [];
+    const [web] = clientsOf([subject]).byName.values();
+    assert.ok(web);
+    const callers = createCallers({
+      ...{ issuer: issuer.origin, audience: 'token-broker', clients: () => clientsOf([subject]) },
+      keys: clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
+      own: {
+        async bySecret(...proof) {
+          asked.push(proof);
+          return [{ ...web, name: 'own' }];
+        },
+        async byAssertion(...proof) {
+          asked.push(proof);
+          return proof[0] === 'own key' ? [{ ...web, name: 'own' }] : undefined;
+        },
+      },
+    });
+    const nameOf = async (form: Record<string, string>, authorization?: string) =>
+      (await callers.authenticate(form, authorization, '10.0.0.1')).name;
+    const signed = (client_assertion: string) => ({ client_assertion_type: assertionType, client_assertion });
+    assert.equal(await nameOf(signed('own key')), 'own');
+    assert.equal(await nameOf({ client_secret: 's', client_id: 'own' }), 'own');
+    assert.equal(await nameOf({ client_secret: 's' }), 'own');
+    assert.equal(await nameOf({}, 'Basic b3duOnM='), 'own');
+    const proofs = [['own key'], ['own', ['s']], ['', ['s']], ['own', ['s']]];
+    assert.deepEqual(
+      asked,
+      proofs.map((one) => [...one, '10.0.0.1']),
+    );
+    assert.equal(await nameOf(signed(assertion())), 'web');
   });
 
   it('of several clients say which one, by its name or its id', async () => {
