@@ -144,7 +144,7 @@ export function createSessions(deps: Deps) {
   const touching = new Set<string>();
 
   /** Writes `last seen`, off the caller's path; a session that ended meanwhile stays ended. */
-  function touch(session: Session, sealedAnew: boolean): void {
+  function touch(session: Session, sealedAnew = false): void {
     if (touching.has(session.hash)) return;
     touching.add(session.hash);
     writeSeen(session)

@@ -91,7 +91,7 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
       const outage = error instanceof Fault && servedMeanwhile.has(error.code);
       const left = stale ? stale.expiresAtSeconds - nowSeconds() : 0;
       // What memory holds and the store cannot confirm is as good as ever; what Entra is to replace is not, with claims.
-      const good = request.claims === undefined || (stale && isHit(stale, nowSeconds()));
+      const good = request.claims === undefined || (stale === held && stale && isHit(stale, nowSeconds()));
       if (outage && stale && good && left >= staleMarginSeconds) {
         if (stale === held) measure('onbehalf.token.unverified', 1);
         return { record: stale, level: held ? 'l1' : 'l2' };
