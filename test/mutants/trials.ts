@@ -48,42 +48,50 @@ export function createTrials({ program, reach, outcomes }: Parts, rooms: string[
       .map(([file]) => file);
   }
 
+  /** How many mutants of a room a test has killed. */
+  const kills = new Map<string, number>();
+  const killsOf = (room: string, test: string) => kills.get(`${room} ${test}`) ?? 0;
+  const noteKill = (room: string, test: string) => kills.set(`${room} ${test}`, killsOf(room, test) + 1);
+
   /** What became of it earlier, if that still holds. A survivor may not have been shown to every test. */
   function known(mutant: Mutant): Outcome['outcome'] | undefined {
     const found = outcomes.find(mutant.id)?.outcome;
-    return found !== 'survived' && holding(mutant).length > 0 ? found : undefined;
+    const files = holding(mutant);
+    if (found === 'killed') for (const test of files) noteKill(mutant.room, test);
+    return found !== 'survived' && files.length > 0 ? found : undefined;
   }
 
-  /** The tests that run a room, the quickest first: the one beside it is worth four times the time of another. */
+  /** The tests that run a room. */
   async function testsOfRoom(room: string): Promise<{ test: string; base: Base }[]> {
     const beside = room.replace(/ts$/, 'test.ts');
     const tests = reach.testsOf(room).filter((test) => !asked.beside || test === beside);
-    const all = await Promise.all(tests.map(async (test) => ({ test, base: await baseFor(test) })));
-    const cost = ({ test, base }: (typeof all)[number]) => (test === beside ? base.ms / 4 : base.ms);
-    return all.sort((a, b) => cost(a) - cost(b));
+    return await Promise.all(tests.map(async (test) => ({ test, base: await baseFor(test) })));
   }
 
-  /** The test files that a mutant has to pass to survive. */
+  /** The test files that a mutant has to pass to survive: first those that have killed the most of its room in their time. */
   async function testsOf({ room, start }: Mutant): Promise<string[]> {
     const ofRoom = byRoom.get(room) ?? testsOfRoom(room);
     byRoom.set(room, ofRoom);
     const running = (await ofRoom).filter(({ base }) => runs(base, room, start));
-    return running.slice(0, asked.tests).map(({ test }) => test);
+    const worth = ({ test, base }: (typeof running)[number]) => (killsOf(room, test) + 1) / base.ms;
+    return running.sort((a, b) => worth(b) - worth(a)).map(({ test }) => test);
   }
 
   async function attempt(mutant: Mutant): Promise<Outcome['outcome']> {
     if (!program.accepts(mutant.room, mutant.text)) return keep(mutant, 'refused', [mutant.room]);
-    const tests = await testsOf(mutant);
-    const known = outcomes.find(mutant.id)?.outcome === 'survived' ? holding(mutant) : [];
+    const passed = outcomes.find(mutant.id)?.outcome === 'survived' ? holding(mutant) : [];
     const directory = mkdtempSync(join(out, 'mutant-'));
     const file = join(directory, 'source.ts');
     writeFileSync(file, mutant.text);
     try {
-      for (const test of tests.filter((one) => !known.includes(one))) {
+      const tests = (await testsOf(mutant)).filter((one) => !passed.includes(one)).slice(0, asked.tests);
+      for (const test of tests) {
         const failure = await failureOf(test, patienceOf(await baseFor(test)), environmentOf(mutant.room, file));
-        if (failure) return keep(mutant, 'killed', [test], failure);
+        if (!failure) continue;
+        noteKill(mutant.room, test);
+        return keep(mutant, 'killed', [test], failure);
       }
-      return keep(mutant, 'survived', tests);
+      return keep(mutant, 'survived', [...passed, ...tests]);
     } finally {
       rmSync(directory, { recursive: true });
     }
