@@ -14,7 +14,7 @@ import type { Entra } from './entra.ts';
 import { sendPage } from './page.ts';
 import { answer as answerPage, type calls } from './pages.ts';
 import { redirect } from './redirect.ts';
-import type { Session, Sessions } from './session.ts';
+import { type Session, type Sessions, short } from './session.ts';
 
 type ApiDeps = {
   apis: Apis;
@@ -47,7 +47,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
     const url = new URL(`${api.url}${to.path}${to.query}`);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
-    const target = `${to.name}${to.path}`;
+    const target = short(`${to.name}${to.path}`);
     const send = (accessToken: string) =>
       toOurs(traceId, (traced) =>
         requestApi({

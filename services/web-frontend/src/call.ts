@@ -7,7 +7,7 @@ import { claimsFor, type Session } from './session.ts';
 /** One call of an API on behalf of the session's person. */
 export type Call = {
   session: Session;
-  /** `<api>/<path>`: what a demand of this call is remembered under. */
+  /** `<api>/<path>`, `short`: what a demand of this call is remembered under. */
   target: string;
   scopes: string[];
   /** Whether sending it a second time is safe and possible. */

@@ -9,6 +9,15 @@ export const cookiePrefix = '__Host-Http-';
 /** What every cookie of ours has; `__Host-` requires all but `httpOnly`. */
 export const cookieFlags = { path: '/', secure: true, httpOnly: true } as const satisfies CookieOptions;
 
+/**
+ * All that we have a browser send in `Cookie`, names and separators included: proxies read it into buffers of a few KB,
+ * and what they refuse they refuse until the cookies end.
+ */
+export const maxCookieHeaderBytes = 4_000;
+
+/** What a cookie takes in `Cookie`: its name, its value, and what is between it and the next. */
+export const cookieBytes = (name: string, value: string): number => Buffer.byteLength(`${name}=${value}; `);
+
 type Carrier = Pick<IncomingMessage, 'headers'>;
 
 /**

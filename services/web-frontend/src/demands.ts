@@ -5,21 +5,23 @@ import { activeSpan } from '@onbehalf/chassis/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Demand } from './broker.ts';
+import { markOf } from './caching.ts';
 import { challengeSeconds } from './lifetimes.ts';
-import { type LoginStart, startSchema } from './logins.ts';
+import { type LoginStart, type Logins, startSchema } from './logins.ts';
+import { pack } from './packed.ts';
 import { sendPage } from './page.ts';
 import { stillNeeded } from './pages.ts';
 import { redirect } from './redirect.ts';
 import type { Seal } from './seal.ts';
-import { isSame, type Session, wasResumed } from './session.ts';
+import { isSame, resumption, type Session, short, wasResumed } from './session.ts';
 
-const challengeSchema = startSchema
-  .pick({ scopes: true, claims: true, loginHint: true, account: true, resumed: true })
-  .extend({
-    expiresAtSeconds: z.number(),
-    /** The span of the request that needs it, as a `traceparent`: the flow links to it. */
-    askedBy: z.string().optional(),
-  });
+const challengeSchema = startSchema.pick({ scopes: true, claims: true, loginHint: true }).extend({
+  account: z.string(),
+  demand: resumption.pick({ target: true, kind: true, scope: true }),
+  expiresAtSeconds: z.number(),
+  /** The span of the request that needs it, as a `traceparent`: the flow links to it. */
+  askedBy: z.string().optional(),
+});
 
 /** Targets whose demands a session remembers. */
 const maxResumed = 4;
@@ -39,27 +41,31 @@ type Demanded = {
   scopes: string[];
 };
 
+type DemandsDeps = { logins: Pick<Logins, 'keepDemand' | 'demand'>; nowSeconds: () => number; seal: Seal };
+
 /**
- * Turns a demand into a way through `/sign-in` and back. The link holds the demand sealed, so nobody else can make one.
- * The same demand for the same target within minutes of its sign-in gets a page, not another redirect.
+ * Turns a demand into a way through `/sign-in` and back, sealed, so that nobody else can make one. For a page it is kept
+ * in a cookie and the link names it; for a script, which may be told of many at once, it is in the link. The same demand
+ * for the same target within minutes of its sign-in gets a page, not another redirect.
  */
-export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: () => number }) {
-  async function link({ session, target, demand, scopes }: Demanded, returnTo?: string): Promise<string> {
+export function createDemands({ logins, nowSeconds, seal }: DemandsDeps) {
+  async function sealed({ session, target, demand, scopes }: Demanded): Promise<string> {
     const { claims } = demand;
-    const same = sameness(target, demand);
     const span = activeSpan();
-    const others = session.resumed.filter((entry) => !isSame(entry, same));
-    const sealed = await seal.seal('challenge', {
+    return seal.seal('challenge', {
       scopes: demand.scopes ?? scopes,
-      claims,
-      loginHint: session.loginHint ?? session.username,
-      account: { oid: session.oid, tid: session.tid },
-      resumed: [{ ...same, claims, atSeconds: nowSeconds() }, ...others].slice(0, maxResumed),
+      ...(claims !== undefined && { claims: pack(claims) }),
+      // Claims come with a session that lives, which knows its hint.
+      ...(claims === undefined && { loginHint: hintOf(session) }),
+      account: markOf(session),
+      demand: sameness(target, demand),
       expiresAtSeconds: nowSeconds() + challengeSeconds,
       askedBy: span && traceparentOfSpan(span),
     } satisfies z.input<typeof challengeSchema>);
-    return `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims: sealed })}`;
   }
+
+  const linkTo = (claims: string, returnTo?: string) =>
+    `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims })}`;
 
   const stuck = ({ session, target, demand }: Demanded) =>
     demand.adminOnly === true || wasResumed(session, sameness(target, demand), nowSeconds());
@@ -67,10 +73,10 @@ export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: ()
   return {
     /** Sends a page's reader to sign in for it and back. */
     async answerPage(req: Request, res: Response, demanded: Demanded): Promise<void> {
-      const url = await link(demanded, req.path);
-      if (!stuck(demanded)) return redirect(res, url);
+      const kept = await sealed(demanded);
+      if (!stuck(demanded)) return redirect(res, linkTo(logins.keepDemand(req, res, kept) ?? kept, req.path));
       res.status(403);
-      const main = stillNeeded(url, demanded.demand.adminOnly === true);
+      const main = stillNeeded(linkTo(kept, req.path), demanded.demand.adminOnly === true);
       sendPage(res, { title: 'More is needed to show this', main, signedIn: true });
     },
 
@@ -80,28 +86,47 @@ export function createDemands({ seal, nowSeconds }: { seal: Seal; nowSeconds: ()
       res.status(401).set('Cache-Control', 'no-store');
       res.json({
         error: errorWords[demanded.demand.kind],
-        ...(repeated ? { repeated } : { sign_in: await link(demanded) }),
+        ...(repeated ? { repeated } : { sign_in: linkTo(await sealed(demanded)) }),
         trace_id: res.locals.traceId,
       });
     },
 
-    /** What a link made here asks for. @throws Fault `invalid_request` for one that was not, or is too old. */
-    async open(sealed: string): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
-      const opened = await seal.open('challenge', sealed, challengeSchema);
+    /**
+     * What a link made here asks for, of whoever has this session now.
+     * @throws Fault `invalid_request` for one that was not made here, or is too old.
+     */
+    async open(
+      req: Request,
+      claims: string,
+      session: Session | undefined,
+    ): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
+      const opened = await seal.open('challenge', logins.demand(req, claims) ?? claims, challengeSchema);
       if (!opened || opened.value.expiresAtSeconds < nowSeconds()) {
         throw new Fault(
           'invalid_request',
           'This link is no longer good. Go back to the page you wanted and try again.',
         );
       }
-      const { expiresAtSeconds: _, askedBy, ...start } = opened.value;
+      const { expiresAtSeconds: _, askedBy, demand, ...start } = opened.value;
       const request = spanContextOf(askedBy);
       if (request) linkRequest(request);
-      return start;
+      const same = session && markOf(session) === start.account ? session : undefined;
+      const others = same?.resumed.filter((entry) => !isSame(entry, demand)) ?? [];
+      const first = { ...demand, claims: start.claims, atSeconds: nowSeconds() };
+      return {
+        ...start,
+        loginHint: start.loginHint ?? (same && hintOf(same)),
+        resumed: [first, ...others].slice(0, maxResumed),
+      };
     },
   };
 }
 
-const sameness = (target: string, { kind, scopes }: Demand) => ({ target, kind, scope: scopes?.join(' ') });
+const sameness = (target: string, { kind, scopes }: Demand) => ({
+  target,
+  kind,
+  ...(scopes && { scope: short(scopes.join(' ')) }),
+});
+const hintOf = ({ loginHint, username }: Session) => loginHint ?? username;
 
 export type Demands = ReturnType<typeof createDemands>;

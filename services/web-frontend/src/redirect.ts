@@ -1,6 +1,33 @@
 import type { Response } from 'express';
+import { sendPage } from './page.ts';
+import { forwarding } from './pages.ts';
 
-/** 303: whatever the method was, the browser goes on with GET. No body that would repeat the address. */
+/** Proxies refuse an answer whose head is larger than their one buffer of 4 KB: nginx by 502. */
+const maxHeadBytes = 4_000;
+
+/**
+ * 303: whatever the method was, the browser goes on with GET. No body that would repeat the address; one that is too
+ * long for a head goes into a page that leads on. A session is sealed anew by the next page, not by a redirect.
+ */
 export function redirect(res: Response, location: string): void {
-  res.status(303).set({ Location: location, 'Cache-Control': 'no-store' }).end();
+  const resealed = res.locals.resealed as string | undefined;
+  const cookies = [res.getHeader('Set-Cookie') ?? []].flat().map(String);
+  if (resealed !== undefined) {
+    res.removeHeader('Set-Cookie');
+    for (const line of cookies.filter((each) => !each.includes(resealed))) res.append('Set-Cookie', line);
+  }
+  res.set('Cache-Control', 'no-store');
+  if (headBytes(res) + location.length > maxHeadBytes) {
+    sendPage(res, { title: 'One moment', main: forwarding(location), forward: location });
+    return;
+  }
+  res.status(303).set({ Location: location }).end();
+}
+
+function headBytes(res: Response): number {
+  const lines = Object.entries(res.getHeaders()).flatMap(([name, value]) =>
+    [value ?? []].flat().map((each) => `${name}: ${each}\r\n`),
+  );
+  // The status line, `Date`, `Connection`, `Keep-Alive`, `Location: ` and the empty line are not among them yet.
+  return Buffer.byteLength(lines.join('')) + 170;
 }

@@ -16,5 +16,6 @@ export function returnPath(value: string | undefined, publicBaseUrl: string): st
   const url = URL.parse(value, publicBaseUrl);
   if (!url || url.origin !== new URL(publicBaseUrl).origin || url.username || url.password) return '/';
   const path = `${url.pathname}${url.search}${url.hash}`;
-  return path.startsWith('//') || notPages.test(path) ? '/' : path;
+  // Not before: parsing writes one character of other scripts as nine.
+  return path.length > maxLength || path.startsWith('//') || notPages.test(path) ? '/' : path;
 }

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Request, Response } from 'express';
+import { cookieBytes } from './cookies.ts';
 import { sameAnswerSeconds } from './lifetimes.ts';
 import { createSeal } from './seal.ts';
 import {
   claimsFor,
   createSessions,
   isSame,
+  maxSessionBytes,
   type Resumption,
   type Session,
   sessionCookie,
   wasResumed,
 } from './session.ts';
-import { ringOf } from './testbed.fake.ts';
+import { incompressible, ringOf } from './testbed.fake.ts';
 
 /** A session's way into a browser and back, and what is set on the way; the ring may change in between. */
 function browser(sameSite: 'lax' | 'strict' = 'lax') {
@@ -21,6 +23,7 @@ function browser(sameSite: 'lax' | 'strict' = 'lax') {
   const set: { name: string; value: string; options: object }[] = [];
   const headers = new Map<string, string>();
   const res = {
+    locals: {},
     set: (name: string, value: string) => headers.set(name, value),
     cookie: (name: string, value: string, options: object) => set.push({ name, value, options }),
     clearCookie: (name: string, options: object) => set.push({ name, value: '', options }),
@@ -39,11 +42,6 @@ const demand = (target: string, more: Partial<Resumption> = {}): Resumption => (
   ...more,
 });
 const session = (more: Partial<Session> = {}): Session => ({ token: 't', oid: 'o', tid: 'd', resumed: [], ...more });
-/** A session whose JSON has so many bytes. */
-function ofBytes(bytes: number, more: Partial<Session> = {}): Session {
-  const empty = session({ ...more, name: '' });
-  return { ...empty, name: 'n'.repeat(bytes - Buffer.byteLength(JSON.stringify(empty))) };
-}
 
 describe('a session cookie', () => {
   it('comes back as it was, and is cleared as it was set', async () => {
@@ -82,23 +80,42 @@ describe('a session cookie', () => {
     assert.equal(set.length, 2, 'another pod may have the key already');
   });
 
-  it('fits into what a browser keeps: the oldest demands go first, what it needs stays', async () => {
-    const { write, read } = browser();
-    const resumed = [demand('a'), demand('b'), demand('c')];
-    const each = JSON.stringify(demand('a')).length;
-    const sizes: [bytes: number, left: number][] = [
-      [2_600, 3],
-      [2_601, 2],
-      [2_601 + each, 2],
-      [2_602 + each, 1],
-      [2_602 + 3 * each, 0],
-      [3_000, 0],
+  it('takes its share of what a browser sends: older demands go first, then the hint, the ends of names, the claims', async () => {
+    const { write, read, set } = browser();
+    const name = 'ü'.repeat(160);
+    const resumed = [demand('a', { claims: incompressible(300) }), demand('b', { claims: incompressible(300) })];
+    const loginHint = (length: number) => incompressible(length);
+    const whole = session({ resumed, loginHint: loginHint(100) });
+    const alone = session({ resumed, loginHint: loginHint(500), username: name });
+    const hintless = session({ resumed, name, username: name, loginHint: loginHint(512) });
+    const long = session({ resumed: [demand('a', { claims: incompressible(800) })], name, username: name });
+    const longest = session({ resumed: [demand('a', { claims: incompressible(1_200) })], name });
+    const rows: [given: Session, kept: Session][] = [
+      [whole, whole],
+      [alone, { ...alone, resumed: resumed.slice(0, 1) }],
+      [hintless, session({ resumed: resumed.slice(0, 1), name, username: name })],
+      [long, { ...long, name: name.slice(0, 40), username: name.slice(0, 40) }],
+      [longest, session({ name: name.slice(0, 40) })],
     ];
-    for (const [bytes, left] of sizes) {
-      const one = ofBytes(bytes, { resumed });
-      await write(one);
-      assert.deepEqual(await read(), { ...one, resumed: resumed.slice(0, left) }, `${bytes}`);
+    for (const [index, [given, kept]] of rows.entries()) {
+      const bytes = await write(given);
+      assert.deepEqual(await read(), kept, `row ${index}`);
+      assert.ok(bytes <= maxSessionBytes, `row ${index}: ${bytes}`);
+      assert.equal(bytes, cookieBytes(sessionCookie, String(set.at(-1)?.value)));
     }
+  });
+
+  it('carries claims of many policies in half their length, and those that were sealed before as they are', async () => {
+    const { write, read, set, keys } = browser();
+    const policies = {
+      access_token: { polids: { values: Array.from({ length: 18 }, (_, i) => `${i}-aaaa-4bbb-8ccc`) } },
+    };
+    const [claims, before] = [JSON.stringify(policies), '{"access_token":{}}'];
+    const bytes = await write(session({ resumed: [demand('a', { claims })] }));
+    assert.ok(bytes < (await write(session())) + claims.length, `${bytes}`);
+    const old = { ...session(), resumed: [{ ...demand('a'), claims: before }] };
+    set.push({ name: sessionCookie, value: await createSeal(() => keys.ring).seal('session', old), options: {} });
+    assert.equal((await read())?.resumed[0]?.claims, before);
   });
 });
 

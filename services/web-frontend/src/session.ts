@@ -1,20 +1,22 @@
+import { createHash } from 'node:crypto';
 import { spanContextOf } from '@onbehalf/chassis/correlation';
 import { linkRequest } from '@onbehalf/chassis/server-span';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { forgetCached } from './caching.ts';
-import { cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
+import { cookieBytes, cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
 import { sameAnswerSeconds } from './lifetimes.ts';
+import { pack, unpack } from './packed.ts';
 import type { Seal } from './seal.ts';
 
 export const sessionCookie = `${cookiePrefix}session`;
 
-/** What a person was sent to Entra for, on behalf of which call: `<api>/<path>`. */
+/** What a person was sent to Entra for, on behalf of which call: `<api>/<path>`, `short`. */
 export const resumption = z.object({
   target: z.string(),
   kind: z.enum(['claims', 'consent', 'sign_in']),
-  claims: z.string().optional(),
-  /** What consent was asked for: an API may need one for itself and another for what it calls. */
+  claims: z.string().transform(unpack).optional(),
+  /** What consent was asked for, `short`: an API may need one for itself and another for what it calls. */
   scope: z.string().optional(),
   atSeconds: z.number(),
 });
@@ -37,19 +39,25 @@ export type Session = z.output<typeof sessionSchema>;
 export type Resumption = z.output<typeof resumption>;
 type Demanded = Pick<Resumption, 'target' | 'kind' | 'scope'>;
 
-/** Browsers drop a cookie over 4,096 bytes; sealing adds a third and a header. */
-const maxContentBytes = 2_600;
+/** Of `Cookie`, which the attempts to sign in share: room for the longest claims. */
+export const maxSessionBytes = 1_900;
 
 /** The session as one sealed cookie, so that any pod can serve it; whether it still lives is the broker's to say. */
 export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax' | 'strict' }) {
   const flags = { ...cookieFlags, sameSite };
-  async function write(res: Response, session: Session): Promise<void> {
-    const resumed = [...session.resumed];
-    while (resumed.length > 0 && bytesOf({ ...session, resumed }) > maxContentBytes) resumed.pop();
-    res.cookie(sessionCookie, await seal.seal('session', { ...session, resumed }), flags);
+  async function write(res: Response, session: Session): Promise<string> {
+    for (const fitting of everSmaller(session)) {
+      const sealed = await seal.seal('session', toSealed(fitting));
+      if (cookieBytes(sessionCookie, sealed) > maxSessionBytes) continue;
+      res.cookie(sessionCookie, sealed, flags);
+      return sealed;
+    }
+    throw new Error('a session without anything but its token does not fit into a cookie');
   }
   return {
-    write,
+    /** Has the browser keep it, as much of it as fits. Gives how many bytes of `Cookie` it takes. */
+    write: async (res: Response, session: Session): Promise<number> =>
+      cookieBytes(sessionCookie, await write(res, session)),
     /** Takes the cookie away, and what the browser keeps of the person's data with it. */
     clear: (res: Response): void => {
       res.clearCookie(sessionCookie, flags);
@@ -65,7 +73,7 @@ export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax'
       if (!opened) return undefined;
       const flow = spanContextOf(opened.value.flow);
       if (flow) linkRequest(flow);
-      if (opened.stale) await write(res, opened.value);
+      if (opened.stale) res.locals.resealed = await write(res, opened.value);
       return opened.value;
     },
   };
@@ -78,6 +86,11 @@ export function claimsFor(session: Session, target: string): string | undefined 
   return session.resumed.find((entry) => entry.target === target && entry.claims)?.claims;
 }
 
+/** What is only compared, in 22 characters at most. */
+export function short(text: string): string {
+  return text.length <= 22 ? text : createHash('sha256').update(text).digest('base64url').slice(0, 22);
+}
+
 /** Whether the person came back from Entra for just this a moment ago. */
 export function wasResumed(session: Session, demand: Demanded, now: number): boolean {
   return session.resumed.some((entry) => isSame(entry, demand) && now - entry.atSeconds < sameAnswerSeconds);
@@ -88,6 +101,23 @@ export function isSame(one: Demanded, other: Demanded): boolean {
   return one.target === other.target && one.kind === other.kind && one.scope === other.scope;
 }
 
-function bytesOf(value: object): number {
-  return Buffer.byteLength(JSON.stringify(value));
+/** What it can do without goes first: older demands, the hint, the ends of names, then the claims it stepped up for. */
+function* everSmaller(session: Session): Generator<Session> {
+  for (let left = session.resumed.length; left > 1; left -= 1)
+    yield { ...session, resumed: session.resumed.slice(0, left) };
+  const alone = { ...session, resumed: session.resumed.slice(0, 1) };
+  yield alone;
+  const { loginHint: _, name, username, ...rest } = alone;
+  yield { ...rest, name, username };
+  const bare = { ...rest, name: name?.slice(0, 40), username: username?.slice(0, 40) };
+  yield bare;
+  yield { ...bare, resumed: [] };
 }
+
+const toSealed = (session: Session): object => ({ ...session, resumed: session.resumed.map(packResumption) });
+
+/** With its claims packed; `resumption` unpacks them. */
+export const packResumption = ({ claims, ...rest }: Resumption) => ({
+  ...rest,
+  ...(claims !== undefined && { claims: pack(claims) }),
+});

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
@@ -6,7 +5,7 @@ import { activeSpan, inSpan } from '@onbehalf/chassis/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type Apis, knownScopes } from './apis.ts';
-import { forgetCached } from './caching.ts';
+import { forgetCached, markOf } from './caching.ts';
 import { cookieFlags } from './cookies.ts';
 import type { Demands } from './demands.ts';
 import type { Endings } from './endings.ts';
@@ -54,17 +53,20 @@ type SignInDeps = {
   sessions: Sessions;
 };
 
+/** The session token that the new session takes the place of, and the kept demand that it is begun for. */
+type Begins = { replaces?: string | undefined; demand?: string | undefined };
+
 /** `/sign-in` and `/auth/callback`: to Entra and back. */
 export function createSignIn(deps: SignInDeps) {
   const { apis, demands, endings, entra, flowTrace, leave, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
 
-  async function begin(req: Request, res: Response, start: LoginStart, replaces?: string): Promise<void> {
+  async function begin(req: Request, res: Response, start: LoginStart, more: Begins = {}): Promise<void> {
     flowStarts(start);
-    const proofs = { state: logins.newState(), nonce: random(), verifier: random() };
+    const proofs = logins.newProofs();
     const traceId = String(res.locals.traceId);
     const scope = [...new Set([...signInScopes, ...start.scopes])].join(' ');
     const url = await entra.authorizeUrl({ ...start, ...proofs, scope, traceId });
-    await logins.write(req, res, { ...start, ...proofs, traceId, startedAtSeconds: nowSeconds(), replaces });
+    await logins.write(req, res, { ...start, ...proofs, traceId, replaces: more.replaces }, more.demand);
     redirect(res, url.href);
   }
 
@@ -78,21 +80,23 @@ export function createSignIn(deps: SignInDeps) {
     const { oid, tid, name, preferred_username: username, login_hint: loginHint } = person;
     // Not known to be the same person as before: what the browser keeps may be somebody else's.
     if (previous?.oid !== oid || previous.tid !== tid) forgetCached(res);
-    const { account = { oid, tid } } = login;
-    const resumes = account.oid === oid && account.tid === tid;
+    const resumes = login.account === undefined || login.account === markOf(person);
     // The time that counts against a loop is the return, not the departure.
     const resumed = login.resumed.map((entry, index) => (index === 0 ? { ...entry, atSeconds: nowSeconds() } : entry));
-    logins.clear(res, login.state);
     // A session token that was there before signing in must not outlive it.
     const replaced = new Set([previous?.token, login.replaces]);
     for (const old of replaced)
       if (old !== undefined && old !== token)
         await endings.end({ kind: 'here', token: old }, { traceId: login.traceId });
     logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
-    if (login.signOut) return redirect(res, (await leave(res, login.signOut, { token, loginHint })).url);
+    if (login.signOut) {
+      logins.clear(req, res, login);
+      return redirect(res, (await leave(res, login.signOut, { token, loginHint })).url);
+    }
     const span = activeSpan();
     const flow = span && traceparentOfSpan(span);
-    await sessions.write(res, { token, oid, tid, name, username, loginHint, flow, resumed: resumes ? resumed : [] });
+    const session = { token, oid, tid, name, username, loginHint, flow, resumed: resumes ? resumed : [] };
+    logins.clear(req, res, login, await sessions.write(res, session));
     if (span)
       res.cookie(landingCookie, flowTrace.write(span), {
         ...cookieFlags,
@@ -139,20 +143,22 @@ export function createSignIn(deps: SignInDeps) {
       await complete(req, res, login, redeemed);
       return flow.end('success');
     }
-    logins.clear(res, login.state);
     if (redeemed.kind === 'code_unusable' && !login.again) {
-      const { state: _s, nonce: _n, verifier: _v, traceId: _t, startedAtSeconds: _a, replaces, ...start } = login;
-      return begin(req, res, { ...start, again: true }, replaces);
+      const { id, seed: _s, state: _, nonce: _n, verifier: _v, traceId: _t, replaces, ...start } = login;
+      return begin(req, res, { ...start, again: true }, { replaces, demand: id });
     }
+    logins.clear(req, res, login);
     throw refusal(redeemed, logger);
   }
 
   return {
     signIn: async (req: Request, res: Response): Promise<void> => {
       const query = parseParameters(signInSchema, req.query);
-      const scopes = knownScopes(apis, query.scope ?? '', entra.graph);
+      const scopes = knownScopes(apis, [...new Set((query.scope ?? '').split(' '))].join(' '), entra.graph);
       if (!scopes) throw new Fault('invalid_scope', 'A scope that this app does not use was asked for.');
-      const demanded = query.claims === undefined ? { scopes, resumed: [] } : await demands.open(query.claims);
+      const session = await sessions.read(req, res);
+      const { claims } = query;
+      const demanded = claims === undefined ? { scopes, resumed: [] } : await demands.open(req, claims, session);
       const start = {
         returnTo: returnPath(query.return_to, publicBaseUrl),
         prompt: query.prompt,
@@ -161,7 +167,7 @@ export function createSignIn(deps: SignInDeps) {
         again: false,
         ...demanded,
       };
-      await begin(req, res, start, (await sessions.read(req, res))?.token);
+      await begin(req, res, start, { replaces: session?.token, demand: claims });
     },
     /**
      * A form of ours: sign in, then sign out everywhere, for whoever has no living session here. Entra asks for which
@@ -170,7 +176,7 @@ export function createSignIn(deps: SignInDeps) {
     signInToEnd: async (req: Request, res: Response): Promise<void> => {
       const start = { returnTo: '/', scopes: [], resumed: [], prompt: 'select_account', again: false };
       const replaces = (await sessions.read(req, res))?.token;
-      await begin(req, res, { ...start, signOut: 'everywhere' }, replaces);
+      await begin(req, res, { ...start, signOut: 'everywhere' }, { replaces });
     },
     callbackByQuery: (req: Request, res: Response) => callback(req, res, req.query),
     callbackByForm: (req: Request, res: Response) => callback(req, res, req.body),
@@ -197,8 +203,4 @@ function refusal(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Log
     default:
       return new Fault('invalid_request', 'The sign-in service did not accept the request.');
   }
-}
-
-function random(): string {
-  return randomBytes(32).toString('base64url');
 }

@@ -231,6 +231,9 @@ export function ringOf(current: string, ...others: string[]): KeyRing {
   return { current, keys: new Map([current, ...others].map((id) => [id, key(id)])) };
 }
 
+/** Text of so many characters that no compression makes shorter. */
+export const incompressible = (length: number): string => randomBytes(length).toString('base64url').slice(0, length);
+
 type Sent = { method?: string; headers?: Record<string, string>; body?: string; cookies?: boolean };
 export type Answer = { status: number; headers: Headers; body: string; location: string; setCookies: string[] };
 
@@ -275,6 +278,12 @@ export class Browser {
     if (expires && Date.parse(expires) < Date.now()) this.cookies.delete(name);
     else this.cookies.set(name, pair.slice(name.length + 1));
   }
+}
+
+/** Where a browser goes on to: by a redirect, or by a page that leads on. */
+export function leadsTo({ location, body }: Answer): string {
+  const [, page = ''] = /http-equiv="refresh" content="0;url=([^"]*)"/.exec(body) ?? [];
+  return location || page.replaceAll('&amp;', '&').replaceAll('&#39;', "'");
 }
 
 /** Signs a person in and gives the answer of the callback. */
