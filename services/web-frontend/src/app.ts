@@ -25,6 +25,7 @@ import { createSeal } from './seal.ts';
 import { createSessions } from './session.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSignOut } from './sign-out.ts';
+import { noSpeculativeCookies } from './speculative.ts';
 
 export type AppDeps = {
   config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'traceViewerUrl' | 'trustedProxies'> & {
@@ -64,7 +65,7 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   const readOnly = onlyMethods('GET', 'HEAD');
   const routes = Router({ caseSensitive: true, strict: true });
 
-  routes.use(noDoubledCookies);
+  routes.use(noDoubledCookies, noSpeculativeCookies);
   // Uploads may last; a body that nobody reads any more may not.
   routes.use((req, res, next) => {
     res.once('finish', () => {

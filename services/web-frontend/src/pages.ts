@@ -96,6 +96,12 @@ your organisation's rules may stand against it. Tell your administrator the refe
 <p class="row"><a class="button" href="${signInUrl}">Try again</a><a href="/">Back to the start</a></p>`;
 }
 
+/** For whatever fetches the way to sign in without a person: nothing is begun before somebody comes. */
+export function toSignIn(): Html {
+  return html`<p>Signing in begins when you open this page.</p>
+<p class="row"><a class="button" href="">Sign in</a><a href="/">Go to the start</a></p>`;
+}
+
 export function forwarding(path: string): Html {
   return html`<p role="status">One moment. <a href="${path}">Continue</a></p>`;
 }

@@ -22,6 +22,7 @@ import { returnPath } from './return-path.ts';
 import type { Sessions } from './session.ts';
 import type { SignOut } from './sign-out.ts';
 import { measure } from './signals.ts';
+import { answeredSpeculative } from './speculative.ts';
 
 /** What signing in asks for; an API's scopes are asked for when a page needs them. */
 const signInScopes = ['openid', 'profile', 'offline_access'];
@@ -113,6 +114,7 @@ export function createSignIn(deps: SignInDeps) {
   }
 
   async function callback(req: Request, res: Response, input: unknown): Promise<void> {
+    if (answeredSpeculative(req, res)) return;
     const flow = flowReturns();
     try {
       await finish(req, res, input, flow);
@@ -153,6 +155,7 @@ export function createSignIn(deps: SignInDeps) {
 
   return {
     signIn: async (req: Request, res: Response): Promise<void> => {
+      if (answeredSpeculative(req, res)) return;
       const query = parseParameters(signInSchema, req.query);
       const scopes = knownScopes(apis, [...new Set((query.scope ?? '').split(' '))].join(' '), entra.graph);
       if (!scopes) throw new Fault('invalid_scope', 'A scope that this app does not use was asked for.');
