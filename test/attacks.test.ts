@@ -78,8 +78,12 @@ describe('a callback', () => {
     const theirs = attacker.answers.find(({ url }) => url.pathname === '/auth/callback');
     assert.ok(theirs);
     await alice.open(theirs.url);
-    assert.equal(alice.page.status, 400);
+    assert.deepEqual([alice.page.status, alice.page.url.pathname], [200, '/']);
     assert.equal(await whoIs(alice), 'alice@contoso.test');
+    const stranger = world.visitor();
+    await stranger.open(theirs.url);
+    assert.equal(stranger.page.status, 400);
+    assert.equal((await session(stranger)).status, 401);
   });
 
   it('with a mixed-up iss is refused before its code is sent anywhere, and starts no session', async () => {

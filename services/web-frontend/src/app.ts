@@ -95,7 +95,7 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   // From Entra's pages, hence cross-site: `state` with its cookie guards the one, acting by `sid` alone the other.
   const callback = routes.route('/auth/callback');
   if (responseMode === 'query') callback.get(limited, signIn.callbackByQuery).all(readOnly);
-  else callback.post(limited, formBody, signIn.callbackByForm).all(onlyMethods('POST'));
+  else callback.get(signIn.administrator).post(limited, formBody, signIn.callbackByForm).all(onlyMethods('POST'));
   routes.route('/auth/front-channel-logout').get(signOut.frontChannel).all(readOnly);
 
   // An edge believes no trace context from outside: each request begins its own, a callback resumes its sign-in's.

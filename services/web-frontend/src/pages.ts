@@ -16,6 +16,9 @@ export const notices = {
   'signed-out': ['You are signed out.'],
   ended: ['You were signed out already: your session had ended.'],
   none: ['This browser had no session that could be ended.'],
+  'sign-in-again': [
+    'That sign-in was completed already, took too long or began in another browser. If you are not signed in, sign in once more.',
+  ],
   unconfirmed: [
     'You are signed out in this browser. The end of your session on the server is not confirmed yet: we keep trying for a minute.',
   ],
@@ -100,6 +103,16 @@ your organisation's rules may stand against it. Tell your administrator the refe
 export function toSignIn(): Html {
   return html`<p>Signing in begins when you open this page.</p>
 <p class="row"><a class="button" href="">Sign in</a><a href="/">Go to the start</a></p>`;
+}
+
+/** How an administrator answered for an organisation; Entra says no more, and anybody can say it. */
+export function adminConsent(agreed: boolean): Html {
+  return html`<p class="lead">${
+    agreed
+      ? 'An administrator has agreed to what this app may do in an organisation.'
+      : 'An administrator has not agreed to what this app may do in an organisation.'
+  } Nobody was signed in or out here.</p>
+<p class="row"><a class="button" href="/">Go to the start</a></p>`;
 }
 
 export function forwarding(path: string): Html {

@@ -184,8 +184,133 @@ describe('sign-in', () => {
     assert.equal((await browser.send(callback)).status, 400);
     testbed.clock.nowMs -= 901_000;
     assert.equal((await browser.send(callback)).status, 303);
-    assert.equal((await browser.send(callback)).status, 400);
+    assert.equal((await testbed.browser().send(callback)).status, 400);
     assert.equal(testbed.broker.sessions.size, 1);
+  });
+
+  it('leads a callback that is repeated while signed in to the start, whichever of several it is', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const callbacks: string[] = [];
+    for (const path of ['/profile', '/whoami']) {
+      const { location } = await browser.send(`/sign-in?return_to=${path}`);
+      callbacks.push(`/auth/callback?${testbed.visit(location)}`);
+      assert.equal((await browser.send(String(callbacks.at(-1)))).location, path);
+    }
+    const [session, calls] = [browser.cookies.get(sessionCookie), testbed.broker.requests.length];
+    for (const callback of [...callbacks, ...callbacks]) {
+      const { status, location, setCookies } = await browser.send(callback);
+      assert.deepEqual([status, location, setCookies], [303, '/', []]);
+    }
+    assert.equal(browser.cookies.get(sessionCookie), session);
+    assert.equal(testbed.broker.requests.length, calls, 'no code is sent again');
+  });
+
+  it('completes a callback that is sent twice at once: neither is an error', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in?return_to=/profile');
+    const callback = `/auth/callback?${testbed.visit(location)}`;
+    const both = await Promise.all([browser.send(callback), browser.send(callback)]);
+    const where = both.map((answer) => answer.location.replace(/\?.*/, '')).sort();
+    assert.deepEqual(where, ['/profile', `${testbed.entra.origin}/authorize`]);
+    const again = both.find((answer) => answer.location !== '/profile')?.location ?? '';
+    assert.equal((await browser.send(`/auth/callback?${testbed.visit(again)}`)).location, '/profile');
+    assert.equal(testbed.broker.sessions.size, 1);
+  });
+
+  it('says what to do where a repeated callback finds nobody signed in', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const callback = `/auth/callback?${testbed.visit(location)}`;
+    const { status, body, setCookies } = await testbed.browser().send(callback);
+    assert.deepEqual([status, setCookies], [400, []]);
+    assert.match(body, /completed already[\s\S]*href="\/"[\s\S]*href="\/sign-in">Sign in again/);
+  });
+
+  it('leads a repeated callback to the start where the session is Strict and not seen, which says what to do', async () => {
+    await using testbed = await openTestbed({ sameSite: 'strict' });
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const callback = `/auth/callback?${testbed.visit(location)}`;
+    await browser.send(callback);
+    const session = String(browser.cookies.get(sessionCookie));
+    browser.cookies.delete(sessionCookie);
+    const again = await browser.send(callback);
+    assert.deepEqual([again.status, leadsTo(again)], [200, '/']);
+    assert.match((await browser.send('/')).body, /completed already, took too long/);
+    await browser.send(callback);
+    browser.cookies.set(sessionCookie, session);
+    assert.doesNotMatch((await browser.send('/')).body, /completed already/);
+  });
+
+  for (const sameSite of ['lax', 'strict'] as const) {
+    for (const error of ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']) {
+      it(`leads back where nobody may be asked and Entra says ${error}, with a ${sameSite} session`, async () => {
+        await using testbed = await openTestbed({ sameSite });
+        const browser = testbed.browser();
+        const { location } = await browser.send('/sign-in?prompt=none&return_to=/profile%3Fa=b');
+        assert.equal(new URL(location).searchParams.get('prompt'), 'none');
+        const parameters = testbed.visit(location);
+        refuse(parameters, error);
+        parameters.set('error_description', `AADSTS50058: ${'x'.repeat(2_000)}`);
+        const back = await browser.send(`/auth/callback?${parameters}`);
+        assert.deepEqual([back.status, leadsTo(back)], [sameSite === 'lax' ? 303 : 200, '/profile?a=b']);
+        assert.deepEqual([...browser.cookies.keys()], []);
+        assert.equal(testbed.broker.sessions.size, 0);
+      });
+    }
+  }
+
+  it('shows the refusal where people may be asked, and any other where they may not', async () => {
+    await using testbed = await openTestbed();
+    for (const [query, error, status] of [
+      ['', 'login_required', 400],
+      ['?prompt=none', 'access_denied', 403],
+      ['?prompt=none', 'server_error', 503],
+    ] as const) {
+      const browser = testbed.browser();
+      const parameters = testbed.visit((await browser.send(`/sign-in${query}`)).location);
+      refuse(parameters, error);
+      assert.equal((await browser.send(`/auth/callback?${parameters}`)).status, status, error);
+    }
+  });
+
+  const administrators: [query: string, agreed: boolean][] = [
+    ['admin_consent=True&tenant=t', true],
+    ['admin_consent=true&tenant=t&state=12345&scope=a', true],
+    ['admin_consent=False', false],
+    ['error=access_denied&error_description=AADSTS65004%3a+declined&admin_consent=True', false],
+    ['error=consent_required&error_description=x&admin_consent=True&tenant=t&state=12345', false],
+  ];
+  for (const responseMode of ['query', 'form_post'] as const) {
+    for (const [query, agreed] of administrators) {
+      it(`shows that an administrator ${agreed ? 'has' : 'has not'} agreed: ${query}, ${responseMode}`, async () => {
+        await using testbed = await openTestbed({ responseMode });
+        const browser = testbed.browser();
+        await browser.send('/sign-in');
+        const calls = testbed.broker.requests.length;
+        const { status, body, setCookies } = await browser.send(`/auth/callback?${query}`);
+        assert.deepEqual([status, setCookies], [200, []]);
+        assert.match(body, agreed ? /<h1>An administrator has agreed/ : /<h1>An administrator has not agreed/);
+        assert.doesNotMatch(body, /12345|AADSTS/);
+        assert.equal(testbed.broker.requests.length, calls);
+        assert.equal(testbed.broker.sessions.size, 0);
+      });
+    }
+  }
+
+  it('shows it for the state of an attempt too, which stays', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const { location } = await browser.send('/sign-in');
+    const parameters = testbed.visit(location);
+    const state = parameters.get('state');
+    const { body } = await browser.send(`/auth/callback?admin_consent=True&tenant=t&state=${state}`);
+    assert.match(body, /An administrator has agreed/);
+    parameters.set('admin_consent', 'True');
+    assert.equal((await browser.send(`/auth/callback?${parameters}`)).location, '/', 'a code that comes with it');
   });
 
   it('keeps the attempt through an outage: the same answer works when it is over', async () => {

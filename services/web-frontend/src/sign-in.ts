@@ -2,7 +2,7 @@ import { traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { activeSpan, inSpan } from '@onbehalf/chassis/tracing';
-import type { Request, Response } from 'express';
+import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import { type Apis, knownScopes } from './apis.ts';
 import { forgetCached, markOf } from './caching.ts';
@@ -14,9 +14,10 @@ import { type FlowReturn, flowReturns, flowStarts, outcomeOf } from './flow.ts';
 import { type FlowTrace, landingCookie } from './flow-trace.ts';
 import { parseParameters } from './form.ts';
 import { landingSeconds } from './lifetimes.ts';
-import type { Login, LoginStart, Logins } from './logins.ts';
+import { type Login, type LoginStart, type Logins, stateLooks } from './logins.ts';
+import { setNotice } from './notice.ts';
 import { sendPage } from './page.ts';
-import { forwarding } from './pages.ts';
+import { adminConsent, forwarding } from './pages.ts';
 import { redirect } from './redirect.ts';
 import { returnPath } from './return-path.ts';
 import type { Sessions } from './session.ts';
@@ -38,6 +39,16 @@ const signInSchema = z.object({
 
 /** RFC 6749 section 4.1.2; what Entra adds is passed on to the checks. */
 const callbackSchema = z.record(z.string(), z.string().max(8_192)).and(z.object({ state: z.string().min(1).max(256) }));
+
+/** An answer to an administrator's consent, which has no code. Learn: "Admin consent", response parameters. */
+const adminConsentSchema = z.object({
+  admin_consent: z.string().max(16),
+  code: z.never().optional(),
+  error: z.string().max(256).optional(),
+});
+
+/** What OpenID Connect Core 3.1.2.6 has Entra say where nobody may be asked. */
+const notWithoutAsking = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
 
 type SignInDeps = {
   apis: Apis;
@@ -107,14 +118,29 @@ export function createSignIn(deps: SignInDeps) {
     land(res, resumes ? login.returnTo : '/');
   }
 
-  function land(res: Response, path: string): void {
+  function land(res: Response, path: string, title = 'You are signed in'): void {
     if (deps.sameSite === 'lax') redirect(res, path);
     // A redirect chain that began at Entra carries no Strict cookie; a navigation from a page of ours does.
-    else sendPage(res, { title: 'You are signed in', main: forwarding(path), forward: path, signedIn: true });
+    else sendPage(res, { title, main: forwarding(path), forward: path, signedIn: true });
+  }
+
+  /** Of a callback that belongs to no attempt of this browser's: reloaded, sent twice, too late, or somebody else's. */
+  async function again(req: Request, res: Response, state: string): Promise<void> {
+    const repeated = stateLooks.test(state);
+    if (repeated && (await sessions.read(req, res))) return land(res, '/');
+    if (repeated && deps.sameSite === 'strict') {
+      // A Strict session is not seen from other sites: the start says it to whoever has none.
+      setNotice(res, 'sign-in-again');
+      return land(res, '/', 'One moment');
+    }
+    throw new Fault(
+      'invalid_request',
+      'This sign-in was completed already, took too long or began in another browser.',
+    );
   }
 
   async function callback(req: Request, res: Response, input: unknown): Promise<void> {
-    if (answeredSpeculative(req, res)) return;
+    if (answeredSpeculative(req, res) || answeredAdministrator(res, input)) return;
     const flow = flowReturns();
     try {
       await finish(req, res, input, flow);
@@ -129,10 +155,7 @@ export function createSignIn(deps: SignInDeps) {
     const found = await logins.read(req, parameters.state);
     if (!found) {
       flow.end('expired');
-      throw new Fault(
-        'invalid_request',
-        'This sign-in was completed already, took too long or began in another browser.',
-      );
+      return again(req, res, parameters.state);
     }
     const { login, carried } = found;
     flow.from(login, carried);
@@ -150,6 +173,11 @@ export function createSignIn(deps: SignInDeps) {
       return begin(req, res, { ...start, again: true }, { replaces, demand: id });
     }
     logins.clear(req, res, login);
+    if (redeemed.kind === 'refused' && login.prompt === 'none' && notWithoutAsking.includes(redeemed.error)) {
+      // Whoever asked that nobody be asked wants to know by what comes next, not by a page of errors.
+      flow.end('denied');
+      return land(res, login.returnTo, 'One moment');
+    }
     throw refusal(redeemed, logger);
   }
 
@@ -181,6 +209,10 @@ export function createSignIn(deps: SignInDeps) {
       const replaces = (await sessions.read(req, res))?.token;
       await begin(req, res, { ...start, signOut: 'everywhere' }, { replaces });
     },
+    /** Where Entra answers by a form, an administrator's answer still comes by an address. */
+    administrator: (req: Request, res: Response, next: NextFunction): void => {
+      if (!answeredAdministrator(res, req.query)) next();
+    },
     callbackByQuery: (req: Request, res: Response) => callback(req, res, req.query),
     callbackByForm: (req: Request, res: Response) => callback(req, res, req.body),
   };
@@ -206,4 +238,14 @@ function refusal(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Log
     default:
       return new Fault('invalid_request', 'The sign-in service did not accept the request.');
   }
+}
+
+/** Shows how an administrator answered, who came by no attempt of ours; gives whether it did. Nothing follows from it. */
+function answeredAdministrator(res: Response, input: unknown): boolean {
+  const { success, data } = adminConsentSchema.safeParse(input);
+  if (!success) return false;
+  const agreed = data.error === undefined && /^true$/i.test(data.admin_consent);
+  const title = agreed ? 'An administrator has agreed' : 'An administrator has not agreed';
+  sendPage(res, { title, main: adminConsent(agreed) });
+  return true;
 }
