@@ -39,6 +39,8 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ apis: { orders: { routes: [{ methods: ['GET'], path: '/', encodedSlashes: 'always' }] } } }, 'encodedSlashes'],
     [{ apis: { Orders: { scopes: ['a'] } } }, 'Orders'],
     [{ cookie: { sameSite: 'none' } }, 'sameSite'],
+    [{ signInScopes: 'openid offline_access' }, 'signInScopes'],
+    [{ signInScopes: ['openid offline_access'] }, 'signInScopes'],
     [{ responseMode: 'fragment' }, 'responseMode'],
     [{ trustedProxies: 'everyone' }, 'trustedProxies'],
     [{ trustedProxies: '10.244.0.0/16, 0.0.0.0/0' }, 'trustedProxies'],

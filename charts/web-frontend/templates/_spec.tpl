@@ -9,6 +9,7 @@ env:
   SESSION_KEYS_DIR: /var/run/secrets/onbehalf/session
   APIS_FILE: /etc/onbehalf/apis.json
   COOKIE_SAME_SITE: {{ .Values.cookie.sameSite | toJson }}
+  SIGN_IN_SCOPES: {{ join " " .Values.signInScopes | toJson }}
   RESPONSE_MODE: {{ .Values.responseMode | toJson }}
   TRUSTED_PROXIES: {{ .Values.trustedProxies | toJson }}
   PUBLIC_RATE_PER_SECOND: {{ .Values.publicRate.perSecond | toJson }}

@@ -8,6 +8,9 @@ const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope o
 /** What Entra knows without a resource: the permissions of Microsoft Graph, such as `User.Read` or `Files.ReadWrite.All`. */
 const graphPermission = /^[A-Z]\w*(\.[\w-]+)+$/;
 
+/** What OpenID Connect asks for of the sign-in itself, of no resource. */
+export const isOpenid = (name: string): boolean => /^(openid|profile|email|offline_access)$/.test(name);
+
 /** The scopes of one token. Entra refuses the same combinations (AADSTS28000, 28003, 70011), but only at run time. */
 const scopes = z
   .array(scope)
@@ -20,6 +23,20 @@ const scopes = z
   .refine(
     (all) => all.every((name) => name.includes('/') || graphPermission.test(name)),
     'must be <resource>/<scope>, or a permission of Microsoft Graph',
+  );
+
+/**
+ * `SIGN_IN_SCOPES`: what signing in asks for, separated by spaces. The broker rests on an ID token and a refresh token; the
+ * rest is of one resource, as the scopes of an API are.
+ */
+export const signInScopes = z
+  .string()
+  .max(1_000)
+  .transform((value) => [...new Set(value.split(/\s+/).filter(Boolean))])
+  .refine((all) => all.includes('openid') && all.includes('offline_access'), 'must hold openid and offline_access')
+  .refine(
+    (all) => all.every(isOpenid) || scopes.safeParse(all.filter((name) => !isOpenid(name))).success,
+    'must hold besides OpenID scopes <resource>/<scope> of one resource, or its .default alone',
   );
 
 const route = z.strictObject({

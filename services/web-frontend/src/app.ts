@@ -28,7 +28,7 @@ import { createSignOut } from './sign-out.ts';
 import { noSpeculativeCookies } from './speculative.ts';
 
 export type AppDeps = {
-  config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'traceViewerUrl' | 'trustedProxies'> & {
+  config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'signInScopes' | 'traceViewerUrl' | 'trustedProxies'> & {
     entra: Pick<Config['entra'], 'responseMode'>;
     session: Pick<Config['session'], 'sameSite'>;
   };
@@ -56,7 +56,7 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
   const rate = createRate(publicRate, nowMs);
   const signOut = createSignOut({ ...rooms, networkOf, rate });
-  const signIn = createSignIn({ ...rooms, leave: signOut.leave });
+  const signIn = createSignIn({ ...rooms, scopes: config.signInScopes, leave: signOut.leave });
   const person = createPerson(rooms);
   const api = createApiRoutes(rooms);
 

@@ -22,6 +22,19 @@ describe('config', () => {
     assert.equal(config.entra.authorityHost, 'https://login.microsoftonline.com');
   });
 
+  it('asks for OpenID scopes at sign-in unless said, and then for those of one API besides', () => {
+    const scopesOf = (value?: string) => readConfig({ ...good, SIGN_IN_SCOPES: value }).signInScopes;
+    for (const none of [undefined, '']) assert.deepEqual(scopesOf(none), ['openid', 'profile', 'offline_access']);
+    for (const said of [
+      'openid offline_access',
+      'openid email offline_access api://orders/Read api://orders/Write',
+      'openid profile offline_access User.Read https://graph.microsoft.com/Mail.Read',
+      'offline_access openid api://orders/.default',
+    ]) {
+      assert.deepEqual(scopesOf(`  ${said.replaceAll(' ', '  ')} openid `), said.split(' '));
+    }
+  });
+
   it('takes http on loopback only: a browser keeps no __Host- cookie elsewhere', () => {
     for (const url of ['http://localhost:3000', 'http://127.0.0.1:1', 'http://a.localhost', 'http://[::1]:3000']) {
       assert.equal(readConfig({ ...good, PUBLIC_BASE_URL: url }).publicBaseUrl, url);
@@ -37,6 +50,14 @@ describe('config', () => {
     ['ENTRA_AUTHORITY_HOST', 'http://login.example.com'],
     ['COOKIE_SAME_SITE', 'none'],
     ['RESPONSE_MODE', 'fragment'],
+    ['SIGN_IN_SCOPES', 'openid profile'],
+    ['SIGN_IN_SCOPES', 'profile offline_access'],
+    ['SIGN_IN_SCOPES', 'openid offline_access orders'],
+    ['SIGN_IN_SCOPES', 'openid offline_access api://orders/Read api://other/Read'],
+    ['SIGN_IN_SCOPES', 'openid offline_access api://orders/Read User.Read'],
+    ['SIGN_IN_SCOPES', 'openid offline_access api://orders/.default api://orders/Read'],
+    ['SIGN_IN_SCOPES', 'openid offline_access "api://orders/Read"'],
+    ['SIGN_IN_SCOPES', `openid offline_access api://orders/${'a'.repeat(1_000)}`],
     ['TRUSTED_PROXIES', 'everyone'],
     ['TRUSTED_PROXIES', '10.0.0.0/8,0.0.0.0/0'],
     ['TRUSTED_PROXIES', '::/0'],

@@ -9,6 +9,7 @@ import {
   parseConfig,
 } from '@onbehalf/chassis/config';
 import { z } from 'zod';
+import { signInScopes } from './apis.ts';
 
 const proxy = z
   .union(
@@ -34,6 +35,7 @@ export const environment = z
     SESSION_KEYS_DIR: z.string().min(1),
     APIS_FILE: z.string().min(1),
     COOKIE_SAME_SITE: z.enum(['lax', 'strict'], 'must be lax or strict').default('lax'),
+    SIGN_IN_SCOPES: signInScopes.default(['openid', 'profile', 'offline_access']),
     RESPONSE_MODE: z.enum(['query', 'form_post'], 'must be query or form_post').default('query'),
     /** Hops whose `X-Forwarded-For` is believed, separated by commas; none unless said. */
     TRUSTED_PROXIES: z
@@ -69,6 +71,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       responseMode: flat.RESPONSE_MODE,
     },
     broker: { url: flat.BROKER_URL, assertionFile: flat.BROKER_ASSERTION_FILE },
+    signInScopes: flat.SIGN_IN_SCOPES,
     session: { keysDirectory: flat.SESSION_KEYS_DIR, sameSite: flat.COOKIE_SAME_SITE },
     apisFile: flat.APIS_FILE,
     publicRate: { perSecond: flat.PUBLIC_RATE_PER_SECOND, burst: flat.PUBLIC_RATE_BURST },

@@ -348,6 +348,17 @@ describe('sign-in', () => {
     assert.equal(new URL(location).searchParams.get('prompt'), 'consent');
   });
 
+  it('asks for what is configured at sign-in, and for another API in its place where a page needs that', async () => {
+    const signInScopes = ['openid', 'offline_access', 'api://other/Read', 'api://other/Write'];
+    await using testbed = await openTestbed({ signInScopes });
+    const scopeOf = async (query: string) =>
+      new URL((await testbed.browser().send(`/sign-in${query}`)).location).searchParams.get('scope');
+    assert.equal(await scopeOf(''), signInScopes.join(' '));
+    assert.equal(await scopeOf('?scope=access_as_user'), 'openid offline_access api://orders/access_as_user');
+    const browser = testbed.browser();
+    assert.equal((await signIn(testbed, browser)).status, 303);
+  });
+
   it('signs in people of any tenant, each by the issuer of their own', async () => {
     await using testbed = await openTestbed({ tenantId: 'organizations' });
     const fabrikam = '33333333-3333-4333-8333-333333333333';

@@ -4,7 +4,7 @@ import type { Logger } from '@onbehalf/chassis/logger';
 import { activeSpan, inSpan } from '@onbehalf/chassis/tracing';
 import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
-import { type Apis, knownScopes } from './apis.ts';
+import { type Apis, isOpenid, knownScopes } from './apis.ts';
 import { forgetCached, markOf } from './caching.ts';
 import { cookieFlags } from './cookies.ts';
 import type { Demands } from './demands.ts';
@@ -24,9 +24,6 @@ import type { Sessions } from './session.ts';
 import type { SignOut } from './sign-out.ts';
 import { measure } from './signals.ts';
 import { answeredSpeculative } from './speculative.ts';
-
-/** What signing in asks for; an API's scopes are asked for when a page needs them. */
-const signInScopes = ['openid', 'profile', 'offline_access'];
 
 const signInSchema = z.object({
   return_to: z.string().optional(),
@@ -62,6 +59,8 @@ type SignInDeps = {
   nowSeconds: () => number;
   publicBaseUrl: string;
   sameSite: 'lax' | 'strict';
+  /** What signing in asks for; what an API needs besides is asked for when a page needs it. */
+  scopes: string[];
   sessions: Sessions;
 };
 
@@ -76,7 +75,7 @@ export function createSignIn(deps: SignInDeps) {
     flowStarts(start);
     const proofs = logins.newProofs();
     const traceId = String(res.locals.traceId);
-    const scope = [...new Set([...signInScopes, ...start.scopes])].join(' ');
+    const scope = scopesOf(deps.scopes, start.scopes).join(' ');
     const url = await entra.authorizeUrl({ ...start, ...proofs, scope, traceId });
     await logins.write(req, res, { ...start, ...proofs, traceId, replaces: more.replaces }, more.demand);
     redirect(res, url.href);
@@ -238,6 +237,11 @@ function refusal(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Log
     default:
       return new Fault('invalid_request', 'The sign-in service did not accept the request.');
   }
+}
+
+/** Entra takes the scopes of one resource in a request: what is needed now comes before what is asked for at sign-in. */
+function scopesOf(signIn: string[], needed: string[]): string[] {
+  return [...new Set([...(needed.length > 0 ? signIn.filter(isOpenid) : signIn), ...needed])];
 }
 
 /** Shows how an administrator answered, who came by no attempt of ours; gives whether it did. Nothing follows from it. */

@@ -153,6 +153,7 @@ type TestbedOptions = {
   trustedProxies?: string[];
   publicRate?: { perSecond: number; burst: number };
   traceViewerUrl?: string;
+  signInScopes?: string[];
   tenantId?: string;
   /** Entra is down from the start. */
   coldStart?: boolean;
@@ -179,6 +180,7 @@ export async function openTestbed(options: TestbedOptions = {}) {
   const config = {
     publicBaseUrl,
     trustedProxies: options.trustedProxies ?? [],
+    signInScopes: options.signInScopes ?? ['openid', 'profile', 'offline_access'],
     publicRate: options.publicRate ?? { perSecond: 1_000, burst: 1_000 },
     traceViewerUrl: options.traceViewerUrl,
     session: { sameSite: options.sameSite ?? 'lax' },

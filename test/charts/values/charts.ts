@@ -53,6 +53,7 @@ const webFrontend = section({
     }),
   ),
   cookie: section({ sameSite: optional(z.enum(['lax', 'strict'])) }),
+  signInScopes: list(scope),
   responseMode: optional(z.enum(['query', 'form_post'])),
   trustedProxies: optional(z.string().regex(new RegExp(`^${hop}([\\s,]+${hop})*$`))),
   publicRate: section({ perSecond: optional(whole(1, 100_000)), burst: optional(whole(1, 100_000)) }),
