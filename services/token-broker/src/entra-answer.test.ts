@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { describeError } from '@onbehalf/chassis/logger';
 import fc from 'fast-check';
 import {
   backOffSeconds,
@@ -291,6 +292,14 @@ describe('the Fault of a refusal', () => {
     assert.ok(consent && interaction);
     assert.equal(faultOf(consent, 'api://x/y').toBody().scope, 'api://x/y');
     assert.equal(faultOf(interaction, 'api://x/y').toBody().scope, undefined);
+  });
+
+  it('that is ours to mend is told to the log by class and number, and to nobody else', () => {
+    const refusal = judge({ error: 'unauthorized_client', error_codes: [700016] });
+    assert.ok(refusal);
+    const fault = faultOf(refusal);
+    assert.match(JSON.stringify(describeError(fault.cause)), /class configuration, AADSTS 700016"/);
+    assert.doesNotMatch(JSON.stringify(fault.toBody('t')), /700016|configuration/);
   });
 
   it('hands on what Entra asks of the person', () => {

@@ -1,3 +1,4 @@
+import { ConfigError } from '@onbehalf/chassis/config';
 import { Fault, type FaultCode, type FaultMembers } from '@onbehalf/chassis/fault';
 import { z } from 'zod';
 import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } from './lifetimes.ts';
@@ -172,11 +173,15 @@ export function faultOf(refusal: Refusal, scope?: string, retryAfterSeconds?: nu
   const { code, says } = classes[refusal.class];
   const internal = code === 'server_error';
   return new Fault(code, says, {
-    cause: `entra class ${refusal.class}, codes ${refusal.members.error_codes?.join(' ') ?? 'none'}`,
-    ...(internal ? { correlation_id: refusal.members.correlation_id } : refusal.members),
+    ...(internal ? { cause: causeOf(refusal), correlation_id: refusal.members.correlation_id } : refusal.members),
     ...(refusal.class === 'consent' && { scope }),
     ...(pauseOf(refusal) && { retryAfterSeconds: retryAfterSeconds ?? backOffSeconds(refusal, 1) }),
   });
+}
+
+/** What the log is told of a refusal that is ours to mend. */
+function causeOf({ class: name, members }: Refusal): ConfigError {
+  return new ConfigError(`Entra ID refuses us: class ${name}, AADSTS ${members.error_codes?.join(' ') ?? 'unknown'}`);
 }
 
 function classOf(
