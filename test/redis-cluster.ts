@@ -5,17 +5,35 @@ import { createClient } from 'redis';
 import { freePort } from './ports.ts';
 import { openRedis, type Redis } from './redis.ts';
 
-export type RedisCluster = AsyncDisposable & { nodes: Redis[]; password: string };
+type Node = Redis & {
+  /** Where it speaks TLS, if it does. */
+  tlsPort: number | undefined;
+};
+export type RedisCluster = AsyncDisposable & { nodes: Node[]; password: string };
+
+type ClusterOptions = {
+  /** Further lines of every node's configuration. */
+  settings?: string[];
+  /** Give each node a TLS port; `settings` name the certificate. */
+  tls?: boolean;
+  replicas?: boolean;
+};
 
 const slots = 16_384;
 
 /** Opens a Redis Cluster of three masters, each with a replica, of the same real Redis that `openRedis` finds. */
-export async function openRedisCluster(logDir: string): Promise<RedisCluster> {
+export async function openRedisCluster(
+  logDir: string,
+  { settings: further = [], tls = false, replicas: hasReplicas = true }: ClusterOptions = {},
+): Promise<RedisCluster> {
   const opened = new AsyncDisposableStack();
   const password = randomBytes(18).toString('base64url');
   const openNode = async (name: number) => {
     const bus = await freePort();
+    const tlsPort = tls ? await freePort() : undefined;
     const settings = [
+      ...further,
+      ...(tlsPort === undefined ? [] : [`tls-port ${tlsPort}`]),
       `cluster-port ${bus}`,
       'cluster-enabled yes',
       'cluster-node-timeout 1000',
@@ -26,10 +44,12 @@ export async function openRedisCluster(logDir: string): Promise<RedisCluster> {
     const node = opened.use(
       await openRedis({ ...options, settings: [...settings, 'cluster-replica-validity-factor 0'] }),
     );
-    return { node, bus, client: await openClient(node) };
+    const client = await openClient(node);
+    opened.defer(() => client.destroy());
+    return { node: { ...node, tlsPort }, bus, client };
   };
   try {
-    const members = await Promise.all([1, 2, 3, 4, 5, 6].map(openNode));
+    const members = await Promise.all((hasReplicas ? [1, 2, 3, 4, 5, 6] : [1, 2, 3]).map(openNode));
     const [first, ...others] = members;
     if (!first) throw new Error('no node came up');
     for (const { node, bus } of others)
@@ -39,7 +59,8 @@ export async function openRedisCluster(logDir: string): Promise<RedisCluster> {
     for (const [i, { client }] of masters.entries()) {
       await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', `${bounds[i]}`, `${Number(bounds[i + 1]) - 1}`]);
     }
-    for (const { client } of members) await until(async () => /cluster_known_nodes:6/.test(await info(client)));
+    for (const { client } of members)
+      await until(async () => (await info(client)).includes(`cluster_known_nodes:${members.length}`));
     for (const [i, { client }] of members.slice(3).entries()) {
       const master = String(await masters[i]?.client.sendCommand(['CLUSTER', 'MYID']));
       await until(async () => String(await client.sendCommand(['CLUSTER', 'NODES'])).includes(master));

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createLogger } from '@onbehalf/chassis/logger';
-import { Secret } from '@onbehalf/chassis/secret';
+import { createSecureContext } from 'node:tls';
 import { openTls } from '../services/entra-emulator/src/tls.ts';
-import { connectRedis, type RedisOptions } from '../services/token-broker/src/redis.ts';
+import type { RedisOptions } from '../services/token-broker/src/redis-clients.ts';
 import { mountFiles } from './mounts.ts';
 import { freePort } from './ports.ts';
 import { openRedis, type Redis } from './redis.ts';
 import { withRedis } from './redis-client.ts';
+import { openRedisConnection, passwordOf } from './redis-connection.ts';
 import { openRelay } from './relay.ts';
 
 const password = 'of-the-users-of-this-file';
@@ -29,33 +29,21 @@ async function user(...rights: string[]): Promise<string> {
 const setUser = (name: string, ...rights: string[]) =>
   withRedis(redis, (client) => client.sendCommand(['ACL', 'SETUSER', name, ...rights]));
 
-type Line = { level: string; event: string; reason?: string; refused?: string[]; msg: string };
+type More = Partial<Pick<RedisOptions, 'tls' | 'commandTimeoutMs'>> & {
+  url?: string;
+  mode?: 'standalone' | 'cluster';
+  username?: string;
+  password?: string | undefined;
+};
 
 /** The broker's connection, and what it says of it. */
-function connect(more: Partial<RedisOptions> = {}, channel = 'p:events') {
-  const lines: string[] = [];
-  const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
+function connect({ username, mode = 'standalone', ...more }: More = {}, channel?: string) {
   const url = `redis://127.0.0.1:${redis.port}`;
-  const options = {
-    url,
-    mode: 'standalone' as const,
-    commandTimeoutMs: 1_000,
-    password: new Secret(password),
-    ...more,
-  };
-  const connection = connectRedis(options, channel, logger);
-  const said = () => lines.map((line) => JSON.parse(line) as Line);
-  const until = async (event: string) => {
-    for (const endMs = performance.now() + 15_000; ; await delay(10)) {
-      const line = said().findLast((one) => one.event === event);
-      if (line) return line;
-      assert.ok(performance.now() < endMs, `${event} is not said: ${lines.join('')}`);
-    }
-  };
-  const heard = async () => {
-    while (connection.events.downSinceMs !== undefined) await delay(10);
-  };
-  return { connection, lines, said, until, heard, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
+  const secret = 'password' in more ? more.password : password;
+  return openRedisConnection((logger) => {
+    const credentials = secret === undefined ? undefined : passwordOf(secret, username)(logger);
+    return { url, mode, nodes: 'announced', commandTimeoutMs: 1_000, credentials, ...more };
+  }, channel);
 }
 
 /** A Redis that is nobody else's, for the tests around it. */
@@ -175,16 +163,16 @@ describe('a Redis that is away', () => {
   useOwnRedis();
 
   it('is so for a reason that the log names', async () => {
-    const reasons = async (more: Partial<RedisOptions>) => {
+    const reasons = async (more: More) => {
       await using at = connect(more);
       return (await at.until('redis.down')).reason;
     };
     const nobody = `redis://127.0.0.1:${await freePort()}`;
-    assert.equal(await reasons({ username: await user(...documented), password: new Secret('wrong') }), 'WRONGPASS');
+    assert.equal(await reasons({ username: await user(...documented), password: 'wrong' }), 'WRONGPASS');
     assert.equal(await reasons({ password: undefined }), 'NOAUTH');
     assert.equal(await reasons({ url: nobody }), 'ECONNREFUSED');
     assert.equal(await reasons({ url: nobody, mode: 'cluster' }), 'ECONNREFUSED');
-    assert.equal(await reasons({ mode: 'cluster', password: new Secret('wrong') }), 'WRONGPASS');
+    assert.equal(await reasons({ mode: 'cluster', password: 'wrong' }), 'WRONGPASS');
   });
 
   it('as one whose certificate is not trusted, or is for another name', async () => {
@@ -201,7 +189,7 @@ describe('a Redis that is away', () => {
     });
     await using unknown = connect({ url: `rediss://localhost:${port}` });
     assert.match(`${(await unknown.until('redis.down')).reason}`, /SELF_SIGNED|UNABLE_TO/);
-    await using other = connect({ url: `rediss://127.0.0.1:${port}`, ca: tls.ca });
+    await using other = connect({ url: `rediss://127.0.0.1:${port}`, tls: createSecureContext({ ca: tls.ca }) });
     assert.equal((await other.until('redis.down')).reason, 'ERR_TLS_CERT_ALTNAME_INVALID');
   });
 

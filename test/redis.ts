@@ -29,6 +29,8 @@ type RedisOptions = {
   /** Where the log of an own process goes. */
   logDir: string;
   env?: Record<string, string | undefined>;
+  /** This server and no other; its own process. */
+  program?: Program;
   /** Further lines of an own one's configuration. */
   settings?: string[];
   /** Of an own one; a fresh one unless said. */
@@ -47,17 +49,27 @@ const fourWays =
  * @throws Error in one sentence that names the four ways.
  */
 export async function openRedis(options: RedisOptions): Promise<Redis> {
-  const { cacheDir, env = process.env } = options;
+  const { program, env = process.env } = options;
+  if (program) return start(program, program.command, options);
   if (env.REDIS_URL) return given(env.REDIS_URL);
-  const path = env.PATH ?? '';
-  const installed = onPath('redis-server', path) ?? onPath('valkey-server', path);
-  if (installed) return start({ command: installed, env: {} }, installed, options);
-  const fetched = await fetchDebianRedis(cacheDir);
-  if (fetched) return start(fetched, "Debian's redis-server, unpacked into .cache", options);
+  const found = await findRedisServer(options);
+  if (found) return start(found.program, found.source, options);
   if (env.REDIS_IMAGE && spawnSync('docker', ['info'], { timeout: 5_000 }).status === 0) {
     return startContainer(env.REDIS_IMAGE, options);
   }
   throw new Error(fourWays);
+}
+
+/** A server that can be started here: the one on PATH, else Debian's; `undefined` if there is none. */
+export async function findRedisServer({
+  cacheDir,
+  env = process.env,
+}: Pick<RedisOptions, 'cacheDir' | 'env'>): Promise<{ program: Program; source: string } | undefined> {
+  const path = env.PATH ?? '';
+  const installed = onPath('redis-server', path) ?? onPath('valkey-server', path);
+  if (installed) return { program: { command: installed, env: {} }, source: installed };
+  const fetched = await fetchDebianRedis(cacheDir);
+  return fetched && { program: fetched, source: "Debian's redis-server, unpacked into .cache" };
 }
 
 function given(url: string): Redis {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/logger';
-import { Secret } from '@onbehalf/chassis/secret';
 import { type Redis as Connection, connectRedis } from '../services/token-broker/src/redis.ts';
+import { passwordCredentials } from '../services/token-broker/src/redis-password.ts';
 import { storeContract } from '../services/token-broker/src/store.contract.ts';
 import type { Store } from '../services/token-broker/src/store.ts';
 import { redisStore } from '../services/token-broker/src/store-redis.ts';
@@ -23,12 +23,12 @@ before(async () => {
 });
 
 async function connect({ host, port }: Pick<Redis, 'host' | 'port'>): Promise<Connection> {
-  const password = redis.password === undefined ? undefined : new Secret(redis.password);
-  const options = {
-    ...{ url: `redis://${host}:${port}`, mode: 'standalone' as const, commandTimeoutMs },
-    ...{ username: redis.username, password },
-  };
-  const connected = connectRedis(options, channel, createLogger({ level: 'silent', service: 'test' }));
+  const logger = createLogger({ level: 'silent', service: 'test' });
+  const { username, password } = redis;
+  const credentials =
+    password === undefined ? undefined : passwordCredentials({ username, password: async () => password, logger });
+  const server = { url: `redis://${host}:${port}`, mode: 'standalone' as const };
+  const connected = connectRedis({ ...server, commandTimeoutMs, credentials }, channel, logger);
   while (connected.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   return connected;
 }

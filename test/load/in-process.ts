@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readKeyRing } from '@onbehalf/chassis/key-ring';
 import { createLogger } from '@onbehalf/chassis/logger';
-import { Secret } from '@onbehalf/chassis/secret';
 import { createEvents } from '../../services/token-broker/src/events.ts';
 import { createL1 } from '../../services/token-broker/src/l1.ts';
 import { createNames } from '../../services/token-broker/src/names.ts';
 import { connectRedis } from '../../services/token-broker/src/redis.ts';
+import { passwordCredentials } from '../../services/token-broker/src/redis-password.ts';
 import { createRefusals } from '../../services/token-broker/src/refusals.ts';
 import { createSealing } from '../../services/token-broker/src/sealing.ts';
 import type { Store } from '../../services/token-broker/src/store.ts';
@@ -138,9 +138,12 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   progress('L2 against stock, one process each');
   const channel = `bench:${randomBytes(4).toString('hex')}`;
   const url = `redis://${redis.host}:${redis.port}`;
-  const password = redis.password === undefined ? undefined : new Secret(redis.password);
+  const { password } = redis;
   const logger = createLogger({ level: 'silent', service: 'bench' });
-  await using connection = connectRedis({ url, mode: 'standalone', password, commandTimeoutMs: 250 }, channel, logger);
+  const credentials =
+    password === undefined ? undefined : passwordCredentials({ password: async () => password, logger });
+  const options = { url, mode: 'standalone' as const, credentials, commandTimeoutMs: 250 };
+  await using connection = connectRedis(options, channel, logger);
   while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   const l2 = createBench(redisStore(connection, channel), sealing);
   for (let n = 0; n < users; n += 1) await l2.get(n);

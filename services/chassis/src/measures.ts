@@ -68,7 +68,7 @@ export function createMeasures<R extends Registry>(registry: R) {
 export const { measure, watch } = createMeasures(chassis);
 
 /** Counts that mounted files were read anew, or could not be. */
-export function noteReload(what: 'keys' | 'clients', ok: boolean): void {
+export function noteReload(what: 'keys' | 'clients' | 'redis', ok: boolean): void {
   measure('onbehalf.reload', 1, { 'onbehalf.reload.what': what, 'onbehalf.result': ok ? 'ok' : 'failed' });
 }
 

@@ -10,9 +10,14 @@ const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
  * Reads a certificate and its private key from any form in which people have them: PEM in any order, in one file or
  * two (a `kubernetes.io/tls` Secret), with an encrypted key or not; PKCS #12 (RFC 7292), binary or in base64 as a Key
  * Vault secret gives it. The leaf is the certificate whose key it is, wherever it stands.
+ * `keyTypes` are those that whoever is shown it takes: Entra ID takes RSA only.
  * @throws ConfigError that says what is wrong and quotes nothing of the content.
  */
-export async function parseCertificate(files: Buffer[], password?: string): Promise<Certificate> {
+export async function parseCertificate(
+  files: Buffer[],
+  password?: string,
+  keyTypes: readonly string[] = ['rsa'],
+): Promise<Certificate> {
   const isPem = files.some((file) => file.includes('-----BEGIN '));
   const { keys, certificates } = isPem
     ? parsePem(files.map(String).join('\n'), password)
@@ -22,10 +27,23 @@ export async function parseCertificate(files: Buffer[], password?: string): Prom
   for (const key of keys) {
     const leaf = certificates.find((one) => one.checkPrivateKey(key));
     if (!leaf) continue;
-    if (key.asymmetricKeyType !== 'rsa') throw new ConfigError('the key is not an RSA key: Entra ID takes no other');
+    if (!keyTypes.includes(`${key.asymmetricKeyType}`)) {
+      throw new ConfigError(
+        keyTypes.length === 1
+          ? 'the key is not an RSA key: Entra ID takes no other'
+          : `the key is none of ${keyTypes.join(', ')}`,
+      );
+    }
     return { key, chain: [leaf, ...issuersOf(leaf, certificates)] };
   }
   throw new ConfigError('the private key belongs to none of the certificates');
+}
+
+/** The certificate authorities of a PEM bundle, as PEM. @throws ConfigError if it holds none, or one that cannot be read. */
+export function parseAuthorities(bundle: Buffer): string {
+  const found = [...String(bundle).matchAll(pemBlock)].filter(([, label]) => label === 'CERTIFICATE');
+  if (found.length === 0) throw new ConfigError('there is no certificate');
+  return found.map(([block]) => String(openCertificate(block))).join('');
 }
 
 type Parts = { keys: KeyObject[]; certificates: X509Certificate[] };

@@ -16,6 +16,11 @@ const entra = {
   ...{ REDIS_AUTH: 'entra', AZURE_FEDERATED_TOKEN_FILE: '/etc/token' },
   ...{ REDIS_ENTRA_CLIENT_ID: randomUUID(), REDIS_ENTRA_TENANT_ID: randomUUID() },
 };
+const sentinel = {
+  REDIS_MODE: 'sentinel',
+  REDIS_SENTINEL_URLS: 'rediss://a.test:26379, rediss://b.test:26379',
+  REDIS_SENTINEL_MASTER: 'the-master',
+};
 const fault = (more: Record<string, string | undefined>) => {
   try {
     readConfig({ ...env, ...more });
@@ -32,8 +37,8 @@ describe('the configuration', () => {
     assert.equal(config.brokerUrl, 'https://broker.test');
     assert.equal(config.entra.authorityHost, 'https://login.microsoftonline.com');
     assert.deepEqual(
-      [config.callers.audience, config.redis.mode, config.redis.auth],
-      ['token-broker', 'standalone', 'none'],
+      [config.callers.audience, config.redis.server.mode, config.redis.auth],
+      ['token-broker', 'standalone', { type: 'none' }],
     );
     assert.deepEqual(config.session, { idleSeconds: 3_600, absoluteSeconds: 43_200, perAccount: 20, rate: 50 });
     assert.deepEqual(config.l1, { maxBytes: 67_108_864, maxUnverifiedSeconds: 60 });
@@ -54,6 +59,12 @@ describe('the configuration', () => {
       'REDIS_USERNAME',
       'REDIS_PASSWORD_FILE',
       'REDIS_CA_FILE',
+      'REDIS_CERT_FILE',
+      'REDIS_KEY_FILE',
+      'REDIS_KEY_PASSWORD_FILE',
+      'REDIS_SENTINEL_MASTER',
+      'REDIS_SENTINEL_USERNAME',
+      'REDIS_SENTINEL_PASSWORD_FILE',
       'AZURE_FEDERATED_TOKEN_FILE',
     ];
     const named = Object.keys(strict).filter(
@@ -64,6 +75,28 @@ describe('the configuration', () => {
     assert.doesNotMatch(message, new RegExp(canary));
     const absent = String(fault(Object.fromEntries(Object.keys(env).map((key) => [key, undefined]))));
     for (const key of Object.keys(env)) assert.match(absent, new RegExp(`${key}: is required`));
+  });
+
+  it('says what Redis is by its mode and its way to sign in', () => {
+    const { redis } = readConfig({ ...env, ...password, REDIS_USERNAME: 'broker' });
+    assert.deepEqual(redis.server, { mode: 'standalone', url: 'rediss://redis.test:6380' });
+    assert.deepEqual(redis.auth, { type: 'password', username: 'broker', passwordFile: '/etc/redis/password' });
+    assert.deepEqual(readConfig({ ...env, ...entra }).redis.auth, {
+      ...{ type: 'entra', clientId: entra.REDIS_ENTRA_CLIENT_ID, tenantId: entra.REDIS_ENTRA_TENANT_ID },
+    });
+    const cluster = { mode: 'cluster', url: 'rediss://redis.test:6380' };
+    const inCluster = (more: object) => readConfig({ ...env, REDIS_MODE: 'cluster', ...more }).redis.server;
+    assert.deepEqual(inCluster({}), { ...cluster, nodes: 'announced' });
+    assert.deepEqual(inCluster({ REDIS_CLUSTER_NODES: 'same-host' }), { ...cluster, nodes: 'same-host' });
+    const secret = { REDIS_SENTINEL_USERNAME: 'watcher', REDIS_SENTINEL_PASSWORD_FILE: '/etc/sentinel/password' };
+    const watched = readConfig({ ...env, ...sentinel, ...secret }).redis;
+    const sentinels = ['rediss://a.test:26379', 'rediss://b.test:26379'];
+    assert.deepEqual(watched.server, {
+      ...{ mode: 'sentinel', url: 'rediss://redis.test:6380', sentinels, master: 'the-master' },
+    });
+    assert.deepEqual(watched.sentinelAuth, {
+      ...{ type: 'password', username: 'watcher', passwordFile: '/etc/sentinel/password' },
+    });
   });
 
   it('sends a credential to Redis in the clear on this host only, unless it is told that it may', () => {
@@ -101,6 +134,28 @@ describe('the configuration', () => {
     [{ ...password, REDIS_URL: 'redis://redis:6379', REDIS_ALLOW_PLAINTEXT: 'false' }, 'REDIS_URL'],
     [{ ...entra, REDIS_URL: 'redis://redis:6379' }, 'REDIS_URL'],
     [{ REDIS_ALLOW_PLAINTEXT: 'yes' }, 'REDIS_ALLOW_PLAINTEXT'],
+    [{ REDIS_MODE: 'sentinels' }, 'REDIS_MODE'],
+    [{ REDIS_CLUSTER_NODES: 'same-host' }, 'REDIS_CLUSTER_NODES'],
+    [{ REDIS_MODE: 'cluster', REDIS_CLUSTER_NODES: 'elsewhere' }, 'REDIS_CLUSTER_NODES'],
+    [{ ...sentinel, REDIS_SENTINEL_URLS: '' }, 'REDIS_SENTINEL_URLS'],
+    [{ ...sentinel, REDIS_SENTINEL_URLS: 'a.test:26379' }, 'REDIS_SENTINEL_URLS'],
+    [{ ...sentinel, REDIS_SENTINEL_URLS: 'https://a.test:26379' }, 'REDIS_SENTINEL_URLS'],
+    [{ ...sentinel, REDIS_SENTINEL_URLS: 'rediss://a.test,rediss://:secret@b.test' }, 'REDIS_SENTINEL_URLS'],
+    [{ ...sentinel, REDIS_SENTINEL_URLS: 'rediss://a.test/the-master' }, 'REDIS_SENTINEL_URLS'],
+    [{ ...sentinel, REDIS_SENTINEL_MASTER: '' }, 'REDIS_SENTINEL_MASTER'],
+    [{ ...sentinel, REDIS_SENTINEL_MASTER: 'a master' }, 'REDIS_SENTINEL_MASTER'],
+    [{ ...sentinel, REDIS_SENTINEL_USERNAME: 'watcher' }, 'REDIS_SENTINEL_PASSWORD_FILE'],
+    [
+      { ...sentinel, REDIS_SENTINEL_URLS: 'redis://a.test:26379', REDIS_SENTINEL_PASSWORD_FILE: '/p' },
+      'REDIS_SENTINEL_URLS',
+    ],
+    [{ REDIS_SENTINEL_URLS: 'rediss://a.test' }, 'REDIS_SENTINEL_URLS'],
+    [{ REDIS_SENTINEL_MASTER: 'the-master' }, 'REDIS_SENTINEL_MASTER'],
+    [{ REDIS_SENTINEL_USERNAME: 'watcher' }, 'REDIS_SENTINEL_USERNAME'],
+    [{ REDIS_SENTINEL_PASSWORD_FILE: '/p' }, 'REDIS_SENTINEL_PASSWORD_FILE'],
+    [{ REDIS_URL: 'redis://localhost', REDIS_CERT_FILE: '/tls/crt' }, 'REDIS_CERT_FILE'],
+    [{ REDIS_KEY_FILE: '/tls/key' }, 'REDIS_KEY_FILE'],
+    [{ REDIS_KEY_PASSWORD_FILE: '/tls/password' }, 'REDIS_KEY_PASSWORD_FILE'],
     [{ CALLERS_ISSUER: 'http://cluster:8000' }, 'CALLERS_ISSUER'],
     [{ CALLERS_JWKS_URI: 'http://cluster:8000/openid/v1/jwks' }, 'CALLERS_JWKS_URI'],
     [{ REDIS_AUTH: 'password' }, 'REDIS_PASSWORD_FILE'],

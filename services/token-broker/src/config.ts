@@ -7,10 +7,18 @@ import {
   guid,
   isSecureContext,
   parseConfig,
+  words,
 } from '@onbehalf/chassis/config';
 import { z } from 'zod';
+import type { RedisServer } from './redis-clients.ts';
 
 const path = z.string().min(1);
+const redisUrl = z
+  .url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL', abort: true })
+  .refine((value) => {
+    const { username, password } = new URL(value);
+    return username === '' && password === '';
+  }, 'must hold no user and no password');
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 
 /** Every environment key of the broker. */
@@ -35,17 +43,39 @@ export const environment = z
     /** Requests per second one client may send to one pod. */
     CALLERS_RATE: z.coerce.number().min(1).max(1_000_000).default(5_000),
     SEALING_KEYS_DIR: path,
-    REDIS_URL: z.url({ protocol: /^rediss?$/, abort: true }).refine((value) => {
-      const { username, password } = new URL(value);
-      return username === '' && password === '';
-    }, 'must hold no user and no password'),
-    REDIS_MODE: z.enum(['standalone', 'cluster']).default('standalone'),
+    /**
+     * Standalone: the server; cluster: any node, at best a name for all of them; sentinel: how the master is spoken to
+     * (scheme, database, and a name that its certificate may have): where it is, the sentinels say.
+     */
+    REDIS_URL: redisUrl,
+    REDIS_MODE: z.enum(['standalone', 'cluster', 'sentinel']).default('standalone'),
+    /** Where a cluster's nodes are reached: as each announces itself, or at the host of REDIS_URL with their ports. */
+    REDIS_CLUSTER_NODES: z.enum(['announced', 'same-host']).optional(),
+    /** Every sentinel as redis:// or rediss:// host and port, by commas. */
+    REDIS_SENTINEL_URLS: words
+      .refine(
+        (urls) => urls.every((url) => redisUrl.safeParse(url).success && /^\/?$/.test(new URL(url).pathname)),
+        'must be redis or rediss URLs of host and port, without user and password',
+      )
+      .optional(),
+    /** What the sentinels call the master. */
+    REDIS_SENTINEL_MASTER: z
+      .string()
+      .regex(/^[\w.-]{1,100}$/, 'must be made of letters, digits, ., _ and -')
+      .optional(),
+    REDIS_SENTINEL_USERNAME: z.string().min(1).optional(),
+    REDIS_SENTINEL_PASSWORD_FILE: path.optional(),
     REDIS_AUTH: z.enum(['none', 'password', 'entra']).default('none'),
     REDIS_USERNAME: z.string().min(1).optional(),
     REDIS_PASSWORD_FILE: path.optional(),
     REDIS_ENTRA_CLIENT_ID: guid.optional(),
     REDIS_ENTRA_TENANT_ID: guid.optional(),
+    /** The authorities that TLS to Redis and its sentinels trusts, in place of Node's own. */
     REDIS_CA_FILE: path.optional(),
+    /** What TLS to them shows of us: a certificate with its key as PEM or PFX; the key may be a file of its own. */
+    REDIS_CERT_FILE: path.optional(),
+    REDIS_KEY_FILE: path.optional(),
+    REDIS_KEY_PASSWORD_FILE: path.optional(),
     /** The network itself encrypts (a mesh, WireGuard), or nobody is on it: a password may go to a `redis://` URL. */
     REDIS_ALLOW_PLAINTEXT: flag.default(false),
     REDIS_KEY_PREFIX: z
@@ -74,6 +104,20 @@ export const environment = z
       'REDIS_URL',
       `must be rediss:// with REDIS_AUTH=${env.REDIS_AUTH}, or REDIS_ALLOW_PLAINTEXT=true`,
     );
+    demandSentinel(env, demand);
+    demand(
+      env.REDIS_CLUSTER_NODES === undefined || env.REDIS_MODE === 'cluster',
+      'REDIS_CLUSTER_NODES',
+      'goes with REDIS_MODE=cluster',
+    );
+    demand(
+      env.REDIS_CERT_FILE === undefined || env.REDIS_URL.startsWith('rediss:'),
+      'REDIS_CERT_FILE',
+      'needs a REDIS_URL that is rediss://',
+    );
+    for (const key of ['REDIS_KEY_FILE', 'REDIS_KEY_PASSWORD_FILE'] as const) {
+      demand(env[key] === undefined || env.REDIS_CERT_FILE !== undefined, key, 'goes with REDIS_CERT_FILE');
+    }
     const keysUrl = env.CALLERS_JWKS_URI ?? env.CALLERS_ISSUER;
     demand(
       env.CALLERS_ALLOW_PLAINTEXT || isSecureContext(new URL(keysUrl)),
@@ -112,6 +156,60 @@ export const environment = z
     );
   });
 
+type Environment = z.output<typeof environment>;
+
+/** The keys of the sentinels go with their mode, and the credential for them not in the clear. */
+function demandSentinel(env: Environment, demand: (met: boolean, key: string, message: string) => void): void {
+  const isSentinel = env.REDIS_MODE === 'sentinel';
+  for (const key of ['REDIS_SENTINEL_URLS', 'REDIS_SENTINEL_MASTER'] as const) {
+    demand(!isSentinel || env[key] !== undefined, key, 'is required by REDIS_MODE=sentinel');
+    demand(isSentinel || env[key] === undefined, key, 'goes with REDIS_MODE=sentinel');
+  }
+  for (const key of ['REDIS_SENTINEL_USERNAME', 'REDIS_SENTINEL_PASSWORD_FILE'] as const) {
+    demand(isSentinel || env[key] === undefined, key, 'goes with REDIS_MODE=sentinel');
+  }
+  demand(
+    env.REDIS_SENTINEL_USERNAME === undefined || env.REDIS_SENTINEL_PASSWORD_FILE !== undefined,
+    'REDIS_SENTINEL_PASSWORD_FILE',
+    'goes with REDIS_SENTINEL_USERNAME',
+  );
+  const isPlain = env.REDIS_SENTINEL_URLS?.some((url) => !isSecureContext(new URL(url)));
+  demand(
+    !isPlain || env.REDIS_SENTINEL_PASSWORD_FILE === undefined || env.REDIS_ALLOW_PLAINTEXT,
+    'REDIS_SENTINEL_URLS',
+    'must be rediss:// with REDIS_SENTINEL_PASSWORD_FILE, or REDIS_ALLOW_PLAINTEXT=true',
+  );
+}
+
+/** What the schema has made sure of. */
+function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the schema lets a required key be absent');
+  return value;
+}
+
+function redisServer(e: Environment): RedisServer {
+  const { REDIS_MODE: mode, REDIS_URL: url } = e;
+  if (mode === 'standalone') return { mode, url };
+  if (mode === 'cluster') return { mode, url, nodes: e.REDIS_CLUSTER_NODES ?? 'announced' };
+  return { mode, url, sentinels: given(e.REDIS_SENTINEL_URLS), master: given(e.REDIS_SENTINEL_MASTER) };
+}
+
+type PasswordAuth = { type: 'password'; username?: string | undefined; passwordFile: string };
+type RedisAuth = { type: 'none' } | PasswordAuth | { type: 'entra'; clientId: string; tenantId: string };
+
+function redisAuth(e: Environment): RedisAuth {
+  const { REDIS_AUTH: type } = e;
+  if (type === 'none') return { type };
+  if (type === 'password') return { type, username: e.REDIS_USERNAME, passwordFile: given(e.REDIS_PASSWORD_FILE) };
+  return { type, clientId: given(e.REDIS_ENTRA_CLIENT_ID), tenantId: given(e.REDIS_ENTRA_TENANT_ID) };
+}
+
+function sentinelAuth({ REDIS_SENTINEL_PASSWORD_FILE: file, REDIS_SENTINEL_USERNAME: username }: Environment) {
+  const auth: { type: 'none' } | PasswordAuth =
+    file === undefined ? { type: 'none' } : { type: 'password', username, passwordFile: file };
+  return auth;
+}
+
 export type Config = ReturnType<typeof readConfig>;
 
 /** @throws ConfigError naming every wrong key at once. */
@@ -133,14 +231,17 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     },
     sealingKeysDir: e.SEALING_KEYS_DIR,
     redis: {
-      url: e.REDIS_URL,
-      mode: e.REDIS_MODE,
-      auth: e.REDIS_AUTH,
-      username: e.REDIS_USERNAME,
-      passwordFile: e.REDIS_PASSWORD_FILE,
-      entraClientId: e.REDIS_ENTRA_CLIENT_ID,
-      entraTenantId: e.REDIS_ENTRA_TENANT_ID,
-      caFile: e.REDIS_CA_FILE,
+      server: redisServer(e),
+      auth: redisAuth(e),
+      sentinelAuth: sentinelAuth(e),
+      allowPlaintext: e.REDIS_ALLOW_PLAINTEXT,
+      tls: {
+        caFile: e.REDIS_CA_FILE,
+        certificate:
+          e.REDIS_CERT_FILE === undefined
+            ? undefined
+            : { file: e.REDIS_CERT_FILE, keyFile: e.REDIS_KEY_FILE, passwordFile: e.REDIS_KEY_PASSWORD_FILE },
+      },
       keyPrefix: e.REDIS_KEY_PREFIX,
       commandTimeoutMs: e.REDIS_COMMAND_TIMEOUT_MS,
     },

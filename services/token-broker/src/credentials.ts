@@ -22,6 +22,10 @@ export type CredentialSource = {
 };
 
 type CertificateCredential = Extract<Credential, { type: 'certificate' }>;
+type CertificateFiles = Pick<CertificateCredential, 'file' | 'keyFile' | 'passwordFile'> & {
+  /** What kinds of key may be in them; RSA only unless said. */
+  keyTypes?: readonly string[];
+};
 
 const assertionsKept = 32;
 
@@ -83,14 +87,14 @@ function createCertificateCredential(
 }
 
 /** The certificate of mounted files. */
-function createCertificateFiles(
-  { file, keyFile, passwordFile }: CertificateCredential,
+export function createCertificateFiles(
+  { file, keyFile, passwordFile, keyTypes }: CertificateFiles,
   options: MountedOptions,
 ): Mounted<Certificate> {
   const paths = [file, keyFile, passwordFile].filter((path) => path !== undefined);
   const parse = (...contents: Buffer[]) => {
     const password = passwordFile === undefined ? undefined : contents.pop();
-    return parseCertificate(contents, password && trimmed(password));
+    return parseCertificate(contents, password && trimmed(password), keyTypes);
   };
   return createMounted(paths, parse, options);
 }

@@ -97,6 +97,8 @@ export const redisSilenceMs = 350;
 export const redisPingMs = 200;
 /** How long after losing a node the cluster's layout is read again: about as long as a replica takes to take over. */
 export const redisTopologyMs = 500;
+/** At the start a cluster's client waits for each node; after this its layout is read again: one may have gone. */
+export const redisDiscoveryMs = 5_000;
 /** What is written to find out whether it may be written stays for so long, if we die over it. */
 export const redisProbeMs = 10_000;
 /** While Redis refuses us something, it is tried again this often: somebody is mending it. */
@@ -129,3 +131,7 @@ export const channelReopenMs = 5_000;
 
 /** After Entra gave no token for Redis, it is asked again this often. */
 export const redisTokenRetryMs = 1_000;
+/** Mounted files of the connection to Redis are looked at this often; the kubelet takes up to a minute to swap one. */
+export const redisFilesMs = 1_000;
+/** Sentinels are asked this often who the master is, besides whenever it fails us; an election takes them longer. */
+export const redisSentinelMs = 500;

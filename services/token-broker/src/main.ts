@@ -3,7 +3,6 @@ import { createHealth } from '@onbehalf/chassis/health';
 import { openKeyRing } from '@onbehalf/chassis/key-ring';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { aborted, run } from '@onbehalf/chassis/run';
-import { Secret } from '@onbehalf/chassis/secret';
 import { serve } from '@onbehalf/chassis/serve';
 import { observed } from '@onbehalf/chassis/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry';
@@ -15,7 +14,8 @@ import { createEntraNetwork } from './entra-network.ts';
 import { upkeepMs } from './lifetimes.ts';
 import { createNames, indexKeyOf } from './names.ts';
 import { connectRedis } from './redis.ts';
-import { entraCredentials } from './redis-credentials.ts';
+import { openRedisCredentials } from './redis-credentials.ts';
+import { openRedisTls } from './redis-tls.ts';
 import { repeating } from './repeating.ts';
 import { createSealing, logUnopened } from './sealing.ts';
 import registry from './signals.json' with { type: 'json' };
@@ -37,17 +37,16 @@ await run(async (signal) => {
   const entra = createEntra({ ...config.entra, federatedFile: config.entra.federatedTokenFile, network, logger });
   await entra.checkCredentials(clients.get().byName.values());
   const read = async (path: string | undefined) => path && (await readFile(path, 'utf8')).trim();
-  const password = await read(redis.passwordFile);
-  const identity = redis.auth === 'entra' && { clientId: `${redis.entraClientId}`, tenantId: `${redis.entraTenantId}` };
+  await using tls = await openRedisTls(redis.tls, logger);
+  const credentialsOf = (auth: typeof redis.auth) => openRedisCredentials(auth, entra, logger);
   await using connection = connectRedis(
     {
-      url: redis.url,
-      mode: redis.mode,
-      username: redis.username,
-      password: password ? new Secret(password) : undefined,
-      credentialsProvider: identity ? entraCredentials(entra, identity, logger) : undefined,
+      ...redis.server,
+      credentials: await credentialsOf(redis.auth),
+      sentinelCredentials: await credentialsOf(redis.sentinelAuth),
       commandTimeoutMs: redis.commandTimeoutMs,
-      ca: await read(redis.caFile),
+      tls: tls.context,
+      allowPlaintext: redis.allowPlaintext,
     },
     names.events,
     logger,

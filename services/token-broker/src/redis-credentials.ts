@@ -1,10 +1,35 @@
 import { newTraceId } from '@onbehalf/chassis/correlation';
 import type { Logger } from '@onbehalf/chassis/logger';
+import { createMountedFile } from '@onbehalf/chassis/mounted-file';
 import { decodeJwt } from 'jose';
-import type { RedisClientOptions } from 'redis';
 import type { Client } from './clients.ts';
+import type { Config } from './config.ts';
 import type { Entra } from './entra.ts';
 import { redisTokenRetryMs } from './lifetimes.ts';
+import { passwordCredentials, type RedisCredentials } from './redis-password.ts';
+
+/**
+ * How the broker signs in to Redis; undefined where it need not.
+ * @throws Error if the password's file cannot be read.
+ */
+export async function openRedisCredentials(
+  auth: Config['redis']['auth'],
+  entra: Entra,
+  logger: Logger,
+): Promise<RedisCredentials | undefined> {
+  switch (auth.type) {
+    case 'none':
+      return undefined;
+    case 'entra':
+      return entraCredentials(entra, auth, logger);
+    case 'password': {
+      const { username, passwordFile } = auth;
+      const password = createMountedFile(passwordFile);
+      await password();
+      return passwordCredentials({ username, password, logger });
+    }
+  }
+}
 
 /** Azure Managed Redis' resource: Learn, "Use Microsoft Entra for cache authentication". */
 const scope = 'https://redis.azure.com/.default';
@@ -31,9 +56,10 @@ export function entraCredentials(
   entra: Entra,
   identity: { clientId: string; tenantId: string },
   logger: Logger,
-): NonNullable<RedisClientOptions['credentialsProvider']> {
+): RedisCredentials {
   const client: Client = {
-    ...identity,
+    clientId: identity.clientId,
+    tenantId: identity.tenantId,
     name: 'redis',
     subjects: [],
     credentials: [{ type: 'federated' }],

@@ -3,38 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { secondsSince } from '@onbehalf/chassis/measures';
-import type { Secret } from '@onbehalf/chassis/secret';
 import { inSpan } from '@onbehalf/chassis/tracing';
 import { SpanKind } from '@opentelemetry/api';
-import { createClient, createCluster, RESP_TYPES, type RedisClientOptions } from 'redis';
 import { createEvents } from './events.ts';
-import {
-  channelReopenMs,
-  heartbeatMs,
-  redisConnectMs,
-  redisPingMs,
-  redisRetryAfterSeconds,
-  redisSilenceMs,
-  redisTopologyMs,
-} from './lifetimes.ts';
+import { channelReopenMs, heartbeatMs, redisRetryAfterSeconds, redisSilenceMs } from './lifetimes.ts';
 import { reasonOf } from './reason.ts';
+import { openerOf, type RedisClient, type RedisOptions } from './redis-clients.ts';
 import { createRights, refusalOf } from './redis-rights.ts';
 import { measure } from './signals.ts';
 import { type Events, StoreFull } from './store.ts';
-
-export type RedisOptions = {
-  /** `redis://host:port[/db]`, or `rediss://` for TLS. Holds no credentials. */
-  url: string;
-  mode: 'standalone' | 'cluster';
-  username?: string | undefined;
-  password?: Secret | undefined;
-  /** In place of a password: Entra ID authentication. */
-  credentialsProvider?: RedisClientOptions['credentialsProvider'];
-  /** What one command may take. */
-  commandTimeoutMs: number;
-  /** The CA bundle's text, where the server's certificate is from a private one. */
-  ca?: string | undefined;
-};
 
 export type Redis = AsyncDisposable & {
   /** Runs one command on the node that holds `key`. Bulk replies are Buffers. @throws Fault `unavailable`. */
@@ -42,13 +19,6 @@ export type Redis = AsyncDisposable & {
   readonly events: Events;
   /** @throws Fault `unavailable` while Redis refuses something that the broker needs: see `createRights`. */
   permitted(): Promise<void>;
-};
-
-type Client = {
-  isReady: boolean;
-  send(key: string | undefined, args: (string | Buffer)[]): Promise<unknown>;
-  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
-  destroy(): void;
 };
 
 /**
@@ -83,7 +53,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
     if (up) logger.info({ event: 'redis.up' }, 'Redis answers again');
     else logger.error({ event: 'redis.down', reason, error }, 'Redis does not answer');
   };
-  const open = (hooks: Hooks) => (options.mode === 'cluster' ? openCluster : openStandalone)(options, hooks);
+  const { open, close } = openerOf(options);
   const onTrouble = (error?: unknown) => {
     trouble = error ?? trouble;
   };
@@ -129,7 +99,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
       if (error instanceof Timeout) {
         // A server that answers nobody is asked again in a while; in a cluster the other nodes may be fine.
         const silent = performance.now() - repliedMs >= commandTimeoutMs;
-        if (silent && options.mode === 'standalone') frozenUntilMs = performance.now() + commandTimeoutMs * 2;
+        if (silent && options.mode !== 'cluster') frozenUntilMs = performance.now() + commandTimeoutMs * 2;
       } else if (isFull(error)) throw away(new StoreFull('Redis takes nothing more', { cause: error }));
       else if (isRefusal(error)) {
         // It answers; only it does not let us.
@@ -137,6 +107,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
         rights.doubt();
         throw away(error);
       } else if (isReply(error)) throw error;
+      if (isSignedOut(error)) options.credentials?.renew?.();
       report(false, error);
       throw away(error);
     }
@@ -159,7 +130,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   let subscribed: Promise<unknown> = Promise.resolve();
   let subscriber = openSubscriber();
 
-  function openSubscriber(): Client {
+  function openSubscriber(): RedisClient {
     const onDown = (error?: unknown) => {
       onTrouble(error);
       deaf();
@@ -203,6 +174,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
       await beating;
       subscriber.destroy();
       commands.destroy();
+      close();
     },
   };
 }
@@ -263,6 +235,11 @@ function isRefusal(error: unknown): boolean {
   return error instanceof Error && refusalOf(error) !== undefined;
 }
 
+/** Redis does not take this connection for one of ours any more. */
+function isSignedOut(error: unknown): boolean {
+  return error instanceof Error && /^(NOAUTH|WRONGPASS) /.test(error.message);
+}
+
 /** Redis' own word, such as `WRONGPASS …`, and not that of the way to it. */
 function isVerdict(error: unknown): boolean {
   return error instanceof Error && /^[A-Z]{3,20} /.test(error.message);
@@ -278,76 +255,4 @@ function away(cause?: unknown): Fault {
     cause,
     retryAfterSeconds: redisRetryAfterSeconds,
   });
-}
-
-/** Every command has our own deadline; the client's default of 5 s would only cost an AbortSignal each. */
-const commandOptions = { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
-
-function connection({ url, username, password, credentialsProvider, commandTimeoutMs, ca }: RedisOptions) {
-  return {
-    socket: {
-      connectTimeout: redisConnectMs,
-      socketTimeout: commandTimeoutMs + redisSilenceMs,
-      reconnectStrategy: (retries: number) =>
-        Math.min(50 * 2 ** Math.min(retries, 5), 1_000) * (0.8 + Math.random() * 0.4),
-      ...(url.startsWith('rediss:') && { tls: true, ...(ca !== undefined && { ca }) }),
-    } as NonNullable<RedisClientOptions['socket']>,
-    pingInterval: redisPingMs,
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled',
-    commandOptions,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password: password.reveal() }),
-    ...(credentialsProvider !== undefined && { credentialsProvider }),
-  } satisfies RedisClientOptions;
-}
-
-type Hooks = { onDown: (error?: unknown) => void; onReady: () => void };
-
-function openStandalone(options: RedisOptions, { onDown, onReady }: Hooks): Client {
-  const client = createClient({ ...connection(options), url: options.url });
-  client.on('error', onDown).on('ready', onReady);
-  client.on('reconnecting', () => onDown()).on('end', () => onDown());
-  const connected = client.connect();
-  connected.catch(onDown);
-  return {
-    get isReady() {
-      return client.isReady;
-    },
-    send: (_key, args) => client.sendCommand(args),
-    subscribe: (channel, listener) => connected.then(() => client.subscribe(channel, listener)),
-    destroy: () => client.destroy(),
-  };
-}
-
-function openCluster(options: RedisOptions, { onDown, onReady }: Hooks): Client {
-  const defaults = connection(options) as object;
-  const cluster = createCluster({
-    rootNodes: [{ ...defaults, url: options.url }],
-    defaults,
-    commandOptions,
-    topologyRefreshOnReconnectionAttemptStrategy: redisTopologyMs,
-  });
-  cluster.on('error', onDown).on('node-error', onDown).on('node-ready', onReady);
-  const connected = keepTrying(() => cluster.connect());
-  return {
-    get isReady() {
-      return cluster.isOpen;
-    },
-    send: (key, args) => cluster.sendCommand(key, false, args),
-    subscribe: (channel, listener) => connected.then(() => cluster.subscribe(channel, listener)),
-    destroy: () => cluster.destroy(),
-  };
-}
-
-/** A cluster client gives up when no root node answers at once; it is asked again until one does. */
-async function keepTrying(connect: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    try {
-      await connect();
-      return;
-    } catch {
-      await delay(1_000, undefined, { ref: false });
-    }
-  }
 }
