@@ -3,6 +3,11 @@
 {{- if and (hasPrefix "redis:" $redis.url) (ne $redis.auth.type "none") (not $redis.allowPlaintext) }}
 {{- fail "redis.url must be rediss:// with redis.auth, or redis.allowPlaintext true: a credential would go in the clear" }}
 {{- end }}
+{{- range $redis.sentinel.urls }}
+{{- if and (hasPrefix "redis:" .) $redis.sentinel.existingSecret.name (not $redis.allowPlaintext) }}
+{{- fail "redis.sentinel.urls must be rediss:// with a password, or redis.allowPlaintext true: a credential would go in the clear" }}
+{{- end }}
+{{- end }}
 env:
   BROKER_URL: {{ include "token-broker.url" . | toJson }}
   ENTRA_AUTHORITY_HOST: {{ .Values.global.entra.authorityHost | toJson }}
@@ -20,6 +25,18 @@ env:
   SEALING_KEYS_DIR: /var/run/secrets/onbehalf/sealing
   REDIS_URL: {{ required "redis.url is required, e.g. rediss://redis.example.com:6380" $redis.url | toJson }}
   REDIS_MODE: {{ $redis.mode | toJson }}
+  {{- if eq $redis.mode "cluster" }}
+  REDIS_CLUSTER_NODES: {{ $redis.cluster.nodes | toJson }}
+  {{- else if eq $redis.mode "sentinel" }}
+  {{- with $redis.sentinel }}
+  REDIS_SENTINEL_URLS: {{ join "," (required "redis.sentinel.urls is required by redis.mode sentinel" .urls) | toJson }}
+  REDIS_SENTINEL_MASTER: {{ required "redis.sentinel.master is required by redis.mode sentinel" .master | toJson }}
+  {{- if .existingSecret.name }}
+  REDIS_SENTINEL_USERNAME: {{ .username | toJson }}
+  REDIS_SENTINEL_PASSWORD_FILE: /var/run/secrets/onbehalf/redis-sentinel/{{ .existingSecret.key }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   REDIS_KEY_PREFIX: {{ $redis.keyPrefix | toJson }}
   REDIS_COMMAND_TIMEOUT_MS: {{ $redis.commandTimeoutMs | toJson }}
   REDIS_AUTH: {{ $redis.auth.type | toJson }}
@@ -34,6 +51,13 @@ env:
   {{- end }}
   {{- if $redis.allowPlaintext }}
   REDIS_ALLOW_PLAINTEXT: "true"
+  {{- end }}
+  {{- with $redis.clientCertificate.existingSecret }}
+  {{- if .name }}
+  REDIS_CERT_FILE: /var/run/secrets/onbehalf/redis-tls/{{ .key }}
+  REDIS_KEY_FILE: {{ empty .privateKeyKey | ternary "" (printf "/var/run/secrets/onbehalf/redis-tls/%s" .privateKeyKey) | toJson }}
+  REDIS_KEY_PASSWORD_FILE: {{ empty .passwordKey | ternary "" (printf "/var/run/secrets/onbehalf/redis-tls/%s" .passwordKey) | toJson }}
+  {{- end }}
   {{- end }}
   {{- with $redis.caConfigMap }}
   REDIS_CA_FILE: {{ empty .name | ternary "" (printf "/etc/ssl/redis/%s" .key) | toJson }}
@@ -114,6 +138,31 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
       items: [{key: {{ .existingSecret.key }}, path: {{ .existingSecret.key }}}]
 {{- end }}
 {{- end }}
+{{- with .Values.redis.sentinel.existingSecret }}
+{{- if and .name (eq $.Values.redis.mode "sentinel") }}
+- name: redis-sentinel
+  path: /var/run/secrets/onbehalf/redis-sentinel
+  source:
+    secret:
+      secretName: {{ .name }}
+      defaultMode: 0440
+      items: [{key: {{ .key }}, path: {{ .key }}}]
+{{- end }}
+{{- end }}
+{{- with .Values.redis.clientCertificate.existingSecret }}
+{{- if .name }}
+- name: redis-tls
+  path: /var/run/secrets/onbehalf/redis-tls
+  source:
+    secret:
+      secretName: {{ .name }}
+      defaultMode: 0440
+      items:
+      {{- range compact (list .key .privateKeyKey .passwordKey) }}
+        - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.tls.existingSecret.name }}
 - name: tls
   path: /var/run/secrets/onbehalf/tls
@@ -128,12 +177,17 @@ egress: {{- include "token-broker.redisRules" . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Managed Redis with the OSS clustering policy also answers on a port per node. */}}
+{{/* Managed Redis with the OSS clustering policy also answers on a port per node; sentinels have ports of their own. */}}
 {{- define "token-broker.redisRules" -}}
 {{- $redis := .Values.redis }}
 {{- $ports := list (dict "port" (include "common.port" $redis.url | int) "protocol" "TCP") }}
 {{- if and (eq $redis.mode "cluster") (not $redis.podSelector) }}
 {{- $ports = append $ports (dict "port" 8500 "endPort" 8599 "protocol" "TCP") }}
+{{- end }}
+{{- if eq $redis.mode "sentinel" }}
+{{- $sentinels := list }}
+{{- range $redis.sentinel.urls }}{{ $sentinels = append $sentinels (regexFind ":[0-9]+$" . | trimPrefix ":" | default "26379" | int) }}{{ end }}
+{{- range uniq $sentinels }}{{ $ports = append $ports (dict "port" . "protocol" "TCP") }}{{ end }}
 {{- end }}
 {{- if $redis.podSelector }}
 - to: [{podSelector: {matchLabels: {{ toJson $redis.podSelector }}}}]

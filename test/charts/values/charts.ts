@@ -118,7 +118,20 @@ const tokenBroker = section({
   redis: section({
     // No user and no password: an address ends up in logs.
     url: optional(z.string().regex(/^rediss?:\/\/[^@/\s]+$/)),
-    mode: optional(z.enum(['standalone', 'cluster'])),
+    mode: optional(z.enum(['standalone', 'cluster', 'sentinel'])),
+    cluster: section({ nodes: optional(z.enum(['announced', 'same-host'])) }),
+    sentinel: section({
+      urls: list(z.string().regex(/^rediss?:\/\/[^@/\s,]+$/)),
+      master: optional(z.string().regex(/^[\w.-]{1,100}$/)),
+      username: text,
+      existingSecret: section({ name: optional(dnsName), key: secretKey }),
+    }),
+    clientCertificate: section({
+      existingSecret: section({
+        ...{ name: optional(dnsName), key: secretKey },
+        ...{ privateKeyKey: optional(secretKey), passwordKey: optional(secretKey) },
+      }),
+    }),
     keyPrefix: optional(z.string().regex(/^[a-z0-9:_-]{1,40}$/)),
     commandTimeoutMs: optional(whole(50, 2_000)),
     auth: redisAuth,
