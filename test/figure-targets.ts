@@ -34,6 +34,11 @@ export const targets = {
   'lease holder killed: of 60 callers, those served': exactly(60, 'callers'),
   'lease holder killed: slowest answer (lease 3 s, Entra 1.5 s)': atMost(5.5, 's'),
   'lease holder paused past its lease: values it still changed': none('values'),
+  'Redis behind sentinels, the master killed: sessions signed out': none('sessions'),
+  'Redis behind sentinels, the master killed: requests for held tokens served': atLeast(95, '%'),
+  'Redis behind sentinels, the master killed: slowest refusal': atMost(2_500, 'ms'),
+  'Redis behind sentinels, the master killed: until somebody signs in again': atMost(20, 's'),
+
   'a code sent 60 times at once: sessions': exactly(1, 'session'),
 
   '20 accounts x 10 scopes, 20 rounds: refreshes': exactly(4_000, 'calls'),
