@@ -40,6 +40,21 @@ function connect({ host = 'localhost', nodes = 'announced' as const, ca = tls.ca
     return { mode: 'cluster', url, nodes, commandTimeoutMs: 1_000, credentials, tls: createSecureContext({ ca }) };
   });
 }
+
+/** Gives every node but the first a certificate for another name, until it is disposed of. */
+async function certifyOthers(name: string): Promise<AsyncDisposable & { ca: string }> {
+  const other = await openTls([name], undefined);
+  const folder = await mountFiles(join(directory, name), { crt: other.cert, key: other.key });
+  const certify = async (files: string) => {
+    const named = ['tls-cert-file', `${files}/crt`, 'tls-key-file', `${files}/key`];
+    for (const node of cluster.nodes.slice(1)) {
+      await withRedis(node, (client) => client.sendCommand(['CONFIG', 'SET', ...named]));
+    }
+  };
+  await certify(folder);
+  return { ca: other.ca, [Symbol.asyncDispose]: () => certify(tls.folder) };
+}
+
 type More = { host: string; nodes: 'announced' | 'same-host'; ca: string };
 
 /** Writes to every node and reads it back, and hears its own messages. */
@@ -70,18 +85,17 @@ describe('a Redis Cluster over TLS', () => {
 
   it('works where nodes have a certificate for what they announce, and not for the configured name', async () => {
     await announce('ip');
-    const own = await openTls(['127.0.0.1'], undefined);
-    const folder = await mountFiles(join(directory, 'own'), { crt: own.cert, key: own.key });
-    const certify = async (files: string) => {
-      const named = ['tls-cert-file', `${files}/crt`, 'tls-key-file', `${files}/key`];
-      for (const node of cluster.nodes.slice(1)) {
-        await withRedis(node, (client) => client.sendCommand(['CONFIG', 'SET', ...named]));
-      }
-    };
-    await certify(folder);
+    await using own = await certifyOthers('127.0.0.1');
     await using at = connect({ ca: `${tls.ca}${own.ca}` });
     await works(at);
-    await certify(tls.folder);
+  });
+
+  it('is refused at a node whose certificate has neither, though the first has', async () => {
+    await announce('ip');
+    await using own = await certifyOthers('elsewhere.test');
+    await using at = connect({ ca: `${tls.ca}${own.ca}` });
+    assert.equal((await at.until('redis.down')).reason, 'ERR_TLS_CERT_ALTNAME_INVALID');
+    await assert.rejects(at.connection.command('p:k', ['GET', 'p:k']), { code: 'unavailable' });
   });
 
   it('works where nodes announce no name at all', async () => {

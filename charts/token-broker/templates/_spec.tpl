@@ -29,7 +29,7 @@ env:
   REDIS_CLUSTER_NODES: {{ $redis.cluster.nodes | toJson }}
   {{- else if eq $redis.mode "sentinel" }}
   {{- with $redis.sentinel }}
-  REDIS_SENTINEL_URLS: {{ join "," (required "redis.sentinel.urls is required by redis.mode sentinel" .urls) | toJson }}
+  REDIS_SENTINEL_URLS: {{ join "," (required "redis.sentinel.urls is required by redis.mode sentinel" (.urls | default "")) | toJson }}
   REDIS_SENTINEL_MASTER: {{ required "redis.sentinel.master is required by redis.mode sentinel" .master | toJson }}
   {{- if .existingSecret.name }}
   REDIS_SENTINEL_USERNAME: {{ .username | toJson }}
