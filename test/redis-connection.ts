@@ -14,6 +14,8 @@ export type RedisConnection = AsyncDisposable & {
   said(): Line[];
   /** Waits for the latest line of an event. */
   until(event: string): Promise<Line>;
+  /** Waits until it says that Redis is down for this reason: on a busy machine it may say first that nothing came. */
+  down(reason: RegExp): Promise<void>;
   /** Waits until the channel is up. */
   heard(): Promise<void>;
 };
@@ -39,6 +41,10 @@ export function openRedisConnection(
   return {
     ...{ connection, lines, said },
     until: (event) => wait(`${event} is not said`, () => said().findLast((one) => one.event === event)),
+    async down(reason) {
+      const isIt = (one: Line) => one.event === 'redis.down' && reason.test(`${one.reason}`);
+      await wait(`${reason} is not said`, () => said().find(isIt));
+    },
     heard: () =>
       wait('nothing is heard', () => (connection.events.downSinceMs === undefined ? null : undefined)).then(() => {}),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),

@@ -163,16 +163,16 @@ describe('a Redis that is away', () => {
   useOwnRedis();
 
   it('is so for a reason that the log names', async () => {
-    const reasons = async (more: More) => {
+    const fails = async (more: More, reason: RegExp) => {
       await using at = connect(more);
-      return (await at.until('redis.down')).reason;
+      await at.down(reason);
     };
     const nobody = `redis://127.0.0.1:${await freePort()}`;
-    assert.equal(await reasons({ username: await user(...documented), password: 'wrong' }), 'WRONGPASS');
-    assert.equal(await reasons({ password: undefined }), 'NOAUTH');
-    assert.equal(await reasons({ url: nobody }), 'ECONNREFUSED');
-    assert.equal(await reasons({ url: nobody, mode: 'cluster' }), 'ECONNREFUSED');
-    assert.equal(await reasons({ mode: 'cluster', password: 'wrong' }), 'WRONGPASS');
+    await fails({ username: await user(...documented), password: 'wrong' }, /^WRONGPASS$/);
+    await fails({ password: undefined }, /^NOAUTH$/);
+    await fails({ url: nobody }, /^ECONNREFUSED$/);
+    await fails({ url: nobody, mode: 'cluster' }, /^ECONNREFUSED$/);
+    await fails({ mode: 'cluster', password: 'wrong' }, /^WRONGPASS$/);
   });
 
   it('as one whose certificate is not trusted, or is for another name', async () => {
@@ -188,15 +188,15 @@ describe('a Redis that is away', () => {
       ],
     });
     await using unknown = connect({ url: `rediss://localhost:${port}` });
-    assert.match(`${(await unknown.until('redis.down')).reason}`, /SELF_SIGNED|UNABLE_TO/);
+    await unknown.down(/SELF_SIGNED|UNABLE_TO/);
     await using other = connect({ url: `rediss://127.0.0.1:${port}`, tls: createSecureContext({ ca: tls.ca }) });
-    assert.equal((await other.until('redis.down')).reason, 'ERR_TLS_CERT_ALTNAME_INVALID');
+    await other.down(/^ERR_TLS_CERT_ALTNAME_INVALID$/);
   });
 
   it('is told of again where it comes to answer that it will not have us', async () => {
     const port = await freePort();
     await using at = connect({ url: `redis://127.0.0.1:${port}` });
-    assert.equal((await at.until('redis.down')).reason, 'ECONNREFUSED');
+    await at.down(/^ECONNREFUSED$/);
     const refuser = createServer((socket) => {
       socket.on('error', () => {}).on('data', () => socket.write('-WRONGPASS invalid username-password pair\r\n'));
     }).listen(port, '127.0.0.1');

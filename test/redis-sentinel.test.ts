@@ -53,7 +53,8 @@ describe('a Redis behind sentinels', () => {
     const [master] = redis.servers;
     assert.ok(master);
     assert.equal(await withRedis(master, (client) => client.get('p:k')), 'v');
-    assert.deepEqual(at.said(), []);
+    const isError = ({ level, event }: { level: string; event: string }) => level === 'error' && event !== 'redis.down';
+    assert.deepEqual(at.said().filter(isError), []);
   });
 
   it('is found by sentinels that speak TLS, though one of them is away', async () => {
@@ -64,21 +65,20 @@ describe('a Redis behind sentinels', () => {
   });
 
   it('is away for a reason that the log names', async () => {
-    const reasons = async (more: More) => {
+    const fails = async (more: More, reason: RegExp) => {
       await using at = connect(more);
-      const { reason } = await at.until('redis.down');
+      await at.down(reason);
       await assert.rejects(at.connection.permitted(), { code: 'unavailable' });
-      return reason;
     };
     const nobody = `redis://127.0.0.1:${await freePort()}`;
-    assert.equal(await reasons({ sentinels: [nobody] }), 'ECONNREFUSED');
-    assert.equal(await reasons({ master: 'another' }), 'NO_SUCH_MASTER');
-    assert.equal(await reasons({ sentinelPassword: 'wrong' }), 'WRONGPASS');
-    assert.equal(await reasons({ password: 'wrong' }), 'WRONGPASS');
+    await fails({ sentinels: [nobody] }, /^ECONNREFUSED$/);
+    await fails({ master: 'another' }, /^NO_SUCH_MASTER$/);
+    await fails({ sentinelPassword: 'wrong' }, /^WRONGPASS$/);
+    await fails({ password: 'wrong' }, /^WRONGPASS$/);
     const server = { sentinels: [`redis://127.0.0.1:${redis.servers[0]?.port}`], sentinelPassword: redis.password };
-    assert.equal(await reasons(server), 'NO_SENTINEL');
+    await fails(server, /^NO_SENTINEL$/);
     const unnamed = overTls().map((url) => url.replace('localhost', '127.0.0.1'));
-    assert.equal(await reasons({ sentinels: unnamed }), 'ERR_TLS_CERT_ALTNAME_INVALID');
+    await fails({ sentinels: unnamed }, /^ERR_TLS_CERT_ALTNAME_INVALID$/);
   });
 
   it('gets no credential in the clear where the sentinels name another host', async () => {
@@ -90,7 +90,7 @@ describe('a Redis behind sentinels', () => {
       );
     await announced('MONITOR', ['elsewhere', '192.0.2.1', '6379', '1']);
     await using at = connect({ master: 'elsewhere' });
-    assert.equal((await at.until('redis.down')).reason, 'PLAINTEXT_REFUSED');
+    await at.down(/^PLAINTEXT_REFUSED$/);
     await announced('REMOVE', ['elsewhere']);
   });
 

@@ -120,6 +120,10 @@ const urlHost = (host: string) => (isIP(host) === 6 ? `[${host}]` : host);
 /** A node announces another host, and the credential for it would go there unencrypted. */
 class PlaintextRefused extends Error {
   readonly code = 'PLAINTEXT_REFUSED';
+
+  constructor() {
+    super('PLAINTEXT_REFUSED The credential would go to another host in the clear');
+  }
 }
 
 function openStandalone(

@@ -23,7 +23,7 @@ class SentinelRefusal extends Error {
   readonly code: string;
 
   constructor(code: string) {
-    super('the sentinels name no master');
+    super(`${code} The sentinels name no master`);
     this.code = code;
   }
 }

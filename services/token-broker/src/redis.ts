@@ -45,8 +45,9 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
       trouble = undefined;
     }
     const reason = up ? '' : reasonOf(error);
-    // What Redis itself says tells more than that it was away before.
-    const isNews = up !== reachable || (!up && isVerdict(error) && reason !== toldReason);
+    // What Redis itself says tells more than that it was away before, and anything more than nothing.
+    const tellsMore = reason !== toldReason && (isVerdict(error) || toldReason === reasonOf(undefined));
+    const isNews = up !== reachable || (!up && tellsMore);
     if (!isNews || (!up && performance.now() - repliedMs < silenceMs)) return;
     reachable = up;
     toldReason = reason;
@@ -240,9 +241,9 @@ function isSignedOut(error: unknown): boolean {
   return error instanceof Error && /^(NOAUTH|WRONGPASS) /.test(error.message);
 }
 
-/** Redis' own word, such as `WRONGPASS …`, and not that of the way to it. */
+/** Redis' own word, such as `WRONGPASS …`, or ours on its answer, and not that of the way to it. */
 function isVerdict(error: unknown): boolean {
-  return error instanceof Error && /^[A-Z]{3,20} /.test(error.message);
+  return error instanceof Error && /^[A-Z_]{3,30} /.test(error.message);
 }
 
 /** `maxmemory` is reached and nothing may be evicted. */
