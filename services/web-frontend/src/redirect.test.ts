@@ -59,6 +59,21 @@ describe('the head of a redirect', () => {
     }
   }
 
+  it('makes room for the session of who signs in, beside other tabs', async () => {
+    await using testbed = await openTestbed();
+    const browser = testbed.browser();
+    const tabs: string[] = [];
+    for (let tab = 0; tab < 4; tab += 1) {
+      testbed.clock.nowMs += 1;
+      tabs.push(leadsTo(await browser.send(`/sign-in?return_to=/${incompressible(470)}`)));
+    }
+    const cookies = () => [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ').length;
+    assert.ok(cookies() > 3_400, `${cookies()}: the tabs are too small to be in the way`);
+    await browser.send(`/auth/callback?${testbed.visit(String(tabs.at(-1)), { claims: person })}`);
+    assert.ok(browser.cookies.has(sessionCookie));
+    assert.ok(cookies() < 4_000, `${cookies()}`);
+  });
+
   it('that has no room for its address is that of a page, which leads on', async () => {
     await using testbed = await openTestbed();
     const hint = incompressible(320).replaceAll(/./g, 'ü');

@@ -139,6 +139,11 @@ describe('return path', () => {
     assert.equal(returnPath(path(1_025), publicBaseUrl), '/');
   });
 
+  it('may have as many as an address, which has nine for one of some scripts', () => {
+    assert.equal(returnPath(`/${'名'.repeat(113)}`, publicBaseUrl).length, 1_018);
+    assert.equal(returnPath(`/${'名'.repeat(114)}`, publicBaseUrl), '/');
+  });
+
   it('leads to no route that is not a page: it would start over, sign out, or show data', () => {
     for (const name of ['sign-in', 'sign-out', 'auth', 'api', 'session']) {
       for (const end of ['', '/', '/x', '?a=b', '#a', '/callback?code=x', '/../session', '/orders/x']) {
