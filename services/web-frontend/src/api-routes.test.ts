@@ -309,6 +309,8 @@ describe('/api', () => {
       [`${origin}/base/operations/1?x=%2F#f`, '/api/orders/operations/1?x=%2F#f'],
       ['/base/operations/1', '/api/orders/operations/1'],
       ['1', '/api/orders/list/1'],
+      ['/base/\u00c3\u00bc', '/api/orders/%C3%BC'],
+      ['https://other.example/\u00c3\u00bc', 'https://other.example/\u00c3\u00bc'],
       [`${origin}/elsewhere`, `${origin}/elsewhere`],
       [`${origin}/base`, `${origin}/base`],
       ['https://other.example/base/x', 'https://other.example/base/x'],

@@ -137,9 +137,10 @@ function linksOf(value: string) {
     );
 }
 
-/** An address below the API as the browser reaches it; any other as it is. RFC 9110 section 10.2.2. */
+/** An address below the API as the browser reaches it; any other as it is, bytes for bytes. RFC 9110 section 10.2.2. */
 function addressHere(address: string, { api, name, url }: { api: Api; name: string; url: URL }): string {
-  const target = URL.parse(address, url.href);
+  // Node reads headers as Latin-1, browsers read these as UTF-8.
+  const target = URL.parse(Buffer.from(address, 'latin1').toString(), url.href);
   if (!target?.href.startsWith(`${api.url}/`)) return address;
   return `/api/${name}${target.href.slice(api.url.length)}`;
 }
