@@ -36,9 +36,9 @@ export async function baseOf(test: string, rooms: string[], stamp: string, direc
   if (existsSync(kept)) return baseSchema.parse(JSON.parse(readFileSync(kept, 'utf8')));
   mkdirSync(directory, { recursive: true });
   const coverage = mkdtempSync(join(directory, 'coverage-'));
-  const { passed, ms, failure } = await tryTest(test, patienceMs, { NODE_V8_COVERAGE: resolve(coverage) });
+  const { passed, ms, waitedMs, failure } = await tryTest(test, patienceMs, { NODE_V8_COVERAGE: resolve(coverage) });
   if (!passed) throw new Error(`${test} fails without any mutation: ${failure}`);
-  const base = { ms, ran: readCoverage(coverage, rooms) };
+  const base = { ms: ms - waitedMs, ran: readCoverage(coverage, rooms) };
   rmSync(coverage, { recursive: true });
   writeFileSync(kept, JSON.stringify(base));
   return base;
