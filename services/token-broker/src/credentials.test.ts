@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as turn } from 'node:timers/promises';
 import { startMeasuring } from '@onbehalf/chassis/measures';
 import { type Meter, metrics } from '@opentelemetry/api';
-import { decodeProtectedHeader, jwtVerify } from 'jose';
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import forge from 'node-forge';
 import { issueCertificate, makeCertificate } from './certificate.fake.ts';
 import type { Credential } from './clients.ts';
@@ -68,8 +68,13 @@ describe('a credential', () => {
     clock.ms += 1_001;
     const third = await assertionOf(source);
     assert.notEqual(third, second);
+    const latest = makeCertificate();
+    await write(path, latest);
     source.renew();
-    assert.notEqual(await assertionOf(source), third);
+    const fourth = await assertionOf(source);
+    const thumbprint = createHash('sha256').update(new X509Certificate(latest).raw).digest('base64url');
+    assert.equal(decodeProtectedHeader(fourth)['x5t#S256'], thumbprint, 'the file is looked at at once');
+    assert.equal(new Set([first, second, third, fourth].map((jwt) => decodeJwt(jwt).jti)).size, 4);
   });
 
   it('keeps not more assertions than tenants of late, however many are asked for', async () => {

@@ -130,6 +130,17 @@ describe('Entra through MSAL', () => {
     assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
   });
 
+  it('refuses a sign-in whose ID token names nobody', async () => {
+    for (const sub of [undefined, '']) {
+      const [header, payload = ''] = String(answerOf().id_token).split('.');
+      const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), sub };
+      const id_token = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
+      const { entra, client } = open(({ form }) => replyTo(form, { id_token }));
+      const answer = await entra.redeemCode(client, redeem);
+      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
+    }
+  });
+
   it('redeems a code without a nonce to check, and gives the ID token as it came', async () => {
     const { nonce, ...unasked } = redeem;
     const idToken = String(answerOf().id_token);
