@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { entraAdmin } from './entra-admin.ts';
 import { openIngressNginx } from './nginx.ts';
@@ -57,7 +60,19 @@ function claimsOf(length: number): string {
 }
 
 describe("behind nginx with ingress-nginx's defaults", () => {
-  it('takes as much as that nginx does, which answers 502 to a larger head and 400 to larger cookies', async () => {
+  it('a head of more than 4 KB is 502, and cookies of more than 8 KB are 400', async () => {
+    const server = createServer(
+      (req, res) => void res.setHeader('X-Long', 'x'.repeat(Number(req.url?.slice(1)))).end(),
+    );
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    await using another = await openIngressNginx(
+      world.logDir,
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    );
+    const statuses = [3_800, 4_200].map(async (bytes) => (await fetch(`${another.origin}/${bytes}`)).status);
+    assert.deepEqual(await Promise.all(statuses), [200, 502]);
+    server.closeAllConnections();
+    server.close();
     using visitor = throughNginx();
     assert.equal((await visitor.send(`${world.web}/`, { headers: { cookie: `a=${'x'.repeat(8_200)}` } })).status, 400);
     assert.equal((await visitor.send(`${world.web}/`, { headers: { cookie: `a=${'x'.repeat(7_000)}` } })).status, 200);
