@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/logger';
+import { decodeJwt } from 'jose';
 import { issueCertificate } from './certificate.fake.ts';
 import type { Client } from './clients.ts';
 import { createEntra } from './entra.ts';
@@ -318,6 +320,44 @@ describe('Entra through MSAL', () => {
       assert.match(lines.join(''), new RegExp(`credential\\.refused[^\\n]*${code}`));
     });
   }
+
+  it('takes a credential for good of which Entra refused only what the person lacks', async () => {
+    let answer = refusing([65001], 'invalid_grant');
+    const { refreshOf } = open(() => answer);
+    assert.equal(await refreshOf('alice'), 'consent');
+    answer = refusing([70021]);
+    assert.equal(await refreshOf('alice'), 'transient');
+  });
+
+  it('looks at the file of a credential again as soon as Entra refused it', async () => {
+    const { entra, client, secretsSent } = open(
+      ({ form }) => {
+        if (form.get('client_secret') === 'secret-canary-new') return replyTo(form);
+        writeFileSync(join(directory, 'renewed'), 'secret-canary-new');
+        return refusing([7000215]);
+      },
+      ['renewed'],
+    );
+    await writeFile(join(directory, 'renewed'), 'secret-canary-old');
+    assert.equal((await entra.appToken(client, asked)).kind, 'token');
+    assert.deepEqual(secretsSent(), ['old', 'new']);
+  });
+
+  it('shows a certificate to the tenant that it asks', async () => {
+    const file = join(directory, 'certificate.pem');
+    const { certificate, key } = issueCertificate('web');
+    await writeFile(file, certificate + key);
+    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const certified = { ...client, credentials: [{ type: 'certificate' as const, file }] };
+    const other = '33333333-3333-4333-8333-333333333333';
+    await entra.appToken(certified, asked);
+    await entra.onBehalfOf(certified, { ...asked, assertion: 'e30.e30.x', tenantId: other });
+    const audiences = posts.map(({ form }) => decodeJwt(form.get('client_assertion') ?? '').aud);
+    assert.deepEqual(
+      audiences,
+      [tenantId, other].map((tenant) => `${authorityHost}/${tenant}/oauth2/v2.0/token`),
+    );
+  });
 
   it('tries the next credential when the file of one is missing', async () => {
     const { entra, client } = open(({ form }) => replyTo(form), ['absent', 'two']);
