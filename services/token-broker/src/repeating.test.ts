@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { repeating } from './repeating.ts';
 
@@ -33,6 +34,22 @@ describe('work that is repeated', () => {
     for (const ms of pauses) assert.ok(ms >= 74, `${ms} ms`);
   });
 
+  it('is never done twice at once', async () => {
+    let [under, most, times] = [0, 0, 0];
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const work = async () => {
+      under += 1;
+      most = Math.max(most, under);
+      await delay(20);
+      under -= 1;
+      times += 1;
+      if (times === 3) resolve();
+    };
+    await using _ = repeating(work, 1, silent);
+    await done;
+    assert.equal(most, 1);
+  });
+
   it('ends with its turn, not with the pause after it', async () => {
     const { promise: under, resolve: finish } = Promise.withResolvers<void>();
     let finished = false;
@@ -44,7 +61,12 @@ describe('work that is repeated', () => {
       3_600_000,
       silent,
     );
-    const disposed = running[Symbol.asyncDispose]();
+    let over = false;
+    const disposed = running[Symbol.asyncDispose]().then(() => {
+      over = true;
+    });
+    await turn();
+    assert.ok(!over);
     finish();
     await disposed;
     assert.ok(finished, 'a turn under way is waited for');

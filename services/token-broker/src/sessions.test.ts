@@ -389,6 +389,25 @@ describe('sessions of one account', () => {
     assert.equal(pods.keys('account').length, 1);
   });
 
+  it('are gone from this pod at once, whatever becomes of the word to the others', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
+    pods.store.invalidate = async () => {};
+    await pods.first.broker.endAccountOf(web, a);
+    assert.equal(await pods.first.isActive(b), false);
+  });
+
+  it('leave no token in the memory of another pod for the next session', async () => {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    const before = await pods.first.signIn(person);
+    const old = await pods.second.exchange(before);
+    await pods.first.broker.revoke(web, before);
+    pods.advance(1);
+    assert.notEqual(await pods.second.exchange(await pods.first.signIn(person)), old);
+  });
+
   it('end by the Entra session that carries them, at their own client', async () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
