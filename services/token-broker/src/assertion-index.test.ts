@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
 import { createAssertionIndex } from './assertion-index.ts';
 import { api, openPods, settled, tenantId, web } from './pods.fake.ts';
 
@@ -68,5 +69,50 @@ describe('the index of what is held on behalf of a person', () => {
     assert.equal(pods.watch.step, undefined, 'the removal came');
     const named = (await pods.store.members(pods.names.user(person))).includes(key);
     assert.equal(pods.keys('obo').length === 0 || named, true);
+    if (!named) assert.ok(pods.watch.writes.includes(`invalidate ${key}`), 'another pod may have read it');
+  });
+
+  /** An index with dead assertions after so many that live, and accounts that are yet to be. */
+  async function openIndex(alive: number, dead: number, random: number) {
+    const { store, names, watch, clock } = openPods();
+    const person = homeOf(randomUUID());
+    const index = createAssertionIndex({ store, names, random: () => random });
+    const obos = Array.from({ length: alive + dead }, (_, i) => names.obo(api.name, `${i}`));
+    const accounts = [names.account('a', person), names.account('b', person)];
+    const write = { version: undefined, fence: 1, field: 't:a', record: Buffer.from('x'), expiresWithTokens: true };
+    for (const key of obos.slice(0, alive)) {
+      await store.writeToken(key, { ...write, expiresAtSeconds: clock.ms / 1_000 + 60 });
+    }
+    for (const key of [...accounts, ...obos]) await store.addMember(names.user(person), key, 60_000);
+    const add = async () => {
+      await index.add(person, names.obo(api.name, 'another'), 60_000);
+      await settled();
+      return await store.members(names.user(person));
+    };
+    return { add, watch, accounts };
+  }
+
+  it('loses eight dead ones at a time, wherever they stand, and no account', async () => {
+    for (const [random, lost] of [
+      [0, 0],
+      [0.25, 2],
+      [0.5, 8],
+      [0.99, 1],
+    ] as const) {
+      const { add, accounts } = await openIndex(16, 24, random);
+      const members = await add();
+      assert.equal(members.length, 43 - lost, `${random}`);
+      for (const account of accounts) assert.ok(members.includes(account));
+    }
+  });
+
+  it('is left as it is where the store fails, until the next one comes', async () => {
+    const { add, watch } = await openIndex(0, 40, 0);
+    watch.step = async (when, operation) => {
+      if (when === 'before' && operation === 'removeMember') throw new Fault('unavailable', 'away');
+    };
+    assert.equal((await add()).length, 43);
+    watch.step = undefined;
+    assert.equal((await add()).length, 35);
   });
 });

@@ -52,6 +52,8 @@ describe('a client without a ServiceAccount', () => {
   it('proves itself by its secret in the header, encoded as RFC 6749 has it or not', async () => {
     const encoded = encodeURIComponent(gatewaySecret).replaceAll('%20', '+');
     for (const secret of [gatewaySecret, encoded]) assert.equal(await ask({}, broker.basic('gateway', secret)), 200);
+    const clientId = String(broker.clients.byName.get('gateway')?.clientId);
+    assert.equal(await ask({}, broker.basic(clientId.toUpperCase(), encoded)), 200);
     assert.equal(await ask({ client_id: 'gateway' }, broker.basic('gateway', encoded)), 200);
     assert.equal(broker.entra.calls.at(-1)?.client, 'gateway');
   });
@@ -113,6 +115,29 @@ describe('a client without a ServiceAccount', () => {
     state.clients = broker.clients;
     clock.ms += 600_000;
     assert.deepEqual(await proofs.byAssertion(assertion, 'a'), []);
+  });
+
+  it('may sign for ten minutes ahead, as its clock has them', async () => {
+    const { proofs, clock } = open();
+    const found = async (seconds: number) => {
+      const exp = Math.floor(clock.ms / 1_000) + seconds;
+      return (await proofs.byAssertion(String(broker.ownCaller({ exp }).client_assertion), `${seconds}`))?.length;
+    };
+    assert.deepEqual([await found(600), await found(659), await found(662), await found(3_600)], [1, 1, 0, 0]);
+  });
+
+  it('is one of several each time, where they share a key', async () => {
+    const { proofs, state } = open();
+    const authentication = [{ type: 'private_key_jwt', file: join(broker.directory, 'jwks') }];
+    state.clients = parseClients(
+      JSON.stringify({
+        one: { ...configuration, authentication },
+        two: { ...configuration, authentication },
+      }),
+    );
+    const { clientId } = configuration;
+    const assertion = String(broker.ownCaller({ iss: clientId, sub: clientId }).client_assertion);
+    for (let i = 0; i < 2; i += 1) assert.equal((await proofs.byAssertion(assertion, `${i}`))?.length, 2);
   });
 
   it('is refused while a file is not there, which is said once', async () => {

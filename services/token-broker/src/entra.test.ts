@@ -60,6 +60,7 @@ describe('Entra through MSAL', () => {
     assert.ok(signIn.kind === 'token');
     assert.deepEqual([signIn.sub, signIn.sid, signIn.account.homeAccountId], ['sub-alice', 's', `alice.${tenantId}`]);
     assert.equal(signIn.expiresInSeconds, 3_600);
+    assert.ok(Math.abs(signIn.issuedAtSeconds - Date.now() / 1_000) < 60);
     const kept = JSON.parse(signIn.msal);
     assert.deepEqual([kept.AccessToken, kept.IdToken], [{}, {}]);
     assert.equal(Object.keys(kept.RefreshToken).length, 1);
@@ -327,6 +328,24 @@ describe('Entra through MSAL', () => {
     assert.equal(await refreshOf('alice'), 'consent');
     answer = refusing([70021]);
     assert.equal(await refreshOf('alice'), 'transient');
+  });
+
+  it('goes on to the next credential where single servers refuse one that was taken', async () => {
+    let left = 1;
+    const { refreshOf, secretsSent } = open(
+      ({ form }) =>
+        form.get('client_secret') === 'secret-canary-two' || left-- > 0 ? replyTo(form) : refusing([70021]),
+      ['one', 'two'],
+    );
+    for (let i = 0; i < 2; i += 1) assert.equal(await refreshOf('alice'), 'token');
+    assert.deepEqual(secretsSent(), ['one', 'one', 'one', 'one', 'two']);
+  });
+
+  it('is a fault of the configuration where MSAL asks for nothing', async () => {
+    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const answer = await entra.appToken(client, { ...asked, scopes: [] });
+    assert.equal(answer.kind === 'refused' && answer.refusal.class, 'configuration');
+    assert.equal(posts.length, 0);
   });
 
   it('looks at the file of a credential again as soon as Entra refused it', async () => {

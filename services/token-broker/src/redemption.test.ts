@@ -31,6 +31,12 @@ describe('a code', () => {
     });
   }
 
+  it('is redeemed for a sign-in alone, whose API tokens are asked for later', async () => {
+    const pods = openPods();
+    await send(pods.first, 'a');
+    assert.deepEqual(pods.entra.calls[0]?.scopes, ['openid', 'profile', 'offline_access']);
+  });
+
   for (const name of ['code', 'interaction', 'consent', 'sign_in', 'revoked', 'scope', 'configuration'] as const) {
     it(`is spent by an answer: ${name}`, async () => {
       const pods = openPods();

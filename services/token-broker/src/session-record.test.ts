@@ -29,6 +29,16 @@ describe('a session record', () => {
     assert.equal(unseal('hash', undefined), undefined);
   });
 
+  it('may be the mark of an end, with its reason', () => {
+    const { names, complete, seal, unseal } = open();
+    const common = { id: 'e', sinceSeconds: 1, client: 'web', alone: true, sessions: ['hash'], accounts: ['a'] };
+    for (const reason of ['sign_out', 'front_channel', 'operator', 'revoked', undefined] as const) {
+      const ending = { ...common, ...(reason && { reason }) };
+      const sealed = seal({ ...complete('hash', record()), ending }, names.session('hash'));
+      assert.deepEqual(unseal('hash', sealed)?.ending, ending);
+    }
+  });
+
   it('ends with the index key that named its account', () => {
     const [before, after] = [open(), open()];
     const sealed = before.seal(before.complete('hash', record()), before.names.session('hash'));
