@@ -366,19 +366,6 @@ describe('/api', () => {
     for (const name of Object.keys(ofOrigin)) assert.equal(headers.get(name), ours.headers.get(name), name);
   });
 
-  it('tells proxies to pass an event stream on as it comes, and no other answer', async () => {
-    await using at = await signedIn();
-    for (const [type, said] of [
-      ['text/event-stream', 'no'],
-      ['Text/Event-Stream; charset=utf-8', 'no'],
-      ['text/event-streams', null],
-      ['application/json', null],
-    ] as const) {
-      at.testbed.setApiAnswer(() => ({ headers: { 'content-type': type } }));
-      assert.equal((await at.browser.script('/api/orders/x')).headers.get('x-accel-buffering'), said, type);
-    }
-  });
-
   it('is no script, no style and no worker of a page', async () => {
     await using at = await signedIn();
     const site = { 'sec-fetch-site': 'same-origin', 'x-csrf': '1' };

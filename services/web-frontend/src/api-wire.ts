@@ -98,7 +98,7 @@ export function isSafe(method: string | undefined): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** An answer that comes event by event, for as long as it lasts: silence is no end of it, and no proxy may collect it. */
+/** An answer that comes event by event, for as long as it lasts: silence is no end of it. */
 export function isEventStream({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return /^text\/event-stream(;|$)/i.test(headers['content-type'] ?? '');
 }
@@ -116,7 +116,6 @@ export function responseHeaders(
     ...Object.fromEntries(Object.entries(addresses).map(([header, value]) => [header, ours(String(value))])),
     ...(links.length > 0 && { link: links.join(', ') }),
     ...cachingHeaders(answer, isSafe(method), session),
-    ...(isEventStream(answer) && { 'x-accel-buffering': 'no' }),
     'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
   };
 }
