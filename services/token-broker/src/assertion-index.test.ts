@@ -72,6 +72,19 @@ describe('the index of what is held on behalf of a person', () => {
     if (!named) assert.ok(pods.watch.writes.includes(`invalidate ${key}`), 'another pod may have read it');
   });
 
+  for (const failing of ['delete', 'invalidate']) {
+    it(`is tidied off everybody's path: the store fails it (${failing}), and nobody hears of it`, async () => {
+      const { add, watch, write, dead } = await openIndex(0, 40, 0);
+      watch.step = async (when, operation) => {
+        if (when === 'before' && operation === 'removeMember') await write(dead);
+        if (when === 'before' && operation === failing) throw new Fault('unavailable', 'away');
+      };
+      await add();
+      watch.step = undefined;
+      assert.ok((await add()).length < 43, 'the next one goes on');
+    });
+  }
+
   /** An index with dead assertions after so many that live, and accounts that are yet to be. */
   async function openIndex(alive: number, dead: number, random: number) {
     const { store, names, watch, clock } = openPods();
@@ -79,17 +92,16 @@ describe('the index of what is held on behalf of a person', () => {
     const index = createAssertionIndex({ store, names, random: () => random });
     const obos = Array.from({ length: alive + dead }, (_, i) => names.obo(api.name, `${i}`));
     const accounts = [names.account('a', person), names.account('b', person)];
-    const write = { version: undefined, fence: 1, field: 't:a', record: Buffer.from('x'), expiresWithTokens: true };
-    for (const key of obos.slice(0, alive)) {
-      await store.writeToken(key, { ...write, expiresAtSeconds: clock.ms / 1_000 + 60 });
-    }
+    const token = { version: undefined, fence: 1, field: 't:a', record: Buffer.from('x'), expiresWithTokens: true };
+    const write = (key: string) => store.writeToken(key, { ...token, expiresAtSeconds: clock.ms / 1_000 + 60 });
+    for (const key of obos.slice(0, alive)) await write(key);
     for (const key of [...accounts, ...obos]) await store.addMember(names.user(person), key, 60_000);
     const add = async () => {
       await index.add(person, names.obo(api.name, 'another'), 60_000);
       await settled();
       return await store.members(names.user(person));
     };
-    return { add, watch, accounts };
+    return { add, watch, accounts, write, dead: String(obos[alive]) };
   }
 
   it('loses eight dead ones at a time, wherever they stand, and no account', async () => {

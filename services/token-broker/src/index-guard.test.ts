@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { createIndexGuard, type IndexGuard } from './index-guard.ts';
 import { assertionLifeMs, upkeepMs } from './lifetimes.ts';
@@ -66,6 +67,28 @@ describe('the index key', () => {
     assert.ok(await judges(late), 'until then');
     await late.look();
     assert.equal(await judges(late), false);
+  });
+
+  it('that is new stops every pod that was current, though a lost record names none before', async () => {
+    const { newKey, openPod, store } = openStore();
+    const late = openPod(newKey());
+    await late.look();
+    await store.delete('ob:v1:index');
+    const first = openPod(newKey());
+    await first.look();
+    await late.look();
+    assert.deepEqual([await judges(late), await judges(first)], [false, true]);
+  });
+
+  it('is not taken over where the store fails, which the caller hears', async () => {
+    const { newKey, openPod, watch } = openStore();
+    const pod = openPod(newKey());
+    watch.step = async (when, operation) => {
+      if (when === 'before' && operation === 'replace') throw new Fault('unavailable', 'away');
+    };
+    await assert.rejects(pod.look(), { code: 'unavailable' });
+    watch.step = undefined;
+    assert.ok(await judges(pod));
   });
 
   it('of before takes nothing back, however often a pod starts with it', async () => {
