@@ -54,6 +54,7 @@ describe('the index key', () => {
     assert.deepEqual(second.everybody(), first.everybody());
     const { atSeconds = 0 } = first.everybody() ?? {};
     assert.ok(atSeconds * 1_000 >= clock.ms + 2 * upkeepMs, 'what the late ones give out until they look is of before');
+    assert.ok(atSeconds * 1_000 < clock.ms + 2 * upkeepMs + 1_000, 'and what is given out later is not');
     clock.ms += atSeconds * 1_000 - clock.ms + assertionLifeMs;
     assert.equal(first.everybody(), undefined, 'no assertion lives longer');
   });
@@ -80,15 +81,19 @@ describe('the index key', () => {
     assert.deepEqual([await judges(late), await judges(first)], [false, true]);
   });
 
-  it('is not taken over where the store fails, which the caller hears', async () => {
-    const { newKey, openPod, watch } = openStore();
+  it('is not taken over, or kept, where the store fails, which the caller hears', async () => {
+    const { newKey, openPod, watch, clock } = openStore();
     const pod = openPod(newKey());
     watch.step = async (when, operation) => {
       if (when === 'before' && operation === 'replace') throw new Fault('unavailable', 'away');
     };
     await assert.rejects(pod.look(), { code: 'unavailable' });
+    const { step } = watch;
     watch.step = undefined;
     assert.ok(await judges(pod));
+    watch.step = step;
+    clock.ms += 3_600_000;
+    await assert.rejects(pod.look(), { code: 'unavailable' });
   });
 
   it('of before takes nothing back, however often a pod starts with it', async () => {
