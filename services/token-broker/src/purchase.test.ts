@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import { refusal } from './entra.fake.ts';
-import { openPods } from './pods.fake.ts';
+import type { Acquired, Refused } from './entra.ts';
+import { openPods, tenantId } from './pods.fake.ts';
 
 const code = (expected: string) => (error: unknown) => error instanceof Fault && error.code === expected;
 const claims = '{"access_token":{}}';
@@ -52,6 +53,50 @@ describe('a token that another pod acquires', () => {
 });
 
 describe('what is acquired', () => {
+  /** A request whose every step is logged, each a turn after it was begun, with the store's. */
+  function openLogged(answer: Acquired | Refused) {
+    const pods = openPods();
+    const log: string[] = [];
+    const step = (name: string) => async () => {
+      await turn();
+      log.push(name);
+    };
+    const key = pods.names.app('web', tenantId);
+    const request = {
+      ...{
+        client: 'web',
+        partition: { key, kind: 'app' as const, party: key },
+        tenantId,
+        scope: 's',
+        claims: undefined,
+      },
+      ...{ prepare: step('prepare'), beforeWrite: step('beforeWrite'), afterWrite: step('afterWrite') },
+      onRefused: step('onRefused'),
+      acquire: async () => {
+        log.push('acquire');
+        return answer;
+      },
+    };
+    pods.watch.step = async (when, operation) => {
+      if (when === 'before' && ['readPartition', 'writeToken', 'set'].includes(operation)) log.push(operation);
+    };
+    return { log, get: () => pods.first.tokens.get(request) };
+  }
+
+  it('is prepared before its partition is read, and seen to before and after it is written', async () => {
+    const life = { issuedAtSeconds: 1_800_000_000, expiresInSeconds: 3_600, refreshInSeconds: undefined };
+    const acquired: Acquired = { ...life, kind: 'token', accessToken: 't', scope: 's', msal: '', account: undefined };
+    const { log, get } = openLogged(acquired);
+    assert.equal((await get()).record.accessToken, 't');
+    assert.deepEqual(log, ['prepare', 'readPartition', 'acquire', 'beforeWrite', 'writeToken', 'afterWrite']);
+  });
+
+  it('is remembered as refused once its effects are there', async () => {
+    const { log, get } = openLogged(refusal('consent'));
+    await assert.rejects(get(), code('consent_required'));
+    assert.deepEqual(log, ['prepare', 'readPartition', 'acquire', 'onRefused', 'set']);
+  });
+
   it('is no token once the account is gone, though its session is not', async () => {
     const pods = openPods();
     const session = await pods.first.signIn(randomUUID());
@@ -70,8 +115,11 @@ describe('what is acquired', () => {
     const pods = openPods();
     const person = randomUUID();
     await pods.first.exchange(await pods.first.signIn(person));
-    await pods.first.onBehalfOf(pods.assertionOf(person));
-    await pods.first.appToken();
+    const assertion = pods.assertionOf(person);
+    for (const asked of [undefined, claims]) {
+      await pods.first.onBehalfOf(assertion, undefined, asked);
+      await pods.first.appToken(asked);
+    }
     const msal = async (kind: string) => (await pods.store.readPartition(String(pods.keys(kind)[0]), [])).msal;
     assert.ok(await msal('account'));
     assert.deepEqual([await msal('obo'), await msal('app')], [undefined, undefined]);
