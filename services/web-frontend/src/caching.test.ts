@@ -39,6 +39,7 @@ const said: [what: string, api: Headers, cacheControl: string, vary?: string][] 
     'Cookie, accept-encoding, Origin',
   ],
   ['by cookie already', { vary: 'cookie,Cookie' }, 'no-store', 'Cookie'],
+  ['by other names', { vary: 'X-Cookie, Authorization-Info' }, 'no-store', 'Cookie, X-Cookie, Authorization-Info'],
   ['by everything', { 'cache-control': 'max-age=9', vary: 'Accept, *' }, 'private, no-cache', '*'],
   ['nonsense', { vary: 'A B;(c)\u00a0Authorization', 'cache-control': 'x' }, 'private, no-cache', 'Cookie, A, B, c'],
 ];
