@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Client } from './clients.ts';
 import { refusal } from './entra.fake.ts';
@@ -70,6 +71,86 @@ describe('on behalf of', () => {
       assert.equal(pods.keys('obo').length, kept ? 1 : 0);
     });
   }
+});
+
+describe('a token on behalf of a person', () => {
+  const open = () => {
+    const pods = openPods();
+    const person = randomUUID();
+    const index = pods.names.user(`${person}.${tenantId}`);
+    return { pods, person, index, get: () => pods.first.onBehalfOf(pods.assertionOf(person)) };
+  };
+  const away = () => new Fault('unavailable', 'away');
+  /** Fails one operation of this name: the first, or a later one. */
+  function fail(pods: Pods, name: string, nth = 1): void {
+    let times = 0;
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== name) return;
+      times += 1;
+      if (times === nth) throw away();
+    };
+  }
+
+  it('is in their index before it is written, and named there again after, for its life', async () => {
+    const { pods, index, get } = open();
+    const operations: string[] = [];
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before') return;
+      if (['addMember', 'writeToken'].includes(operation)) operations.push(operation);
+      // As a tidier does that takes it for dead.
+      if (operation === 'writeToken')
+        for (const key of await pods.store.members(index)) await pods.store.removeMember(index, key);
+    };
+    await get();
+    assert.deepEqual(operations, ['addMember', 'writeToken', 'addMember']);
+    assert.equal(pods.watch.ttls().get(index), 3_600_000);
+    assert.equal((await pods.store.members(index)).length, 1);
+  });
+
+  it('is given and not kept where it cannot be named before, and neither where it cannot be after', async () => {
+    const first = open();
+    fail(first.pods, 'addMember');
+    assert.ok(await first.get());
+    assert.deepEqual(first.pods.keys('obo'), []);
+    const second = open();
+    fail(second.pods, 'addMember', 2);
+    await assert.rejects(second.get(), code('unavailable'));
+    assert.deepEqual(second.pods.keys('obo'), []);
+  });
+
+  it('is given and not kept where it cannot be noted that it was issued after an end', async () => {
+    const { pods, person } = open();
+    pods.writeAssertions(300);
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    const fresh = await pods.first.exchange(await pods.first.signIn(person));
+    fail(pods, 'set');
+    assert.ok(await pods.first.onBehalfOf(fresh));
+    assert.deepEqual(pods.keys('obo'), []);
+  });
+
+  it('is taken back, on all pods, where the person left while it was written', async () => {
+    const { pods, person, get } = open();
+    pods.watch.step = async (when, operation) => {
+      if (when === 'before' && operation === 'writeToken') await pods.first.broker.endPerson(api, tenantId, person);
+      if (when === 'before' && ['delete', 'invalidate'].includes(operation)) await turn();
+    };
+    await assert.rejects(get(), code('invalid_grant'));
+    assert.deepEqual(pods.keys('obo'), []);
+    const { writes } = pods.watch;
+    const since = writes.slice(writes.findIndex((one) => one.startsWith('writeToken')));
+    assert.deepEqual(
+      since.map((one) => one.split(' ')[0]).filter((one) => one === 'delete' || one === 'invalidate'),
+      ['delete', 'invalidate'],
+    );
+    assert.match(String(since.find((one) => one.startsWith('invalidate'))), / ob:v1:obo:/);
+  });
+
+  it('is not asked for once they left', async () => {
+    const { pods, person, get } = open();
+    await pods.first.broker.endPerson(api, tenantId, person);
+    await assert.rejects(get(), code('invalid_grant'));
+    assert.deepEqual(pods.entra.calls, []);
+  });
 });
 
 describe('a token of a new session', () => {
