@@ -62,6 +62,32 @@ describe("a client's network", () => {
     assert.equal(networkOf('::1', `${spoofed},203.0.113.9`), '203.0.113.9');
   });
 
+  it('is behind hops of a range that has a name', () => {
+    const hops = {
+      loopback: ['127.0.0.1', '127.255.0.1', '::1'],
+      linklocal: ['169.254.1.1', 'fe80::1', 'febf::1'],
+      uniquelocal: ['10.0.0.1', '172.16.0.1', '172.31.255.1', '192.168.1.1', 'fc00::1', 'fdff::1'],
+    };
+    for (const [name, addresses] of Object.entries(hops)) {
+      for (const one of addresses) {
+        assert.equal(networkOf(one, '203.0.113.9', [name]), '203.0.113.9', one);
+        for (const other of Object.keys(hops).filter((range) => range !== name))
+          assert.notEqual(networkOf(one, '203.0.113.9', [other]), '203.0.113.9', one);
+      }
+      for (const outside of [
+        '128.0.0.1',
+        '::2',
+        '169.253.1.1',
+        'fec0::1',
+        '11.0.0.1',
+        '172.32.0.1',
+        '192.169.0.1',
+        'fe00::1',
+      ])
+        assert.notEqual(networkOf(outside, '203.0.113.9', [name]), '203.0.113.9', outside);
+    }
+  });
+
   it('is the hop itself where that names nobody', () => {
     const nobody = [
       '',
