@@ -244,6 +244,19 @@ describe('an end', () => {
     );
   });
 
+  it('of a person that broke off is counted by the next, with what began since', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    const end = () => pods.first.broker.endPerson(api, tenantId, person);
+    for (let i = 0; i < 2; i += 1) await pods.first.signIn(person);
+    await breakOffAfter(pods, 'replace', end);
+    assert.equal(await end(), 2);
+    await pods.first.signIn(person);
+    await breakOffAfter(pods, 'replace', end);
+    for (let i = 0; i < 2; i += 1) await pods.first.signIn(person, otherWeb);
+    assert.equal(await end(), 2, 'the next sign-in had it completed');
+  });
+
   it('leaves the mark of another end alone, and both are logged', async () => {
     const pods = openPods();
     const person = randomUUID();
