@@ -296,6 +296,12 @@ describe('bad input', () => {
         'invalid_client',
       ],
       ['a client it may not act as', exchange({ client_id: 'api' }), 401, 'invalid_client'],
+      [
+        'a code that it may not redeem, with an assertion that it may exchange',
+        post('api', () => ({ ...broker.codeGrant(randomUUID()), subject_token: broker.userToken() })),
+        400,
+        'unauthorized_client',
+      ],
       ['an unknown client_id', exchange({ client_id: canary }), 401, 'invalid_client'],
       ['a client_id left open between two', post('twin', () => broker.appGrant()), 400, 'invalid_request'],
       ['a client secret beside it', exchange({ client_secret: canary }), 400, 'invalid_request'],
