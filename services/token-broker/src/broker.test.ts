@@ -132,7 +132,8 @@ describe('a token on behalf of a person', () => {
     const { pods, person, get } = open();
     pods.watch.step = async (when, operation) => {
       if (when === 'before' && operation === 'writeToken') await pods.first.broker.endPerson(api, tenantId, person);
-      if (when === 'before' && ['delete', 'invalidate'].includes(operation)) await turn();
+      if (when !== 'before' || !['delete', 'invalidate'].includes(operation)) return;
+      for (let turns = operation === 'delete' ? 5 : 1; turns > 0; turns -= 1) await turn();
     };
     await assert.rejects(get(), code('invalid_grant'));
     assert.deepEqual(pods.keys('obo'), []);
@@ -143,6 +144,29 @@ describe('a token on behalf of a person', () => {
       ['delete', 'invalidate'],
     );
     assert.match(String(since.find((one) => one.startsWith('invalidate'))), / ob:v1:obo:/);
+  });
+
+  it('that was refused may be asked for again once this person signed in, and nobody else', async () => {
+    const { pods, person, get } = open();
+    pods.entra.answers.onBehalfOf = () => refusal('consent');
+    const assertion = pods.assertionOf(person);
+    await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
+    pods.entra.answers.onBehalfOf = undefined;
+    await pods.first.signIn(randomUUID());
+    await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
+    await pods.first.signIn(person);
+    assert.ok(await pods.first.onBehalfOf(assertion));
+    assert.ok(await get());
+  });
+
+  it('is for scopes of the client, for all that are asked', async () => {
+    const { pods, person } = open();
+    for (const scope of ['', ' ', `${readScope} api://unknown/x`, 'api://unknown/x']) {
+      await assert.rejects(pods.first.onBehalfOf(pods.assertionOf(person), scope), code('invalid_scope'), scope);
+    }
+    assert.equal(pods.entra.calls.length, 0);
+    await pods.first.onBehalfOf(pods.assertionOf(person), `${writeScope}  ${readScope} ${writeScope}`);
+    assert.deepEqual(pods.entra.calls[0]?.scopes, [readScope, writeScope]);
   });
 
   it('is not asked for once they left', async () => {
@@ -216,6 +240,7 @@ describe('a sign-in', () => {
 
   it('is marked for a minute for what was refused on behalf of the person before it', async () => {
     const pods = openPods();
+    pods.watch.step = async (when, operation) => void (when === 'before' && operation === 'set' && (await turn()));
     await redeem(pods, web);
     assert.deepEqual(
       pods.keys('signin').map((key) => pods.watch.ttls().get(key)),

@@ -104,6 +104,13 @@ describe('what is acquired', () => {
     await assert.rejects(pods.first.exchange(session), code('invalid_grant'));
   });
 
+  it('is no token where the account went while it was acquired', async () => {
+    const pods = openPods();
+    const session = await pods.first.signIn(randomUUID());
+    pods.entra.gate = async () => await pods.store.delete(String(pods.keys('account')[0]));
+    await assert.rejects(pods.first.exchange(session), code('invalid_grant'));
+  });
+
   it("is given to an app though its partition went meanwhile: nobody revokes an app's token", async () => {
     const pods = openPods();
     await pods.first.appToken();
