@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createWorld, type World } from '../kit/world.ts';
 import { signInCrowd } from '../outage/crowd.ts';
 import { type Sample, steadyLoad } from '../outage/steady.ts';
-import { createWorld, type World } from '../world.ts';
 import { flood } from './garbage.ts';
 
 /** How long garbage comes; the note's minute on request. */

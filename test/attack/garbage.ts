@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
-import type { World } from '../world.ts';
+import type { World } from '../kit/world.ts';
 
 export type Flood = { sent(): number; answers: Map<string, number>; stop(): Promise<void> };
 

@@ -3,8 +3,8 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { readKeyRing } from '@onbehalf/chassis/key-ring';
 import { createSealing } from '../../services/token-broker/src/sealing.ts';
-import { type Fleet, openFleet } from '../fleet.ts';
-import { openVault, sealedPart, type Vault } from '../vault.ts';
+import { type Fleet, openFleet } from '../kit/fleet.ts';
+import { openVault, sealedPart, type Vault } from '../kit/redis/inspector.ts';
 
 type Stolen = { name: string; sealed: Buffer };
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { sourceSizes } from '../sizes.ts';
+import { sourceSizes } from '../../tools/sizes.ts';
 
 export type Expression = { file: string; source: string; regex: RegExp };
 

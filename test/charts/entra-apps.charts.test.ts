@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { findDebianTool } from '../debian-tool.ts';
+import { findDebianTool } from '../kit/debian/tool.ts';
 import { copyCharts, render } from './render.ts';
 
 const run = promisify(execFile);

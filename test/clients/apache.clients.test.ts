@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
-import { type Fleet, openFleet } from '../fleet.ts';
-import { framesOf } from '../html.ts';
-import { freePort } from '../ports.ts';
-import { Visitor } from '../visitor.ts';
+import { type Fleet, openFleet } from '../kit/fleet.ts';
+import { framesOf } from '../kit/html.ts';
+import { freePort } from '../kit/ports.ts';
+import { Visitor } from '../kit/visitor.ts';
 import { type Apache, openApache } from './apache.ts';
 import { clientTests, type Seen, type Told } from './client.ts';
 

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Child, startChild } from '../child.ts';
-import { unpackDebian } from '../debian.ts';
+import { type Child, startChild } from '../kit/child.ts';
+import { unpackDebian } from '../kit/debian/packages.ts';
 
 export type Apache = AsyncDisposable & {
   origin: string;

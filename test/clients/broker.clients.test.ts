@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import tls from 'node:tls';
 import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
-import { type Fleet, openFleet } from '../fleet.ts';
+import { type Fleet, openFleet } from '../kit/fleet.ts';
 import { brokerEnvironment } from './broker.ts';
 import { clientTests, runProgram, type Seen } from './client.ts';
 import type { LanguageName } from './languages.ts';

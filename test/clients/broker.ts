@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../kit/fleet.ts';
 
 const namespace = 'onbehalf';
 

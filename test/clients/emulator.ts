@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEmulator, type Emulator } from '../../services/entra-emulator/src/emulator.ts';
-import { openCluster } from '../cluster.ts';
-import { openForwardProxy } from '../forward-proxy.ts';
-import { freePort } from '../ports.ts';
+import { openCluster } from '../kit/cluster.ts';
+import { openForwardProxy } from '../kit/forward-proxy.ts';
+import { freePort } from '../kit/ports.ts';
 
 /** An emulator that answers for Alice, and where a program finds it and what it may need. */
 export type EmulatorPlace = { emulator: Emulator; env: Record<string, string> };

@@ -4,8 +4,8 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { openTls } from '../../services/entra-emulator/src/tls.ts';
-import { answers, startChild } from '../child.ts';
-import { freePort } from '../ports.ts';
+import { answers, startChild } from '../kit/child.ts';
+import { freePort } from '../kit/ports.ts';
 import { openLanguage } from './languages.ts';
 
 /** navikt/mock-oauth2-server, which knows nothing of Entra ID: its keys and endpoints have other paths. */

@@ -7,7 +7,7 @@ import { after, before } from 'node:test';
 import manifest from '@azure/msal-browser/package.json' with { type: 'json' };
 import { createEmulator, type Emulator } from '../../services/entra-emulator/src/emulator.ts';
 import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
-import { launchChromium } from '../chromium.ts';
+import { launchChromium } from '../kit/browser/chromium.ts';
 import { clientTests, type Seen } from './client.ts';
 import { change } from './emulator.ts';
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openCluster } from '../cluster.ts';
-import { mountFiles, mountKeyRing } from '../mounts.ts';
+import { openCluster } from '../kit/cluster.ts';
+import { mountFiles, mountKeyRing } from '../kit/mounts.ts';
 
 /**
  * What Kubernetes would do for containers without it: mounts key rings, Redis' password and ServiceAccount tokens into

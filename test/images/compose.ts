@@ -1,4 +1,4 @@
-import { findDebianTool } from '../debian-tool.ts';
+import { findDebianTool } from '../kit/debian/tool.ts';
 
 /**
  * A Docker Compose v2 that stands alone: `DOCKER_COMPOSE`, else the binary of a newer Debian's package, which runs on

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { DockerComposeEnvironment, Wait } from 'testcontainers';
-import { freePort } from '../ports.ts';
-import { Visitor } from '../visitor.ts';
-import type { World } from '../world.ts';
+import { freePort } from '../kit/ports.ts';
+import { Visitor } from '../kit/visitor.ts';
+import type { World } from '../kit/world.ts';
 import type { Bases } from './build.ts';
 import { provideCompose } from './compose.ts';
 import type { Engine } from './engine.ts';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { answers, startChild } from '../child.ts';
-import { apiScope, type Fleet } from '../fleet.ts';
-import { mountJson, mountKeyRing } from '../mounts.ts';
-import { freePort } from '../ports.ts';
-import { openRelay } from '../relay.ts';
+import { answers, startChild } from '../kit/child.ts';
+import { apiScope, type Fleet } from '../kit/fleet.ts';
+import { mountJson, mountKeyRing } from '../kit/mounts.ts';
+import { freePort } from '../kit/ports.ts';
+import { openRelay } from '../kit/relay.ts';
 
 /** What a fleet has to know of a frontend on that port: its redirect URIs, at Entra and at the broker. */
 export function withFrontend(port: number) {

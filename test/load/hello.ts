@@ -1,5 +1,5 @@
-import { answers, type Child, startChild } from '../child.ts';
-import { freePort } from '../ports.ts';
+import { answers, type Child, startChild } from '../kit/child.ts';
+import { freePort } from '../kit/ports.ts';
 
 /** Starts one of the bare servers `hello-*.ts`, what anything is measured against, and waits until it answers. */
 export async function startHello(name: string, ...args: string[]): Promise<Child & { origin: string }> {

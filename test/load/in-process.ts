@@ -12,7 +12,7 @@ import type { Store } from '../../services/token-broker/src/store.ts';
 import { redisStore } from '../../services/token-broker/src/store-redis.ts';
 import type { TokenRecord, TokenRequest } from '../../services/token-broker/src/token.ts';
 import { createTokens } from '../../services/token-broker/src/tokens.ts';
-import type { Redis } from '../redis.ts';
+import type { Redis } from '../kit/redis/server.ts';
 import type { Row } from './bench-table.ts';
 import { median, ratio } from './slices.ts';
 import { openStockCache } from './stock-cache.ts';

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { apiScope, type Fleet, openFleet } from '../fleet.ts';
+import { apiScope, type Fleet, openFleet } from '../kit/fleet.ts';
 
 const run = promisify(execFile);
 const script = 'test/load/k6/token.js';

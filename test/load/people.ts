@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Answer, grants } from '../fleet.ts';
+import { type Answer, grants } from '../kit/fleet.ts';
 import type { KindInput, Person } from './plan.ts';
 import type { Stage } from './stage.ts';
 import { claimsOf, tokenOf } from './token.ts';

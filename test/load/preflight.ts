@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { appScope } from '../fleet.ts';
+import { appScope } from '../kit/fleet.ts';
 import { preflight, Unsafe } from './safety.ts';
 import type { Stage } from './stage.ts';
 

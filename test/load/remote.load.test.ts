@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { apiScope, type Fleet, openFleet } from '../fleet.ts';
+import { apiScope, type Fleet, openFleet } from '../kit/fleet.ts';
 import { decode } from './histogram.ts';
 import { type Result, resultSchema } from './result.ts';
 

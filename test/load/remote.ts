@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { grants } from '../fleet.ts';
+import { grants } from '../kit/fleet.ts';
 import { startCodeGrant } from './journeys.ts';
 import type { Options } from './options.ts';
 import { each, nameOf } from './people.ts';

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
-import { launchChromium } from '../chromium.ts';
+import { launchChromium } from '../kit/browser/chromium.ts';
 import { troubledResult } from './report/runs.fake.ts';
 import { renderReport } from './report.ts';
 

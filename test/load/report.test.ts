@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { textOf } from '../html.ts';
+import { textOf } from '../kit/html.ts';
 import { createHistogram, decode, encode, percentileMs, record } from './histogram.ts';
 import { toColumns } from './report/columns.ts';
 import { formatShare } from './report/format.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createViewer, type Viewer } from '../../services/trace-viewer/src/viewer.ts';
-import { apiScope, type Fleet, openFleet } from '../fleet.ts';
-import { freePort } from '../ports.ts';
+import { apiScope, type Fleet, openFleet } from '../kit/fleet.ts';
+import { freePort } from '../kit/ports.ts';
 import { openFront, withFrontend } from './front.ts';
 
 export type StageOptions = {

@@ -5,7 +5,7 @@ import {
   type ICacheClient,
 } from '@azure/msal-node';
 import { createClient } from 'redis';
-import type { Redis } from '../redis.ts';
+import type { Redis } from '../kit/redis/server.ts';
 
 type Contents = { users: number; scope: string; accessToken: string };
 

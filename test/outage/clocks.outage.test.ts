@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createWorld, type World } from '../world.ts';
+import { createWorld, type World } from '../kit/world.ts';
 import { openTrials, type Trials } from './trial.ts';
 
 const opened = new AsyncDisposableStack();

@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Answer, type Fleet, openFleet } from '../fleet.ts';
+import { type Answer, type Fleet, openFleet } from '../kit/fleet.ts';
 
 const clockFile = join(tmpdir(), `onbehalf-keys-clock-${process.pid}`);
 const minute = 60;

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../ports.ts';
-import { callApi, signIn, signOut } from '../steps.ts';
-import { createWorld, type World } from '../world.ts';
+import { freePort } from '../kit/ports.ts';
+import { callApi, signIn, signOut } from '../kit/steps.ts';
+import { createWorld, type World } from '../kit/world.ts';
 
 let world: World;
 let asked = 0;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { entraAdmin } from '../entra-admin.ts';
-import { apiScope } from '../environments.ts';
-import type { World } from '../world.ts';
+import { entraAdmin } from '../kit/entra-admin.ts';
+import { apiScope } from '../kit/environments.ts';
+import type { World } from '../kit/world.ts';
 
 export const sessionCookie = '__Host-Http-session';
 

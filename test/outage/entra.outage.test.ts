@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { entraAdmin } from '../entra-admin.ts';
-import { createWorld, type World } from '../world.ts';
+import { entraAdmin } from '../kit/entra-admin.ts';
+import { createWorld, type World } from '../kit/world.ts';
 import { signInUrl } from './crowd.ts';
 import { openTrials, type Trials, type Trouble } from './trial.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import { openRedis, type Redis } from '../redis.ts';
+import { openRedis, type Redis } from '../kit/redis/server.ts';
 
 /** A Redis of our own with its data on disk, which may be stopped, frozen, and opened again where it was. */
 export type OwnRedis = AsyncDisposable & {

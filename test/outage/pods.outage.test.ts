@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ended } from '../child.ts';
-import { createWorld, type World } from '../world.ts';
+import { ended } from '../kit/child.ts';
+import { createWorld, type World } from '../kit/world.ts';
 import { openTrials, type Trials } from './trial.ts';
 
 const opened = new AsyncDisposableStack();

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Answer, type Fleet, openFleet } from '../fleet.ts';
-import { mountFiles } from '../mounts.ts';
-import { openRedisCluster, type RedisCluster } from '../redis-cluster.ts';
+import { type Answer, type Fleet, openFleet } from '../kit/fleet.ts';
+import { mountFiles } from '../kit/mounts.ts';
+import { openRedisCluster, type RedisCluster } from '../kit/redis/cluster.ts';
 
 const people = 12;
 /** What replication may lag behind: what is older must be at the replica. */

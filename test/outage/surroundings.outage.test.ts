@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { freePort } from '../ports.ts';
-import { createWorld } from '../world.ts';
+import { freePort } from '../kit/ports.ts';
+import { createWorld } from '../kit/world.ts';
 import { openTrials } from './trial.ts';
 
 /** What is away from the start, or goes away as soon as something is written there. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { World } from '../world.ts';
+import type { World } from '../kit/world.ts';
 import { type Person, signInCrowd } from './crowd.ts';
 import { type Load, type Sample, steadyLoad } from './steady.ts';
 

@@ -1,4 +1,4 @@
-import { apiScope } from '../../fleet.ts';
+import { apiScope } from '../../kit/fleet.ts';
 import { exactly, noErrors, percentileAtMost } from '../checks.ts';
 import { cookieLine, walkSignIn } from '../journeys.ts';
 import { each, nameOf } from '../people.ts';

@@ -1,5 +1,5 @@
-import { ended } from '../../child.ts';
-import { openRelay, type Relay } from '../../relay.ts';
+import { ended } from '../../kit/child.ts';
+import { openRelay, type Relay } from '../../kit/relay.ts';
 import { atMost, exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
 import { exchangeKind, signIn, warm } from '../people.ts';
 import type { Act, Clock, Scenario } from '../scenario.ts';

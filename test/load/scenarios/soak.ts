@@ -1,4 +1,4 @@
-import { apiScope, appScope, grants, graphScope } from '../../fleet.ts';
+import { apiScope, appScope, grants, graphScope } from '../../kit/fleet.ts';
 import { atMost, exactly, noErrors, noForeign } from '../checks.ts';
 import { parseMetrics, total } from '../metrics-text.ts';
 import { each, exchangeKind, nameOf, signIn } from '../people.ts';

@@ -1,4 +1,4 @@
-import { appScope, grants, graphScope } from '../../fleet.ts';
+import { appScope, grants, graphScope } from '../../kit/fleet.ts';
 import { exactly, noErrors, noForeign, percentileAtMost } from '../checks.ts';
 import { runPlan, traceEvery } from '../generators.ts';
 import { exchangeKind, nameOf, signIn } from '../people.ts';

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { decodeJwt } from 'jose';
+import type { Program } from '../kit/debian/packages.ts';
+import { findDebianTool } from '../kit/debian/tool.ts';
+import { type Fleet, openFleet } from '../kit/fleet.ts';
+
+const text = readFileSync('services/token-broker/README.md', 'utf8');
+const blocks = [...text.matchAll(/^```bash\n(.*?)^```/gms)].map(([, block]) => String(block));
+const ask = blocks.find((block) => block.startsWith('ask()')) ?? '';
+/** A command may go on over several lines. */
+const commands = blocks
+  .filter((block) => /^(ask|curl -sS) (?!-)/.test(block) && block !== ask)
+  .flatMap((block) => block.replaceAll('\\\n', ' ').trim().split('\n'));
+
+/** What each endpoint answers with when it did what was asked. */
+const answers: Record<string, (answer: Record<string, unknown>) => boolean> = {
+  '/.well-known/oauth-authorization-server': ({ token_endpoint }) => token_endpoint !== undefined,
+  '/openapi.json': ({ openapi }) => openapi === '3.1.0',
+  '/oauth2/token': ({ access_token }) => typeof access_token === 'string',
+  '/oauth2/introspect': ({ active }) => active === true,
+  '/oauth2/revoke': (answer) => Object.keys(answer).length === 0,
+  '/sessions/end': ({ ended }) => ended === 1,
+};
+
+/** The callers of the README, by the names their ServiceAccounts have in a fleet. */
+const callers = { 'web-frontend': 'web', 'downstream-api': 'api', job: 'job', operator: 'operator' };
+let fleet: Fleet;
+let tools: Program[];
+
+before(async () => {
+  const wanted = ['curl', 'openssl'].map((name) => ({ name, packages: [name], whole: true }));
+  tools = await Promise.all(wanted.map((one) => findDebianTool(one, '.cache')));
+  fleet = await openFleet({
+    name: 'broker-readme',
+    brokers: 1,
+    seed: (usual) => ({
+      ...usual,
+      apps: usual.apps.map((app) =>
+        app.name === 'web' ? { ...app, optionalClaims: { idToken: ['sid'], accessToken: [] } } : app,
+      ),
+    }),
+  });
+  for (const [caller, name] of Object.entries(callers)) {
+    const assertion = await fleet.cluster.mint({ namespace: 'onbehalf', name, audience: 'token-broker' });
+    await writeFile(join(fleet.stateDir, `${caller}.jwt`), assertion, { mode: 0o600 });
+  }
+});
+after(() => fleet?.[Symbol.asyncDispose]());
+
+/** What the reader of a command has in hand, of somebody who has just signed in. */
+async function variables() {
+  const SESSION = await fleet.signIn('alice');
+  const TOKEN = String((await fleet.exchange(0, SESSION)).body.access_token);
+  const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(TOKEN);
+  const { sid } = (await fleet.post(0, '/oauth2/introspect', { token: SESSION })).body;
+  const { fields } = await fleet.startSignIn('bob');
+  const { code: CODE = '', nonce: NONCE = '', code_verifier: VERIFIER = '', redirect_uri: REDIRECT_URI = '' } = fields;
+  const person = { SESSION, TOKEN, SID: String(sid), OID: oid, TENANT: tid };
+  return { ...person, CODE, NONCE, VERIFIER, REDIRECT_URI, BROKER: fleet.brokers[0]?.url ?? '' };
+}
+
+/** What a program prints; it ends with the first command that fails. */
+async function shell(program: string, variables: Record<string, string>): Promise<string> {
+  const PATH = [...tools.map(({ command }) => dirname(command)), process.env.PATH].join(delimiter);
+  const env = { ...Object.assign({}, ...tools.map((one) => one.env)), PATH, ...variables };
+  const options = { cwd: fleet.stateDir, env, timeout: 10_000 };
+  return (await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', program], options)).stdout;
+}
+
+describe("the broker's README", () => {
+  it('has a command for every endpoint', () => {
+    for (const path of Object.keys(answers))
+      assert.ok(
+        commands.some((command) => command.includes(path)),
+        path,
+      );
+  });
+
+  it('says how to have a code of the demo', async () => {
+    const { browserOrigin, admin = '' } = fleet.emulator;
+    const block = blocks.find((one) => one.startsWith('VERIFIER=')) ?? '';
+    const here = block.replace('http://127.0.0.1:9444', admin).replace('http://127.0.0.1:9440', browserOrigin);
+    assert.match(await shell(`${here}\necho "$VERIFIER $NONCE $REDIRECT_URI"`, {}), /\?code=\S+\n\w{64} \w{32} http/);
+  });
+
+  for (const command of commands) {
+    it(`says what works: ${command.replaceAll(/\s+/g, ' ').slice(0, 90)}`, async () => {
+      const reader = await variables();
+      const stdout = await shell(`${ask}\n${command}`, reader);
+      const path = /(?:^ask \S+ |BROKER)(\S+)/.exec(command)?.[1] ?? '';
+      assert.ok(answers[path]?.(JSON.parse(stdout)), `${path} answered ${Object.keys(JSON.parse(stdout))}`);
+      // Nothing of one command is left for the next.
+      await fleet.post(0, '/sessions/end', { tid: reader.TENANT, oid: reader.OID }, 'operator');
+    });
+  }
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { record } from '../../tools/run/figures.ts';
+import { type Fleet, openFleet } from '../kit/fleet.ts';
+import { cpuUs, median } from '../load/slices.ts';
+
+const slices = 5;
+const requestsPerSlice = 1_000;
+
+let fleet: Fleet;
+/** Takes exports and throws them away. */
+const sink = createServer((req, res) => void req.resume().on('end', () => res.end()));
+
+before(async () => {
+  sink.listen(0, '127.0.0.1');
+  const rates = { CALLERS_RATE: '1000000', SESSION_RATE: '1000000' };
+  fleet = await openFleet({ name: 'telemetry-cost', brokers: 1, people: 1, env: rates });
+  const endpoint = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
+  const observed = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, METRICS_ENABLED: 'true' };
+  fleet.brokers.push(await fleet.startBroker({ ...rates, ...observed }));
+});
+after(async () => {
+  await fleet?.[Symbol.asyncDispose]();
+  sink.closeAllConnections();
+  sink.close();
+});
+
+describe('telemetry of everything', () => {
+  it('costs a token request from memory little CPU', async () => {
+    const session = await fleet.signIn('load00001', 0);
+    const slice = async (broker: number) => {
+      const pid = fleet.brokers[broker]?.child.process.pid ?? 0;
+      const beforeUs = cpuUs(pid);
+      for (let sent = 0; sent < requestsPerSlice; sent += 20) {
+        const answers = await Promise.all(Array.from({ length: 20 }, () => fleet.exchange(broker, session)));
+        assert.ok(answers.every(({ status }) => status === 200));
+      }
+      return (cpuUs(pid) - beforeUs) / requestsPerSlice;
+    };
+    // Warm: compiled, connected, the token in both memories.
+    for (const broker of [0, 1, 0, 1]) await slice(broker);
+    const off: number[] = [];
+    const on: number[] = [];
+    for (let turn = 0; turn < slices; turn += 1) {
+      // In pairs and by turns, so that what else the machine does falls on both.
+      off.push(await slice(0));
+      on.push(await slice(1));
+    }
+    record('telemetry of everything: its CPU in a token request from memory', median(on) - median(off));
+    record('telemetry of everything: such a request costs, of one without', median(on) / median(off));
+  });
+});

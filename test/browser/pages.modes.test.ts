@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import builtInSeed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { launchChromium } from '../kit/browser/chromium.ts';
+import { openWitness, shoot, type Witness } from '../kit/browser/witness.ts';
+import { entraAdmin } from '../kit/entra-admin.ts';
+import { freePort } from '../kit/ports.ts';
+import { createWorld, type World } from '../kit/world.ts';
+
+/** The narrowest telephone, and a page at 400 % on a usual screen: WCAG 2.2, 1.4.10 Reflow. */
+const narrow = { width: 320, height: 640 };
+const wide = { width: 900, height: 700 };
+
+let world: World;
+let browser: Browser & AsyncDisposable;
+before(async () => {
+  const [web = 0, entra = 0, entraBrowser = 0, entraAdmin = 0, viewer = 0] = await Promise.all(
+    Array.from({ length: 5 }, freePort),
+  );
+  const ports = { web, entra, entraBrowser, entraAdmin, viewer };
+  browser = await launchChromium();
+  world = await createWorld({ name: 'pages', ports });
+});
+after(async () => {
+  await browser?.[Symbol.asyncDispose]();
+  await world?.[Symbol.asyncDispose]();
+});
+
+/** What axe, which is in the page already, objects to on the page as it is now, in a line each. */
+async function objections(page: Page, options: object): Promise<string[]> {
+  const { violations } = await page.evaluate<{
+    violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
+  }>(`axe.run(document, ${JSON.stringify(options)})`);
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
+  );
+}
+
+/** The page is good in both schemes and on a narrow screen, keeps its pictures, and holds no token. */
+async function inspect({ page, look }: Witness, name: string, heading: string): Promise<void> {
+  await page.getByRole('heading', { level: 1, name: heading }).waitFor();
+  await look();
+  await page.evaluate(`${axe.source}; undefined`);
+  // In the dark nothing but the colours is different.
+  const rules = { light: {}, dark: { runOnly: ['color-contrast', 'link-in-text-block'] } };
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await objections(page, rules[colorScheme]), [], `${name} in ${colorScheme}`);
+    await shoot(page, `${name}-${colorScheme}`);
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(narrow);
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), narrow.width, `${name} does not fit`);
+  await shoot(page, `${name}-narrow`);
+  await page.setViewportSize(wide);
+}
+
+const button = ({ page }: Witness, name: string | RegExp) => page.getByRole('button', { name, exact: true });
+const link = ({ page }: Witness, name: string) => page.getByRole('link', { name, exact: true });
+
+async function open(): Promise<Witness> {
+  return openWitness(browser);
+}
+
+/** Somebody who is signed in and has consented to all that the API needs. */
+async function signedIn(person: string): Promise<Witness> {
+  const witness = await open();
+  const { page } = witness;
+  const answer = page.getByLabel('The answer');
+  await page.goto(`${world.web}/graph/me`);
+  await button(witness, new RegExp(`${person}@`)).click();
+  const accept = button(witness, 'Accept');
+  const away = page.getByRole('heading', { name: /is unavailable/ });
+  // As often as there is something to consent to; what was away a moment ago may not be back yet.
+  for (;;) {
+    await answer.or(accept).or(away).waitFor();
+    if (await answer.isVisible()) return witness;
+    if (await away.isVisible()) {
+      await page.goto(`${world.web}/graph/me`);
+      continue;
+    }
+    const asked = await page.getByRole('listitem').allTextContents();
+    await accept.click();
+    await page.waitForFunction(
+      `document.readyState === 'complete' && [...document.querySelectorAll('li')].map((li) => li.textContent).join() !== ${JSON.stringify(asked.join())}`,
+    );
+  }
+}
+
+describe('every page is readable, in light and dark, wide and narrow, by eye and by screen reader', () => {
+  it('on the way in: welcome, account, consent, home, profile', async () => {
+    await using carol = await open();
+    const { page } = carol;
+    await page.goto(world.web);
+    await inspect(carol, 'welcome', 'Welcome');
+    await link(carol, 'Sign in').click();
+    await inspect(carol, 'pick-an-account', 'Pick an account');
+    await button(carol, /carol@/).click();
+    await inspect(carol, 'consent', 'Permissions requested');
+    await button(carol, 'Accept').click();
+    await inspect(carol, 'home', 'Hello, Carol');
+    await link(carol, 'Profile').click();
+    await inspect(carol, 'profile', 'Your profile');
+    await carol.testify();
+  });
+
+  it('at the stand-in for Entra ID, for a device: its code, and that it may go on', async () => {
+    await using bob = await open();
+    const { page } = bob;
+    const { appId } = builtInSeed.apps.find(({ name }) => name === 'cli') ?? assert.fail('there is no cli');
+    const body = new URLSearchParams({ client_id: appId, scope: 'openid' });
+    const { browserOrigin } = world.entra;
+    const response = await fetch(`${browserOrigin}/contoso.test/oauth2/v2.0/devicecode`, { method: 'POST', body });
+    const { user_code = '' } = (await response.json()) as { user_code?: string };
+    await page.goto(`${browserOrigin}/devicelogin`);
+    await inspect(bob, 'enter-code', 'Enter code');
+    await page.getByLabel('Code').fill(user_code);
+    await button(bob, 'Next').click();
+    await button(bob, /bob@/).click();
+    await button(bob, 'Accept').click();
+    await inspect(bob, 'signed-in-on-a-device', 'Signed in');
+    await bob.testify();
+  });
+
+  it('when APIs are called: more consent, answers, a stronger sign-in', async () => {
+    await using bob = await open();
+    const { page } = bob;
+    await page.goto(`${world.web}/whoami`);
+    await button(bob, /bob@/).click();
+    await page.getByText('Sign you in').waitFor();
+    await button(bob, 'Accept').click();
+    await page.getByText("Use Onbehalf's downstream API as you").waitFor();
+    await inspect(bob, 'consent-for-an-api', 'Permissions requested');
+    await button(bob, 'Accept').click();
+    await inspect(bob, 'whoami', 'Who am I?');
+    await page.goto(`${world.web}/payroll`);
+    await inspect(bob, 'approve-sign-in', 'Approve sign-in');
+    await button(bob, 'Approve').click();
+    await inspect(bob, 'payroll', 'Payroll');
+    await bob.testify();
+  });
+
+  it('when what is needed cannot be had: again and again, or from an administrator only', async () => {
+    await using alice = await signedIn('alice');
+    const { page } = alice;
+    await inspect(alice, 'graph', 'Microsoft Graph');
+    const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c9' } } });
+    const never = { match: { grant: 'refresh_token' }, then: { aadsts: 50076, claims } };
+    const admins = { match: { grant: 'refresh_token' }, then: { aadsts: 90094 } };
+    await page.goto(world.web);
+    await entraAdmin(world, 'PUT', '/faults', [never]);
+    try {
+      await entraAdmin(world, 'PUT', '/lifetimes', { access: 299 });
+      await button(alice, 'Sign out').click();
+      await page.getByText('You are signed out.').waitFor();
+      await inspect(alice, 'signed-out', 'Welcome');
+      await page.goto(`${world.web}/whoami`);
+      await button(alice, /alice@/).click();
+      await button(alice, 'Approve').click();
+      await inspect(alice, 'still-needed', 'More is needed to show this');
+      await entraAdmin(world, 'PUT', '/faults', [admins]);
+      await link(alice, 'Home').click();
+      await button(alice, 'Sign out everywhere').click();
+      await page.getByText('on all your devices').waitFor();
+      await inspect(alice, 'signed-out-everywhere', 'Welcome');
+      await page.goto(`${world.web}/whoami`);
+      await button(alice, /alice@/).click();
+      await inspect(alice, 'ask-an-administrator', 'More is needed to show this');
+    } finally {
+      await entraAdmin(world, 'DELETE', '/faults');
+      await entraAdmin(world, 'PUT', '/lifetimes', { access: 3_600 });
+    }
+    await alice.testify();
+  });
+
+  it('when something is wrong: no such page, a spoilt link, a refusal, an account that may not', async () => {
+    await using dan = await open();
+    const { page } = dan;
+    await page.goto(`${world.web}/nowhere`);
+    await inspect(dan, 'not-found', 'There is nothing here');
+    await page.goto(`${world.web}/auth/callback?code=x&state=y`);
+    await inspect(dan, 'callback-of-nobody', 'This request cannot be used');
+    await page.goto(`${world.web}/sign-in?prompt=consent`);
+    await button(dan, /bob@/).click();
+    await button(dan, 'Cancel').click();
+    await inspect(dan, 'declined', 'This is not allowed');
+    await page.goto(`${world.web}/sign-in?prompt=select_account`);
+    await button(dan, /dan@/).click();
+    await inspect(dan, 'disabled-account', 'Sign-in error');
+    await dan.testify();
+  });
+
+  it('in an outage, and when a sign-out could not be confirmed', async () => {
+    await using bob = await signedIn('bob');
+    const { page } = bob;
+    await page.goto(world.web);
+    await page.getByRole('heading', { name: /^Hello, / }).waitFor();
+    await using other = await bob.context.newPage().then((tab) => ({ tab, [Symbol.asyncDispose]: () => tab.close() }));
+    await other.tab.goto(world.web);
+    world.relays.broker.cut();
+    try {
+      await page.reload();
+      await inspect(bob, 'outage', 'Sign-in service is unavailable, try again');
+      await other.tab.getByRole('button', { name: 'Sign out', exact: true }).click();
+      await inspect({ ...bob, page: other.tab }, 'sign-out-unconfirmed', 'Welcome');
+    } finally {
+      world.relays.broker.restore();
+    }
+    await bob.testify();
+  });
+
+  it('when there was no session left to sign out everywhere by, and by its button', async () => {
+    await using bob = await signedIn('bob');
+    const { page } = bob;
+    await page.goto(world.web);
+    await bob.context.clearCookies({ name: '__Host-Http-session' });
+    await button(bob, 'Sign out everywhere').click();
+    await inspect(bob, 'sign-out-everywhere-too-late', 'Welcome');
+    await button(bob, 'Sign in, then sign out everywhere').click();
+    await button(bob, /bob@/).click();
+    await page.getByText('You are signed out on all your devices.').waitFor();
+    await bob.testify();
+  });
+
+  it('and leads to its own trace, which the viewer draws', async () => {
+    await using bob = await signedIn('bob');
+    const { page } = bob;
+    const reference = await page.locator('#reference').textContent();
+    await link(bob, 'See its trace').click();
+    await page.waitForURL(`${world.viewer}/traces/${reference}*`);
+    const call = page.locator('.sequence title', { hasText: 'web-frontend → downstream-api: GET /graph/me' });
+    await call.first().waitFor({ state: 'attached' });
+  });
+
+  it('when there are too many requests', async () => {
+    await using hasty = await open();
+    const { page } = hasty;
+    for (;;) {
+      const flood = Array.from({ length: 20 }, () => fetch(`${world.web}/auth/callback?state=x`));
+      const statuses = (await Promise.all(flood)).map(({ status }) => status);
+      if (statuses.includes(429) && (await page.goto(`${world.web}/sign-in`))?.status() === 429) break;
+    }
+    await inspect(hasty, 'too-many-requests', 'Too many requests');
+    await hasty.testify();
+  });
+});

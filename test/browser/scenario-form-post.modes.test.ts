@@ -1,0 +1,3 @@
+import { scenario } from '../kit/browser/scenario.ts';
+
+scenario({ name: 'form_post', web: { RESPONSE_MODE: 'form_post' } });

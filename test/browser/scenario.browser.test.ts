@@ -1,0 +1,3 @@
+import { scenario } from '../kit/browser/scenario.ts';
+
+scenario({ name: 'query' });

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import seed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { callApi, pick, session, signIn } from '../kit/steps.ts';
+import type { Visitor } from '../kit/visitor.ts';
+import { createWorld, type World } from '../kit/world.ts';
+
+let world: World;
+before(async () => {
+  world = await createWorld({ name: 'sign-out', brokers: 2 });
+});
+after(() => world?.[Symbol.asyncDispose]());
+
+async function signedIn(person: string): Promise<Visitor> {
+  const visitor = world.visitor();
+  await signIn(visitor, world, person);
+  return visitor;
+}
+
+/** Signs the browser out at Entra alone, whose page frames our front-channel logout. */
+async function signOutAtEntra(visitor: Visitor): Promise<number | undefined> {
+  await visitor.open(`${world.entra.browserOrigin}/${seed.tenants[0]?.tid}/oauth2/v2.0/logout`);
+  return visitor.answers.findLast(({ url }) => url.pathname === '/auth/front-channel-logout')?.status;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const endMs = Date.now() + 15_000; Date.now() < endMs; await delay(50)) if (await holds()) return;
+  assert.fail('it did not come to pass in 15 s');
+}
+
+/** How often the log has said that an end is confirmed after all. */
+const confirmed = async () =>
+  (await readFile(join(world.logDir, 'web-frontend.log'), 'utf8')).split('"event":"session.end_confirmed"').length - 1;
+
+describe('sign out everywhere', () => {
+  it('tells that the session here had ended, and after one click and a sign-in has ended all others', async () => {
+    const [laptop, phone] = [await signedIn('carol'), await signedIn('carol')];
+    await callApi(phone, world);
+    await laptop.open(world.web);
+    // Another tab signs out; this page still stands.
+    const cookies = await laptop.jar.getCookies(world.web);
+    const tab = world.visitor();
+    for (const cookie of cookies) await tab.jar.setCookie(cookie, world.web);
+    await tab.open(world.web);
+    await tab.press('Sign out');
+    await laptop.press('Sign out everywhere');
+    assert.match(laptop.words, /had already ended, so nothing was ended on your other devices/);
+    assert.equal((await session(phone)).status, 200);
+    await laptop.press('Sign in, then sign out everywhere');
+    await pick(laptop, world, 'carol');
+    assert.equal(laptop.page.url.origin, world.web);
+    assert.match(laptop.words, /You are signed out on all your devices/);
+    assert.equal((await session(laptop)).status, 401);
+    await until(async () => (await session(phone)).status === 401);
+  });
+});
+
+describe('a front-channel logout', () => {
+  for (const away of ['redis', 'broker'] as const) {
+    it(`that meets an outage of ${away} is done when that is over`, async () => {
+      const alice = await signedIn('alice');
+      const before = await confirmed();
+      world.relays[away].cut();
+      try {
+        assert.equal(await signOutAtEntra(alice), 503);
+      } finally {
+        world.relays[away].restore();
+      }
+      await until(async () => (await confirmed()) > before);
+      await alice.open(world.web);
+      assert.equal((await session(alice)).status, 401);
+    });
+  }
+
+  it('that waits in a pod which is shut down is done before it goes', async () => {
+    const bob = await signedIn('bob');
+    world.relays.broker.cut();
+    assert.equal(await signOutAtEntra(bob), 503);
+    const web = world.programs.find(({ name }) => name === 'web-frontend')?.process ?? assert.fail();
+    const gone = once(web, 'exit');
+    web.kill('SIGTERM');
+    world.relays.broker.restore();
+    await gone;
+    await world.restart('web-frontend');
+    await bob.open(world.web);
+    assert.equal((await session(bob)).status, 401);
+  });
+});

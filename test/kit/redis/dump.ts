@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import type { World } from '../world.ts';
+import { withRedis } from './client.ts';
+
+export type Entry = {
+  key: string;
+  /** -1 for a key without an end. */
+  ttlMs: number;
+  /** A string's value, a set's members, a hash's names and values. */
+  values: string[];
+};
+
+/** All that a world's broker keeps in Redis. */
+export function dumpRedis({ redis, redisPrefix }: World): Promise<Entry[]> {
+  return withRedis(redis, async (client) => {
+    const entries: Entry[] = [];
+    for await (const keys of client.scanIterator({ MATCH: `${redisPrefix}*` })) {
+      for (const key of keys) {
+        const kind = await client.type(key);
+        const read: Record<string, () => Promise<string[]>> = {
+          string: async () => [(await client.get(key)) ?? ''],
+          hash: async () => Object.entries(await client.hGetAll(key)).flat(),
+          set: () => client.sMembers(key),
+          zset: () => client.zRange(key, 0, -1),
+        };
+        const values = await (read[kind] ?? (() => assert.fail(`${key} is a ${kind}`)))();
+        entries.push({ key, ttlMs: await client.pTTL(key), values });
+      }
+    }
+    return entries.sort((a, b) => a.key.localeCompare(b.key));
+  });
+}

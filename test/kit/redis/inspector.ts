@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { type KeyRing, readKeyRing } from '@onbehalf/chassis/key-ring';
+import { createClient, RESP_TYPES } from 'redis';
+import { createNames, indexKeyOf, type Names } from '../../../services/token-broker/src/names.ts';
+import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/sealing.ts';
+import type { Fleet } from '../fleet.ts';
+
+/** What lies in the brokers' Redis, for someone who holds their key ring. */
+export type Vault = AsyncDisposable & {
+  names: Names;
+  sealing: Sealing;
+  /** The mounted ring's directory; `reload` reads it again. */
+  ringDirectory: string;
+  reload(): Promise<void>;
+  /** Every key of the fleet. */
+  keys(): Promise<string[]>;
+  type(key: string): Promise<string>;
+  ttl(key: string): Promise<number>;
+  /** One command; bulk answers are Buffers. */
+  command(...args: (string | Buffer)[]): Promise<unknown>;
+  /** A value, or a field of a HASH, as it lies there. */
+  raw(key: string, field?: string): Promise<Buffer | undefined>;
+  /** Replaces it, without touching the TTL. */
+  put(key: string, field: string | undefined, value: Buffer): Promise<void>;
+  fields(key: string): Promise<string[]>;
+  /** A sealed value opened; undefined if it does not open. */
+  open(key: string, field?: string): Promise<Opened | undefined>;
+};
+
+/** Opens the fleet's Redis and key ring. */
+export async function openVault({ redis, prefix, stateDir }: Fleet): Promise<Vault> {
+  if (!redis) throw new Error('this fleet has a Redis of its own kind');
+  const { host, port, username, password } = redis;
+  const client = createClient({
+    socket: { host, port },
+    ...(username && { username }),
+    ...(password && { password }),
+    commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+  });
+  await client.connect();
+  const ringDirectory = join(stateDir, 'sealing');
+  let ring: KeyRing = await readKeyRing(ringDirectory);
+  const sealing = createSealing(() => ring);
+  const command = (...args: (string | Buffer)[]) => client.sendCommand(args) as Promise<unknown>;
+  const texts = (reply: unknown) => Array.from(reply as Iterable<unknown>, String).sort();
+
+  const vault: Omit<Vault, typeof Symbol.asyncDispose> = {
+    ...{ names: createNames(indexKeyOf(ring), prefix), sealing, ringDirectory, command },
+    async reload() {
+      ring = await readKeyRing(ringDirectory);
+    },
+    keys: async () => texts(await command('KEYS', `${prefix}*`)),
+    type: async (key) => String(await command('TYPE', key)),
+    ttl: async (key) => Number(await command('TTL', key)),
+    async raw(key, field) {
+      const value = await (field === undefined ? command('GET', key) : command('HGET', key, field));
+      return Buffer.isBuffer(value) ? value : undefined;
+    },
+    async put(key, field, value) {
+      await (field === undefined ? command('SET', key, value, 'KEEPTTL') : command('HSET', key, field, value));
+    },
+    fields: async (key) => texts(await command('HKEYS', key)),
+    async open(key, field) {
+      const value = await vault.raw(key, field);
+      if (!value) return undefined;
+      if (field === undefined) return sealing.open(value, key);
+      return sealing.open(sealedPart(field, value), `${key} ${field}`);
+    },
+  };
+  return { ...vault, [Symbol.asyncDispose]: async () => client.destroy() };
+}
+
+/** A token record lies behind its fence and its end, which the broker's scripts read. */
+export function sealedPart(field: string, value: Buffer): Buffer {
+  if (!field.startsWith('t:')) return value;
+  return value.subarray(value.indexOf('|', value.indexOf('|') + 1) + 1);
+}

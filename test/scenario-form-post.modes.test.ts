@@ -1,3 +1,0 @@
-import { scenario } from './scenario.ts';
-
-scenario({ name: 'form_post', web: { RESPONSE_MODE: 'form_post' } });

@@ -1,3 +1,0 @@
-import { scenario } from './scenario.ts';
-
-scenario({ name: 'no-script', javaScriptEnabled: false });

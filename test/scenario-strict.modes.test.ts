@@ -1,3 +1,0 @@
-import { scenario } from './scenario.ts';
-
-scenario({ name: 'strict', web: { COOKIE_SAME_SITE: 'strict' } });

@@ -1,4 +1,0 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { tableFile, withTables } from './signals-table.ts';
-
-writeFileSync(tableFile, withTables(readFileSync(tableFile, 'utf8')));

@@ -1,0 +1,136 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
+import { freePort, isFree } from '../test/kit/ports.ts';
+import { createWorld, type Ports, type World } from '../test/kit/world.ts';
+import { checkJourney } from './check-journey.ts';
+
+const help = `npm run demo                  everything on this machine: Redis, emulator, the three services, trace viewer
+npm run demo -- --check       the same, then one journey through the front door, then exit 0 or 1
+npm run demo -- --any-port    on free ports instead of the usual ones
+
+Ctrl-C ends it and leaves nothing running. Logs: out/demo/.`;
+
+const usualPorts = { web: 3000, entra: 9443, entraBrowser: 9440, entraAdmin: 9444, viewer: 4318 } satisfies Ports;
+const portOwners: Record<keyof typeof usualPorts, string> = {
+  web: 'web-frontend',
+  entra: 'the emulator',
+  entraBrowser: "the emulator's pages",
+  entraAdmin: "the emulator's admin API",
+  viewer: 'the trace viewer',
+};
+
+async function choosePorts(anyPort: boolean): Promise<Ports> {
+  const names = Object.keys(usualPorts) as (keyof typeof usualPorts)[];
+  if (anyPort) {
+    const free = await Promise.all(names.map(freePort));
+    return Object.fromEntries(names.map((name, index) => [name, free[index]])) as typeof usualPorts;
+  }
+  for (const name of names) {
+    if (await isFree(usualPorts[name])) continue;
+    throw new Error(
+      `Port ${usualPorts[name]}, which ${portOwners[name]} needs, is taken by another program: end that program ` +
+        `(ss -ltnp 'sport = :${usualPorts[name]}' names it), or run npm run demo -- --any-port.`,
+    );
+  }
+  return usualPorts;
+}
+
+/** A script that asks the demo's Redis, so that nobody has to copy a password. Gives how to call it. */
+async function writeRedisCli({ redis, stateDir }: World): Promise<string> {
+  const { command, env } = redis.cli ?? { command: 'redis-cli', env: {} };
+  const user = redis.username ? ` --user ${redis.username}` : '';
+  const set = Object.entries({ ...env, ...(redis.password && { REDISCLI_AUTH: redis.password }) });
+  const exported = set.map(([name, value]) => `export ${name}='${value}'\n`).join('');
+  const path = join(stateDir, 'redis-cli');
+  await writeFile(path, `#!/bin/sh\n${exported}exec '${command}' -h ${redis.host} -p ${redis.port}${user} "$@"\n`, {
+    mode: 0o700,
+  });
+  return path;
+}
+
+async function introduce(world: World): Promise<void> {
+  const { web, viewer, redis, logDir, broker, stateDir } = world;
+  // The web app takes the people of the seed's first tenant.
+  const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
+  const people = ours.map(({ name, upn, ...user }) => {
+    const hint = 'disabled' in user ? 'disabled: sign-in is refused' : notes[upn];
+    return `    ${name.padEnd(14)}${upn}${hint ? `  (${hint})` : ''}`;
+  });
+  const cli = await writeRedisCli(world);
+  const lines = [
+    `Open ${web}`,
+    '',
+    '  Sign in as one of these; nobody has a password:',
+    ...people,
+    '',
+    ...(viewer ? [`  Traces:  ${viewer}`] : []),
+    `  Logs:    ${logDir}/`,
+    `  Broker:  ${broker}, its callers' tokens in ${stateDir}/service-accounts/`,
+    `  Redis:   ${cli} --scan${redis.logFile ? ' (in memory only: it ends with the demo)' : ''}`,
+    '',
+    'Ctrl-C ends everything.',
+  ];
+  console.log(`\n${lines.join('\n')}`);
+}
+
+const notes: Record<string, string> = {
+  'alice@contoso.test': 'an administrator',
+  'carol@contoso.test': 'is asked once more before the API may read her Graph profile',
+};
+
+function progress(program: string, ms: number, detail: string): void {
+  console.log(`✔ ${program.padEnd(16)}${(ms / 1_000).toFixed(1).padStart(5)} s  ${detail}`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { check: { type: 'boolean' }, 'any-port': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) return console.log(help);
+
+  const ending = new AbortController();
+  // The launcher passes on what the terminal already sent, so each signal may come twice.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.abort());
+  let death: string | undefined;
+  const onDeath = (sentence: string) => {
+    death ??= sentence;
+    ending.abort();
+  };
+
+  const startedAtMs = performance.now();
+  const ports = await choosePorts(values['any-port'] ?? false);
+  await using world = await createWorld({
+    name: 'demo',
+    redisPrefix: 'ob:v1:',
+    ports,
+    progress,
+    onDeath,
+    signal: ending.signal,
+  });
+  console.log(`started in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
+  if (values.check) {
+    const stopped = aborted(ending.signal).then(() => {
+      throw new Error(death ?? 'Stopped before the journey was over.');
+    });
+    await Promise.race([checkJourney(world, progress), stopped]);
+  } else {
+    await introduce(world);
+    await aborted(ending.signal);
+    console.log('\nending …');
+  }
+  if (death) throw new Error(death);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+await main().catch((error: unknown) => {
+  console.error(`✖ ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,61 @@
+import { hash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { rings } from '../run/suites.ts';
+
+/** Tests of the ring of journeys that are as quick as a unit's, and the only ones to show what Redis itself does. */
+const besideUnits = ['test/broker/store-redis.test.ts'];
+
+const testFiles = [...(rings.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
+
+export type Reach = {
+  /** The test files that load a room. */
+  testsOf: (room: string) => string[];
+  /** Changes with the test file and with whatever it loads. */
+  stampOf: (test: string) => string;
+  textOf: (file: string) => string;
+};
+
+/** Who imports whom, as the sources say; types are no imports. */
+export function createReach(): Reach {
+  const texts = new Map<string, string>();
+  const imports = new Map<string, string[]>();
+
+  function textOf(file: string): string {
+    const text = texts.get(file) ?? readFileSync(file, 'utf8');
+    texts.set(file, text);
+    return text;
+  }
+
+  function importsOf(file: string): string[] {
+    const known = imports.get(file);
+    if (known) return known;
+    const named = textOf(file).matchAll(/^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)';|\bimport\('([^']+)'\)/gm);
+    const found = [...named].flatMap(([, from, lazy]) => resolve(file, String(from ?? lazy)));
+    imports.set(file, found);
+    return found;
+  }
+
+  /** Every file that a test loads, itself too. */
+  function loadedBy(test: string): Set<string> {
+    const files = new Set([test]);
+    for (const file of files) for (const one of importsOf(file)) files.add(one);
+    return files;
+  }
+  const loaded = new Map(testFiles.map((test) => [test, loadedBy(test)]));
+
+  return {
+    textOf,
+    testsOf: (room) => testFiles.filter((test) => loaded.get(test)?.has(room)),
+    stampOf: (test) => {
+      const files = [...(loaded.get(test) ?? [])].sort();
+      return hash('sha1', files.map((file) => `${file}\n${textOf(file)}`).join('\n'));
+    },
+  };
+}
+
+function resolve(file: string, specifier: string): string[] {
+  const chassis = /^@onbehalf\/chassis\/(.+)$/.exec(specifier)?.[1];
+  const path = chassis ? `services/chassis/src/${chassis}.ts` : join(dirname(file), specifier);
+  return (chassis || specifier.startsWith('.')) && existsSync(path) ? [path] : [];
+}
