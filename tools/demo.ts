@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import builtInSeed from '../services/entra-emulator/src/seed.json' with { type: 'json' };
+import builtInSeed from '../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { freePort, isFree } from '../test/kit/ports.ts';
 import { createWorld, type Ports, type World } from '../test/kit/world.ts';
 import { checkJourney } from './check-journey.ts';

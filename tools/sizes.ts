@@ -7,9 +7,9 @@ const shownLongest = 15;
 
 /** Why a file of more than `longLines` lines is one room. */
 export const reasons: Record<string, string> = {
-  'services/entra-emulator/src/authorize.ts':
+  'services/entra-emulator/src/endpoints/authorize.ts':
     'One walk of a person through Entra ID’s authorize endpoint: its steps share one transaction.',
-  'services/entra-emulator/src/grants.ts':
+  'services/entra-emulator/src/endpoints/grants.ts':
     'The grants of the token endpoint: each is short, and all of a person end in one answer.',
   'services/token-broker/src/broker.ts':
     'What the endpoints may ask of the broker, grant by grant: each is short and all share one set of parts.',

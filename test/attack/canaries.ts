@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import builtInSeed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import type { Visitor } from '../kit/visitor.ts';
 
 /** What identifies a person: none of it belongs into a log or a Redis dump. */

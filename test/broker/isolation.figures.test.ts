@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
-import { table } from '../../services/entra-emulator/src/aadsts.ts';
+import { table } from '../../services/entra-emulator/src/requests/aadsts.ts';
 import { tagOf } from '../../services/token-broker/src/names.ts';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';

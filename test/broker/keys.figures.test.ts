@@ -5,7 +5,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
-import { issueClientCertificate } from '../../services/entra-emulator/src/tls.ts';
+import { issueClientCertificate } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { record } from '../../tools/run/figures.ts';
 import {
   type Answer,

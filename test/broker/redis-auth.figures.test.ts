@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient } from 'redis';
-import { openTls } from '../../services/entra-emulator/src/tls.ts';
+import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { freePort } from '../kit/ports.ts';

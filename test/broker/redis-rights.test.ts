@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
-import { openTls } from '../../services/entra-emulator/src/tls.ts';
+import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
 import type { RedisOptions } from '../../services/token-broker/src/redis-clients.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { freePort } from '../kit/ports.ts';

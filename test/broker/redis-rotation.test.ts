@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { createLogger } from '@onbehalf/chassis/logger';
 import { createMountedFile } from '@onbehalf/chassis/mounted-file';
-import { openTls } from '../../services/entra-emulator/src/tls.ts';
+import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { issueCertificate } from '../../services/token-broker/src/certificate.fake.ts';
 import type { Config } from '../../services/token-broker/src/config.ts';
 import { passwordCredentials } from '../../services/token-broker/src/redis-password.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
-import builtInSeed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { launchChromium } from '../kit/browser/chromium.ts';
 import { openWitness, shoot, type Witness } from '../kit/browser/witness.ts';
 import { entraAdmin } from '../kit/entra-admin.ts';

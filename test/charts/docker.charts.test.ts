@@ -73,7 +73,7 @@ describe('docker/', () => {
   });
 
   it('and kind name tenants and apps that the emulator has', async () => {
-    const seed = await read('services/entra-emulator/src/seed.json');
+    const seed = await read('services/entra-emulator/src/directory/seed.json');
     const kind = ['onbehalf', 'web-frontend', 'token-broker', 'downstream-api'].map(
       (chart) => `charts/${chart}/ci/kind-values.yaml`,
     );

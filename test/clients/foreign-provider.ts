@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { openTls } from '../../services/entra-emulator/src/tls.ts';
+import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { answers, startChild } from '../kit/child.ts';
 import { freePort } from '../kit/ports.ts';
 import { openLanguage } from './languages.ts';

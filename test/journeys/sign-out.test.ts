@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import seed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import seed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { callApi, pick, session, signIn } from '../kit/steps.ts';
 import type { Visitor } from '../kit/visitor.ts';
 import { createWorld, type World } from '../kit/world.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createViewer, type Signal, type Viewer } from '@onbehalf/trace-viewer/viewer';
-import builtInSeed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { allSignals } from '../../tools/signals/signals.ts';
 import { tokenHead } from '../attack/canaries.ts';
 import { entraAdmin } from '../kit/entra-admin.ts';

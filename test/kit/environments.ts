@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import builtInSeed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { type Cluster, subjectOf } from './cluster.ts';
 import { mountFiles, mountJson, mountKeyRing } from './mounts.ts';
 import type { Redis } from './redis/server.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import builtInSeed from '../../services/entra-emulator/src/seed.json' with { type: 'json' };
+import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { answers, type Child, startChild } from './child.ts';
 import { type Cluster, openCluster } from './cluster.ts';
 import { type Environment, entraEnvironment, entraOrigins, serviceEnvironments, webOrigin } from './environments.ts';

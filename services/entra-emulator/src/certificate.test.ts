@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { SignJWT } from 'jose';
 import { openRig, type Rig } from './rig.fake.ts';
-import { issueClientCertificate } from './tls.ts';
+import { issueClientCertificate } from './tokens/tls.ts';
 
 describe('a certificate assertion', () => {
   let rig: Rig;

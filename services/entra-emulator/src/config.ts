@@ -1,6 +1,6 @@
 import { commonConfig, commonEnvironment, origin, parseConfig, words } from '@onbehalf/chassis/config';
 import { z } from 'zod';
-import { federatedIssuerSchema } from './federation.ts';
+import { federatedIssuerSchema } from './tokens/federation.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/logger';
+import { builtInSeed } from './directory/seed.ts';
 import { createEmulator } from './emulator.ts';
 import { claimsOf, openRig, type Rig } from './rig.fake.ts';
-import { builtInSeed } from './seed.ts';
 
 describe('the emulator', () => {
   const lines: string[] = [];
@@ -200,7 +200,7 @@ describe('the emulator', () => {
   });
 
   it('does not share the bearer check of those it is there to test', async () => {
-    const sources = (await readdir(import.meta.dirname)).filter(
+    const sources = (await readdir(import.meta.dirname, { recursive: true })).filter(
       (name) => name.endsWith('.ts') && !name.includes('.test.'),
     );
     for (const name of sources) {

@@ -21,7 +21,7 @@ type Ask = (index: number) => Promise<AuthenticationResult | null>;
 type Cpu = { user: number; system: number };
 
 async function serveEmulator(): Promise<void> {
-  const { builtInSeed } = await import('./seed.ts');
+  const { builtInSeed } = await import('./directory/seed.ts');
   const generate = [{ prefix: 'load', n: people, tid: 'contoso.test' }];
   const emulator = await createEmulator({ signing: 'load', seed: { ...(builtInSeed as object), generate } });
   process.send?.({ ...emulator, close: undefined });

@@ -1,10 +1,10 @@
-import type { Authenticate } from './client-auth.ts';
-import type { Consents } from './consent.ts';
-import type { Directory } from './directory.ts';
-import type { Keys } from './keys.ts';
+import type { Consents } from './directory/consent.ts';
+import type { Directory } from './directory/directory.ts';
 import type { Lifetimes } from './lifetimes.ts';
-import type { State } from './state.ts';
-import type { Tokens } from './tokens.ts';
+import type { Authenticate } from './tokens/client-auth.ts';
+import type { Keys } from './tokens/keys.ts';
+import type { State } from './tokens/state.ts';
+import type { Tokens } from './tokens/tokens.ts';
 
 /** Whether a person answers the pages, or the emulator does it at once. */
 export type Interaction = { mode: 'page' } | { mode: 'auto'; user?: string };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openTls, type Tls } from '../../../services/entra-emulator/src/tls.ts';
+import { openTls, type Tls } from '../../../services/entra-emulator/src/tokens/tls.ts';
 import { issueCertificate } from '../../../services/token-broker/src/certificate.fake.ts';
 import { mountFiles } from '../mounts.ts';
 

@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded } from '@onbehalf/chassis/random';
 import { z } from 'zod';
-import { Refusal } from './aadsts.ts';
-import { type Answer, type Call, refuse } from './call.ts';
-import type { User } from './seed.ts';
+import type { User } from '../directory/seed.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import { type Answer, type Call, refuse } from '../requests/call.ts';
 import type { Subject } from './subject.ts';
 
 const text = z.string().min(1);

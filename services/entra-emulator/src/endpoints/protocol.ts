@@ -1,14 +1,14 @@
-import { Refusal } from './aadsts.ts';
+import * as pages from '../pages/pages.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import { type Answer, type Call, cookieOf, json, refuse } from '../requests/call.ts';
+import { opaque } from '../tokens/keys.ts';
+import type { World } from '../world.ts';
 import { createAuthorize } from './authorize.ts';
-import { type Answer, type Call, cookieOf, json, refuse } from './call.ts';
 import { createDevice } from './device.ts';
 import { configuration, instance, keys } from './discovery.ts';
 import { me, userinfo } from './graph.ts';
-import { opaque } from './keys.ts';
 import { logout } from './logout.ts';
-import * as pages from './pages.ts';
 import { token } from './token.ts';
-import type { World } from './world.ts';
 
 type Handler = (call: Call, segment: string) => Answer | Promise<Answer>;
 type Route = { name: string; methods: string[]; path: RegExp; handle: Handler; asPage?: boolean };

@@ -1,5 +1,5 @@
+import type { Lifetimes } from '../lifetimes.ts';
 import { type Claims, type Keys, opaque } from './keys.ts';
-import type { Lifetimes } from './lifetimes.ts';
 
 export type Minted = { token: string; expiresIn: number };
 

@@ -1,4 +1,4 @@
-import type { Call } from './call.ts';
+import type { Call } from '../requests/call.ts';
 import type { Subject } from './subject.ts';
 
 type Count = { endpoint: string; grant: string; client: string; outcome: string; count: number };

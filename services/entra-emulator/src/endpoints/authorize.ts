@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { type CallIds, Refusal } from './aadsts.ts';
-import { type Answer, type Call, parametersOf } from './call.ts';
-import { type ClaimsRequest, parseClaims } from './claims-request.ts';
-import type { Permission } from './consent.ts';
-import type { Realm } from './directory.ts';
+import type { Permission } from '../directory/consent.ts';
+import type { Realm } from '../directory/directory.ts';
+import { needsStepUp, policyChallenge } from '../directory/policy.ts';
+import { type Asked, parseScope } from '../directory/scopes.ts';
+import { type App, isGenerated, type User } from '../directory/seed.ts';
+import * as pages from '../pages/pages.ts';
+import { platformOf, type Reply } from '../pages/reply.ts';
+import { type CallIds, Refusal } from '../requests/aadsts.ts';
+import { type Answer, type Call, parametersOf } from '../requests/call.ts';
+import { type ClaimsRequest, parseClaims } from '../requests/claims-request.ts';
+import { opaque } from '../tokens/keys.ts';
+import type { Session } from '../tokens/state.ts';
+import { loginHint } from '../tokens/tokens.ts';
+import type { World } from '../world.ts';
 import { type Ending, endWithCode, refuseAt } from './ending.ts';
 import { required } from './grants.ts';
-import { opaque } from './keys.ts';
-import * as pages from './pages.ts';
-import { needsStepUp, policyChallenge } from './policy.ts';
-import { platformOf, type Reply } from './reply.ts';
-import { type Asked, parseScope } from './scopes.ts';
-import { type App, isGenerated, type User } from './seed.ts';
-import type { Session } from './state.ts';
-import { loginHint } from './tokens.ts';
-import type { World } from './world.ts';
 
 /** What a sign-in is for. */
 type SignIn = {

@@ -1,14 +1,14 @@
 import { randomInt } from 'node:crypto';
-import { Refusal } from './aadsts.ts';
+import { parseScope } from '../directory/scopes.ts';
+import * as pages from '../pages/pages.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import { type Answer, type Call, json, parametersOf } from '../requests/call.ts';
+import { parseClaims } from '../requests/claims-request.ts';
+import type { Device } from '../tokens/state.ts';
+import type { World } from '../world.ts';
 import type { createAuthorize } from './authorize.ts';
-import { type Answer, type Call, json, parametersOf } from './call.ts';
-import { parseClaims } from './claims-request.ts';
 import { type Ending, grantBy } from './ending.ts';
 import { required } from './grants.ts';
-import * as pages from './pages.ts';
-import { parseScope } from './scopes.ts';
-import type { Device } from './state.ts';
-import type { World } from './world.ts';
 
 /** No vowels and nothing that looks like another: people type it. */
 const letters = 'BCDFGHJKLMNPQRSTVWXZ';

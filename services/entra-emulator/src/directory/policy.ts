@@ -1,5 +1,5 @@
-import { Refusal } from './aadsts.ts';
-import type { ClaimsRequest } from './claims-request.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import type { ClaimsRequest } from '../requests/claims-request.ts';
 import type { App } from './seed.ts';
 
 /** The emulator has one Conditional Access policy; a challenge names it by id. */

@@ -1,9 +1,9 @@
-import { Refusal } from './aadsts.ts';
-import type { ClaimsRequest } from './claims-request.ts';
-import type { Realm } from './directory.ts';
+import type { Realm } from '../directory/directory.ts';
+import type { Asked } from '../directory/scopes.ts';
+import type { App, Platform, User } from '../directory/seed.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import type { ClaimsRequest } from '../requests/claims-request.ts';
 import { opaque } from './keys.ts';
-import type { Asked } from './scopes.ts';
-import type { App, Platform, User } from './seed.ts';
 
 /** A signed-in account of one browser: what Entra remembers between applications. */
 export type Session = {

@@ -1,9 +1,9 @@
-import { type Answer, type Call, parametersOf } from './call.ts';
-import * as pages from './pages.ts';
-import { platformOf } from './reply.ts';
-import type { App } from './seed.ts';
-import { loginHint } from './tokens.ts';
-import type { World } from './world.ts';
+import type { App } from '../directory/seed.ts';
+import * as pages from '../pages/pages.ts';
+import { platformOf } from '../pages/reply.ts';
+import { type Answer, type Call, parametersOf } from '../requests/call.ts';
+import { loginHint } from '../tokens/tokens.ts';
+import type { World } from '../world.ts';
 
 /**
  * The end of a browser's sessions (`logout_hint` picks one): its applications hear of it by front-channel logout, with

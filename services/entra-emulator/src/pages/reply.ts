@@ -1,6 +1,6 @@
-import type { Answer } from './call.ts';
+import type { App, Platform } from '../directory/seed.ts';
+import type { Answer } from '../requests/call.ts';
 import * as pages from './pages.ts';
-import type { App, Platform } from './seed.ts';
 
 /** Where and how the application hears of the outcome. */
 export type Reply = { redirectUri: string; mode: string; state: string | undefined };

@@ -1,8 +1,8 @@
-import { type Answer, type Call, json } from './call.ts';
-import type { Claims } from './keys.ts';
-import type { User } from './seed.ts';
-import { pairwise, readAio } from './tokens.ts';
-import type { World } from './world.ts';
+import type { User } from '../directory/seed.ts';
+import { type Answer, type Call, json } from '../requests/call.ts';
+import type { Claims } from '../tokens/keys.ts';
+import { pairwise, readAio } from '../tokens/tokens.ts';
+import type { World } from '../world.ts';
 
 /** OIDC Core section 5.3: for a Graph token with `openid`. */
 export function userinfo(world: World, call: Call): Answer {

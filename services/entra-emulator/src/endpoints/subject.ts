@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
-import { type Call, parametersOf } from './call.ts';
+import type { User } from '../directory/seed.ts';
+import { type Call, parametersOf } from '../requests/call.ts';
+import type { World } from '../world.ts';
 import { deviceGrants } from './grants.ts';
-import type { User } from './seed.ts';
 import { readCredentials } from './token.ts';
-import type { World } from './world.ts';
 
 /** Whom a call is about, as far as it can be seen before it is answered: for faults, counters, the request log. */
 export type Subject = {

@@ -1,15 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { Refusal } from './aadsts.ts';
-import { parseClaims } from './claims-request.ts';
-import type { ClientAuthentication } from './client-auth.ts';
-import type { Realm } from './directory.ts';
-import { refreshIn } from './lifetimes.ts';
-import { requirePolicy } from './policy.ts';
-import { type Asked, isGraph, oidcScopes, oneResource, parseScope } from './scopes.ts';
-import type { App } from './seed.ts';
-import type { Code, Grant } from './state.ts';
-import { readAio } from './tokens.ts';
-import type { World } from './world.ts';
+import type { Realm } from '../directory/directory.ts';
+import { requirePolicy } from '../directory/policy.ts';
+import { type Asked, isGraph, oidcScopes, oneResource, parseScope } from '../directory/scopes.ts';
+import type { App } from '../directory/seed.ts';
+import { refreshIn } from '../lifetimes.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import { parseClaims } from '../requests/claims-request.ts';
+import type { ClientAuthentication } from '../tokens/client-auth.ts';
+import type { Code, Grant } from '../tokens/state.ts';
+import { readAio } from '../tokens/tokens.ts';
+import type { World } from '../world.ts';
 
 export type TokenRequest = {
   realm: Realm;

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { Refusal } from './aadsts.ts';
-import { type Answer, type Call, json } from './call.ts';
+import { parseScope } from '../directory/scopes.ts';
+import { lifetimesSchema } from '../lifetimes.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import { type Answer, type Call, json } from '../requests/call.ts';
+import type { Claims } from '../tokens/keys.ts';
+import { defaultSwitches } from '../tokens/state.ts';
+import type { World } from '../world.ts';
 import type { Dispatch } from './dispatch.ts';
 import { faultSchema } from './faults.ts';
 import { mintFor } from './grants.ts';
-import type { Claims } from './keys.ts';
-import { lifetimesSchema } from './lifetimes.ts';
-import { parseScope } from './scopes.ts';
-import { defaultSwitches } from './state.ts';
-import type { World } from './world.ts';
 
 type Current = Dispatch & { world: World };
 type Handle = (current: Current, call: Call, name: string) => unknown;

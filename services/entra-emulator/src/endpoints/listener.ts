@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Logger } from '@onbehalf/chassis/logger';
-import type { Answer, Call } from './call.ts';
+import type { Answer, Call } from '../requests/call.ts';
 
 const maxBodyBytes = 100_000;
 const guidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

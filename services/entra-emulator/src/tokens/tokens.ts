@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
+import { isGraph } from '../directory/scopes.ts';
+import type { App, User } from '../directory/seed.ts';
+import type { Lifetimes } from '../lifetimes.ts';
 import { type Claims, opaque } from './keys.ts';
-import type { Lifetimes } from './lifetimes.ts';
-import { isGraph } from './scopes.ts';
-import type { App, User } from './seed.ts';
 import type { Minted, Sign } from './sign.ts';
 import type { Grant } from './state.ts';
 

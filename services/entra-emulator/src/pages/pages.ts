@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { CallIds, Refusal } from './aadsts.ts';
-import type { Answer } from './call.ts';
-import type { Permission } from './consent.ts';
-import type { App, User } from './seed.ts';
+import type { Permission } from '../directory/consent.ts';
+import type { App, User } from '../directory/seed.ts';
+import type { CallIds, Refusal } from '../requests/aadsts.ts';
+import type { Answer } from '../requests/call.ts';
 import { style } from './style.ts';
 
 /** What every form of a sign-in needs. */

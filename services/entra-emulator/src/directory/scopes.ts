@@ -1,4 +1,4 @@
-import { Refusal } from './aadsts.ts';
+import { Refusal } from '../requests/aadsts.ts';
 import type { Directory } from './directory.ts';
 import type { App } from './seed.ts';
 

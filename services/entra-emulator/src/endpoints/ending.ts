@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { CallIds, Refusal } from './aadsts.ts';
-import type { Answer } from './call.ts';
+import type { App, Platform } from '../directory/seed.ts';
+import { type Reply, reply } from '../pages/reply.ts';
+import type { CallIds, Refusal } from '../requests/aadsts.ts';
+import type { Answer } from '../requests/call.ts';
+import type { Code, Grant, Session } from '../tokens/state.ts';
+import type { World } from '../world.ts';
 import { clientInfo } from './grants.ts';
-import { type Reply, reply } from './reply.ts';
-import type { App, Platform } from './seed.ts';
-import type { Code, Grant, Session } from './state.ts';
-import type { World } from './world.ts';
 
 /** How a sign-in ends: what the application gets of it, and what the person sees. */
 export type Ending = {

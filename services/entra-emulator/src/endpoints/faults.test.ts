@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { openRig, type Rig } from './rig.fake.ts';
+import { openRig, type Rig } from '../rig.fake.ts';
 
 describe('a fault', () => {
   let rig: Rig;

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Logger } from '@onbehalf/chassis/logger';
-import type { Answer, Call } from './call.ts';
+import type { Answer, Call } from '../requests/call.ts';
+import type { World } from '../world.ts';
 import { type Counters, createCounters } from './counters.ts';
 import { createFaults, type Faults } from './faults.ts';
 import type { Protocol } from './protocol.ts';
 import { createSubjects } from './subject.ts';
-import type { World } from './world.ts';
 
 type Needs = { world: World; protocol: Protocol; logger: Logger; signal: AbortSignal };
 

@@ -1,9 +1,9 @@
-import { Refusal } from './aadsts.ts';
-import { type Answer, type Call, json, parametersOf } from './call.ts';
-import { authenticatePublic, type Credentials } from './client-auth.ts';
+import type { App, Platform } from '../directory/seed.ts';
+import { Refusal } from '../requests/aadsts.ts';
+import { type Answer, type Call, json, parametersOf } from '../requests/call.ts';
+import { authenticatePublic, type Credentials } from '../tokens/client-auth.ts';
+import type { World } from '../world.ts';
 import { deviceGrants, grants, required } from './grants.ts';
-import type { App, Platform } from './seed.ts';
-import type { World } from './world.ts';
 
 /** What a public client may ask by. */
 const publicGrants = ['authorization_code', 'refresh_token', ...deviceGrants];

@@ -2,9 +2,9 @@ import { strict as assert } from 'node:assert';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { SignJWT } from 'jose';
+import { fakeIssuer } from '../issuer.fake.ts';
+import { apiScope, openRig, type Rig, type TokenAnswer, verifier } from '../rig.fake.ts';
 import { table } from './aadsts.ts';
-import { fakeIssuer } from './issuer.fake.ts';
-import { apiScope, openRig, type Rig, type TokenAnswer, verifier } from './rig.fake.ts';
 
 type Seen = {
   status: number;

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { apiScope, claimsOf, graphScope, openRig, type Rig, type TokenBody } from './rig.fake.ts';
+import { apiScope, claimsOf, graphScope, openRig, type Rig, type TokenBody } from '../rig.fake.ts';
 
 const sorted = (claims: Record<string, unknown>) => Object.keys(claims).sort();
 

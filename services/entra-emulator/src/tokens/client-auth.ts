@@ -1,11 +1,11 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/logger';
 import { compactVerify, errors } from 'jose';
-import { Refusal } from './aadsts.ts';
-import type { Realm } from './directory.ts';
+import type { Realm } from '../directory/directory.ts';
+import type { App } from '../directory/seed.ts';
+import { Refusal } from '../requests/aadsts.ts';
 import type { createFederation } from './federation.ts';
 import { type Claims, decode } from './keys.ts';
-import type { App } from './seed.ts';
 
 /** How a client proved who it is. `azpacr`: 0 = not at all, 1 = secret, 2 = certificate or (unverified) federated. */
 export type ClientAuthentication = { kind: 'none' | 'secret' | 'certificate' | 'federated'; azpacr: '0' | '1' | '2' };

@@ -1,5 +1,5 @@
-import { type Answer, json } from './call.ts';
-import type { World } from './world.ts';
+import { type Answer, json } from '../requests/call.ts';
+import type { World } from '../world.ts';
 
 /** OpenID Connect Discovery, with the members Entra adds. */
 export function configuration({ directory, origin, browserOrigin, issuerOf }: World, segment: string): Answer {

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { apiScope, claimsOf, openRig, type Rig } from './rig.fake.ts';
+import { apiScope, claimsOf, openRig, type Rig } from '../rig.fake.ts';
 
 const alice = 'alice@contoso.test';
 const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';

@@ -1,4 +1,4 @@
-import { Refusal } from './aadsts.ts';
+import { Refusal } from '../requests/aadsts.ts';
 import { type App, appSchema, generatedUsers, type Seed, type Tenant } from './seed.ts';
 
 /** Tenants whose tokens are for any organization. */
