@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ConfigError } from '@onbehalf/chassis/config';
+import { ConfigError } from '@onbehalf/chassis/config/config';
 import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
 import fc from 'fast-check';
 

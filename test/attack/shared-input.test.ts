@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createBearer } from '@onbehalf/chassis/bearer';
-import { bearerChallenge, claimsChallenge, parseChallenges } from '@onbehalf/chassis/challenge';
-import { spanContextOf, traceIdOf, traceparentOfSpan } from '@onbehalf/chassis/correlation';
-import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
-import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
+import { createBearer } from '@onbehalf/chassis/auth/bearer';
+import { bearerChallenge, claimsChallenge, parseChallenges } from '@onbehalf/chassis/auth/challenge';
+import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
+import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
+import { spanContextOf, traceIdOf, traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
 import fc from 'fast-check';
 import { readSpans } from '../../services/trace-viewer/src/otlp.ts';
 import { decodeExport } from '../../services/trace-viewer/src/otlp-protobuf.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { seeded } from '@onbehalf/chassis/random';
+import { seeded } from '@onbehalf/chassis/life/random';
 import { decodeJwt } from 'jose';
 import { record } from '../../tools/run/figures.ts';
 import { tokenHead } from '../attack/canaries.ts';

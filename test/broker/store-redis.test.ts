@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis.ts';
 import { passwordCredentials } from '../../services/token-broker/src/redis-password.ts';
 import { storeContract } from '../../services/token-broker/src/store.contract.ts';

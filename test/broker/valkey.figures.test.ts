@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis.ts';
 import { storeContract } from '../../services/token-broker/src/store.contract.ts';
 import type { Store } from '../../services/token-broker/src/store.ts';

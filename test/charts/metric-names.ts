@@ -1,4 +1,4 @@
-import { prometheusName } from '@onbehalf/chassis/prometheus';
+import { prometheusName } from '@onbehalf/chassis/telemetry/prometheus';
 import { allSignals } from '../../tools/signals/signals.ts';
 
 /** Of redis_exporter and of Prometheus itself: what a cluster's monitoring brings along. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { readKeyRing } from '@onbehalf/chassis/key-ring';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { createEvents } from '../../services/token-broker/src/events.ts';
 import { createL1 } from '../../services/token-broker/src/l1.ts';
 import { createNames } from '../../services/token-broker/src/names.ts';

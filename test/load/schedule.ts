@@ -1,4 +1,4 @@
-import { seeded } from '@onbehalf/chassis/random';
+import { seeded } from '@onbehalf/chassis/life/random';
 import { z } from 'zod';
 
 /** When requests are due, whatever the answers do. `ramp` goes from `fromPerSecond` to `ratePerSecond`. */

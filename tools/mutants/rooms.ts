@@ -27,17 +27,8 @@ const securityRooms = [
   ...['flow-trace', 'logins', 'rate', 'return-path', 'same-origin', 'seal', 'session', 'sign-in', 'sign-out'],
 ];
 const chassisRooms = [
-  ...[
-    'authority',
-    'bearer',
-    'bearer-header',
-    'challenge',
-    'correlation',
-    'kept-keys',
-    'key-ring',
-    'optional-space',
-    'signing-keys',
-  ],
+  ...['auth/authority', 'auth/bearer', 'auth/bearer-header', 'auth/challenge', 'auth/kept-keys', 'auth/key-ring'],
+  ...['auth/signing-keys', 'config/optional-space', 'telemetry/correlation'],
 ];
 
 /**

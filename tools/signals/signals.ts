@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Registry } from '@onbehalf/chassis/measures';
+import type { Registry } from '@onbehalf/chassis/telemetry/measures';
 
 const rooms = ['chassis', 'web-frontend', 'token-broker', 'downstream-api'];
 

@@ -1,4 +1,4 @@
-import { authorityHost, cloudOf } from '@onbehalf/chassis/authority';
+import { authorityHost, cloudOf } from '@onbehalf/chassis/auth/authority';
 import {
   baseUrl,
   commonConfig,
@@ -7,7 +7,7 @@ import {
   parseConfig,
   secureOrigin,
   words,
-} from '@onbehalf/chassis/config';
+} from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
 
 /** Every environment key of this service; the chart's are compared with it. */

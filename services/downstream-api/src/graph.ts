@@ -1,8 +1,8 @@
-import { claimsChallenge, insufficientClaims } from '@onbehalf/chassis/challenge';
+import { claimsChallenge, insufficientClaims } from '@onbehalf/chassis/auth/challenge';
+import type { Secret } from '@onbehalf/chassis/config/secret';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { tellOutages } from '@onbehalf/chassis/outages';
-import type { Secret } from '@onbehalf/chassis/secret';
+import { tellOutages } from '@onbehalf/chassis/life/outages';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { z } from 'zod';
 import { call } from './call.ts';
 import type { OnBehalfOf } from './on-behalf-of.ts';

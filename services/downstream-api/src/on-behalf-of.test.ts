@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { claimsChallenge } from '@onbehalf/chassis/challenge';
-import { newTraceId } from '@onbehalf/chassis/correlation';
+import { claimsChallenge } from '@onbehalf/chassis/auth/challenge';
+import { Secret } from '@onbehalf/chassis/config/secret';
 import { Fault } from '@onbehalf/chassis/fault';
-import { createLogger } from '@onbehalf/chassis/logger';
-import { Secret } from '@onbehalf/chassis/secret';
-import { type Serving, serve } from '@onbehalf/chassis/serve';
+import { type Serving, serve } from '@onbehalf/chassis/http/serve';
+import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { createGraph } from './graph.ts';
 import { createOnBehalfOf } from './on-behalf-of.ts';
 

@@ -1,9 +1,9 @@
-import { insufficientClaims, insufficientScope, invalidToken } from '@onbehalf/chassis/challenge';
-import { toOurs } from '@onbehalf/chassis/client-span';
+import { insufficientClaims, insufficientScope, invalidToken } from '@onbehalf/chassis/auth/challenge';
+import { Secret } from '@onbehalf/chassis/config/secret';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { tellOutages } from '@onbehalf/chassis/outages';
-import { Secret } from '@onbehalf/chassis/secret';
+import { tellOutages } from '@onbehalf/chassis/life/outages';
+import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { z } from 'zod';
 import { call } from './call.ts';
 

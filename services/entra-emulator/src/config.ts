@@ -1,4 +1,4 @@
-import { commonConfig, commonEnvironment, origin, parseConfig, words } from '@onbehalf/chassis/config';
+import { commonConfig, commonEnvironment, origin, parseConfig, words } from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
 import { federatedIssuerSchema } from './tokens/federation.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { builtInSeed } from './directory/seed.ts';
 import { createEmulator } from './emulator.ts';
 import { claimsOf, openRig, type Rig } from './rig.fake.ts';
@@ -205,7 +205,7 @@ describe('the emulator', () => {
     );
     for (const name of sources) {
       const source = await readFile(join(import.meta.dirname, name), 'utf8');
-      assert.doesNotMatch(source, /chassis\/(bearer|challenge|signing-keys)/, name);
+      assert.doesNotMatch(source, /chassis\/auth\/(bearer|challenge|signing-keys)/, name);
     }
   });
 });

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createLogger, type Logger } from '@onbehalf/chassis/logger';
-import { serve } from '@onbehalf/chassis/serve';
+import { serve } from '@onbehalf/chassis/http/serve';
+import { createLogger, type Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createConsents } from './directory/consent.ts';
 import { createDirectory } from './directory/directory.ts';
 import { builtInSeed, type Seed, seedSchema } from './directory/seed.ts';

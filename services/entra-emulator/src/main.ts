@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { createLogger } from '@onbehalf/chassis/logger';
-import { aborted, run } from '@onbehalf/chassis/run';
+import { aborted, run } from '@onbehalf/chassis/life/run';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { readConfig } from './config.ts';
 import { createEmulator } from './emulator.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
+import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
 import { Fault } from '@onbehalf/chassis/fault';
-import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/issuer.fake';
-import { remoteAuthority } from '@onbehalf/chassis/signing-keys';
 import { decodeJwt } from 'jose';
 import { createAccessTokens } from './access-tokens.ts';
 import type { Client } from './clients.ts';

@@ -1,7 +1,7 @@
-import { isManyTenants } from '@onbehalf/chassis/authority';
-import { createBearer } from '@onbehalf/chassis/bearer';
+import { isManyTenants } from '@onbehalf/chassis/auth/authority';
+import { createBearer } from '@onbehalf/chassis/auth/bearer';
+import type { Authority } from '@onbehalf/chassis/auth/signing-keys';
 import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
-import type { Authority } from '@onbehalf/chassis/signing-keys';
 import { LRUCache } from 'lru-cache';
 import { unverifiedClaims } from './callers.ts';
 import type { Client } from './clients.ts';

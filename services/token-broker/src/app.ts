@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { traceIdOf } from '@onbehalf/chassis/correlation';
 import { Fault, toFault } from '@onbehalf/chassis/fault';
-import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/server-span';
+import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http/http';
+import { traceIdOf } from '@onbehalf/chassis/telemetry/correlation';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/telemetry/server-span';
 import { Router } from 'express';
 import type { Callers } from './callers.ts';
 import type { Answer, Endpoint } from './endpoints.ts';

@@ -1,7 +1,7 @@
-import type { Logger } from '@onbehalf/chassis/logger';
-import { createMountedFile } from '@onbehalf/chassis/mounted-file';
-import { tellOutages } from '@onbehalf/chassis/outages';
-import { type Authority, remoteAuthority } from '@onbehalf/chassis/signing-keys';
+import { type Authority, remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
+import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
+import { tellOutages } from '@onbehalf/chassis/life/outages';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createAccessTokens } from './access-tokens.ts';
 import { createHandler } from './app.ts';
 import { createBroker } from './broker.ts';

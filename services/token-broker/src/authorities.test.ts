@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from './clients.ts';
 import { createEntra } from './entra.ts';
 import { clientId, fakeNetwork, replyTo, tenantId } from './msal.fake.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { isManyTenants } from '@onbehalf/chassis/authority';
+import { isManyTenants } from '@onbehalf/chassis/auth/authority';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { createAssertionIndex } from './assertion-index.ts';

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { createMounted, trimmed } from '@onbehalf/chassis/mounted-file';
+import { createMounted, trimmed } from '@onbehalf/chassis/config/mounted-file';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { assertionAlgorithms, unverifiedClaims } from './callers.ts';

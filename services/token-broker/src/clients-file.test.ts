@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { openClients } from './clients-file.ts';
 import { clientsReloadMs } from './lifetimes.ts';
 

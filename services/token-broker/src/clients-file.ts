@@ -1,6 +1,6 @@
-import type { Logger } from '@onbehalf/chassis/logger';
-import { noteReload } from '@onbehalf/chassis/measures';
-import { createMounted } from '@onbehalf/chassis/mounted-file';
+import { createMounted } from '@onbehalf/chassis/config/mounted-file';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { noteReload } from '@onbehalf/chassis/telemetry/measures';
 import { type Clients, parseClients } from './clients.ts';
 import { clientsReloadMs } from './lifetimes.ts';
 

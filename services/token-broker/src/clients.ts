@@ -1,5 +1,5 @@
-import { isManyTenants, tenant } from '@onbehalf/chassis/authority';
-import { guid, parseJsonConfig } from '@onbehalf/chassis/config';
+import { isManyTenants, tenant } from '@onbehalf/chassis/auth/authority';
+import { guid, parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
 
 export const grantTypes = {

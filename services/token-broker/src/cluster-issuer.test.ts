@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { serve } from '@onbehalf/chassis/serve';
+import { serve } from '@onbehalf/chassis/http/serve';
 import { openBroker } from './broker.fake.ts';
 import { clusterIssuer } from './cluster-issuer.ts';
 import { reasonOf } from './reason.ts';

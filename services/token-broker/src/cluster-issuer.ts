@@ -1,6 +1,6 @@
-import { discoveryDocument } from '@onbehalf/chassis/authority';
-import { isSecureContext } from '@onbehalf/chassis/config';
-import { NoKeys } from '@onbehalf/chassis/kept-keys';
+import { discoveryDocument } from '@onbehalf/chassis/auth/authority';
+import { NoKeys } from '@onbehalf/chassis/auth/kept-keys';
+import { isSecureContext } from '@onbehalf/chassis/config/config';
 import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
 import { clusterKeysTimeoutMs } from './lifetimes.ts';
 

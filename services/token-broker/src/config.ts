@@ -1,4 +1,4 @@
-import { authorityHost } from '@onbehalf/chassis/authority';
+import { authorityHost } from '@onbehalf/chassis/auth/authority';
 import {
   baseUrl,
   commonConfig,
@@ -8,7 +8,7 @@ import {
   isSecureContext,
   parseConfig,
   words,
-} from '@onbehalf/chassis/config';
+} from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
 import type { RedisServer } from './redis-clients.ts';
 

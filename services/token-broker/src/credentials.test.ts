@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as turn } from 'node:timers/promises';
-import { startMeasuring } from '@onbehalf/chassis/measures';
+import { startMeasuring } from '@onbehalf/chassis/telemetry/measures';
 import { type Meter, metrics } from '@opentelemetry/api';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import forge from 'node-forge';

@@ -1,4 +1,4 @@
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { createAnnouncements } from './announcements.ts';
 import type { L1 } from './l1.ts';
 import { endingMarkMs } from './lifetimes.ts';

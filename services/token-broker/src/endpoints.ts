@@ -1,8 +1,8 @@
-import { cloudOf, isIssuerOf } from '@onbehalf/chassis/authority';
+import { cloudOf, isIssuerOf } from '@onbehalf/chassis/auth/authority';
 import { Fault } from '@onbehalf/chassis/fault';
-import { secondsSince } from '@onbehalf/chassis/measures';
-import { describeRequest } from '@onbehalf/chassis/server-span';
-import { errorType } from '@onbehalf/chassis/tracing';
+import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
+import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
+import { errorType } from '@onbehalf/chassis/telemetry/tracing';
 import type { Attributes } from '@opentelemetry/api';
 import { z } from 'zod';
 import type { AccessTokens } from './access-tokens.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { describeError } from '@onbehalf/chassis/logger';
+import { describeError } from '@onbehalf/chassis/telemetry/logger';
 import fc from 'fast-check';
 import {
   backOffSeconds,

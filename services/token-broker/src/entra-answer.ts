@@ -1,4 +1,4 @@
-import { ConfigError } from '@onbehalf/chassis/config';
+import { ConfigError } from '@onbehalf/chassis/config/config';
 import { Fault, type FaultCode, type FaultMembers } from '@onbehalf/chassis/fault';
 import { z } from 'zod';
 import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } from './lifetimes.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import type { INetworkModule } from '@azure/msal-node';
 import { toFault } from '@onbehalf/chassis/fault';
-import { serve } from '@onbehalf/chassis/serve';
+import { serve } from '@onbehalf/chassis/http/serve';
 import type { EntraClass } from './entra-answer.ts';
 import { createEntraNetwork } from './entra-network.ts';
 import { withoutNonce } from './without-nonce.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
-import { discoveryDocument, issuersOf } from '@onbehalf/chassis/authority';
+import { discoveryDocument, issuersOf } from '@onbehalf/chassis/auth/authority';
 import { Fault } from '@onbehalf/chassis/fault';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { decodeJwt } from 'jose';
 import { issueCertificate } from './certificate.fake.ts';
 import type { Client } from './clients.ts';

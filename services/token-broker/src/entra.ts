@@ -6,11 +6,11 @@ import {
   type ICachePlugin,
   LogLevel,
 } from '@azure/msal-node';
-import { discoveryUrl } from '@onbehalf/chassis/authority';
-import { toGuid } from '@onbehalf/chassis/correlation';
-import { describeError, type Logger } from '@onbehalf/chassis/logger';
-import { secondsSince } from '@onbehalf/chassis/measures';
-import { errorType, fail, inSpan } from '@onbehalf/chassis/tracing';
+import { discoveryUrl } from '@onbehalf/chassis/auth/authority';
+import { toGuid } from '@onbehalf/chassis/telemetry/correlation';
+import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
+import { errorType, fail, inSpan } from '@onbehalf/chassis/telemetry/tracing';
 import { z } from 'zod';
 import type { Client } from './clients.ts';
 import { type CredentialSource, createCredential, type Proof } from './credentials.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { createIndexGuard, type IndexGuard } from './index-guard.ts';
 import { assertionLifeMs, upkeepMs } from './lifetimes.ts';
 import { createNames } from './names.ts';

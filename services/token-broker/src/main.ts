@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { createHealth } from '@onbehalf/chassis/health';
-import { openKeyRing } from '@onbehalf/chassis/key-ring';
-import { createLogger } from '@onbehalf/chassis/logger';
-import { aborted, run } from '@onbehalf/chassis/run';
-import { serve } from '@onbehalf/chassis/serve';
-import { observed } from '@onbehalf/chassis/server-span';
-import { startTelemetry } from '@onbehalf/chassis/telemetry';
+import { openKeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { serve } from '@onbehalf/chassis/http/serve';
+import { createHealth } from '@onbehalf/chassis/life/health';
+import { aborted, run } from '@onbehalf/chassis/life/run';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { observed } from '@onbehalf/chassis/telemetry/server-span';
+import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
 import { assemble } from './assemble.ts';
 import { openClients } from './clients-file.ts';
 import { readConfig } from './config.ts';

@@ -1,6 +1,6 @@
 import { createHmac, hash, type KeyObject } from 'node:crypto';
-import { ConfigError } from '@onbehalf/chassis/config';
-import type { KeyRing } from '@onbehalf/chassis/key-ring';
+import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { ConfigError } from '@onbehalf/chassis/config/config';
 
 /**
  * The names of everything in Redis. A name is an HMAC or a hash, never an identifier. All keys of one partition share

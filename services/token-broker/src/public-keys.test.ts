@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError } from '@onbehalf/chassis/config';
-import { makeKey } from '@onbehalf/chassis/issuer.fake';
+import { makeKey } from '@onbehalf/chassis/auth/issuer.fake';
+import { ConfigError } from '@onbehalf/chassis/config/config';
 import { issueCertificate } from './certificate.fake.ts';
 import { parsePublicKeys } from './public-keys.ts';
 

@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config';
+import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 

@@ -1,5 +1,5 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import { describeError, type Logger } from '@onbehalf/chassis/logger';
+import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Acquired } from './entra.ts';
 import { faultOf, type Refusal } from './entra-answer.ts';
 import type { Fields } from './fields.ts';

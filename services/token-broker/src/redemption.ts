@@ -1,5 +1,5 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from './clients.ts';
 import type { Entra, SignIn } from './entra.ts';
 import { type EntraClass, faultOf, type Refusal } from './entra-answer.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from './clients.ts';
 import { refusal } from './entra.fake.ts';
 import type { Acquired, Entra, Refused } from './entra.ts';

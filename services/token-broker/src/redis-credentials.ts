@@ -1,6 +1,6 @@
-import { newTraceId } from '@onbehalf/chassis/correlation';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { createMountedFile } from '@onbehalf/chassis/mounted-file';
+import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
+import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { decodeJwt } from 'jose';
 import type { Client } from './clients.ts';
 import type { Config } from './config.ts';

@@ -1,4 +1,4 @@
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { RedisClientOptions } from 'redis';
 import { redisFilesMs } from './lifetimes.ts';
 import { reasonOf } from './reason.ts';

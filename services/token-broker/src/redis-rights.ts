@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { redisProbeMs, redisRetryAfterSeconds, redisRightsMs } from './lifetimes.ts';
 import { reasonOf } from './reason.ts';
 import type { Redis } from './redis.ts';

@@ -1,8 +1,8 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { ConfigError } from '@onbehalf/chassis/config';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { noteReload } from '@onbehalf/chassis/measures';
-import { createMounted, type MountedOptions } from '@onbehalf/chassis/mounted-file';
+import { ConfigError } from '@onbehalf/chassis/config/config';
+import { createMounted, type MountedOptions } from '@onbehalf/chassis/config/mounted-file';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { noteReload } from '@onbehalf/chassis/telemetry/measures';
 import { type Certificate, parseAuthorities } from './certificate.ts';
 import type { Config } from './config.ts';
 import { createCertificateFiles } from './credentials.ts';

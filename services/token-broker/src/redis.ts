@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { secondsSince } from '@onbehalf/chassis/measures';
-import { inSpan } from '@onbehalf/chassis/tracing';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
+import { inSpan } from '@onbehalf/chassis/telemetry/tracing';
 import { SpanKind } from '@opentelemetry/api';
 import { createEvents } from './events.ts';
 import { channelReopenMs, heartbeatMs, redisRetryAfterSeconds, redisSilenceMs } from './lifetimes.ts';

@@ -1,5 +1,5 @@
 import type { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { z } from 'zod';
 import { backOffSeconds, type EntraClass, faultOf, pauseOf, type Refusal } from './entra-answer.ts';
 import { backOffJitter, refusalSeconds } from './lifetimes.ts';

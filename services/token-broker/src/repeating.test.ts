@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { repeating } from './repeating.ts';
 
 const silent = createLogger({ level: 'silent', service: 'test' });

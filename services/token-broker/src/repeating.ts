@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeError, type Logger } from '@onbehalf/chassis/logger';
+import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
 
 /** By how much of itself a pause may be shorter or longer, so that pods do not all come together. */
 const jitter = 0.25;

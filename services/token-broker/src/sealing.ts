@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { KeyRing } from '@onbehalf/chassis/key-ring';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { shortName } from './names.ts';
 import { measure } from './signals.ts';
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { describeError } from '@onbehalf/chassis/logger';
+import { describeError } from '@onbehalf/chassis/telemetry/logger';
 import { createAnnouncements } from './announcements.ts';
 import { createEnding, type EndingDeps, isAccount } from './ending.ts';
 import { endingDueSeconds, endingForgottenSeconds, endingMarkMs } from './lifetimes.ts';

@@ -1,6 +1,6 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import { describeError, type Logger } from '@onbehalf/chassis/logger';
-import { activeSpan, inOwnTrace } from '@onbehalf/chassis/tracing';
+import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import { activeSpan, inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
 import { LRUCache } from 'lru-cache';
 import { createFields } from './fields.ts';

@@ -1,4 +1,4 @@
-import { ConfigError } from '@onbehalf/chassis/config';
+import { ConfigError } from '@onbehalf/chassis/config/config';
 
 export type Config = { port: number; host: string; allowedHosts: string[] };
 

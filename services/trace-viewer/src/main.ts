@@ -1,4 +1,4 @@
-import { aborted, run } from '@onbehalf/chassis/run';
+import { aborted, run } from '@onbehalf/chassis/life/run';
 import { readConfig } from './config.ts';
 import { createViewer } from './viewer.ts';
 

@@ -5,8 +5,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
-import { keepSpans } from '@onbehalf/chassis/spans.fake';
-import { inOwnTrace } from '@onbehalf/chassis/tracing';
+import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
+import { inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
 import { requestApi } from './api-request.ts';
 import { openTestbed, signIn } from './testbed.fake.ts';
 

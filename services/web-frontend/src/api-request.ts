@@ -1,8 +1,8 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { finished, type Readable } from 'node:stream';
-import { startCall } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
+import { startCall } from '@onbehalf/chassis/telemetry/client-span';
 import { isEventStream, isSafe } from './api-wire.ts';
 import { longestPauseMs } from './lifetimes.ts';
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
+import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Request, Response } from 'express';
 import { requestApi } from './api-request.ts';
 import { apiTarget, isSafe, isToRun, requestParts, responseHeaders } from './api-wire.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config';
+import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { apisSchema, inOurWords, knownScopes, scopesFor } from './apis.ts';
 
 const graph = 'https://microsoftgraph.chinacloudapi.cn';

@@ -1,5 +1,5 @@
-import { graphOrigins } from '@onbehalf/chassis/authority';
-import { baseUrl } from '@onbehalf/chassis/config';
+import { graphOrigins } from '@onbehalf/chassis/auth/authority';
+import { baseUrl } from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
 import { headerName } from './header-name.ts';
 

@@ -1,7 +1,7 @@
-import { newTraceId } from '@onbehalf/chassis/correlation';
-import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http';
-import type { KeyRing } from '@onbehalf/chassis/key-ring';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http/http';
+import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { type Express, Router } from 'express';
 import { createApiRoutes } from './api-routes.ts';
 import type { Apis } from './apis.ts';

@@ -1,5 +1,5 @@
-import { toOurs } from '@onbehalf/chassis/client-span';
 import { Fault } from '@onbehalf/chassis/fault';
+import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
 import { z } from 'zod';
 import { maxClaimsLength } from './challenge.ts';
 import { createFlights } from './flights.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createLogger } from '@onbehalf/chassis/logger';
+import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { createClientNetwork } from './client-network.ts';
 
 const silent = createLogger({ level: 'silent', service: 'web-frontend' });

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, SocketAddress } from 'node:net';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { withoutSpace } from '@onbehalf/chassis/optional-space';
+import { withoutSpace } from '@onbehalf/chassis/config/optional-space';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 
 /** Names for ranges, as the configuration takes them. */
 const ranges = {

@@ -1,4 +1,4 @@
-import { authorityHost, tenant } from '@onbehalf/chassis/authority';
+import { authorityHost, tenant } from '@onbehalf/chassis/auth/authority';
 import {
   baseUrl,
   commonConfig,
@@ -7,7 +7,7 @@ import {
   isSecureContext,
   origin,
   parseConfig,
-} from '@onbehalf/chassis/config';
+} from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
 import { signInScopes } from './apis.ts';
 

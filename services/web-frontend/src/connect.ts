@@ -1,4 +1,4 @@
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createBroker } from './broker.ts';
 import type { Config } from './config.ts';
 import { createEntra } from './entra.ts';

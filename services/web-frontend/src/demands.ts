@@ -1,7 +1,7 @@
-import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
-import { linkRequest } from '@onbehalf/chassis/server-span';
-import { activeSpan } from '@onbehalf/chassis/tracing';
+import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
+import { linkRequest } from '@onbehalf/chassis/telemetry/server-span';
+import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Demand } from './broker.ts';

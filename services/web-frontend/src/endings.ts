@@ -1,4 +1,4 @@
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Broker } from './broker.ts';
 import { endAgain } from './lifetimes.ts';
 import { createRetries, type Lost } from './retries.ts';

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { cloudOf, discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/chassis/authority';
-import { toOurs } from '@onbehalf/chassis/client-span';
-import { newTraceId, toGuid } from '@onbehalf/chassis/correlation';
+import { cloudOf, discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/chassis/auth/authority';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { tellOutages } from '@onbehalf/chassis/outages';
+import { tellOutages } from '@onbehalf/chassis/life/outages';
+import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
+import { newTraceId, toGuid } from '@onbehalf/chassis/telemetry/correlation';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import * as openid from 'openid-client';
 import { z } from 'zod';
 import { clientAssertion } from './broker.ts';

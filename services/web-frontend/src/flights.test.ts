@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { get as httpGet } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { serve } from '@onbehalf/chassis/serve';
-import { observed } from '@onbehalf/chassis/server-span';
-import { keepSpans } from '@onbehalf/chassis/spans.fake';
+import { serve } from '@onbehalf/chassis/http/serve';
+import { observed } from '@onbehalf/chassis/telemetry/server-span';
+import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
 import { createBroker } from './broker.ts';
 import { openTestbed, signIn } from './testbed.fake.ts';
 

@@ -1,8 +1,8 @@
 import { createHmac, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/correlation';
-import type { KeyRing } from '@onbehalf/chassis/key-ring';
-import type { Origin } from '@onbehalf/chassis/server-span';
+import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
+import type { Origin } from '@onbehalf/chassis/telemetry/server-span';
 import type { SpanContext } from '@opentelemetry/api';
 import { cookiePrefix, cookiesOf } from './cookies.ts';
 import { landingSeconds, loginSeconds } from './lifetimes.ts';

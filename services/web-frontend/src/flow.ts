@@ -1,7 +1,7 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import { secondsSince } from '@onbehalf/chassis/measures';
-import { describeRequest } from '@onbehalf/chassis/server-span';
-import { errorType, tracer } from '@onbehalf/chassis/tracing';
+import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
+import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
+import { errorType, tracer } from '@onbehalf/chassis/telemetry/tracing';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import type { Carried } from './flow-trace.ts';
 import type { Login, LoginStart } from './logins.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { keepSpans } from '@onbehalf/chassis/spans.fake';
-import { inOwnTrace } from '@onbehalf/chassis/tracing';
+import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
+import { inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { cookieBytes, maxCookieHeaderBytes } from './cookies.ts';
 import { createFlowTrace, loginCookiePrefix } from './flow-trace.ts';

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { activeSpan } from '@onbehalf/chassis/tracing';
+import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { cookieBytes, cookieFlags, cookiesOf, maxCookieHeaderBytes } from './cookies.ts';

@@ -1,4 +1,4 @@
-import type { RenderFault } from '@onbehalf/chassis/http';
+import type { RenderFault } from '@onbehalf/chassis/http/http';
 import type { Request } from 'express';
 import { sendPage } from './page.ts';
 import { trouble, troubleTitle } from './pages.ts';

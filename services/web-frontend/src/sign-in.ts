@@ -1,7 +1,7 @@
-import { traceparentOfSpan } from '@onbehalf/chassis/correlation';
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
-import { activeSpan, inSpan } from '@onbehalf/chassis/tracing';
+import { traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { activeSpan, inSpan } from '@onbehalf/chassis/telemetry/tracing';
 import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import { type Apis, isOpenid, knownScopes } from './apis.ts';

@@ -1,5 +1,5 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import type { ClientNetwork } from './client-network.ts';

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Answer, Call } from '../requests/call.ts';
 import type { World } from '../world.ts';
 import { type Counters, createCounters } from './counters.ts';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { seeded } from '@onbehalf/chassis/random';
+import { seeded } from '@onbehalf/chassis/life/random';
 import { z } from 'zod';
 import type { User } from '../directory/seed.ts';
 import { Refusal } from '../requests/aadsts.ts';

@@ -1,5 +1,5 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
-import type { Logger } from '@onbehalf/chassis/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { compactVerify, errors } from 'jose';
 import type { Realm } from '../directory/directory.ts';
 import type { App } from '../directory/seed.ts';

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { metricsPage } from './metrics-page.ts';
+import { metricsPage } from '../telemetry/metrics-page.ts';
 
 /**
  * The three Kubernetes probes of the admin port. `/startupz`: has started once. `/livez`: the event loop turns; it

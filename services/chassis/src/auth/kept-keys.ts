@@ -1,8 +1,8 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import { Fault } from './fault.ts';
-import { measure } from './measures.ts';
-import { inSpan } from './tracing.ts';
+import { Fault } from '../fault.ts';
+import { measure } from '../telemetry/measures.ts';
+import { inSpan } from '../telemetry/tracing.ts';
 
 export type KeyOptions = {
   /** A key that is not known is looked for at most this often, however many tokens name one. */

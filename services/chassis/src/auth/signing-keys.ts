@@ -1,6 +1,6 @@
 import { errors, type FlattenedJWSInput, type JWTVerifyGetKey } from 'jose';
+import { isSecureContext } from '../config/config.ts';
 import { discoveryDocument, discoveryUrl, isManyTenants, issuersOf } from './authority.ts';
-import { isSecureContext } from './config.ts';
 import { cachedKeys, type KeyOptions, NoKeys } from './kept-keys.ts';
 
 /** Entra announces a key well before it signs with it, and withdraws one in an emergency: Learn says to look daily. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import express, { type ErrorRequestHandler } from 'express';
+import type { Fault } from '../fault.ts';
+import { serve } from '../http/serve.ts';
 import { onlyBearerHeader } from './bearer-header.ts';
-import type { Fault } from './fault.ts';
-import { serve } from './serve.ts';
 
 describe('a token in the Authorization header', () => {
   let server: Awaited<ReturnType<typeof serve>>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Fault } from './fault.ts';
+import { Fault } from '../fault.ts';
 import { makeKey } from './issuer.fake.ts';
 import { cachedKeys } from './kept-keys.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { Fault } from './fault.ts';
-import { createLogger } from './logger.ts';
+import { Fault } from '../fault.ts';
+import { createLogger } from '../telemetry/logger.ts';
 import { tellOutages } from './outages.ts';
 
 it('tells once that a dependency is away and once that it is back', async () => {

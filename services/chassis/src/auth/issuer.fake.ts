@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { serve } from './serve.ts';
+import { serve } from '../http/serve.ts';
 
 /** Claims, header and key of a token to forge; the key is one of the issuer's, or any other. */
 export type Forgery = { header?: Record<string, unknown>; key?: KeyObject };

@@ -1,11 +1,11 @@
 import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { Secret } from '../config/secret.ts';
+import { Fault } from '../fault.ts';
+import { measure, secondsSince } from '../telemetry/measures.ts';
+import { inSpan } from '../telemetry/tracing.ts';
 import { bearerChallenge, insufficientClaims, insufficientScope, invalidToken } from './challenge.ts';
-import { Fault } from './fault.ts';
-import { measure, secondsSince } from './measures.ts';
-import { Secret } from './secret.ts';
 import type { Authority } from './signing-keys.ts';
-import { inSpan } from './tracing.ts';
 
 /** Beside the authority, `remoteAuthority` unless a test brings its own. */
 export type BearerOptions = Authority & {

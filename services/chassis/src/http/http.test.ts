@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { json, Router, urlencoded } from 'express';
-import { Fault } from './fault.ts';
+import { Fault } from '../fault.ts';
+import { createLogger } from '../telemetry/logger.ts';
 import { createApp, onlyMethods, type RenderFault } from './http.ts';
-import { createLogger } from './logger.ts';
 import { serve } from './serve.ts';
 
 /** Serves the routes, asks once, gives the answer and what was logged and printed. */

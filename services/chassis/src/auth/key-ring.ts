@@ -1,9 +1,9 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError } from './config.ts';
-import type { Logger } from './logger.ts';
-import { noteReload } from './measures.ts';
+import { ConfigError } from '../config/config.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { noteReload } from '../telemetry/measures.ts';
 
 /** Keys by id, 32 bytes each; `current` is the one that seals. `index`, where present, is the HMAC key of names. */
 export type KeyRing = { current: string; keys: ReadonlyMap<string, KeyObject>; index?: KeyObject };

@@ -3,12 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { createHealth } from './health.ts';
+import { serve } from '../http/serve.ts';
+import { createHealth } from '../life/health.ts';
+import chassis from '../signals.json' with { type: 'json' };
 import { createMeasures, measure, type Registry } from './measures.ts';
 import { prometheusName } from './prometheus.ts';
-import { serve } from './serve.ts';
 import { describeRequest, observed } from './server-span.ts';
-import chassis from './signals.json' with { type: 'json' };
 import { startTelemetry } from './telemetry.ts';
 
 const registry: Registry = {
@@ -57,11 +57,11 @@ describe('telemetry', () => {
   it('loads no SDK unless it is asked for', () => {
     const script = `
       import { Module } from 'node:module';
-      import { startTelemetry } from './services/chassis/src/telemetry.ts';
+      import { startTelemetry } from './services/chassis/src/telemetry/telemetry.ts';
       await startTelemetry({ env: {}, service: 'test', registry: {} });
       const loaded = Object.keys(Module._cache).filter((path) => /opentelemetry.(sdk|exporter)/.test(path));
       console.log(loaded.length);`;
-    const root = new URL('../../../', import.meta.url);
+    const root = new URL('../../../../', import.meta.url);
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root });
     assert.equal(stdout.toString().trim(), '0', stderr.toString());
   });

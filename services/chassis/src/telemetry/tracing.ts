@@ -10,7 +10,7 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
-import { Fault } from './fault.ts';
+import { Fault } from '../fault.ts';
 
 export const tracer = trace.getTracer('onbehalf');
 

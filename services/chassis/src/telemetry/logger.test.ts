@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { ConfigError } from './config.ts';
-import { Fault } from './fault.ts';
+import { ConfigError } from '../config/config.ts';
+import { Secret } from '../config/secret.ts';
+import { Fault } from '../fault.ts';
 import { createLogger, describeError } from './logger.ts';
-import { Secret } from './secret.ts';
 
 const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';
 const upn = 'alice.canary@contoso.test';

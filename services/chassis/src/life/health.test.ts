@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { serve } from '../http/serve.ts';
 import { createHealth } from './health.ts';
-import { serve } from './serve.ts';
 
 it('tells alive, started and ready apart through the life of a pod', async () => {
   const health = createHealth();

@@ -1,5 +1,5 @@
 import { type Attributes, metrics } from '@opentelemetry/api';
-import chassis from './signals.json' with { type: 'json' };
+import chassis from '../signals.json' with { type: 'json' };
 import { atTurnEnd } from './turn-end.ts';
 
 type Metric = { kind: string; unit: string; brief: string; attributes: string[]; buckets?: number[] };

@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
-import { ConfigError } from './config.ts';
+import { ConfigError } from '../config/config.ts';
+import { createLogger } from '../telemetry/logger.ts';
 import { openKeyRing, readKeyRing } from './key-ring.ts';
-import { createLogger } from './logger.ts';
 
 describe('a key ring', () => {
   let directory: string;

@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { ConfigError } from './config.ts';
-import { Fault } from './fault.ts';
+import { ConfigError } from '../config/config.ts';
+import { Fault } from '../fault.ts';
 import { activeIds } from './tracing.ts';
 
 export type { Logger };

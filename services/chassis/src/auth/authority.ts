@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConfigError, guid, secureOrigin } from './config.ts';
+import { ConfigError, guid, secureOrigin } from '../config/config.ts';
 
 /**
  * Where people of many tenants sign in: those of any organization, or with personal accounts too. Learn: "Application

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setGlobalProxyFromEnv } from 'node:http';
-import { ConfigError } from './config.ts';
-import { describeError } from './logger.ts';
+import { ConfigError } from '../config/config.ts';
+import { describeError } from '../telemetry/logger.ts';
 
 /** Kubernetes sends SIGKILL after its grace; this leaves earlier, so that what hangs is at least in the log. */
 const lastResortMs = 40_000;

@@ -1,8 +1,8 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response, type Router } from 'express';
-import { traceIdOf } from './correlation.ts';
-import { Fault, toFault } from './fault.ts';
-import type { Logger } from './logger.ts';
-import { noteFailure } from './server-span.ts';
+import { Fault, toFault } from '../fault.ts';
+import { traceIdOf } from '../telemetry/correlation.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { noteFailure } from '../telemetry/server-span.ts';
 
 /** Headers every answer carries, errors included; a service overrides the policy per page, caching per asset. */
 const securityHeaders = {

@@ -1,5 +1,5 @@
-import { Fault } from './fault.ts';
-import type { Logger } from './logger.ts';
+import { Fault } from '../fault.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /**
  * The same function; the log is told once that what it asks is away, and once that it answers again, however many

@@ -13,14 +13,14 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { allowOnly } from './allow-list.ts';
+import { allowOnly } from '../config/allow-list.ts';
+import chassis from '../signals.json' with { type: 'json' };
 import { watchUndici } from './client-span.ts';
 import { createLogger } from './logger.ts';
 import { type Registry, startMeasuring, watch } from './measures.ts';
 import { serveMetrics } from './metrics-page.ts';
 import { toPrometheus } from './prometheus.ts';
 import { samplerOf } from './sampler.ts';
-import chassis from './signals.json' with { type: 'json' };
 
 type SdkOptions = { env: NodeJS.ProcessEnv; service: string; registry: Registry };
 
