@@ -11,17 +11,17 @@ export const reasons: Record<string, string> = {
     'One walk of a person through Entra ID’s authorize endpoint: its steps share one transaction.',
   'services/entra-emulator/src/endpoints/grants.ts':
     'The grants of the token endpoint: each is short, and all of a person end in one answer.',
-  'services/token-broker/src/broker.ts':
+  'services/token-broker/src/grants/broker.ts':
     'What the endpoints may ask of the broker, grant by grant: each is short and all share one set of parts.',
-  'services/token-broker/src/endpoints.ts':
+  'services/token-broker/src/http/endpoints.ts':
     'The parameters of every endpoint, and what each makes of them: one is read with the other.',
-  'services/token-broker/src/entra-answer.ts':
+  'services/token-broker/src/entra/entra-errors.ts':
     'What every refusal of Entra’s means: one table, and the order in which it is asked.',
   'services/web-frontend/src/sign-in.ts':
     'A sign-in from its beginning to its landing: the callback ends what the beginning promised.',
-  'services/token-broker/src/entra.ts':
+  'services/token-broker/src/entra/msal.ts':
     'The one file that knows MSAL: every acquisition ends in the same table of answers.',
-  'services/token-broker/src/redis.ts':
+  'services/token-broker/src/redis/redis.ts':
     'The one file that knows the Redis client: connection, deadline, breaker and channel judge one another.',
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
   'services/trace-viewer/src/page/page.js':

@@ -10,11 +10,11 @@ import {
   clusterKeys,
   createCallers,
   unverifiedClaims,
-} from '../../services/token-broker/src/callers.ts';
-import { parseClients } from '../../services/token-broker/src/clients.ts';
+} from '../../services/token-broker/src/clients/callers.ts';
+import { parseClients } from '../../services/token-broker/src/clients/clients.ts';
 import { readConfig } from '../../services/token-broker/src/config.ts';
-import { parameters, parseForm } from '../../services/token-broker/src/form.ts';
-import { createSealing } from '../../services/token-broker/src/sealing.ts';
+import { parameters, parseForm } from '../../services/token-broker/src/input/form.ts';
+import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
 import { hostile, hostileJson, runs, unlessRefused, unlessRefusedLater } from './faults.ts';
 
 const subject = 'system:serviceaccount:onbehalf:web';

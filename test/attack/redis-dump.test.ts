@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
-import { createSealing } from '../../services/token-broker/src/sealing.ts';
+import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
 import { type Fleet, openFleet } from '../kit/fleet.ts';
 import { openVault, sealedPart, type Vault } from '../kit/redis/inspector.ts';
 

@@ -8,7 +8,7 @@ import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { decodeJwt } from 'jose';
 import { createClient } from 'redis';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
-import { createNames, indexKeyOf, type Names, shortName } from '../../services/token-broker/src/names.ts';
+import { createNames, indexKeyOf, type Names, shortName } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';

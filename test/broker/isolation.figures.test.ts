@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import { table } from '../../services/entra-emulator/src/requests/aadsts.ts';
-import { tagOf } from '../../services/token-broker/src/names.ts';
+import { tagOf } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
 import { openVault, type Vault } from '../kit/redis/inspector.ts';

@@ -18,8 +18,8 @@ import {
   readScope,
   redirectUri,
   verifier,
-} from '../../services/token-broker/src/broker.fake.ts';
-import { openapi } from '../../services/token-broker/src/metadata.ts';
+} from '../../services/token-broker/src/grants/broker.fake.ts';
+import { openapi } from '../../services/token-broker/src/http/metadata.ts';
 import { formsOf, type Schema, spoilt } from './openapi-forms.ts';
 
 type Described = { content?: Record<string, unknown>; headers?: Record<string, { schema: object }> };

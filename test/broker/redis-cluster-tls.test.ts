@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createSecureContext } from 'node:tls';
 import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
-import type { RedisOptions } from '../../services/token-broker/src/redis-clients.ts';
+import type { RedisOptions } from '../../services/token-broker/src/redis/clients.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { withRedis } from '../kit/redis/client.ts';
 import { openRedisCluster, type RedisCluster } from '../kit/redis/cluster.ts';

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
-import type { RedisOptions } from '../../services/token-broker/src/redis-clients.ts';
+import type { RedisOptions } from '../../services/token-broker/src/redis/clients.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { freePort } from '../kit/ports.ts';
 import { withRedis } from '../kit/redis/client.ts';

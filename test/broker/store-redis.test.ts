@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
-import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis.ts';
-import { passwordCredentials } from '../../services/token-broker/src/redis-password.ts';
-import { storeContract } from '../../services/token-broker/src/store.contract.ts';
-import type { Store } from '../../services/token-broker/src/store.ts';
-import { redisStore } from '../../services/token-broker/src/store-redis.ts';
+import { passwordCredentials } from '../../services/token-broker/src/redis/password.ts';
+import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis/redis.ts';
+import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts';
+import { storeContract } from '../../services/token-broker/src/store/store.contract.ts';
+import type { Store } from '../../services/token-broker/src/store/store.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { openRelay } from '../kit/relay.ts';
 

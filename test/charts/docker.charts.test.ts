@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
-import { clientsSchema } from '../../services/token-broker/src/clients.ts';
+import { clientsSchema } from '../../services/token-broker/src/clients/clients.ts';
 import { readOptions } from '../load/options.ts';
 import { read } from './repository.ts';
 

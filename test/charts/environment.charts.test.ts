@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { KubernetesObject, V1ConfigMap, V1Deployment } from '@kubernetes/client-node';
 import * as downstreamApi from '../../services/downstream-api/src/config.ts';
-import { clientsSchema } from '../../services/token-broker/src/clients.ts';
+import { clientsSchema } from '../../services/token-broker/src/clients/clients.ts';
 import * as tokenBroker from '../../services/token-broker/src/config.ts';
 import { apisSchema } from '../../services/web-frontend/src/apis.ts';
 import * as webFrontend from '../../services/web-frontend/src/config.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { parseClients } from '../../services/token-broker/src/clients.ts';
+import { parseClients } from '../../services/token-broker/src/clients/clients.ts';
 import { startChild } from '../kit/child.ts';
 import { apiScope, type Fleet, openFleet } from '../kit/fleet.ts';
 import { freePort } from '../kit/ports.ts';

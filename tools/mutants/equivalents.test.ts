@@ -5,7 +5,7 @@ import { threatModel } from '../promises.ts';
 import { reasonOf, reasons, staleEntries } from './equivalents.ts';
 import type { Mutant } from './mutants.ts';
 
-const room = 'services/token-broker/src/form.ts';
+const room = 'services/token-broker/src/input/form.ts';
 const argued = { was: 'if (contentType === formType) return true;', now: 'if (false) return true;' };
 const mutant = (more: Partial<Mutant> = {}): Mutant => ({
   id: '',

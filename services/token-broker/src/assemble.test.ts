@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, mock } from 'node:test';
-import { type FakeBroker, openBroker } from './broker.fake.ts';
+import { type FakeBroker, openBroker } from './grants/broker.fake.ts';
 
 describe('the broker, put together,', () => {
   let broker: FakeBroker;

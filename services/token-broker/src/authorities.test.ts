@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
-import type { Client } from './clients.ts';
-import { createEntra } from './entra.ts';
-import { clientId, fakeNetwork, replyTo, tenantId } from './msal.fake.ts';
+import type { Client } from './clients/clients.ts';
+import { clientId, fakeNetwork, replyTo, tenantId } from './entra/msal.fake.ts';
+import { createEntra } from './entra/msal.ts';
 
 const personal = '9188040d-6c67-4c5b-b112-36a304b66dad';
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');

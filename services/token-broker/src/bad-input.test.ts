@@ -15,7 +15,7 @@ import {
   readScope,
   redirectUri,
   type Sent,
-} from './broker.fake.ts';
+} from './grants/broker.fake.ts';
 
 /** What a bad request must answer; it must also write nothing, call nobody and quote nothing. */
 type Expected = [status: number, error: string | undefined, headers?: Record<string, string>];

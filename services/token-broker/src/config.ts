@@ -10,7 +10,7 @@ import {
   words,
 } from '@onbehalf/chassis/config/config';
 import { z } from 'zod';
-import type { RedisServer } from './redis-clients.ts';
+import type { RedisServer } from './redis/clients.ts';
 
 const path = z.string().min(1);
 const redisUrl = z

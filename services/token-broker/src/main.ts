@@ -7,19 +7,19 @@ import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
 import { assemble } from './assemble.ts';
-import { openClients } from './clients-file.ts';
+import { openClients } from './clients/clients-file.ts';
 import { readConfig } from './config.ts';
-import { createEntra } from './entra.ts';
-import { createEntraNetwork } from './entra-network.ts';
+import { openRedisTls } from './credentials/redis-tls.ts';
+import { createEntra } from './entra/msal.ts';
+import { createEntraNetwork } from './entra/msal-http.ts';
+import { openRedisCredentials } from './entra/redis-credentials.ts';
 import { upkeepMs } from './lifetimes.ts';
-import { createNames, indexKeyOf } from './names.ts';
-import { connectRedis } from './redis.ts';
-import { openRedisCredentials } from './redis-credentials.ts';
-import { openRedisTls } from './redis-tls.ts';
+import { connectRedis } from './redis/redis.ts';
+import { redisStore } from './redis/redis-store.ts';
 import { repeating } from './repeating.ts';
-import { createSealing, logUnopened } from './sealing.ts';
 import registry from './signals.json' with { type: 'json' };
-import { redisStore } from './store-redis.ts';
+import { createNames, indexKeyOf } from './store/redis-keys.ts';
+import { createSealing, logUnopened } from './store/sealing.ts';
 
 await run(async (signal) => {
   const config = readConfig(process.env);

@@ -7,9 +7,9 @@ import {
   ServerError,
 } from '@azure/msal-node';
 import fc from 'fast-check';
-import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
-import { isHit } from './token.ts';
-import { withoutNonce } from './without-nonce.ts';
+import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './entra/msal.fake.ts';
+import { withoutNonce } from './entra/without-nonce.ts';
+import { isHit } from './tokens/token.ts';
 
 /**
  * What the broker is built around in MSAL Node 7.2.3 as it is today. A test here that fails after an upgrade says:

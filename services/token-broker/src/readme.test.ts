@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
 import { environment } from './config.ts';
-import { classes } from './entra-answer.ts';
+import { classes } from './entra/entra-errors.ts';
+import { metadata, openapi } from './http/metadata.ts';
 import * as lifetimes from './lifetimes.ts';
-import { metadata, openapi } from './metadata.ts';
-import { createNames } from './names.ts';
+import { createNames } from './store/redis-keys.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
 
@@ -50,7 +50,7 @@ describe('the README', () => {
   });
 
   it('has every error that is thrown, with its status', () => {
-    const sources = globSync(join(import.meta.dirname, '*.ts')).filter(
+    const sources = globSync(join(import.meta.dirname, '**/*.ts')).filter(
       (file) => !/\.(test|fake|contract)\.ts$/.test(file),
     );
     const thrown = sources.flatMap((file) =>

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger, type Logger } from '@onbehalf/chassis/telemetry/logger';
-import { connectRedis, type Redis } from '../../../services/token-broker/src/redis.ts';
-import type { RedisOptions } from '../../../services/token-broker/src/redis-clients.ts';
-import { passwordCredentials, type RedisCredentials } from '../../../services/token-broker/src/redis-password.ts';
+import type { RedisOptions } from '../../../services/token-broker/src/redis/clients.ts';
+import { passwordCredentials, type RedisCredentials } from '../../../services/token-broker/src/redis/password.ts';
+import { connectRedis, type Redis } from '../../../services/token-broker/src/redis/redis.ts';
 
 type Line = { level: string; event: string; reason?: string; refused?: string[]; msg: string };
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { type KeyRing, readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createClient, RESP_TYPES } from 'redis';
-import { createNames, indexKeyOf, type Names } from '../../../services/token-broker/src/names.ts';
-import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/sealing.ts';
+import { createNames, indexKeyOf, type Names } from '../../../services/token-broker/src/store/redis-keys.ts';
+import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/store/sealing.ts';
 import type { Fleet } from '../fleet.ts';
 
 /** What lies in the brokers' Redis, for someone who holds their key ring. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { openTls, type Tls } from '../../../services/entra-emulator/src/tokens/tls.ts';
-import { issueCertificate } from '../../../services/token-broker/src/certificate.fake.ts';
+import { issueCertificate } from '../../../services/token-broker/src/credentials/certificate.fake.ts';
 import { mountFiles } from '../mounts.ts';
 
 type Issued = ReturnType<typeof issueCertificate>;

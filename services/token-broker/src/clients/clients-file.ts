@@ -1,0 +1,25 @@
+import { createMounted } from '@onbehalf/chassis/config/mounted-file';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { noteReload } from '@onbehalf/chassis/telemetry/measures';
+import { clientsReloadMs } from '../lifetimes.ts';
+import { type Clients, parseClients } from './clients.ts';
+
+/** The clients of a mounted `clients.json`, followed while it changes; a broken change is logged once and not taken. */
+export async function openClients(path: string, logger: Logger): Promise<Disposable & { get(): Clients }> {
+  const onBroken = (error: unknown, kept: boolean) => {
+    if (!kept) return;
+    noteReload('clients', false);
+    logger.error({ event: 'clients.reload_failed', error }, 'CLIENTS_FILE is broken: keeping the last good one');
+  };
+  const read = createMounted([path], (text) => parseClients(text.toString()), { onBroken });
+  let clients = await read();
+  const reload = async () => {
+    const next = await read();
+    if (next === clients) return;
+    clients = next;
+    noteReload('clients', true);
+    logger.info({ event: 'clients.reloaded', clients: clients.byName.size });
+  };
+  const timer = setInterval(reload, clientsReloadMs).unref();
+  return { get: () => clients, [Symbol.dispose]: () => clearInterval(timer) };
+}

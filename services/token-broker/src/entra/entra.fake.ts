@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '../clients/clients.ts';
+import type { Refusal } from './entra-errors.ts';
+import type { Account, Acquired, Entra, Refused, SignIn } from './msal.ts';
+
+export type EntraMethod = keyof Entra;
+type Call = { method: EntraMethod; client: string; scopes: string[]; claims: string | undefined; msal?: string };
+
+export function refusal(name: Refusal['class'], more: Partial<Refusal> = {}): Refused {
+  return {
+    kind: 'refused',
+    refusal: { class: name, known: true, members: {}, retryAfterSeconds: undefined, ...more },
+  };
+}
+
+/** A person's account in one tenant, home unless said. */
+export function accountOf(oid: string, tid: string, tenantId = tid): Account {
+  return { homeAccountId: `${oid}.${tid}`, environment: 'login.windows.net', tenantId, localAccountId: oid };
+}
+
+/**
+ * Entra as the broker sees it, in memory: every token is new, a code is a person's object id unless `codes` says otherwise, `calls` counts. `gate`
+ * is waited for before each answer, `answers` replaces what a method says.
+ */
+export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
+  const calls: Call[] = [];
+  const answers: Partial<Record<EntraMethod, (() => Refused) | undefined>> = {};
+  const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
+  const fake = {
+    codes: new Map<string, string>(),
+    /** The home accounts of guests, by their object id here. */
+    homes: new Map<string, string>(),
+    calls,
+    answers,
+    life,
+    gate: async () => {},
+    /** Writes a user's access token of its own in place of the usual one. */
+    write: undefined as ((account: Account, scopes: string[]) => string) | undefined,
+    reset: () => void calls.splice(0),
+  };
+
+  const accountFor = (oid: string, tid: string): Account => {
+    const account = accountOf(oid, tid);
+    return { ...account, homeAccountId: fake.homes.get(oid) ?? account.homeAccountId };
+  };
+
+  async function answer(
+    method: EntraMethod,
+    client: Client,
+    asked: { scopes: string[]; claims?: string | undefined; msal?: string },
+    account: Account | undefined,
+  ): Promise<Acquired | Refused> {
+    const { scopes, claims, msal } = asked;
+    calls.push({ method, client: client.name, scopes, claims, ...(msal !== undefined && { msal }) });
+    const number = calls.length;
+    const issuedAtSeconds = Math.floor(nowMs() / 1_000);
+    await fake.gate();
+    const refused = answers[method]?.();
+    if (refused) return refused;
+    return {
+      kind: 'token',
+      accessToken:
+        (account && fake.write?.(account, scopes)) ??
+        `${method}-${number}-${account?.homeAccountId ?? 'app'}-${scopes.join(',')}-${randomUUID()}`,
+      scope: scopes.join(' '),
+      issuedAtSeconds,
+      ...life,
+      msal: `rt-${number}-${account?.homeAccountId}`,
+      account,
+    };
+  }
+
+  const entra: Entra = {
+    async redeemCode(client, asked) {
+      const person = fake.codes.get(asked.code) ?? asked.code;
+      const account = accountFor(person, tenantId);
+      const acquired = await answer('redeemCode', client, asked, account);
+      if (acquired.kind === 'refused') return acquired;
+      return {
+        ...acquired,
+        account,
+        idToken: `id-${person}`,
+        sub: `sub-${person}`,
+        sid: `sid-${person}`,
+      } as SignIn;
+    },
+    refresh: (client, asked) => answer('refresh', client, asked, asked.account),
+    onBehalfOf: (client, asked) => {
+      const { oid, tid } = JSON.parse(Buffer.from(asked.assertion.split('.')[1] ?? '', 'base64url').toString());
+      return answer('onBehalfOf', client, asked, accountFor(oid, tid));
+    },
+    appToken: (client, asked) => answer('appToken', client, asked, undefined),
+    authorizationEndpoint: async (tenant) => `https://login.test/${tenant}/as/discovered`,
+  };
+  return Object.assign(fake, { entra });
+}
+
+export type FakeEntra = ReturnType<typeof fakeEntra>;

@@ -1,0 +1,80 @@
+import { isManyTenants } from '@onbehalf/chassis/auth/authority';
+import { createBearer } from '@onbehalf/chassis/auth/bearer';
+import type { Authority } from '@onbehalf/chassis/auth/signing-keys';
+import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
+import { LRUCache } from 'lru-cache';
+import { unverifiedClaims } from '../clients/callers.ts';
+import type { Client } from '../clients/clients.ts';
+import { accessTokenVerdictMs } from '../lifetimes.ts';
+import type { Tombstones } from '../sessions/tombstone.ts';
+import { sha256 } from '../store/redis-keys.ts';
+
+type Claims = Record<string, unknown>;
+
+type Options = {
+  /** The authority of a tenant, or of all for `organizations` and `common`. */
+  authorityOf: (tenantId: string) => Authority;
+  tombstones: Pick<Tombstones, 'refuseEnded'>;
+  nowMs?: () => number;
+};
+
+const verdictsKept = 1_000;
+
+/**
+ * Looks at Entra's access tokens for the API that a client is, as that API itself would: signature, issuer, tenant,
+ * audience, times. A good verdict is remembered for a while.
+ */
+export function createAccessTokens({ authorityOf, tombstones, nowMs = Date.now }: Options) {
+  const authorities = new Map<string, Authority>();
+  const verdicts = new LRUCache<string, { claims: Claims; untilMs: number }>({ max: verdictsKept });
+
+  function authorityFor(tenantId: string): Authority {
+    const known = authorities.get(tenantId) ?? authorityOf(tenantId);
+    authorities.set(tenantId, known);
+    return known;
+  }
+
+  async function verify({ clientId, tenantId }: Client, token: string): Promise<Claims | undefined> {
+    const claims = unverifiedClaims(token) ?? {};
+    const tenant = isManyTenants(tenantId) ? String(claims.tid) : tenantId;
+    const options = { audience: clientId, tenants: [tenant], allowedClients: [], now: () => new Date(nowMs()) };
+    const bearer = createBearer({ ...authorityFor(tenantId), ...options });
+    return (await undefinedIf('invalid_token', bearer(`Bearer ${token}`))) && claims;
+  }
+
+  async function verdictOf(client: Client, token: string): Promise<Claims | undefined> {
+    const name = `${client.tenantId} ${client.clientId} ${sha256(token)}`;
+    const known = verdicts.get(name);
+    if (known && known.untilMs > nowMs()) return known.claims;
+    const claims = await verify(client, token);
+    if (!claims) return undefined;
+    verdicts.set(name, { claims, untilMs: Math.min(nowMs() + accessTokenVerdictMs, Number(claims.exp) * 1_000) });
+    return claims;
+  }
+
+  return {
+    /**
+     * The claims of a token that is good at this client's own API now; undefined for any other: expired, forged, another
+     * API's, or of a person who has signed out since. RFC 7662 section 2.2. @throws Fault `unavailable`.
+     */
+    async find(client: Client, token: string): Promise<Claims | undefined> {
+      const claims = await verdictOf(client, token);
+      if (!claims) return undefined;
+      if (claims.scp === undefined || claims.idtyp === 'app') return claims;
+      const shown = { token, issuedAtSeconds: Number(claims.iat) };
+      const passed = tombstones.refuseEnded(`${claims.oid}.${claims.tid}`, shown);
+      return (await undefinedIf('invalid_grant', passed)) && claims;
+    },
+  };
+}
+
+async function undefinedIf<T>(refused: FaultCode, work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Fault && error.code === refused) return undefined;
+    throw error;
+  }
+}
+
+export type AccessTokens = ReturnType<typeof createAccessTokens>;

@@ -1,0 +1,104 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { Fault, toFault } from '@onbehalf/chassis/fault';
+import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http/http';
+import { traceIdOf } from '@onbehalf/chassis/telemetry/correlation';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/telemetry/server-span';
+import { Router } from 'express';
+import type { Callers } from '../clients/callers.ts';
+import type { Limit } from '../clients/rate-limit.ts';
+import { readForm } from '../input/form.ts';
+import type { Answer, Endpoint } from './endpoints.ts';
+import { openapi } from './metadata.ts';
+
+type Deps = {
+  /** Our own URL, the issuer of the metadata. */
+  issuer: string;
+  /** RFC 8414 metadata as of now: the clients it tells of may change. @throws Fault while Entra was never reached. */
+  metadata: () => Promise<object>;
+  endpoints: Record<string, Endpoint>;
+  callers: Callers;
+  perCaller: Limit;
+  logger: Logger;
+};
+
+/**
+ * The broker's HTTP side. The OAuth endpoints are served ahead of Express: its middleware stack would cost more than
+ * a token from memory does. All the rest is an ordinary Express app.
+ */
+export function createHandler({ issuer, metadata, endpoints, callers, perCaller, logger }: Deps): RequestListener {
+  const routes = Router({ strict: true, caseSensitive: true });
+  // Anybody may ask for it: it is made once.
+  const description = openapi(issuer);
+  routes.get('/.well-known/oauth-authorization-server', async (_req, res) => void res.json(await metadata()));
+  routes.get('/openapi.json', (_req, res) => void res.json(description));
+  routes.all(['/.well-known/oauth-authorization-server', '/openapi.json'], onlyMethods('GET', 'HEAD'));
+  routes.all(Object.keys(endpoints), onlyMethods('POST'));
+  const app = createApp({ logger, routes });
+
+  async function serve(
+    path: string,
+    endpoint: Endpoint,
+    req: IncomingMessage,
+    res: ServerResponse,
+    query: string | undefined,
+  ): Promise<void> {
+    const traceId = traceIdOf(req.headers);
+    nameRoute(path);
+    try {
+      // URLs are written to logs: RFC 9700 section 4.3.2.
+      if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
+      const form = await readForm(req);
+      const client = await callers.authenticate(form, authorizationOf(req), req.socket.remoteAddress);
+      describeRequest({ 'onbehalf.client': client.name });
+      perCaller.take(client.name);
+      send(res, 200, await endpoint(client, form, traceId));
+    } catch (error) {
+      const fault = toFault(error);
+      noteFailure(fault.code);
+      logFault(logger, fault, `POST ${path}`, traceId);
+      if (res.headersSent) return void res.destroy();
+      // What is left of the body is not worth reading.
+      if (!req.complete) res.setHeader('Connection', 'close');
+      for (const [name, value] of Object.entries(fault.toHeaders())) res.setHeader(name, value);
+      send(res, fault.status, fault.toBody(traceId));
+    }
+  }
+
+  return (req, res) => {
+    const [path = '', query] = originForm(req.url ?? '').split('?', 2);
+    const endpoint = req.method === 'POST' && Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
+    if (endpoint) void serve(path, endpoint, req, res, query);
+    else app(req, res);
+  };
+}
+
+/** @throws Fault `invalid_request` for several: Node would take the first without a word. */
+function authorizationOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
+  const { authorization } = headers;
+  if (authorization === undefined) return undefined;
+  const count = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length;
+  if (count > 1) throw new Fault('invalid_request', 'There is more than one Authorization header.');
+  return authorization;
+}
+
+/** The target of a request as a path: a client may write the whole URL, as to a proxy. RFC 9112 section 3.2.2. */
+function originForm(target: string): string {
+  return target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]+/i, '');
+}
+
+/** No browser comes here: of the security headers only the one that any client heeds. */
+const answerHeaders = {
+  'Content-Type': 'application/json',
+  'X-Content-Type-Options': 'nosniff',
+  'Cache-Control': 'no-store',
+  Pragma: 'no-cache',
+};
+
+function send(res: ServerResponse, status: number, body: Answer): void {
+  const json = typeof body === 'string' ? body : JSON.stringify(body);
+  const bytes = Buffer.byteLength(json);
+  res.writeHead(status, { ...answerHeaders, 'Content-Length': bytes });
+  // All ASCII, as tokens are, is the same bytes in latin1, which is written with less work.
+  res.end(json, bytes === json.length ? 'latin1' : 'utf8');
+}

@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import { assertionType } from '../clients/callers.ts';
+import { grantTypes } from '../clients/clients.ts';
+import { absent, optionalText, text } from '../input/parameters.ts';
+import { endParameters, grantSchemas, tokenParameter } from './endpoints.ts';
+
+const proof = text(16_384);
+const name = text(64);
+const optionalName = optionalText(64);
+
+/** Who asks. Without one of these in the form it is the `Authorization` header that says it. */
+const caller = z.union([
+  z
+    .object({
+      client_assertion_type: z.literal(assertionType),
+      client_assertion: proof,
+      client_id: optionalName,
+      client_secret: absent,
+    })
+    .meta({ title: 'By an assertion: a ServiceAccount token or a JWT of its own key (RFC 7523)' }),
+  z
+    .object({ client_id: name, client_secret: proof, client_assertion: absent, client_assertion_type: absent })
+    .meta({ title: 'By a secret in the form (RFC 6749 section 2.3.1)' }),
+  z
+    .object({ client_id: optionalName, client_secret: absent, client_assertion: absent, client_assertion_type: absent })
+    .meta({ title: 'By the Authorization header' }),
+]);
+
+/** A token is for something: what `targetScope` demands. */
+const someTarget = z.union(
+  ['scope', 'resource', 'audience'].map((parameter) => z.object({ [parameter]: z.string().min(1) })),
+);
+const { authorization_code, token_exchange, jwt_bearer, client_credentials } = grantTypes;
+const grant = <T extends keyof typeof grantSchemas>(grant_type: T, title: string) =>
+  grantSchemas[grant_type].extend({ grant_type: z.literal(grant_type) }).meta({ title });
+const tokenRequest = z.union([
+  grant(authorization_code, 'Redeem a sign-in (RFC 6749, 7636)'),
+  grant(token_exchange, 'A session or a user token for a token (RFC 8693)').and(someTarget),
+  grant(jwt_bearer, 'On behalf of a user (RFC 7523)').and(someTarget),
+  grant(client_credentials, 'For the app itself (RFC 6749)').and(someTarget),
+]);
+
+const { sid, iss, subject_token, tid, oid } = endParameters.shape;
+const endRequest = z.union([
+  z
+    .object({ sid: sid.unwrap(), iss, subject_token: absent, tid: absent, oid: absent })
+    .meta({ title: 'Of one session at Entra ID' }),
+  z
+    .object({ subject_token: subject_token.unwrap(), iss, sid: absent, tid: absent, oid: absent })
+    .meta({ title: 'Of an account' }),
+  z
+    .object({ tid: tid.unwrap(), oid: oid.unwrap(), iss, sid: absent, subject_token: absent })
+    .meta({ title: 'Of a person' }),
+]);
+
+const answers = {
+  TokenResponse: z.object({
+    access_token: z.string(),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int().min(0),
+    scope: z.string(),
+    id_token: z.string().optional(),
+    issued_token_type: z.string().optional(),
+  }),
+  IntrospectionResponse: z.looseObject({
+    active: z.boolean(),
+    sub: z.string().optional(),
+    sid: z.string().optional(),
+    client_id: z.string().optional(),
+    token_type: z.literal('Bearer').optional(),
+    scope: z.string().optional(),
+    iss: z.string().optional(),
+    aud: z.string().optional(),
+    iat: z.int().optional(),
+    exp: z.int().optional(),
+    idle_exp: z.int().optional(),
+    absolute_exp: z.int().optional(),
+  }),
+  RevocationResponse: z.strictObject({}),
+  EndResponse: z.object({ ended: z.int().min(0) }),
+};
+
+/** By status. What each word means stands in the README. */
+const errors: Record<number, { description: string; words: string[] }> = {
+  400: {
+    description: 'The request or its grant is no good',
+    words: [
+      ...['invalid_request', 'unsupported_grant_type', 'invalid_scope', 'invalid_target', 'unsupported_token_type'],
+      ...['unauthorized_client', 'invalid_grant', 'login_required', 'interaction_required', 'consent_required'],
+    ],
+  },
+  401: { description: 'The caller is not proven', words: ['invalid_client'] },
+  408: { description: 'The request did not come in time', words: ['invalid_request'] },
+  413: { description: 'The form is too large', words: ['invalid_request'] },
+  415: { description: 'The body is no form', words: ['invalid_request'] },
+  429: { description: 'The caller is too fast, or Entra ID throttles', words: ['temporarily_unavailable'] },
+  431: { description: 'The header is too large', words: ['invalid_request'] },
+  500: { description: 'Our own credential or configuration is broken', words: ['server_error'] },
+  503: { description: 'Redis, Entra ID or signing keys are away', words: ['temporarily_unavailable'] },
+};
+
+const errorOf = (words: string[]) =>
+  z.object({
+    error: z.enum(words),
+    error_description: z.string(),
+    suberror: z.string().optional(),
+    claims: z.string().optional(),
+    scope: z.string().optional(),
+    error_codes: z.array(z.int()).optional(),
+    correlation_id: z.string().optional(),
+    trace_id: z.string().optional().meta({ description: 'Absent only where the request could not be read' }),
+  });
+
+const retryAfter = {
+  'Retry-After': {
+    description: 'Seconds to wait (RFC 9110 section 10.2.3)',
+    required: true,
+    schema: { type: 'integer', minimum: 1 },
+  },
+};
+const headers: Record<number, object> = {
+  401: {
+    'WWW-Authenticate': {
+      description: 'RFC 9110 section 11.6.1',
+      required: true,
+      schema: { type: 'string', pattern: '^Basic realm=' },
+    },
+  },
+  429: retryAfter,
+  503: retryAfter,
+};
+
+function schemaOf(schema: z.ZodType) {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' });
+  return rest;
+}
+
+const json = (schema: object) => ({ 'application/json': { schema } });
+const failures = Object.fromEntries(
+  Object.keys(errors).map((status) => [status, { $ref: `#/components/responses/Failed${status}` }]),
+);
+
+/** What the operations share. */
+export const components = {
+  securitySchemes: {
+    clientSecretBasic: {
+      type: 'http',
+      scheme: 'basic',
+      description: 'RFC 6749 section 2.3.1. All other proofs of a client are parameters of the form.',
+    },
+  },
+  schemas: Object.fromEntries(Object.entries(answers).map(([title, schema]) => [title, schemaOf(schema)])),
+  responses: Object.fromEntries(
+    Object.entries(errors).map(([status, { description, words }]) => [
+      `Failed${status}`,
+      {
+        description: `${description}. RFC 6749 section 5.2.`,
+        ...(headers[Number(status)] && { headers: headers[Number(status)] }),
+        content: json(schemaOf(errorOf(words))),
+      },
+    ]),
+  ),
+};
+
+/** The POST endpoints. */
+export const paths = {
+  '/oauth2/token': post('requestToken', 'RFC 6749, 7523, 8693: a token', tokenRequest, 'TokenResponse'),
+  '/oauth2/introspect': post(
+    'introspectToken',
+    'RFC 7662: is this session alive, this access token good here',
+    tokenParameter,
+    'IntrospectionResponse',
+  ),
+  '/oauth2/revoke': post('revokeSession', 'RFC 7009: end this session', tokenParameter, 'RevocationResponse'),
+  '/sessions/end': post('endSessions', 'End sessions by sid, account or person', endRequest, 'EndResponse'),
+};
+
+function post(operationId: string, summary: string, request: z.ZodType, answer: keyof typeof answers) {
+  const form = { schema: schemaOf(caller.and(request)) };
+  const done = { description: 'Done', content: json({ $ref: `#/components/schemas/${answer}` }) };
+  return {
+    post: {
+      ...{ operationId, summary, security: [{}, { clientSecretBasic: [] }] },
+      requestBody: { required: true, content: { 'application/x-www-form-urlencoded': form } },
+      responses: { 200: done, ...failures },
+    },
+  };
+}

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/chassis/fault';
+import { backdatingSeconds } from '../lifetimes.ts';
+import { api, everyOrder, openPods, otherWeb, type Pods, tenantId, web, writeScope } from '../tokens/pods.fake.ts';
+import { createTombstones } from './tombstone.ts';
+
+const code = (expected: string) => (error: unknown) => {
+  assert.ok(error instanceof Fault, `${error}`);
+  assert.equal(error.code, expected);
+  return true;
+};
+const homeAccountOf = (person: string) => `${person}.${tenantId}`;
+
+/** How far Entra dates `iat` back; an identity provider that does not; and a clock that is behind besides. */
+const backdated = [300, 0, 590];
+
+async function assertEnded(pods: Pods, assertion: string, where = ''): Promise<void> {
+  for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(assertion), code('invalid_grant'), where);
+}
+
+async function assertTaken(pods: Pods, assertion: string, where = ''): Promise<void> {
+  for (const pod of pods.all) await assert.doesNotReject(pod.onBehalfOf(assertion), where);
+}
+
+describe('the tombstone of a person who left', () => {
+  for (const seconds of backdated) {
+    it(`refuses what was issued before, and never what a new session gets, in the same second too: ${seconds} s back`, async () => {
+      const pods = openPods({ pods: 2 });
+      pods.writeAssertions(seconds);
+      const person = randomUUID();
+      const [other, first] = [await pods.first.signIn(person, otherWeb), await pods.first.signIn(person)];
+      const olds = [await pods.first.exchange(first)];
+      await assertTaken(pods, String(olds[0]));
+      for (let round = 0; round < 3; round += 1) {
+        if (round === 0) {
+          await pods.first.broker.revoke(web, first);
+          await pods.second.broker.revoke(otherWeb, other);
+        }
+        for (const old of olds) await assertEnded(pods, old);
+        const session = await pods.second.signIn(person);
+        for (const old of olds) await assertEnded(pods, old, 'a new sign-in revives nothing');
+        const fresh = await pods.first.exchange(session);
+        await assertTaken(pods, fresh);
+        assert.equal(await pods.second.exchange(session), fresh, 'from the store too');
+        await pods.first.broker.endAccountOf(web, session);
+        olds.push(fresh);
+        pods.advance(round * 20);
+      }
+      for (const old of olds) await assertEnded(pods, old);
+    });
+  }
+
+  it('lets an assertion of elsewhere pass that was issued since', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    await assertEnded(pods, pods.assertionOf(person, 0));
+    pods.advance(5);
+    await assertTaken(pods, pods.assertionOf(person, 4));
+  });
+
+  it('lets pass what was acquired on behalf of a new session, and what was acquired on behalf with that', async () => {
+    const pods = openPods({ pods: 2 });
+    pods.writeAssertions(300);
+    const person = randomUUID();
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    const first = await pods.first.exchange(await pods.first.signIn(person));
+    const second = await pods.second.onBehalfOf(first);
+    const third = await pods.first.onBehalfOf(second);
+    assert.equal(new Set([first, second, third]).size, 3);
+    await pods.first.broker.endPerson(api, tenantId, person);
+    for (const old of [first, second, third]) await assertEnded(pods, old);
+  });
+
+  it('stays for as long as an assertion may live, whoever signs in; what it lets pass is noted for its first minutes', async () => {
+    const pods = openPods();
+    pods.writeAssertions(300);
+    const person = randomUUID();
+    const old = await pods.first.exchange(await pods.first.signIn(person));
+    await pods.first.broker.endPerson(api, tenantId, person);
+    assert.equal(pods.watch.ttls().get(pods.names.ended(homeAccountOf(person))), 28 * 3_600_000);
+    const session = await pods.first.signIn(person);
+    await pods.first.exchange(session);
+    assert.equal(pods.keys('issued').length, 1);
+    assert.ok(Math.max(...pods.keys('issued').map((key) => pods.watch.ttls().get(key) ?? 0)) <= 3_600_000);
+    pods.advance(backdatingSeconds);
+    await pods.first.exchange(session, writeScope);
+    assert.equal(pods.keys('issued').length, 1, 'its iat shows it by now');
+    await assertEnded(pods, old);
+  });
+
+  it('is not moved back by an end that a pod with a slow clock saw, nor lets pass what came between', async () => {
+    const pods = openPods();
+    pods.writeAssertions(300);
+    const person = randomUUID();
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    const session = await pods.first.signIn(person);
+    const between = await pods.first.exchange(session);
+    pods.advance(-3);
+    await pods.first.broker.revoke(web, session);
+    await assertEnded(pods, between);
+    pods.advance(3);
+    await assertEnded(pods, between);
+    await assertEnded(pods, pods.assertionOf(person, 0));
+  });
+
+  it('is as late as the latest end, whatever an end that broke off had proposed', async () => {
+    for (const [first, second] of [
+      [50, 100],
+      [100, 50],
+      [100, 100],
+    ] as const) {
+      const { store, names } = openPods();
+      const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs: Date.now });
+      await assert.rejects(tombstones.bury('a', first, () => Promise.reject(new Error('gone'))));
+      const passes = (issuedAtSeconds: number) => tombstones.refuseEnded('a', { token: 't', issuedAtSeconds });
+      await passes(1);
+      await tombstones.bury('a', second, async () => false);
+      await assert.rejects(passes(100), code('invalid_grant'));
+      await passes(101);
+    }
+  });
+
+  it('lets nothing pass that was acquired before it and given though it could not be kept', async () => {
+    const pods = openPods({ pods: 2 });
+    pods.writeAssertions(300);
+    const person = randomUUID();
+    const token = await pods.first.signIn(person);
+    pods.entra.gate = async () => {
+      pods.entra.gate = async () => {};
+      await pods.second.broker.revoke(web, token);
+      pods.watch.step = async (when, operation) => {
+        if (when === 'before' && operation === 'writeToken') pods.watch.away = true;
+      };
+    };
+    const given = await pods.first.exchange(token);
+    pods.watch.step = undefined;
+    pods.watch.away = false;
+    await assertEnded(pods, given);
+  });
+
+  it('refuses a call on behalf of that was under way, though the store fails before the token is written', async () => {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    const token = await pods.first.signIn(person);
+    const assertion = pods.assertionOf(person, 0);
+    pods.entra.gate = async () => {
+      await pods.second.broker.revoke(web, token);
+      pods.watch.step = async (when, operation) => {
+        if (when === 'before' && operation === 'writeToken') pods.watch.away = true;
+      };
+    };
+    await assert.rejects(pods.first.onBehalfOf(assertion), code('invalid_grant'));
+  });
+
+  it('is looked for before Entra is asked', async () => {
+    const pods = openPods();
+    const person = randomUUID();
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    pods.entra.reset();
+    await assertEnded(pods, pods.assertionOf(person, 0));
+    assert.deepEqual(pods.entra.calls, []);
+  });
+
+  it('costs a token from memory or store no look', async () => {
+    const pods = openPods({ pods: 2 });
+    const person = randomUUID();
+    await pods.first.broker.revoke(web, await pods.first.signIn(person));
+    const session = await pods.first.signIn(person);
+    pods.advance(1);
+    await pods.first.exchange(session);
+    const operations: string[] = [];
+    pods.watch.step = async (when, operation) => void (when === 'before' && operations.push(operation));
+    await pods.first.exchange(session);
+    assert.deepEqual(operations, []);
+    await pods.second.exchange(session);
+    assert.deepEqual(operations, ['get', 'readRecord']);
+  });
+});
+
+describe('in every order of their steps', () => {
+  type End = (pods: Pods, person: string, token: string) => Promise<unknown>;
+  const signOut: End = (pods, _, token) => pods.first.broker.revoke(web, token);
+  const bySid: End = (pods, person) => pods.first.broker.endBySid(web, `sid-${person}`);
+  const byOperator: End = (pods, person) => pods.first.broker.endPerson(api, tenantId, person);
+
+  for (const [what, end] of [
+    ['a sign-out', signOut],
+    ['an end by the operator', byOperator],
+  ] as const) {
+    it(`${what} wins over a call on behalf of`, async () => {
+      const orders = await everyOrder(async () => {
+        const pods = openPods({ pods: 2 });
+        const person = randomUUID();
+        const token = await pods.first.signIn(person);
+        const assertion = pods.assertionOf(person, 0);
+        return {
+          pods,
+          tasks: [() => end(pods, person, token), () => pods.second.onBehalfOf(assertion)],
+          async holds(_, where) {
+            await assertEnded(pods, assertion, where);
+            assert.deepEqual(pods.keys('obo'), [], where);
+          },
+        };
+      });
+      assert.ok(orders > 100, `${orders}`);
+    });
+
+    it(`${what} wins over a refresh, and over what that brings`, async () => {
+      const orders = await everyOrder(async () => {
+        const pods = openPods({ pods: 2 });
+        pods.writeAssertions(300);
+        const person = randomUUID();
+        const token = await pods.first.signIn(person);
+        return {
+          pods,
+          tasks: [() => end(pods, person, token), () => pods.second.exchange(token)],
+          async holds([, given], where) {
+            for (const pod of pods.all) await assert.rejects(pod.exchange(token), code('invalid_grant'), where);
+            for (const kind of ['session', 'account', 'sid']) assert.deepEqual(pods.keys(kind), [], where);
+            if (given !== 'invalid_grant') await assertEnded(pods, String(given), where);
+          },
+        };
+      });
+      assert.ok(orders > 100, `${orders}`);
+    });
+  }
+
+  for (const [what, end] of [
+    ['a sign-out', signOut],
+    ['an end by sid', bySid],
+    ['an end by the operator', byOperator],
+  ] as const) {
+    it(`${what} leaves a sign-in whole or nothing, and a new session's token is taken`, async () => {
+      const orders = await everyOrder(async () => {
+        const pods = openPods({ pods: 2 });
+        pods.writeAssertions(300);
+        const person = randomUUID();
+        const before = await pods.first.signIn(person);
+        const old = await pods.first.exchange(before);
+        let token = '';
+        const signIn = async () => {
+          token = await pods.second.signIn(person);
+          return await pods.second.exchange(token).catch(() => 'ended');
+        };
+        return {
+          pods,
+          tasks: [() => end(pods, person, before), signIn],
+          async holds([, given], where) {
+            const alive = token !== '' && (await pods.second.isActive(token));
+            assert.equal(await pods.first.isActive(before), false, where);
+            assert.equal(pods.keys('session').length, alive ? 1 : 0, where);
+            assert.equal(pods.keys('account').length, alive ? 1 : 0, where);
+            assert.ok(alive || what !== 'a sign-out', where);
+            if (alive) {
+              await assertTaken(pods, await pods.first.exchange(token), where);
+              await assertTaken(pods, String(given), where);
+              await pods.first.broker.revoke(web, token);
+            }
+            assert.deepEqual(pods.keys('account'), [], where);
+            if (given !== 'ended' && given !== 'invalid_grant') await assertEnded(pods, String(given), where);
+            await assertEnded(pods, old, where);
+          },
+        };
+      });
+      assert.ok(orders > 100, `${orders}`);
+    });
+  }
+});

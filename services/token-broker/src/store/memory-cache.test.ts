@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createEvents } from './channel.ts';
+import { createL1 } from './memory-cache.ts';
+
+function open({ maxBytes = 1_000_000, maxUnverifiedMs = 60_000 } = {}) {
+  const clock = { ms: 1_000_000 };
+  const nowMs = () => clock.ms;
+  const hub = createEvents(nowMs);
+  hub.up();
+  const l1 = createL1<string>({ maxBytes, maxUnverifiedMs, events: hub.events, nowMs }, (value) => value.length);
+  /** Reads the store at once. */
+  const put = (key: string, field: string, value: string) => l1.put(key, field, value, l1.mark());
+  const value = (key: string, field = 'f') => {
+    const held = l1.get(key, field);
+    return held?.standing === 'trusted' ? held.value : undefined;
+  };
+  const standing = (key: string) => l1.get(key, 'f')?.standing;
+  return { clock, hub, l1, put, value, standing };
+}
+
+describe('L1', () => {
+  it('gives what was put, by key and field, with its age', () => {
+    const { l1, put, clock, value } = open();
+    clock.ms += 7;
+    put('k', 'f', 'one');
+    put('k', 'g', 'two');
+    clock.ms += 5;
+    assert.deepEqual(
+      [value('k', 'f'), value('k', 'g'), value('k', 'h'), value('x', 'f')],
+      ['one', 'two', undefined, undefined],
+    );
+    assert.equal(l1.get('k', 'f')?.ageMs, 5);
+  });
+
+  it('stays within its bytes, whatever is put into it: values, fields, keys', () => {
+    const { l1, put } = open({ maxBytes: 100_000 });
+    for (let i = 0; i < 2_000; i += 1) put(`k${i % 50}`, `f${i % 7}`, 'x'.repeat(i % 3_000));
+    assert.ok(l1.bytes <= 100_000);
+    for (let i = 0; i < 100; i += 1) put('k', `${i}`.padEnd(8_000), 'x');
+    assert.ok(l1.bytes <= 100_000);
+    const { l1: named, put: putNamed } = open({ maxBytes: 100_000 });
+    for (let i = 0; i < 10; i += 1) putNamed('k', `${i}`.padEnd(8_000), 'x');
+    assert.ok(named.bytes >= 80_000, 'names of 8 KB are counted');
+  });
+
+  it('keeps one value of a field, however often it is put', () => {
+    const { l1, put, value } = open();
+    put('k', 'g', 'other');
+    put('k', 'f', 'one');
+    const { bytes } = l1;
+    for (let i = 0; i < 10; i += 1) put('k', 'f', 'two');
+    assert.equal(l1.bytes, bytes);
+    assert.deepEqual([value('k', 'f'), value('k', 'g')], ['two', 'other']);
+  });
+
+  it('forgets a key when anybody says so', () => {
+    const { hub, put, value } = open();
+    put('k', 'f', 'one');
+    put('other', 'f', 'two');
+    hub.invalidate('k');
+    assert.deepEqual([value('k'), value('other')], [undefined, 'two']);
+  });
+
+  it('does not take what was withdrawn while it was read', () => {
+    const { l1, hub, clock, put, value } = open();
+    const mark = l1.mark();
+    hub.invalidate('k');
+    l1.put('k', 'f', 'late', mark);
+    assert.equal(value('k'), undefined);
+    clock.ms += 1;
+    put('k', 'f', 'new');
+    assert.equal(value('k'), 'new');
+  });
+
+  it('serves for its bound while the channel is down, and no longer', () => {
+    const { hub, clock, put, value, standing } = open();
+    put('k', 'f', 'one');
+    clock.ms += 600_000;
+    assert.equal(value('k'), 'one', 'the channel is up: no bound');
+    hub.down();
+    clock.ms += 60_000;
+    assert.notEqual(standing('k'), 'lapsed');
+    clock.ms += 1;
+    assert.equal(standing('k'), 'lapsed');
+    put('k', 'f', 'two');
+    clock.ms += 60_000;
+    assert.notEqual(standing('k'), 'lapsed', 'what was read since counts from its reading');
+    clock.ms += 1;
+    assert.equal(standing('k'), 'lapsed');
+  });
+
+  it('is to be confirmed by the store ten seconds after the channel was last heard', () => {
+    const { hub, clock, put, standing } = open();
+    put('k', 'f', 'one');
+    clock.ms += 600_000;
+    hub.down(clock.ms - 2_000);
+    assert.equal(standing('k'), 'trusted');
+    clock.ms += 8_000;
+    assert.equal(standing('k'), 'trusted');
+    clock.ms += 1;
+    assert.equal(standing('k'), 'unverified');
+    put('k', 'f', 'one');
+    clock.ms += 10_000;
+    assert.equal(standing('k'), 'trusted');
+    clock.ms += 1;
+    assert.equal(standing('k'), 'unverified');
+  });
+
+  it('trusts nothing of a former life of the channel: a message may have been missed', () => {
+    const { l1, hub, clock, put, value, standing } = open();
+    put('k', 'f', 'one');
+    const mark = l1.mark();
+    hub.down();
+    hub.up();
+    l1.put('x', 'f', 'read before', mark);
+    assert.deepEqual([standing('k'), standing('x')], ['unverified', 'unverified']);
+    clock.ms += 60_001;
+    assert.deepEqual([standing('k'), standing('x')], ['lapsed', 'lapsed']);
+    put('k', 'f', 'two');
+    assert.equal(value('k'), 'two');
+  });
+
+  it('serves nothing unverified when its bound is 0', () => {
+    const { hub, clock, put, value } = open({ maxUnverifiedMs: 0 });
+    put('k', 'f', 'one');
+    hub.down();
+    clock.ms += 1;
+    assert.equal(value('k'), undefined);
+  });
+});

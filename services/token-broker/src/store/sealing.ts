@@ -1,0 +1,73 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { measure } from '../signals.ts';
+import { shortName } from './redis-keys.ts';
+
+const cipher = 'aes-256-gcm';
+const ivBytes = 12;
+const tagBytes = 16;
+
+export type Opened = {
+  plaintext: Buffer;
+  /** Sealed with a key that is no longer current: seal again on touch. */
+  old: boolean;
+};
+
+/**
+ * AES-256-GCM under a key ring. Layout: length of the key id (1 byte), key id, IV (12), tag (16), ciphertext.
+ * `name` is authenticated and not stored: a value moved to another key or field does not open.
+ */
+export function createSealing(ring: () => KeyRing, onUnopened: (name: string) => void = () => {}) {
+  function decipher(sealed: Buffer, name: string): Opened | undefined {
+    const { current, keys } = ring();
+    const idEnd = 1 + (sealed[0] ?? 0);
+    const body = idEnd + ivBytes + tagBytes;
+    if (sealed.length < body) return undefined;
+    const keyId = sealed.toString('latin1', 1, idEnd);
+    const key = keys.get(keyId);
+    if (!key) return undefined;
+    try {
+      const open = createDecipheriv(cipher, key, sealed.subarray(idEnd, idEnd + ivBytes), { authTagLength: tagBytes })
+        .setAAD(Buffer.from(name))
+        .setAuthTag(sealed.subarray(idEnd + ivBytes, body));
+      const plaintext = open.update(sealed.subarray(body));
+      // GCM gives everything by `update`; `final` only says whether it is genuine.
+      open.final();
+      return { plaintext, old: keyId !== current };
+    } catch {
+      return undefined;
+    }
+  }
+
+  return {
+    seal(plaintext: string | Buffer, name: string): Buffer {
+      const { current, keys } = ring();
+      const key = keys.get(current);
+      if (!key) throw new Error('the key ring has no current key');
+      const iv = randomBytes(ivBytes);
+      const seal = createCipheriv(cipher, key, iv).setAAD(Buffer.from(name));
+      const ciphertext = Buffer.concat([seal.update(plaintext), seal.final()]);
+      return Buffer.concat([Buffer.of(current.length), Buffer.from(current), iv, seal.getAuthTag(), ciphertext]);
+    },
+
+    /** The plaintext, or undefined: an unknown key, another name, a flipped bit. The caller treats it as a miss. */
+    open(sealed: Buffer, name: string): Opened | undefined {
+      const opened = decipher(sealed, name);
+      if (!opened) onUnopened(name);
+      if (!opened) measure('onbehalf.cache.open_failed', 1);
+      else if (opened.old) measure('onbehalf.cache.old_key', 1);
+      return opened;
+    },
+  };
+}
+
+export type Sealing = ReturnType<typeof createSealing>;
+
+/** Says that a value did not open: its kind, and which one without naming it. */
+export function logUnopened(logger: Logger): (name: string) => void {
+  return (name) => {
+    const kind = /\b(\w+):\{/.exec(name)?.[1];
+    logger.warn({ event: 'cache.open_failed', kind, entry: shortName(name) }, 'a stored value does not open');
+  };
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import type { Refusal } from '../entra/entra-errors.ts';
+import type { Acquired, Refused } from '../entra/msal.ts';
+import { hitMarginSeconds } from '../lifetimes.ts';
+import { sha256 } from '../store/redis-keys.ts';
+import { claimsField, tokenField } from '../store/store.ts';
+
+export const tokenRecord = z.object({
+  accessToken: z.string(),
+  scope: z.string(),
+  expiresAtSeconds: z.number(),
+  refreshAtSeconds: z.number(),
+});
+
+/** An access token as it is kept and served. */
+export type TokenRecord = z.output<typeof tokenRecord>;
+
+/** Where it came from: this process' memory, the shared store, or Entra just now. */
+export type Token = { record: TokenRecord; level: 'l1' | 'l2' | 'none' };
+
+export type Partition = {
+  key: string;
+  kind: 'account' | 'obo' | 'app';
+  /** The key whose hash tag names who is throttled with this partition. */
+  party: string;
+};
+
+export type TokenRequest = {
+  client: string;
+  partition: Partition;
+  tenantId: string;
+  /** Sorted, each once, in one string: a token never serves a wider or narrower request. */
+  scope: string;
+  claims: string | undefined;
+  /** Counts the request against a limit and may throw; who joins another's flight is not counted. */
+  admit?(): void;
+  /** The person's latest sign-in, where the partition does not tell: it voids what was refused before. */
+  signIn?(): Promise<string | undefined>;
+  /** Runs before the partition is read that the token is to be acquired with. */
+  prepare?(): Promise<void>;
+  /** Asks Entra; `msal` is the partition's cache, undefined where it has none. */
+  acquire(msal: string | undefined): Promise<Acquired | Refused>;
+  /** Runs before the token is written, e.g. to index the partition. */
+  beforeWrite?(acquired: Acquired): Promise<void>;
+  /** Runs after it; may throw to take the token back. */
+  afterWrite?(acquired: Acquired): Promise<void>;
+  /** Effects of a refusal beyond remembering it. */
+  onRefused?(refusal: Refusal): Promise<void>;
+};
+
+/** MSAL's own rule: a token is good while more than its renewal margin is left. */
+export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): boolean {
+  return expiresAtSeconds - hitMarginSeconds > nowSeconds;
+}
+
+/** The field of its partition that holds a token: one for each tenant, set of scopes and claims, which is marked. */
+export function fieldOf({ tenantId, scope, claims }: TokenRequest): string {
+  const prefix = claims === undefined ? tokenField : claimsField;
+  return `${prefix}${sha256(JSON.stringify([tenantId, scope, claims])).slice(0, 22)}`;
+}
+
+/** A token asked for, and where it is kept: its field in the store and in this process' memory. */
+export type Wanted = { request: TokenRequest; field: string; l1Field: string };
