@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { apiTarget } from '../../services/web-frontend/src/api-wire.ts';
+import { apiTarget } from '../../services/web-frontend/src/api/api-wire.ts';
 import { apisSchema, scopesFor } from '../../services/web-frontend/src/apis.ts';
 import { runs } from './faults.ts';
 

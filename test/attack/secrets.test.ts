@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { z } from 'zod';
-import { createSeal } from '../../services/web-frontend/src/seal.ts';
+import { createSeal } from '../../services/web-frontend/src/session/seal.ts';
 import { dumpRedis } from '../kit/redis/dump.ts';
 import { callApi, pick, signIn, signOut } from '../kit/steps.ts';
 import type { Visitor } from '../kit/visitor.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { compactStyle } from '../../services/trace-viewer/src/page/compact.ts';
-import { Html, html } from '../../services/web-frontend/src/html.ts';
+import { Html, html } from '../../services/web-frontend/src/pages/html.ts';
 import { drawBrokers } from './report/brokers.ts';
 import { type Column, latencyWidthFor, toColumns, widthFor } from './report/columns.ts';
 import { tellContext } from './report/context.ts';

@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
 import { inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
-import { requestApi } from './api-request.ts';
+import { requestApi } from './api/api-request.ts';
 import { openTestbed, signIn } from './testbed.fake.ts';
 
 type Speech = (socket: Socket) => void;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { sessionCookie } from './session.ts';
+import { sessionCookie } from './session/session.ts';
 import { type Answer, alice, type Browser, openTestbed, publicBaseUrl, ringOf, signIn } from './testbed.fake.ts';
 
 type Row = { what: string; status: number; send: (browser: Browser) => Promise<Answer>; allow?: string };

@@ -1,8 +1,8 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { createBroker } from './broker.ts';
+import { createBroker } from './broker/broker.ts';
+import { createUpstream, type Fetch } from './broker/http-client.ts';
 import type { Config } from './config.ts';
-import { createEntra } from './entra.ts';
-import { createUpstream, type Fetch } from './upstream.ts';
+import { createEntra } from './sign-in/oidc.ts';
 
 type ConnectOptions = {
   config: Pick<Config, 'publicBaseUrl' | 'entra' | 'broker'>;

@@ -12,8 +12,8 @@ import { apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { connect } from './connect.ts';
-import { createEndings } from './endings.ts';
-import { createFlowTrace } from './flow-trace.ts';
+import { createFlowTrace } from './session/flow-trace.ts';
+import { createEndings } from './sign-in/session-revocation.ts';
 import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {

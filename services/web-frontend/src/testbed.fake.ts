@@ -11,7 +11,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { type Apis, apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { connect } from './connect.ts';
-import { createEndings } from './endings.ts';
+import { createEndings } from './sign-in/session-revocation.ts';
 
 /** What the app believes its address is; the sockets of a test are elsewhere. */
 export const publicBaseUrl = 'http://localhost:3000';

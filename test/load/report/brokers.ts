@@ -1,5 +1,5 @@
 import { formatMs, round } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { BrokerSeries, LoadEvent, ScenarioRun } from '../result.ts';
 import { lengthOf, widthFor } from './columns.ts';
 import { formatBytes, formatClock, formatCore } from './format.ts';

@@ -1,5 +1,5 @@
 import { formatMs } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { Result } from '../result.ts';
 import { formatBytes, formatCount } from './format.ts';
 

@@ -1,5 +1,5 @@
 import { round } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { Result } from '../result.ts';
 import { spread } from '../slices.ts';
 import { formatCount } from './format.ts';

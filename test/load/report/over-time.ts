@@ -1,5 +1,5 @@
 import { round } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { LoadEvent, ScenarioRun } from '../result.ts';
 import { type Column, lengthOf } from './columns.ts';
 import { formatClock, formatCount, formatMaybeMs, nameOf } from './format.ts';

@@ -1,5 +1,5 @@
 import { formatMs, round } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { ScenarioRun } from '../result.ts';
 import type { Column } from './columns.ts';
 import { formatCount } from './format.ts';

@@ -1,5 +1,5 @@
 import { formatMs } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import { decode, type Histogram, percentileMs } from '../histogram.ts';
 import type { ScenarioRun } from '../result.ts';
 import { formatCount, formatMaybeMs, nameOf } from './format.ts';

@@ -1,5 +1,5 @@
 import { round } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { Scale } from './scale.ts';
 
 /** Where numbers are drawn, in pixels of the figure. */

@@ -1,4 +1,4 @@
-import type { Html } from '../../../services/web-frontend/src/html.ts';
+import type { Html } from '../../../services/web-frontend/src/pages/html.ts';
 import { decode, percentilesOf } from '../histogram.ts';
 import type { Result, ScenarioRun } from '../result.ts';
 import { median } from '../slices.ts';

@@ -1,5 +1,5 @@
 import { formatMs } from '@onbehalf/trace-viewer/draw/svg';
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import { decode, percentilesOf } from '../histogram.ts';
 import type { Check, Result, ScenarioRun, Validity, Verdict } from '../result.ts';
 import { formatCore, formatCount, formatMaybeMs, formatShare, nameOf } from './format.ts';

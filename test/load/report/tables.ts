@@ -1,4 +1,4 @@
-import { type Html, html } from '../../../services/web-frontend/src/html.ts';
+import { type Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { ScenarioRun } from '../result.ts';
 import type { Column } from './columns.ts';
 import { formatClock, formatCount, formatMaybeMs, formatShare } from './format.ts';

@@ -1,6 +1,6 @@
 import { drawSequence } from '@onbehalf/trace-viewer/draw/sequence';
 import { formatMs } from '@onbehalf/trace-viewer/draw/svg';
-import { Html, html } from '../../../services/web-frontend/src/html.ts';
+import { Html, html } from '../../../services/web-frontend/src/pages/html.ts';
 import type { ScenarioRun } from '../result.ts';
 import { formatClock } from './format.ts';
 

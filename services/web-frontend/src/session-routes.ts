@@ -1,0 +1,63 @@
+import type { Request, Response } from 'express';
+import type { Broker } from './broker/broker.ts';
+import { takeNotice } from './pages/notice.ts';
+import { sendPage } from './pages/page.ts';
+import { home, iso, type Lifetime, profile, welcome } from './pages/pages.ts';
+import { redirect } from './pages/redirect.ts';
+import type { Session, Sessions } from './session/session.ts';
+import type { Demands } from './step-up/step-up.ts';
+
+type PersonDeps = { broker: Broker; demands: Demands; nowSeconds: () => number; sessions: Sessions };
+
+/** `/`, `/profile` and `/session`: who is signed in, as the broker knows it, not as the cookie says. */
+export function createPerson({ broker, demands, nowSeconds, sessions }: PersonDeps) {
+  async function look(req: Request, res: Response): Promise<{ session?: Session; lifetime?: Lifetime }> {
+    const session = await sessions.read(req, res);
+    if (!session) return {};
+    const lifetime = await broker.introspect(session.token, String(res.locals.traceId));
+    if (lifetime) return { session, lifetime };
+    sessions.clear(res);
+    return { session };
+  }
+
+  return {
+    home: async (req: Request, res: Response): Promise<void> => {
+      const { session, lifetime } = await look(req, res);
+      const notice = takeNotice(req, res);
+      if (!session || !lifetime) return sendPage(res, { title: 'Welcome', main: welcome(notice) });
+      sendPage(res, { title: `Hello, ${session.name ?? 'there'}`, main: home(session, lifetime), signedIn: true });
+    },
+
+    profile: async (req: Request, res: Response): Promise<void> => {
+      const { session, lifetime } = await look(req, res);
+      if (!session) return redirect(res, '/sign-in?return_to=/profile');
+      if (!lifetime) {
+        return demands.answerPage(req, res, { session, target: 'profile', demand: { kind: 'sign_in' }, scopes: [] });
+      }
+      sendPage(res, { title: 'Your profile', main: profile(session, lifetime), signedIn: true });
+    },
+
+    /** Times in ISO 8601 and what is left in seconds, as the session endpoint of nais/wonderwall has them. */
+    session: async (req: Request, res: Response): Promise<void> => {
+      const { session, lifetime } = await look(req, res);
+      res.set('Cache-Control', 'no-store');
+      if (!session || !lifetime) {
+        return void res
+          .status(401)
+          .json({ error: 'login_required', sign_in: '/sign-in', trace_id: res.locals.traceId });
+      }
+      const { name, username, oid, tid } = session;
+      const { createdAt, idleEndsAt, endsAt } = lifetime;
+      res.json({
+        person: { name, username, oid, tid },
+        session: {
+          created_at: iso(createdAt),
+          ends_at: iso(endsAt),
+          ends_in_seconds: endsAt - nowSeconds(),
+          timeout_at: iso(idleEndsAt),
+          timeout_in_seconds: idleEndsAt - nowSeconds(),
+        },
+      });
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { Fault } from '@onbehalf/chassis/fault';
+import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
+import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
+import { errorType, tracer } from '@onbehalf/chassis/telemetry/tracing';
+import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import type { Carried } from '../session/flow-trace.ts';
+import type { Login, LoginStart } from '../session/logins.ts';
+import { measure } from '../signals.ts';
+
+type Outcome = 'success' | 'denied' | 'expired' | 'invalid' | 'failed';
+
+/** Why a person is sent to Entra. */
+function kindOf({ claims, scopes }: Pick<LoginStart, 'claims' | 'scopes'>): string {
+  return claims !== undefined ? 'step_up' : scopes.length > 0 ? 'consent' : 'sign_in';
+}
+
+/** Notes that a person is sent to Entra. */
+export function flowStarts(start: LoginStart): void {
+  const kind = kindOf(start);
+  describeRequest({ 'onbehalf.flow.kind': kind });
+  measure('onbehalf.flow.started', 1, { 'onbehalf.flow.kind': kind });
+}
+
+/** Notes how a person came back, once: the first word stands. */
+export function flowReturns() {
+  const startedAtMs = performance.now();
+  let kind = 'sign_in';
+  let ended = false;
+  return {
+    /** The attempt they came back from, and when and where in the trace it left. */
+    from(login: Login, carried: Carried | undefined): void {
+      kind = kindOf(login);
+      if (!carried) return;
+      const nowMs = Date.now();
+      const above = trace.setSpanContext(ROOT_CONTEXT, carried.span);
+      tracer.startSpan('auth.user_at_idp', { startTime: carried.atMs }, above).end(nowMs);
+      const seconds = Math.max(0, nowMs - carried.atMs) / 1_000;
+      measure('onbehalf.flow.duration', seconds, { 'onbehalf.flow.kind': kind, 'onbehalf.flow.part': 'idp_wait' });
+    },
+    end(outcome: Outcome, error?: unknown): void {
+      if (ended) return;
+      ended = true;
+      const facts = { 'onbehalf.flow.kind': kind, 'onbehalf.flow.outcome': outcome };
+      describeRequest(facts);
+      measure('onbehalf.flow.completed', 1, {
+        ...facts,
+        ...(error !== undefined && { 'error.type': errorType(error) }),
+      });
+      const part = { 'onbehalf.flow.kind': kind, 'onbehalf.flow.part': 'ours' };
+      measure('onbehalf.flow.duration', secondsSince(startedAtMs), part);
+    },
+  };
+}
+
+export type FlowReturn = ReturnType<typeof flowReturns>;
+
+export function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof Fault)) return 'failed';
+  if (error.code === 'access_denied') return 'denied';
+  return error.code === 'invalid_request' ? 'invalid' : 'failed';
+}
