@@ -7,6 +7,10 @@ const shownLongest = 15;
 
 /** Why a file of more than `longLines` lines is one room. */
 export const reasons: Record<string, string> = {
+  'services/token-broker/src/config.ts':
+    'Every setting of the broker: each is checked together with all others, so that one start names all that is wrong.',
+  'services/token-broker/src/redis/clients.ts':
+    'How each kind of Redis is opened: one server, a cluster, a master behind sentinels, with the options they share.',
   'services/entra-emulator/src/endpoints/authorize.ts':
     'One walk of a person through Entra ID’s authorize endpoint: its steps share one transaction.',
   'services/entra-emulator/src/endpoints/grants.ts':
