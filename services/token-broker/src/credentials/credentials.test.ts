@@ -68,6 +68,8 @@ describe('a credential', () => {
     clock.ms += 1_001;
     const third = await assertionOf(source);
     assert.notEqual(third, second);
+    source.renew();
+    assert.notEqual(await assertionOf(source), third);
     const latest = makeCertificate();
     await write(path, latest);
     source.renew();
