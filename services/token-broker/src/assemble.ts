@@ -17,7 +17,7 @@ import { reasonOf } from './redis/reason.ts';
 import { createIndexGuard, type IndexGuard } from './sessions/index-guard.ts';
 import type { Session } from './sessions/record.ts';
 import { createSessions } from './sessions/sessions.ts';
-import { createTombstones } from './sessions/tombstone.ts';
+import { Tombstones } from './sessions/tombstone.ts';
 import { watch } from './signals.ts';
 import { createL1 } from './store/memory-cache.ts';
 import type { Names } from './store/redis-keys.ts';
@@ -57,7 +57,7 @@ export function assemble(config: Config, parts: Parts) {
   watch('onbehalf.cache.invalidation.up', () => (store.events.downSinceMs === undefined ? 1 : 0));
   const refusals = createRefusals(store, names, sealing, nowMs);
   const guard = createIndexGuard({ store, names, logger, nowMs });
-  const tombstones = createTombstones({ store, names, everybody: guard.everybody, nowMs });
+  const tombstones = new Tombstones({ store, names, everybody: guard.everybody, nowMs });
   const sessions = createSessions({
     ...config.session,
     ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },

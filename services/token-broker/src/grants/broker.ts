@@ -97,13 +97,13 @@ export function createBroker(deps: Deps) {
       scope,
       claims: asked.claims,
       prepare: async () => {
-        passed = await tombstones.of(account.homeAccountId);
+        passed = await tombstones.find(account.homeAccountId);
       },
       admit: () => perSession.take(session.hash),
       acquire: async (msal = '') =>
         await entra.refresh(client, { account, msal, scopes, claims: asked.claims, traceId: asked.traceId }),
       beforeWrite: async ({ accessToken, expiresInSeconds }) =>
-        await tombstones.note(accessToken, passed, expiresInSeconds * 1_000),
+        await tombstones.noteIssued(accessToken, passed, expiresInSeconds * 1_000),
       onRefused: (refusal) => endRevoked(client, session, refusal),
     });
   }
@@ -146,7 +146,7 @@ export function createBroker(deps: Deps) {
         const lifeMs = acquired.expiresInSeconds * 1_000;
         await index.add(personOf(acquired), key, lifeMs);
         const passed = await tombstones.refuseEnded(personOf(acquired), shown);
-        await tombstones.note(acquired.accessToken, passed, lifeMs);
+        await tombstones.noteIssued(acquired.accessToken, passed, lifeMs);
       },
       afterWrite: async (acquired) => {
         try {

@@ -100,7 +100,7 @@ export function createEnding(deps: EndingDeps) {
   async function forget(homeAccountId: string, gone: string[], sinceSeconds: number, aliases: string[]): Promise<void> {
     const index = names.user(homeAccountId);
     await store.invalidate(gone);
-    await tombstones.bury(homeAccountId, sinceSeconds, () => isSignedIn(homeAccountId), aliases);
+    await tombstones.add(homeAccountId, sinceSeconds, () => isSignedIn(homeAccountId), aliases);
     // An account's name stays in the index: a sign-in under way may have put it there just now.
     for (const key of (await store.members(index)).filter((one) => !isAccount(one))) {
       await store.delete(key);

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { accountOf, refusal } from '../entra/entra.fake.ts';
 import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from '../tokens/pods.fake.ts';
-import { createTombstones } from './tombstone.ts';
+import { Tombstones } from './tombstone.ts';
 
 const code = (expected: string) => (error: unknown) => {
   assert.ok(error instanceof Fault, `${error}`);
@@ -294,10 +294,10 @@ describe('a sign-in', () => {
     const pods = openPods();
     const person = randomUUID();
     const { store, names } = pods;
-    const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs: () => pods.clock.ms });
+    const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs: () => pods.clock.ms });
     const propose = () =>
       assert.rejects(
-        tombstones.bury(homeAccountOf(person), 1_000, () => Promise.reject(away())),
+        tombstones.add(homeAccountOf(person), 1_000, () => Promise.reject(away())),
         code('unavailable'),
       );
     const proposed = async () => String(await store.get(names.ended(homeAccountOf(person)))).includes('proposed');

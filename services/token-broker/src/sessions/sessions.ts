@@ -85,7 +85,7 @@ export function createSessions(deps: Deps) {
     });
     let kept: { session?: Session };
     try {
-      await tombstones.signedIn(account.homeAccountId);
+      await tombstones.withdrawProposal(account.homeAccountId);
       kept = await read(hash, undefined);
     } catch (error) {
       // Nobody gets its token: it must not pass for the person's presence.

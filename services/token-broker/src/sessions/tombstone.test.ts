@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
 import { backdatingSeconds } from '../lifetimes.ts';
 import { api, everyOrder, openPods, otherWeb, type Pods, tenantId, web, writeScope } from '../tokens/pods.fake.ts';
-import { createTombstones } from './tombstone.ts';
+import { Tombstones } from './tombstone.ts';
 
 const code = (expected: string) => (error: unknown) => {
   assert.ok(error instanceof Fault, `${error}`);
@@ -113,11 +113,11 @@ describe('the tombstone of a person who left', () => {
       [100, 100],
     ] as const) {
       const { store, names } = openPods();
-      const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs: Date.now });
-      await assert.rejects(tombstones.bury('a', first, () => Promise.reject(new Error('gone'))));
+      const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs: Date.now });
+      await assert.rejects(tombstones.add('a', first, () => Promise.reject(new Error('gone'))));
       const passes = (issuedAtSeconds: number) => tombstones.refuseEnded('a', { token: 't', issuedAtSeconds });
       await passes(1);
-      await tombstones.bury('a', second, async () => false);
+      await tombstones.add('a', second, async () => false);
       await assert.rejects(passes(100), code('invalid_grant'));
       await passes(101);
     }

@@ -6,119 +6,137 @@ import type { Names } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 
 const end = z.object({ atSeconds: z.number(), id: z.string() });
-/** `proposed` refuses nothing yet. */
+/** A proposed tombstone refuses nothing yet. */
 const record = z.object({ standing: end.optional(), proposed: end.optional() });
 
-/** That a person has left, and when. Two ends in one second differ by their ids. */
+/** When a person's last session ended. The id tells two ends in the same second apart. */
 export type Tombstone = z.output<typeof end>;
 
-/** An access token shown to us in place of its person. */
+/** A user's access token, presented to act on behalf of that user. */
 export type Assertion = { token: string; issuedAtSeconds: number };
 
 type Deps = {
   store: Store;
   names: Names;
-  /** The end of everybody's sessions, if there was one. */
+  /** The tombstone of everybody, if all sessions ended at once. */
   everybody: () => Tombstone | undefined;
   nowMs: () => number;
 };
 
 /**
- * Tombstones: when a person's last session over all clients ended. They stay for as long as an assertion may live, also
- * when the person signs in again. An assertion passes if its `iat` is later, or if we gave it out ourselves after that
- * end: Entra dates `iat` back, so that the token of a new session may seem older than the end of the one before.
+ * Tombstones: when a person's last session over all clients ended. A tombstone is kept for as long as an assertion may
+ * live, also when the person signs in again. An assertion passes a tombstone if its `iat` is later, or if the broker
+ * issued it after that end: Entra dates `iat` back, so the token of a new session may look older than the last sign-out.
  *
- * Why an old assertion never passes, and a new session's always does:
+ * Why an old assertion never passes, and one of a new session always does:
  *
- * - An end deletes the person's last account partition, *proposes* a tombstone, looks whether the person is signed in,
- *   and confirms what it proposed, unless it was struck out meanwhile. A sign-in makes its partition, then strikes out
- *   what is proposed. If the end did not see that partition, the partition came after the proposal; then so did the
- *   striking out, and it found the proposal (the end does not confirm, and looks again) or the confirmed tombstone. So a
- *   tombstone is confirmed over nobody's session, or before that session's sign-in has given anything out.
- * - A purchase for a session reads the tombstones before it sees the partition alive, and notes the token as issued after
- *   them before anybody gets it. A partition seen alive after a tombstone was made after it; so a token of a session that
- *   the tombstone ended is never noted, and one of a later session always is.
- * - A purchase on behalf of somebody notes its token as issued after what its own assertion was let pass by. It puts its
- *   partition into the person's index, writes it and then looks for the tombstone; an end confirms the tombstone and then
- *   deletes what is in the index. One of the two sees the other.
+ * - A sign-out deletes the person's last account partition, *proposes* a tombstone, checks whether the person is signed
+ *   in, and confirms the proposal, unless a sign-in withdrew it meanwhile. A sign-in creates its partition and then
+ *   withdraws any proposal. If the sign-out did not see the partition, the partition was created after the proposal. The
+ *   withdrawal comes later still: it finds either the proposal (the sign-out then does not confirm, and checks again) or
+ *   the confirmed tombstone. So when a tombstone is confirmed, either the person has no session, or the new session's
+ *   sign-in has not yet given out anything.
+ * - An acquisition for a session reads the tombstones before it sees the partition alive, and notes the token as issued
+ *   after them before any caller gets it. A partition that is alive after a tombstone was created after it. So the token
+ *   of a session that the tombstone ended is never noted, and the token of a later session always is.
+ * - An acquisition on behalf of a user notes its token as issued after the tombstones that its own assertion passed. It
+ *   adds its partition to the person's index, writes the partition and then reads the tombstones; a sign-out confirms the
+ *   tombstone and then deletes what the index names. One of the two sees the other.
  */
-export function createTombstones({ store, names, everybody, nowMs }: Deps) {
-  const write = (value: z.input<typeof record>) => Buffer.from(JSON.stringify(value));
+export class Tombstones {
+  readonly #store: Store;
+  readonly #names: Names;
+  readonly #everybody: () => Tombstone | undefined;
+  readonly #nowMs: () => number;
 
-  async function look(person: string) {
-    const read = await store.get(names.ended(person));
-    return { read, ...(read && record.parse(JSON.parse(read.toString()))) };
+  constructor({ store, names, everybody, nowMs }: Deps) {
+    this.#store = store;
+    this.#names = names;
+    this.#everybody = everybody;
+    this.#nowMs = nowMs;
   }
 
-  /** Tombstones an assertion of this person has to pass. @throws Fault `unavailable`. */
-  async function of(person: string): Promise<Tombstone[]> {
-    const { standing } = await look(person);
-    return [standing, everybody()].filter((one) => one !== undefined);
+  /** The tombstones that an assertion of this person has to pass. @throws Fault `unavailable`. */
+  async find(person: string): Promise<Tombstone[]> {
+    const { standing } = await this.#read(person);
+    return [standing, this.#everybody()].filter((one) => one !== undefined);
   }
 
-  return {
-    of,
-
-    /**
-     * Says that a person left at this time, unless they are signed in. Idempotent. `aliases`: what assertions call a guest,
-     * by the tenant they are for; there the tombstone is a copy. @throws Fault `unavailable`.
-     */
-    async bury(
-      person: string,
-      atSeconds: number,
-      isSignedIn: () => Promise<boolean>,
-      aliases: string[] = [],
-    ): Promise<void> {
-      const key = names.ended(person);
-      for (;;) {
-        const { read, standing, proposed: other } = await look(person);
-        // Another's proposal of the same end, or a later one, is as good as ours.
-        const adopted = read && other && other.atSeconds >= atSeconds ? { read, proposed: other } : undefined;
-        // Pods' clocks differ: a later end never gets an earlier time, or tokens issued between the two would pass.
-        const latest = Math.max(atSeconds, standing?.atSeconds ?? 0);
-        const proposed = adopted?.proposed ?? { atSeconds: latest, id: randomUUID() };
-        const proposal = adopted?.read ?? write({ standing, proposed });
-        if (!adopted && !(await store.replace(key, read, proposal, assertionLifeMs))) continue;
-        if (await isSignedIn()) {
-          await store.replace(key, proposal, standing && write({ standing }), assertionLifeMs);
-          return;
-        }
-        const confirmed = write({ standing: proposed });
-        if (!(await store.replace(key, proposal, confirmed, assertionLifeMs))) continue;
-        for (const alias of aliases) {
-          // Another end of the same person may have been quicker: its copy is as good.
-          await store.replace(names.ended(alias), (await look(alias)).read, confirmed, assertionLifeMs);
-        }
+  /**
+   * Adds the tombstone of a person whose last session ended at this time, unless the person is signed in. Idempotent.
+   * `aliases`: the names that assertions of other tenants have for this person as a guest; each gets a copy.
+   * @throws Fault `unavailable`.
+   */
+  async add(
+    person: string,
+    atSeconds: number,
+    isSignedIn: () => Promise<boolean>,
+    aliases: string[] = [],
+  ): Promise<void> {
+    const key = this.#names.ended(person);
+    for (;;) {
+      const { written, standing, proposed } = await this.#propose(person, atSeconds);
+      if (await isSignedIn()) {
+        await this.#store.replace(key, written, standing && toBytes({ standing }), assertionLifeMs);
         return;
       }
-    },
-
-    /** Strikes out a proposal, for a sign-in whose partition is there. @throws Fault `unavailable`. */
-    async signedIn(person: string): Promise<void> {
-      for (;;) {
-        const { read, standing, proposed } = await look(person);
-        if (!proposed) return;
-        if (await store.replace(names.ended(person), read, standing && write({ standing }), assertionLifeMs)) return;
+      const confirmed = toBytes({ standing: proposed });
+      if (!(await this.#store.replace(key, written, confirmed, assertionLifeMs))) continue;
+      for (const alias of aliases) {
+        // Another end of the same person may replace it first: that copy serves as well.
+        await this.#store.replace(this.#names.ended(alias), (await this.#read(alias)).read, confirmed, assertionLifeMs);
       }
-    },
+      return;
+    }
+  }
 
-    /** Gives the tombstones that an assertion passed. @throws Fault `invalid_grant` if it is older than one of them. */
-    async refuseEnded(person: string, { token, issuedAtSeconds }: Assertion): Promise<Tombstone[]> {
-      const all = await of(person);
-      const later = all.filter(({ atSeconds }) => issuedAtSeconds <= atSeconds);
-      if (later.length === 0) return all;
-      const passed = (await store.get(names.issued(token)))?.toString().split(' ') ?? [];
-      if (later.every(({ id }) => passed.includes(id))) return all;
-      throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
-    },
+  /** Proposes a tombstone, or adopts the proposal of another pod. Gives the record as it is written now. */
+  async #propose(person: string, atSeconds: number) {
+    for (;;) {
+      const { read, standing, proposed: other } = await this.#read(person);
+      // A proposal of the same time or later serves as well.
+      if (read && other && other.atSeconds >= atSeconds) return { written: read, standing, proposed: other };
+      // Pods' clocks differ: a later end never gets an earlier time, or tokens issued between the two would pass.
+      const proposed = { atSeconds: Math.max(atSeconds, standing?.atSeconds ?? 0), id: randomUUID() };
+      const written = toBytes({ standing, proposed });
+      const key = this.#names.ended(person);
+      if (await this.#store.replace(key, read, written, assertionLifeMs)) return { written, standing, proposed };
+    }
+  }
 
-    /** Notes a token as issued after these tombstones, where its `iat` may not show it; to be called before it is given out. */
-    async note(token: string, tombstones: Tombstone[], lifeMs: number): Promise<void> {
-      const young = tombstones.filter(({ atSeconds }) => nowMs() < (atSeconds + backdatingSeconds) * 1_000);
-      if (young.length === 0) return;
-      await store.set(names.issued(token), Buffer.from(young.map(({ id }) => id).join(' ')), lifeMs);
-    },
-  };
+  /** Withdraws a proposal, for a sign-in whose partition is written. @throws Fault `unavailable`. */
+  async withdrawProposal(person: string): Promise<void> {
+    const key = this.#names.ended(person);
+    for (;;) {
+      const { read, standing, proposed } = await this.#read(person);
+      if (!proposed) return;
+      if (await this.#store.replace(key, read, standing && toBytes({ standing }), assertionLifeMs)) return;
+    }
+  }
+
+  /** Gives the tombstones that an assertion passed. @throws Fault `invalid_grant` if it is older than one of them. */
+  async refuseEnded(person: string, { token, issuedAtSeconds }: Assertion): Promise<Tombstone[]> {
+    const all = await this.find(person);
+    const later = all.filter(({ atSeconds }) => issuedAtSeconds <= atSeconds);
+    if (later.length === 0) return all;
+    const passed = (await this.#store.get(this.#names.issued(token)))?.toString().split(' ') ?? [];
+    if (later.every(({ id }) => passed.includes(id))) return all;
+    throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
+  }
+
+  /** Notes that a token was issued after these tombstones, as its `iat` may be earlier. Call it before the token is given out. */
+  async noteIssued(token: string, tombstones: Tombstone[], lifeMs: number): Promise<void> {
+    const recent = tombstones.filter(({ atSeconds }) => this.#nowMs() < (atSeconds + backdatingSeconds) * 1_000);
+    if (recent.length === 0) return;
+    await this.#store.set(this.#names.issued(token), Buffer.from(recent.map(({ id }) => id).join(' ')), lifeMs);
+  }
+
+  async #read(person: string) {
+    const read = await this.#store.get(this.#names.ended(person));
+    return { read, ...(read && record.parse(JSON.parse(read.toString()))) };
+  }
 }
 
-export type Tombstones = ReturnType<typeof createTombstones>;
+function toBytes(value: z.input<typeof record>): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}

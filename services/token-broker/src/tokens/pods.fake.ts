@@ -9,7 +9,7 @@ import { fakeEntra } from '../entra/entra.fake.ts';
 import { createBroker } from '../grants/broker.ts';
 import type { Session } from '../sessions/record.ts';
 import { createSessions } from '../sessions/sessions.ts';
-import { createTombstones } from '../sessions/tombstone.ts';
+import { Tombstones } from '../sessions/tombstone.ts';
 import { createL1 } from '../store/memory-cache.ts';
 import { createNames } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
@@ -58,7 +58,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     const tokenL1 = createL1<TokenRecord>(bound, ({ accessToken }) => accessToken.length);
     const sessionL1 = createL1<Session>(bound, () => 600);
     const life = { idleSeconds, absoluteSeconds, perAccount };
-    const tombstones = createTombstones({ store, names, everybody: () => undefined, nowMs });
+    const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs });
     const sessions = createSessions({ ...life, store, l1: sessionL1, names, sealing, tombstones, logger, nowMs });
     const refusals = createRefusals(store, names, sealing, nowMs, () => 0);
     const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
