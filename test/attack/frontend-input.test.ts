@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { apiTarget } from '../../services/web-frontend/src/api/api-wire.ts';
 import { apisSchema, knownScopes } from '../../services/web-frontend/src/apis.ts';
-import { bearerDemand, maxClaimsLength } from '../../services/web-frontend/src/broker/challenge.ts';
+import { maxClaimsLength, parseStepUp } from '../../services/web-frontend/src/broker/challenge.ts';
 import { cookiesOf } from '../../services/web-frontend/src/session/cookies.ts';
 import { createSeal } from '../../services/web-frontend/src/session/seal.ts';
 import { parseParameters } from '../../services/web-frontend/src/sign-in/form.ts';
@@ -142,7 +142,7 @@ describe('whatever an API answers as WWW-Authenticate', () => {
     );
     fc.assert(
       fc.property(header, (value) => {
-        const { claims } = bearerDemand(value) ?? {};
+        const { claims } = parseStepUp(value) ?? {};
         if (claims === undefined) return;
         assert.ok(claims.length <= maxClaimsLength);
         const parsed: unknown = JSON.parse(claims);

@@ -119,7 +119,7 @@ describe("behind nginx with ingress-nginx's defaults", () => {
       await entraAdmin(world, 'DELETE', '/sessions');
       await signIn(visitor, world, person);
       await entraAdmin(world, 'PUT', '/faults', [{ match: { path: '/token', grant: 'refresh_token' }, then: refused }]);
-      // Neither has met its demand before the other is told of its own.
+      // Neither has satisfied its step-up before the other gets its own.
       const told = await visitor.fetch('/api/downstream-api/whoami', { headers: { 'x-csrf': '1' } });
       const page = await visitor.send(`${world.web}/graph/me`);
       await entraAdmin(world, 'DELETE', '/faults');

@@ -210,7 +210,7 @@ describe('the session', () => {
     assert.equal((await browser.script('/session')).status, 401);
   });
 
-  it('stays under the size that browsers keep, with the longest names and every demand', async () => {
+  it('stays under the size that browsers keep, with the longest names and every step-up', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     const claims = {

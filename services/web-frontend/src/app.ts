@@ -25,7 +25,7 @@ import type { Endings } from './sign-in/session-revocation.ts';
 import { createSignIn } from './sign-in/sign-in.ts';
 import { createSignOut } from './sign-in/sign-out.ts';
 import { noSpeculativeCookies } from './sign-in/speculative.ts';
-import { createDemands } from './step-up/step-up.ts';
+import { createStepUpLinks } from './step-up/step-up.ts';
 
 export type AppDeps = {
   config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'signInScopes' | 'traceViewerUrl' | 'trustedProxies'> & {
@@ -51,8 +51,8 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   const sessions = createSessions({ seal, sameSite });
   const flowTrace = createFlowTrace(keys, nowMs);
   const logins = createLogins({ seal, flowTrace, responseMode, sameSite, nowMs });
-  const demands = createDemands({ logins, nowSeconds, seal });
-  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, demands, nowSeconds };
+  const stepUpLinks = createStepUpLinks({ logins, nowSeconds, seal });
+  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, stepUpLinks, nowSeconds };
   const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
   const rate = createRate(publicRate, nowMs);
   const signOut = createSignOut({ ...rooms, networkOf, rate });

@@ -10,8 +10,8 @@ export const maxLogins = 5;
 /** A sealed challenge travels in a link that a person may leave open as long as a sign-in. */
 export const challengeSeconds = loginSeconds;
 
-/** The same demand for the same target again within this time is a loop, not news: a page, no redirect. */
-export const sameAnswerSeconds = 5 * 60;
+/** The same step-up for the same target within this time is a loop: a page, no redirect. */
+export const stepUpLoopSeconds = 5 * 60;
 
 /** Shown once on the page after sign-out; Entra's own sign-out page takes some seconds. */
 export const noticeSeconds = 5 * 60;

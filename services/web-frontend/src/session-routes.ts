@@ -5,12 +5,12 @@ import { sendPage } from './pages/page.ts';
 import { home, iso, type Lifetime, profile, welcome } from './pages/pages.ts';
 import { redirect } from './pages/redirect.ts';
 import type { Session, Sessions } from './session/session.ts';
-import type { Demands } from './step-up/step-up.ts';
+import type { StepUpLinks } from './step-up/step-up.ts';
 
-type PersonDeps = { broker: Broker; demands: Demands; nowSeconds: () => number; sessions: Sessions };
+type PersonDeps = { broker: Broker; nowSeconds: () => number; sessions: Sessions; stepUpLinks: StepUpLinks };
 
 /** `/`, `/profile` and `/session`: who is signed in, as the broker knows it, not as the cookie says. */
-export function createPerson({ broker, demands, nowSeconds, sessions }: PersonDeps) {
+export function createPerson({ broker, nowSeconds, sessions, stepUpLinks }: PersonDeps) {
   async function look(req: Request, res: Response): Promise<{ session?: Session; lifetime?: Lifetime }> {
     const session = await sessions.read(req, res);
     if (!session) return {};
@@ -32,7 +32,12 @@ export function createPerson({ broker, demands, nowSeconds, sessions }: PersonDe
       const { session, lifetime } = await look(req, res);
       if (!session) return redirect(res, '/sign-in?return_to=/profile');
       if (!lifetime) {
-        return demands.answerPage(req, res, { session, target: 'profile', demand: { kind: 'sign_in' }, scopes: [] });
+        return stepUpLinks.respondToPage(req, res, {
+          session,
+          target: 'profile',
+          stepUp: { kind: 'sign_in' },
+          scopes: [],
+        });
       }
       sendPage(res, { title: 'Your profile', main: profile(session, lifetime), signedIn: true });
     },

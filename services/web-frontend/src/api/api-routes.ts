@@ -11,7 +11,7 @@ import { answer as answerPage, type calls } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
 import { type Session, type Sessions, short } from '../session/session.ts';
 import type { Entra } from '../sign-in/oidc.ts';
-import type { Demands } from '../step-up/step-up.ts';
+import type { StepUpLinks } from '../step-up/step-up.ts';
 import { requestApi } from './api-request.ts';
 import { apiTarget, isSafe, isToRun, requestParts, responseHeaders } from './api-wire.ts';
 import { type Called, callApi } from './call-api.ts';
@@ -19,7 +19,7 @@ import { type Called, callApi } from './call-api.ts';
 type ApiDeps = {
   apis: Apis;
   broker: Broker;
-  demands: Demands;
+  stepUpLinks: StepUpLinks;
   entra: Pick<Entra, 'graph'>;
   logger: Logger;
   sessions: Sessions;
@@ -29,8 +29,8 @@ type ApiDeps = {
 const maxShownBytes = 65_536;
 
 /** The calls of APIs on behalf of the person: by a page that shows the answer, and by `/api/*` for scripts. */
-export function createApiRoutes({ apis, broker, demands, entra, logger, sessions }: ApiDeps) {
-  /** Makes the call with the request's session and gives what came of it, with what a demand needs. */
+export function createApiRoutes({ apis, broker, entra, logger, sessions, stepUpLinks }: ApiDeps) {
+  /** Calls the API with the request's session. Returns the result, with what a step-up needs. */
   async function onBehalf(
     req: Request,
     res: Response,
@@ -78,7 +78,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
         const to = { name: sampleName, path, query: '' };
         const { called, ...rest } = await onBehalf(req, res, session, to, { 'accept-encoding': 'identity' });
         if (called.kind !== 'answer') {
-          return demands.answerPage(req, res, { session, demand: demandOf(called), ...rest });
+          return stepUpLinks.respondToPage(req, res, { session, stepUp: toStepUp(called), ...rest });
         }
         const { statusCode: status = 502 } = called.answer;
         const main = answerPage({ status, text: await readText(called.answer), path });
@@ -97,7 +97,7 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
       }
       const { called, ...rest } = await onBehalf(req, res, session, to);
       if (called.kind !== 'answer') {
-        return demands.answerScript(res, { session, demand: demandOf(called), ...rest });
+        return stepUpLinks.respondToScript(res, { session, stepUp: toStepUp(called), ...rest });
       }
       // Not by express' own setters: they would complete the content type.
       res.writeHead(
@@ -112,8 +112,8 @@ export function createApiRoutes({ apis, broker, demands, entra, logger, sessions
   };
 }
 
-function demandOf(called: Exclude<Called, { kind: 'answer' }>) {
-  return called.kind === 'ended' ? ({ kind: 'sign_in' } as const) : called.demand;
+function toStepUp(called: Exclude<Called, { kind: 'answer' }>) {
+  return called.kind === 'ended' ? ({ kind: 'sign_in' } as const) : called.stepUp;
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

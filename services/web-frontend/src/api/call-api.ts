@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { type Apis, inOurWords, knownScopes } from '../apis.ts';
-import type { Acquired, Broker, Demand } from '../broker/broker.ts';
-import { bearerDemand } from '../broker/challenge.ts';
+import type { Acquired, Broker, StepUp } from '../broker/broker.ts';
+import { parseStepUp } from '../broker/challenge.ts';
 import { claimsFor, type Session } from '../session/session.ts';
 
 /** One call of an API on behalf of the session's person. */
 export type Call = {
   session: Session;
-  /** `<api>/<path>`, `short`: what a demand of this call is remembered under. */
+  /** `<api>/<path>`, `short`: the session keeps a step-up of this call under it. */
   target: string;
   scopes: string[];
   /** Whether sending it a second time is safe and possible. */
@@ -20,7 +20,7 @@ export type Called = { kind: 'answer'; answer: IncomingMessage } | Exclude<Acqui
 
 /**
  * Gets a token and makes the call. A claims challenge of the API is taken to the broker once, and the call repeated if
- * it may be; what only the person can satisfy is a `demand`.
+ * it may be; what only the person can satisfy is a `step_up`.
  * @throws Fault as the broker's `exchange` and `requestApi`.
  */
 export async function callApi(
@@ -35,22 +35,22 @@ export async function callApi(
     const acquired = await acquire(claims);
     if (acquired.kind !== 'token') return acquired;
     const answer = await call.send(acquired.accessToken);
-    const demand = demandOf(ours, call.scopes, answer);
-    if (!demand) return { kind: 'answer', answer };
+    const stepUp = readStepUp(ours, call.scopes, answer);
+    if (!stepUp) return { kind: 'answer', answer };
     answer.resume();
-    const hopeless = demand.claims === undefined || demand.claims === claims || attempt === 2 || !call.repeatable;
-    if (hopeless) return { kind: 'demand', demand };
-    claims = demand.claims;
+    const hopeless = stepUp.claims === undefined || stepUp.claims === claims || attempt === 2 || !call.repeatable;
+    if (hopeless) return { kind: 'step_up', stepUp };
+    claims = stepUp.claims;
   }
 }
 
-function demandOf(
+function readStepUp(
   { apis, graph }: { apis: Apis; graph: string },
   own: string[],
   { statusCode, headers }: IncomingMessage,
-): Demand | undefined {
+): StepUp | undefined {
   if (statusCode !== 401 && statusCode !== 403) return undefined;
-  const asked = bearerDemand(headers['www-authenticate']);
+  const asked = parseStepUp(headers['www-authenticate']);
   if (asked?.claims) return { kind: 'claims', claims: asked.claims };
   // A scope that is not configured is not the person's to consent to: the answer is shown as it is.
   const scopes = asked?.scope === undefined ? undefined : knownScopes(apis, inOurWords(asked.scope, own, graph), graph);

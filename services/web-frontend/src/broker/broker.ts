@@ -6,7 +6,8 @@ import { maxClaimsLength } from './challenge.ts';
 import { createFlights } from './flights.ts';
 import { laterFault, type Upstream, unavailable } from './http-client.ts';
 
-export type Demand = {
+/** What a person must do at Entra before a token can be acquired. */
+export type StepUp = {
   kind: 'claims' | 'consent' | 'sign_in';
   claims?: string | undefined;
   scopes?: string[] | undefined;
@@ -14,8 +15,8 @@ export type Demand = {
   adminOnly?: boolean;
 };
 
-/** What became of asking for a token: it, something the person must do first, or no session any more. */
-export type Acquired = { kind: 'token'; accessToken: string } | { kind: 'demand'; demand: Demand } | { kind: 'ended' };
+/** The result of an exchange: a token, a step-up that the person must do first, or an ended session. */
+export type Acquired = { kind: 'token'; accessToken: string } | { kind: 'step_up'; stepUp: StepUp } | { kind: 'ended' };
 
 type Exchange = { token: string; scopes: string[]; claims?: string | undefined };
 
@@ -98,14 +99,14 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
     const answer = parse(errorSchema, json);
     switch (answer.error) {
       case 'interaction_required':
-        return { kind: 'demand', demand: { kind: 'claims', claims: answer.claims ?? claims } };
+        return { kind: 'step_up', stepUp: { kind: 'claims', claims: answer.claims ?? claims } };
       case 'consent_required': {
         const adminOnly = answer.error_codes.some((code) => adminConsentCodes.includes(code));
         const asked = answer.scope?.split(' ').filter(Boolean) ?? [];
-        return { kind: 'demand', demand: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
+        return { kind: 'step_up', stepUp: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
       }
       case 'login_required':
-        return { kind: 'demand', demand: { kind: 'sign_in' } };
+        return { kind: 'step_up', stepUp: { kind: 'sign_in' } };
       case 'invalid_grant':
         return { kind: 'ended' };
       default:

@@ -4,10 +4,10 @@ import { claimsOf, parseChallenges } from '@onbehalf/chassis/auth/challenge';
 export const maxClaimsLength = 800;
 
 /**
- * What a bearer challenge asks for: claims to be met (Learn: "Claims challenges, claims requests and client
+ * The step-up that a bearer challenge asks for: claims to satisfy (Learn: "Claims challenges, claims requests and client
  * capabilities"), as their JSON text, or a scope (RFC 6750 section 3.1).
  */
-export function bearerDemand(header: string | undefined): { claims?: string; scope?: string } | undefined {
+export function parseStepUp(header: string | undefined): { claims?: string; scope?: string } | undefined {
   for (const challenge of parseChallenges(header ?? '')) {
     const claims = claimsOf(challenge, maxClaimsLength);
     if (claims) return { claims };

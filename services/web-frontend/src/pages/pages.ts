@@ -89,7 +89,7 @@ export function answer({ status, text, path }: { status: number; text: string; p
 ${status === 401 && html`<a href="/sign-in?return_to=${path}">Sign in again</a>`}<a href="/">Back to the start</a></p>`;
 }
 
-/** The same demand came back after the person had satisfied it: they decide whether to try again. */
+/** The person satisfied this step-up, and it is asked for again: they decide whether to try once more. */
 export function stillNeeded(signInUrl: string, adminOnly: boolean): Html {
   return adminOnly
     ? html`<p>Your organisation lets only an administrator allow this. Ask yours, and give them the reference below.</p>

@@ -126,12 +126,12 @@ describe('an attempt to sign in', () => {
     );
   });
 
-  it('is kept whole while it fits, else without the demands of others, without hints, leading to the start', async () => {
+  it('is kept whole while it fits, else without the step-ups of others, without hints, leading to the start', async () => {
     const { write, read } = browser();
     const claims = incompressible(500);
-    const demands = [resumed('a', claims), resumed('b', incompressible(300))];
-    const given = { claims, resumed: demands, loginHint: 'h'.repeat(150) };
-    const without = (one: Login) => ({ ...one, resumed: demands.slice(0, 1) });
+    const stepUps = [resumed('a', claims), resumed('b', incompressible(300))];
+    const given = { claims, resumed: stepUps, loginHint: 'h'.repeat(150) };
+    const without = (one: Login) => ({ ...one, resumed: stepUps.slice(0, 1) });
     const rows: [path: number, kept: (one: Login) => Login][] = [
       [20, (one) => one],
       [300, without],

@@ -105,13 +105,13 @@ export function createLogins({ seal, flowTrace, responseMode, sameSite, nowMs }:
       return { id, seed, ...proofsOf(id, seed) };
     },
 
-    /** Has the browser keep it, as much of it as fits, in place of a demand that was kept under this id. */
-    async write(req: Request, res: Response, login: Login, demand?: string): Promise<void> {
+    /** Has the browser keep it, as much of it as fits, in place of a step-up that was kept under this id. */
+    async write(req: Request, res: Response, login: Login, stepUp?: string): Promise<void> {
       const span = activeSpan();
       const place = span ? `${flowTrace.write(span)}.` : '';
       for (const fitting of everSmaller(login)) {
         const value = place + (await seal.seal('login', toSealed(fitting)));
-        if (put(req, res, login.id, value, demand)) return;
+        if (put(req, res, login.id, value, stepUp)) return;
       }
       throw new Error('an attempt to sign in does not fit into a cookie');
     },
@@ -133,14 +133,14 @@ export function createLogins({ seal, flowTrace, responseMode, sameSite, nowMs }:
       makeRoom(req, res, newSessionBytes, id);
     },
 
-    /** Has the browser keep a sealed demand until it signs in for it; gives its id, or undefined if it does not fit. */
-    keepDemand(req: Request, res: Response, sealed: string): string | undefined {
+    /** Has the browser keep a sealed step-up until the sign-in for it. Returns its id, or undefined if it does not fit. */
+    keepStepUp(req: Request, res: Response, sealed: string): string | undefined {
       const id = newId();
       return put(req, res, id, sealed) ? id : undefined;
     },
 
-    /** The sealed demand of this id. */
-    demand: (req: Request, id: string): string | undefined => cookiesOf(req).get(loginCookiePrefix + id),
+    /** The sealed step-up of this id. */
+    keptStepUp: (req: Request, id: string): string | undefined => cookiesOf(req).get(loginCookiePrefix + id),
   };
 }
 
@@ -182,7 +182,7 @@ function toSealed({ id: _, state: __, nonce: ___, verifier: ____, ...login }: Lo
   };
 }
 
-/** An attempt is made for its first demand, so their claims are the same. */
+/** An attempt is made for its first step-up, so their claims are the same. */
 const withoutClaims = ([first, ...others]: Resumption[], claims: string | undefined): Resumption[] =>
   first ? [first.claims === claims ? { ...first, claims: undefined } : first, ...others] : [];
 const withClaims = ({ resumed: [first, ...others], claims }: Pick<LoginStart, 'resumed' | 'claims'>): Resumption[] =>

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Request, Response } from 'express';
-import { sameAnswerSeconds } from '../lifetimes.ts';
+import { stepUpLoopSeconds } from '../lifetimes.ts';
 import { incompressible, ringOf } from '../testbed.fake.ts';
 import { cookieBytes } from './cookies.ts';
 import { createSeal } from './seal.ts';
 import {
   claimsFor,
   createSessions,
-  isSame,
+  isSameStepUp,
   maxSessionBytes,
   type Resumption,
   type Session,
   sessionCookie,
-  wasResumed,
+  wasJustSatisfied,
 } from './session.ts';
 
 /** A session's way into a browser and back, and what is set on the way; the ring may change in between. */
@@ -37,7 +37,7 @@ function browser(sameSite: 'lax' | 'strict' = 'lax') {
   };
 }
 
-const demand = (target: string, more: Partial<Resumption> = {}): Resumption => ({
+const stepUp = (target: string, more: Partial<Resumption> = {}): Resumption => ({
   ...{ target, kind: 'claims', atSeconds: 1_000 },
   ...more,
 });
@@ -47,7 +47,7 @@ describe('a session cookie', () => {
   it('comes back as it was, and is cleared as it was set', async () => {
     for (const sameSite of ['lax', 'strict'] as const) {
       const { write, read, clear, set, headers } = browser(sameSite);
-      const whole = session({ name: 'n', username: 'u', loginHint: 'h', resumed: [demand('a'), demand('b')] });
+      const whole = session({ name: 'n', username: 'u', loginHint: 'h', resumed: [stepUp('a'), stepUp('b')] });
       await write(whole);
       assert.deepEqual(await read(), whole);
       assert.equal(headers.size, 0);
@@ -80,16 +80,16 @@ describe('a session cookie', () => {
     assert.equal(set.length, 2, 'another pod may have the key already');
   });
 
-  it('takes its share of what a browser sends: older demands go first, then the hint, the ends of names, the claims', async () => {
+  it('takes its share of what a browser sends: older step-ups go first, then the hint, the ends of names, the claims', async () => {
     const { write, read, set } = browser();
     const name = 'ü'.repeat(160);
-    const resumed = [demand('a', { claims: incompressible(300) }), demand('b', { claims: incompressible(300) })];
+    const resumed = [stepUp('a', { claims: incompressible(300) }), stepUp('b', { claims: incompressible(300) })];
     const loginHint = (length: number) => incompressible(length);
     const whole = session({ resumed, loginHint: loginHint(100) });
     const alone = session({ resumed, loginHint: loginHint(500), username: name });
     const hintless = session({ resumed, name, username: name, loginHint: loginHint(512) });
-    const long = session({ resumed: [demand('a', { claims: incompressible(800) })], name, username: name });
-    const longest = session({ resumed: [demand('a', { claims: incompressible(1_200) })], name });
+    const long = session({ resumed: [stepUp('a', { claims: incompressible(800) })], name, username: name });
+    const longest = session({ resumed: [stepUp('a', { claims: incompressible(1_200) })], name });
     const rows: [given: Session, kept: Session][] = [
       [whole, whole],
       [alone, { ...alone, resumed: resumed.slice(0, 1) }],
@@ -111,21 +111,21 @@ describe('a session cookie', () => {
       access_token: { polids: { values: Array.from({ length: 18 }, (_, i) => `${i}-aaaa-4bbb-8ccc`) } },
     };
     const [claims, before] = [JSON.stringify(policies), '{"access_token":{}}'];
-    const bytes = await write(session({ resumed: [demand('a', { claims })] }));
+    const bytes = await write(session({ resumed: [stepUp('a', { claims })] }));
     assert.ok(bytes < (await write(session())) + claims.length, `${bytes}`);
-    const old = { ...session(), resumed: [{ ...demand('a'), claims: before }] };
+    const old = { ...session(), resumed: [{ ...stepUp('a'), claims: before }] };
     set.push({ name: sessionCookie, value: await createSeal(() => keys.ring).seal('session', old), options: {} });
     assert.equal((await read())?.resumed[0]?.claims, before);
   });
 });
 
-describe('a demand that was met', () => {
+describe('a step-up that was satisfied', () => {
   it('is asked for with its claims from then on, of its target alone, the latest first', () => {
     const resumed = [
-      demand('a', { kind: 'consent' }),
-      demand('b', { claims: 'of b' }),
-      demand('a', { claims: 'late' }),
-      demand('a', { claims: 'early' }),
+      stepUp('a', { kind: 'consent' }),
+      stepUp('b', { claims: 'of b' }),
+      stepUp('a', { claims: 'late' }),
+      stepUp('a', { claims: 'early' }),
     ];
     assert.equal(claimsFor(session({ resumed }), 'a'), 'late');
     assert.equal(claimsFor(session({ resumed }), 'c'), undefined);
@@ -133,16 +133,16 @@ describe('a demand that was met', () => {
   });
 
   it('is the same by target, kind and scope, whatever its claims', () => {
-    const one = demand('a', { scope: 's' });
-    assert.ok(isSame(one, { ...one, claims: 'other', atSeconds: 2 } as Resumption));
+    const one = stepUp('a', { scope: 's' });
+    assert.ok(isSameStepUp(one, { ...one, claims: 'other', atSeconds: 2 } as Resumption));
     for (const more of [{ target: 'b' }, { kind: 'consent' as const }, { scope: 't' }, { scope: undefined }])
-      assert.ok(!isSame(one, { ...one, ...more }), JSON.stringify(more));
+      assert.ok(!isSameStepUp(one, { ...one, ...more }), JSON.stringify(more));
   });
 
   it('is a loop when it comes again within five minutes', () => {
-    const resumed = [demand('b'), demand('a', { atSeconds: 1_000 })];
-    const again = (target: string, now: number) => wasResumed(session({ resumed }), demand(target), now);
-    assert.deepEqual([again('a', 1_000), again('a', 1_000 + sameAnswerSeconds - 1)], [true, true]);
-    assert.deepEqual([again('a', 1_000 + sameAnswerSeconds), again('c', 1_000)], [false, false]);
+    const resumed = [stepUp('b'), stepUp('a', { atSeconds: 1_000 })];
+    const again = (target: string, now: number) => wasJustSatisfied(session({ resumed }), stepUp(target), now);
+    assert.deepEqual([again('a', 1_000), again('a', 1_000 + stepUpLoopSeconds - 1)], [true, true]);
+    assert.deepEqual([again('a', 1_000 + stepUpLoopSeconds), again('c', 1_000)], [false, false]);
   });
 });

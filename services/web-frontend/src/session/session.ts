@@ -3,7 +3,7 @@ import { spanContextOf } from '@onbehalf/chassis/telemetry/correlation';
 import { linkRequest } from '@onbehalf/chassis/telemetry/server-span';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { sameAnswerSeconds } from '../lifetimes.ts';
+import { stepUpLoopSeconds } from '../lifetimes.ts';
 import { forgetCached } from './caching.ts';
 import { cookieBytes, cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
 import { pack, unpack } from './packed.ts';
@@ -37,7 +37,7 @@ const sessionSchema = z.object({
 
 export type Session = z.output<typeof sessionSchema>;
 export type Resumption = z.output<typeof resumption>;
-type Demanded = Pick<Resumption, 'target' | 'kind' | 'scope'>;
+type StepUpState = Pick<Resumption, 'target' | 'kind' | 'scope'>;
 
 /** Of `Cookie`, which the attempts to sign in share: room for the longest claims. */
 export const maxSessionBytes = 1_900;
@@ -91,17 +91,17 @@ export function short(text: string): string {
   return text.length <= 22 ? text : createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
-/** Whether the person came back from Entra for just this a moment ago. */
-export function wasResumed(session: Session, demand: Demanded, now: number): boolean {
-  return session.resumed.some((entry) => isSame(entry, demand) && now - entry.atSeconds < sameAnswerSeconds);
+/** Whether the person satisfied this step-up within the last minutes. */
+export function wasJustSatisfied(session: Session, stepUp: StepUpState, now: number): boolean {
+  return session.resumed.some((entry) => isSameStepUp(entry, stepUp) && now - entry.atSeconds < stepUpLoopSeconds);
 }
 
-/** Whether two demands ask for the same thing, whatever claims they come with. */
-export function isSame(one: Demanded, other: Demanded): boolean {
+/** Whether two step-ups ask for the same thing, with the same claims or not. */
+export function isSameStepUp(one: StepUpState, other: StepUpState): boolean {
   return one.target === other.target && one.kind === other.kind && one.scope === other.scope;
 }
 
-/** What it can do without goes first: older demands, the hint, the ends of names, then the claims it stepped up for. */
+/** What matters least goes first: older step-ups, the hint, the ends of names, then the claims of the latest step-up. */
 function* everSmaller(session: Session): Generator<Session> {
   for (let left = session.resumed.length; left > 1; left -= 1)
     yield { ...session, resumed: session.resumed.slice(0, left) };

@@ -16,7 +16,7 @@ import { type FlowTrace, landingCookie } from '../session/flow-trace.ts';
 import { type Login, type LoginStart, type Logins, stateLooks } from '../session/logins.ts';
 import type { Sessions } from '../session/session.ts';
 import { measure } from '../signals.ts';
-import type { Demands } from '../step-up/step-up.ts';
+import type { StepUpLinks } from '../step-up/step-up.ts';
 import { type FlowReturn, flowReturns, flowStarts, outcomeOf } from './flow.ts';
 import { parseParameters } from './form.ts';
 import type { Entra, Redeemed } from './oidc.ts';
@@ -49,7 +49,6 @@ const notWithoutAsking = ['login_required', 'interaction_required', 'consent_req
 
 type SignInDeps = {
   apis: Apis;
-  demands: Demands;
   endings: Endings;
   entra: Entra;
   flowTrace: FlowTrace;
@@ -62,14 +61,15 @@ type SignInDeps = {
   /** What signing in asks for; what an API needs besides is asked for when a page needs it. */
   scopes: string[];
   sessions: Sessions;
+  stepUpLinks: StepUpLinks;
 };
 
-/** The session token that the new session takes the place of, and the kept demand that it is begun for. */
-type Begins = { replaces?: string | undefined; demand?: string | undefined };
+/** The session token that the new session replaces, and the kept step-up that the sign-in is for. */
+type Begins = { replaces?: string | undefined; stepUp?: string | undefined };
 
 /** `/sign-in` and `/auth/callback`: to Entra and back. */
 export function createSignIn(deps: SignInDeps) {
-  const { apis, demands, endings, entra, flowTrace, leave, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
+  const { apis, endings, entra, flowTrace, leave, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
 
   async function begin(req: Request, res: Response, start: LoginStart, more: Begins = {}): Promise<void> {
     flowStarts(start);
@@ -77,7 +77,7 @@ export function createSignIn(deps: SignInDeps) {
     const traceId = String(res.locals.traceId);
     const scope = scopesOf(deps.scopes, start.scopes).join(' ');
     const url = await entra.authorizeUrl({ ...start, ...proofs, scope, traceId });
-    await logins.write(req, res, { ...start, ...proofs, traceId, replaces: more.replaces }, more.demand);
+    await logins.write(req, res, { ...start, ...proofs, traceId, replaces: more.replaces }, more.stepUp);
     redirect(res, url.href);
   }
 
@@ -169,7 +169,7 @@ export function createSignIn(deps: SignInDeps) {
     }
     if (redeemed.kind === 'code_unusable' && !login.again) {
       const { id, seed: _s, state: _, nonce: _n, verifier: _v, traceId: _t, replaces, ...start } = login;
-      return begin(req, res, { ...start, again: true }, { replaces, demand: id });
+      return begin(req, res, { ...start, again: true }, { replaces, stepUp: id });
     }
     logins.clear(req, res, login);
     if (redeemed.kind === 'refused' && login.prompt === 'none' && notWithoutAsking.includes(redeemed.error)) {
@@ -188,16 +188,16 @@ export function createSignIn(deps: SignInDeps) {
       if (!scopes) throw new Fault('invalid_scope', 'A scope that this app does not use was asked for.');
       const session = await sessions.read(req, res);
       const { claims } = query;
-      const demanded = claims === undefined ? { scopes, resumed: [] } : await demands.open(req, claims, session);
+      const stepUp = claims === undefined ? { scopes, resumed: [] } : await deps.stepUpLinks.open(req, claims, session);
       const start = {
         returnTo: returnPath(query.return_to, publicBaseUrl),
         prompt: query.prompt,
         loginHint: query.login_hint,
         domainHint: query.domain_hint,
         again: false,
-        ...demanded,
+        ...stepUp,
       };
-      await begin(req, res, start, { replaces: session?.token, demand: claims });
+      await begin(req, res, start, { replaces: session?.token, stepUp: claims });
     },
     /**
      * A form of ours: sign in, then sign out everywhere, for whoever has no living session here. Entra asks for which

@@ -42,7 +42,7 @@ describe('a request that no person has made', () => {
       assert.equal((await browser.send(callback)).location, '/profile');
     });
 
-    it(`takes nothing away, shows no notice and keeps no demand: ${what}`, async () => {
+    it(`takes nothing away, shows no notice and keeps no step-up: ${what}`, async () => {
       await using testbed = await openTestbed();
       const browser = testbed.browser();
       await signIn(testbed, browser);

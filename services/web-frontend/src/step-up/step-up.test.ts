@@ -6,8 +6,8 @@ import { openTestbed, signIn } from '../testbed.fake.ts';
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
 const challenge = `Bearer error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`;
 
-/** A person of whom an API demands more, with the link that a script was given for it. */
-async function demanded() {
+/** A person from whom an API asks a step-up, with the link that a script got for it. */
+async function stepUpAsked() {
   const testbed = await openTestbed();
   const browser = testbed.browser();
   await signIn(testbed, browser);
@@ -16,9 +16,9 @@ async function demanded() {
   return { testbed, browser, link, [Symbol.asyncDispose]: () => testbed[Symbol.asyncDispose]() };
 }
 
-describe('the link of a demand', () => {
+describe('the link of a step-up', () => {
   it('is good for a quarter of an hour, and not a second longer', async () => {
-    await using at = await demanded();
+    await using at = await stepUpAsked();
     at.testbed.clock.nowMs += challengeSeconds * 1_000;
     const inTime = await at.browser.send(at.link);
     assert.equal(inTime.status, 303);
@@ -31,7 +31,7 @@ describe('the link of a demand', () => {
   });
 
   it('is good only as it was made', async () => {
-    await using at = await demanded();
+    await using at = await stepUpAsked();
     for (const link of [at.link.slice(0, -20), at.link.replace(/.(?=.{30}$)/, (c) => (c === 'A' ? 'B' : 'A'))]) {
       assert.equal((await at.browser.send(link)).status, 400);
     }

@@ -4,7 +4,7 @@ import { linkRequest } from '@onbehalf/chassis/telemetry/server-span';
 import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { Demand } from '../broker/broker.ts';
+import type { StepUp } from '../broker/broker.ts';
 import { challengeSeconds } from '../lifetimes.ts';
 import { sendPage } from '../pages/page.ts';
 import { stillNeeded } from '../pages/pages.ts';
@@ -13,52 +13,53 @@ import { markOf } from '../session/caching.ts';
 import { type LoginStart, type Logins, startSchema } from '../session/logins.ts';
 import { pack } from '../session/packed.ts';
 import type { Seal } from '../session/seal.ts';
-import { isSame, resumption, type Session, short, wasResumed } from '../session/session.ts';
+import { isSameStepUp, resumption, type Session, short, wasJustSatisfied } from '../session/session.ts';
 
 const challengeSchema = startSchema.pick({ scopes: true, claims: true, loginHint: true }).extend({
   account: z.string(),
+  /** Links of earlier releases have this name too. */
   demand: resumption.pick({ target: true, kind: true, scope: true }),
   expiresAtSeconds: z.number(),
   /** The span of the request that needs it, as a `traceparent`: the flow links to it. */
   askedBy: z.string().optional(),
 });
 
-/** Targets whose demands a session remembers. */
+/** How many targets with a step-up a session keeps. */
 const maxResumed = 4;
 
-/** The `error` word that scripts get for a demand. */
+/** The `error` word that scripts get for a step-up. */
 const errorWords = {
   claims: 'interaction_required',
   consent: 'consent_required',
   sign_in: 'login_required',
-} as const satisfies Record<Demand['kind'], string>;
+} as const satisfies Record<StepUp['kind'], string>;
 
-type Demanded = {
+type StepUpRequest = {
   session: Session;
   target: string;
-  demand: Demand;
-  /** What the call was made with: Entra judges the same resource again. */
+  stepUp: StepUp;
+  /** The scopes of the call: the step-up asks for the same resource. */
   scopes: string[];
 };
 
-type DemandsDeps = { logins: Pick<Logins, 'keepDemand' | 'demand'>; nowSeconds: () => number; seal: Seal };
+type StepUpLinksDeps = { logins: Pick<Logins, 'keepStepUp' | 'keptStepUp'>; nowSeconds: () => number; seal: Seal };
 
 /**
- * Turns a demand into a way through `/sign-in` and back, sealed, so that nobody else can make one. For a page it is kept
- * in a cookie and the link names it; for a script, which may be told of many at once, it is in the link. The same demand
+ * Turns a step-up into a link through `/sign-in` and back, sealed, so that nobody else can make one. For a page a cookie
+ * keeps it and the link names it; for a script, which may get many at once, the link holds it. The same step-up
  * for the same target within minutes of its sign-in gets a page, not another redirect.
  */
-export function createDemands({ logins, nowSeconds, seal }: DemandsDeps) {
-  async function sealed({ session, target, demand, scopes }: Demanded): Promise<string> {
-    const { claims } = demand;
+export function createStepUpLinks({ logins, nowSeconds, seal }: StepUpLinksDeps) {
+  async function sealed({ session, target, stepUp, scopes }: StepUpRequest): Promise<string> {
+    const { claims } = stepUp;
     const span = activeSpan();
     return seal.seal('challenge', {
-      scopes: demand.scopes ?? scopes,
+      scopes: stepUp.scopes ?? scopes,
       ...(claims !== undefined && { claims: pack(claims) }),
       // Claims come with a session that lives, which knows its hint.
       ...(claims === undefined && { loginHint: hintOf(session) }),
       account: markOf(session),
-      demand: sameness(target, demand),
+      demand: toState(target, stepUp),
       expiresAtSeconds: nowSeconds() + challengeSeconds,
       askedBy: span && traceparentOfSpan(span),
     } satisfies z.input<typeof challengeSchema>);
@@ -67,26 +68,26 @@ export function createDemands({ logins, nowSeconds, seal }: DemandsDeps) {
   const linkTo = (claims: string, returnTo?: string) =>
     `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims })}`;
 
-  const stuck = ({ session, target, demand }: Demanded) =>
-    demand.adminOnly === true || wasResumed(session, sameness(target, demand), nowSeconds());
+  const isRepeated = ({ session, target, stepUp }: StepUpRequest) =>
+    stepUp.adminOnly === true || wasJustSatisfied(session, toState(target, stepUp), nowSeconds());
 
   return {
     /** Sends a page's reader to sign in for it and back. */
-    async answerPage(req: Request, res: Response, demanded: Demanded): Promise<void> {
-      const kept = await sealed(demanded);
-      if (!stuck(demanded)) return redirect(res, linkTo(logins.keepDemand(req, res, kept) ?? kept, req.path));
+    async respondToPage(req: Request, res: Response, request: StepUpRequest): Promise<void> {
+      const kept = await sealed(request);
+      if (!isRepeated(request)) return redirect(res, linkTo(logins.keepStepUp(req, res, kept) ?? kept, req.path));
       res.status(403);
-      const main = stillNeeded(linkTo(kept, req.path), demanded.demand.adminOnly === true);
+      const main = stillNeeded(linkTo(kept, req.path), request.stepUp.adminOnly === true);
       sendPage(res, { title: 'More is needed to show this', main, signedIn: true });
     },
 
     /** Tells a script what is needed and where to send the person; `return_to` is the script's to add. */
-    async answerScript(res: Response, demanded: Demanded): Promise<void> {
-      const repeated = stuck(demanded);
+    async respondToScript(res: Response, request: StepUpRequest): Promise<void> {
+      const repeated = isRepeated(request);
       res.status(401).set('Cache-Control', 'no-store');
       res.json({
-        error: errorWords[demanded.demand.kind],
-        ...(repeated ? { repeated } : { sign_in: linkTo(await sealed(demanded)) }),
+        error: errorWords[request.stepUp.kind],
+        ...(repeated ? { repeated } : { sign_in: linkTo(await sealed(request)) }),
         trace_id: res.locals.traceId,
       });
     },
@@ -100,7 +101,7 @@ export function createDemands({ logins, nowSeconds, seal }: DemandsDeps) {
       claims: string,
       session: Session | undefined,
     ): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
-      const opened = await seal.open('challenge', logins.demand(req, claims) ?? claims, challengeSchema);
+      const opened = await seal.open('challenge', logins.keptStepUp(req, claims) ?? claims, challengeSchema);
       if (!opened || opened.value.expiresAtSeconds < nowSeconds()) {
         throw new Fault(
           'invalid_request',
@@ -108,10 +109,10 @@ export function createDemands({ logins, nowSeconds, seal }: DemandsDeps) {
         );
       }
       const { expiresAtSeconds: _, askedBy, demand, ...start } = opened.value;
-      const request = spanContextOf(askedBy);
-      if (request) linkRequest(request);
+      const asking = spanContextOf(askedBy);
+      if (asking) linkRequest(asking);
       const same = session && markOf(session) === start.account ? session : undefined;
-      const others = same?.resumed.filter((entry) => !isSame(entry, demand)) ?? [];
+      const others = same?.resumed.filter((entry) => !isSameStepUp(entry, demand)) ?? [];
       const first = { ...demand, claims: start.claims, atSeconds: nowSeconds() };
       return {
         ...start,
@@ -122,11 +123,11 @@ export function createDemands({ logins, nowSeconds, seal }: DemandsDeps) {
   };
 }
 
-const sameness = (target: string, { kind, scopes }: Demand) => ({
+const toState = (target: string, { kind, scopes }: StepUp) => ({
   target,
   kind,
   ...(scopes && { scope: short(scopes.join(' ')) }),
 });
 const hintOf = ({ loginHint, username }: Session) => loginHint ?? username;
 
-export type Demands = ReturnType<typeof createDemands>;
+export type StepUpLinks = ReturnType<typeof createStepUpLinks>;
