@@ -257,6 +257,29 @@ describe('an end', () => {
     assert.equal(await end(), 2, 'the next sign-in had it completed');
   });
 
+  it('is not called done where its last mark could not be removed, and is resumed', async () => {
+    let [replaces, failing] = [0, 0];
+    const revoke = async () => {
+      const pods = openPods();
+      const token = await pods.first.signIn(randomUUID());
+      replaces = 0;
+      pods.watch.step = async (when, operation) => {
+        if (when !== 'before' || operation !== 'replace') return;
+        replaces += 1;
+        if (replaces === failing) throw new Fault('unavailable', 'The store is away.');
+      };
+      return { pods, ended: pods.first.broker.revoke(web, token) };
+    };
+    await (await revoke()).ended;
+    failing = replaces;
+    const { pods, ended } = await revoke();
+    await assert.rejects(ended, unavailable);
+    pods.watch.step = undefined;
+    pods.advance(endingDueSeconds);
+    await pods.first.sweep();
+    assert.deepEqual(pods.keys('session'), []);
+  });
+
   it('leaves the mark of another end alone, and both are logged', async () => {
     const pods = openPods();
     const person = randomUUID();
