@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Result, readResults } from './run/results.ts';
 
-const help = `npm run promises   whether every test that docs/threat-model.md names has passed, each in the last run of its ring`;
+const help = `npm run promises   whether every test that docs/threat-model.md names has passed, each in the last run of its suite`;
 
 export const threatModel = 'docs/threat-model.md';
 type Named = { file: string; title: string };
@@ -30,7 +30,7 @@ function main(): void {
   const missing = unproved(named, results);
   for (const one of missing) console.log(`✖ ${one}`);
   console.log(
-    `${named.length} tests named, ${missing.length} not passed; rings run: ${results.map((one) => one.ring)}`,
+    `${named.length} tests named, ${missing.length} not passed; suites run: ${results.map((one) => one.suite)}`,
   );
   if (missing.length > 0 || named.length === 0) process.exitCode = 1;
 }

@@ -38,7 +38,7 @@ export async function runProgram(language: LanguageName, program: string, env: R
   return toldSchema.parse(JSON.parse(stdout));
 }
 
-/** A test for each flow of an unmodified client, which runs once; each is a row of the ring's table. */
+/** A test for each flow of an unmodified client, which runs once; each is a row of the suite's table. */
 export function clientTests({ client, at, run }: Client, flows: Record<string, (seen: Seen) => void>): void {
   describe(`${client} at ${at}`, () => {
     let told: Promise<Told>;

@@ -25,7 +25,7 @@ export function record(row: Row): void {
   appendFileSync(join(directory, `${process.pid}.jsonl`), `${JSON.stringify(row)}\n`);
 }
 
-/** What the ring has found out so far. */
+/** What the suite has found out so far. */
 export function tableOfClients(): string {
   const files = existsSync(directory) ? globSync(`${directory}/*.jsonl`) : [];
   const lines = files.flatMap((file) => readFileSync(file, 'utf8').trim().split('\n'));

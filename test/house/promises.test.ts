@@ -15,10 +15,10 @@ describe('the tests of promises', () => {
     assert.deepEqual(namedTests('* **Shown by:** `test/b.test.ts` › is kept'), [second]);
   });
 
-  it('have all passed, in whatever ring', () => {
+  it('have all passed, in whatever suite', () => {
     const results = [
-      { ring: 'unit', passes: [first], times },
-      { ring: 'journeys', passes: [second], times },
+      { suite: 'unit', passes: [first], times },
+      { suite: 'journeys', passes: [second], times },
     ];
     assert.deepEqual(unproved([first, second], results), []);
   });
@@ -28,7 +28,7 @@ describe('the tests of promises', () => {
       { file: first.file, title: 'holds' },
       { file: second.file, title: first.title },
     ];
-    const missing = unproved([first, first], [{ ring: 'unit', passes: elsewhere, times }]);
+    const missing = unproved([first, first], [{ suite: 'unit', passes: elsewhere, times }]);
     assert.deepEqual(missing, ['test/a.test.ts › holds, 2 of 2']);
     assert.equal(unproved([first], []).length, 1);
   });

@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { namedTests, threatModel } from '../../tools/promises.ts';
-import { rings } from '../../tools/run/suites.ts';
+import { suites } from '../../tools/run/suites.ts';
 
 const promiseCount = 28;
 
@@ -53,14 +53,14 @@ describe('the threat model', () => {
     }
   });
 
-  it('names only tests that a ring runs', () => {
+  it('names only tests that a suite runs', () => {
     const named = namedTests(text);
     assert.ok(named.length > 2 * promiseCount);
-    const files = new Set(rings.flatMap((ring) => ring.files));
+    const files = new Set(suites.flatMap((suite) => suite.files));
     assert.deepEqual(
       named.filter(({ file }) => !files.has(file)),
       [],
-      'no file of a ring',
+      'no file of a suite',
     );
     assert.deepEqual(
       named.filter(({ file, title }) => !declares(sourceOf(file), title)),

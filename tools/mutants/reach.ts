@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { rings } from '../run/suites.ts';
+import { suites } from '../run/suites.ts';
 
-/** Tests of the ring of journeys that are as quick as a unit's, and the only ones to show what Redis itself does. */
+/** Tests of the suite of journeys that are as quick as a unit's, and the only ones to show what Redis itself does. */
 const besideUnits = ['test/broker/store-redis.test.ts'];
 
-const testFiles = [...(rings.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
+const testFiles = [...(suites.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
 
 export type Reach = {
   /** The test files that load a room. */

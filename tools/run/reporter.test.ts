@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -23,13 +23,15 @@ function reportOf(content: string) {
     import { run } from 'node:test';
     import { report } from ${JSON.stringify(join(import.meta.dirname, 'reporter.ts'))};
     const file = ${JSON.stringify(file)};
-    const { titles, text, ...counts } = await report(file, run({ files: [file] }));
-    console.log(JSON.stringify({ counts, titles, text }));`;
+    const { titles, text, passed, failed, skipped } = await report(file, run({ files: [file] }));
+    console.log(JSON.stringify({ counts: { passed, failed, skipped }, titles, text }));`;
   const programFile = join(folder, 'program.mjs');
   writeFileSync(programFile, program);
   const { stdout } = node([programFile]);
   return JSON.parse(stdout) as Report & { counts: Record<string, number>; text: string };
 }
+
+const npmTest = (...args: string[]) => node([join(import.meta.dirname, 'run.ts'), ...args]);
 
 const imports = "import assert from 'node:assert'; import { describe, it } from 'node:test';";
 
@@ -69,14 +71,27 @@ describe('the reporter', () => {
 
 describe('npm test', () => {
   it('fails when nothing matches: it would prove nothing', () => {
-    const { status, stdout } = node([join(import.meta.dirname, 'run.ts'), 'no-such-file']);
+    const { status, stdout } = npmTest('no-such-file');
     assert.match(stdout, /No test was found/);
     assert.equal(status, 1);
   });
 
-  it('says what rings there are when asked for another', () => {
-    const { status, stderr } = node([join(import.meta.dirname, 'run.ts'), '--only', 'nonsense']);
-    assert.match(stderr, /There is no ring nonsense: unit, journeys/);
+  it('says what suites there are when asked for another', () => {
+    const { status, stderr } = npmTest('--only', 'nonsense');
+    assert.match(stderr, /There is no suite nonsense: unit, journeys/);
     assert.equal(status, 1);
+  });
+
+  it('runs only the tests of a name, passes over files without one, and leaves JUnit XML', () => {
+    const { status, stdout } = npmTest('tools/run/', '-t', 'one window');
+    assert.match(stdout, /1 passed, 0 failed, 0 skipped/);
+    assert.equal(status, 0);
+    const xml = readFileSync('out/results/part/journeys.xml', 'utf8');
+    assert.deepEqual(xml.match(/(?<=<testcase name=")[^"]*/g), ['counts what an editor writes in one window as one']);
+  });
+
+  it('tells which lines of the services ran', () => {
+    const { stdout } = npmTest('chassis/src/config/secret.test', '--coverage');
+    assert.match(stdout, /^ *\d+\.\d % {2}services\/chassis\/src\/config\/secret\.ts/m);
   });
 });

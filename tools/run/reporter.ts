@@ -1,32 +1,53 @@
 import type { EventData, run } from 'node:test';
 import { inspect } from 'node:util';
+import type { Coverage } from './coverage.ts';
 
 type TestsStream = ReturnType<typeof run>;
 type Result = EventData.TestPass | EventData.TestFail;
 
-/** What a test file came to; `titles` are the tests that passed, `text` is for people. */
-export type Report = { passed: number; failed: number; skipped: number; titles: string[]; text: string };
+export type TestEvent = { type: string; data: unknown };
+
+/**
+ * What a test file came to. `titles` are the tests that passed, `text` is for people, `events` are for other reporters,
+ * `coverage` is empty unless the run counts it.
+ */
+export type Report = {
+  passed: number;
+  failed: number;
+  skipped: number;
+  titles: string[];
+  text: string;
+  events: TestEvent[];
+  coverage: Coverage[];
+};
 
 /**
  * Counts the tests of one file, and tells their statements, what failed with its error and the file's own output. A
  * file that holds no test has failed: it proves nothing and nobody would notice. An event's own file is where the test
  * is written, which may be a suite that several files run.
  * @param path of the file, as it was given to the stream.
+ * @param mayBeEmpty whether only tests of some names run, so that a file may run none.
  */
-export async function report(path: string, stream: TestsStream): Promise<Report> {
-  const outcome = { passed: 0, failed: 0, skipped: 0, titles: [] as string[] };
+export async function report(path: string, stream: TestsStream, { mayBeEmpty = false } = {}): Promise<Report> {
+  const outcome: Omit<Report, 'text'> = { passed: 0, failed: 0, skipped: 0, titles: [], events: [], coverage: [] };
   const lines: string[] = [];
   let output = '';
-  for await (const event of stream as AsyncIterable<{ type: string; data: unknown }>) {
+  for await (const event of stream as AsyncIterable<TestEvent>) {
     // What is rejected after its test has ended is told as a diagnostic.
     if (['test:stdout', 'test:stderr', 'test:diagnostic'].includes(event.type)) {
       output += (event.data as EventData.TestStdout).message;
     }
+    if (event.type === 'test:coverage') outcome.coverage.push(...(event.data as EventData.TestCoverage).summary.files);
+    const isFile = (event.data as Partial<Result>).name === path;
+    // A file stands among its tests only where it is what failed.
+    if (event.type === 'test:fail' || (['test:start', 'test:pass'].includes(event.type) && !isFile)) {
+      outcome.events.push(event);
+    }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const result = event.data as Result;
     const failed = event.type === 'test:fail';
-    const isFile = result.name === path;
     if (result.details.type === 'suite' && !(failed && ownFault(result))) continue;
+    if (isFile && !failed && mayBeEmpty) continue;
     if (isFile && !failed) {
       outcome.failed += 1;
       lines.push('  ✖ holds no test');

@@ -4,7 +4,7 @@ import { openEngine } from '../../test/images/engine.ts';
 import { findChromium } from '../../test/kit/browser/chromium.ts';
 import { findNginx } from '../../test/kit/nginx.ts';
 
-export type Ring = {
+export type Suite = {
   name: string;
   files: string[];
   /** The script that runs it alone. */
@@ -42,8 +42,8 @@ async function shareEngine(): Promise<AsyncDisposable | undefined> {
 }
 const all = globSync('{services,test,tools}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
 
-/** A ring of its own has its name before `.test.ts`. */
-const named: Omit<Ring, 'files'>[] = [
+/** A suite of its own has its name before `.test.ts`. */
+const named: Omit<Suite, 'files'>[] = [
   {
     name: 'charts',
     script: 'test:charts',
@@ -115,12 +115,12 @@ const named: Omit<Ring, 'files'>[] = [
   },
 ];
 
-const ringOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
-const plain = all.filter((file) => ringOf(file) === undefined);
+const suiteOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
+const plain = all.filter((file) => suiteOf(file) === undefined);
 const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
 
-/** Every test file, each in one ring; in the order they are run. */
-export const rings: Ring[] = [
+/** Every test file, each in one suite; in the order they are run. */
+export const suites: Suite[] = [
   { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime, atOnce: 3 },
   {
     name: 'journeys',
@@ -129,5 +129,5 @@ export const rings: Ring[] = [
     atOnce: 3,
     env: patient,
   },
-  ...named.map((ring) => ({ ...ring, files: all.filter((file) => ringOf(file) === ring.name) })),
+  ...named.map((suite) => ({ ...suite, files: all.filter((file) => suiteOf(file) === suite.name) })),
 ];
