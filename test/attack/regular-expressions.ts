@@ -8,8 +8,8 @@ const literal =
   /(?<=(?:^|[(,=:[!&|?{};]|return|=>)\s*)\/((?![*/])(?:[^\\/[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+)\/([dgimsuvy]*)(?=\s*(?:[),;.\]}:?&|]|$))/gm;
 const comments = /^\s*(?:\/\/|\/?\*).*$/gm;
 
-/** What runs in production; the store in memory is for tests. */
-const inProduction = /^services\/(chassis|web-frontend|token-broker|downstream-api)\/(?!src\/store-memory)/;
+/** The services that run in production. */
+const inProduction = /^services\/(chassis|web-frontend|token-broker|downstream-api)\//;
 
 /** Every regular expression that is written in the sources of the production services. */
 export function regularExpressions(): Expression[] {

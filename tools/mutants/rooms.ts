@@ -9,7 +9,6 @@ const leftOut: Record<string, string> = {
   'lifetimes.ts': 'a table of durations: tests take them from it',
   'config.ts': 'a schema: a chart test compares every key of it, and config.test.ts what it refuses',
   'store.ts': 'types',
-  'memory-store.ts': 'the store of tests: no service has it',
 };
 
 const securityRooms = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { authorityHost, cloudOf, isIssuerOf, issuersOf, tenant } from './authority.ts';
+import { authorityHost, cloudOf, graphOrigins, isIssuerOf, issuersOf, tenant } from './authority.ts';
 
 const tid = '11111111-1111-4111-8111-111111111111';
 const other = '22222222-2222-4222-8222-222222222222';
@@ -63,10 +63,19 @@ describe('an authority', () => {
   });
 
   it('has the Graph and the federation audience of its cloud', () => {
-    assert.equal(cloudOf('https://login.microsoftonline.com').graph, 'https://graph.microsoft.com');
-    assert.equal(cloudOf('https://contoso.ciamlogin.com').graph, 'https://graph.microsoft.com');
-    assert.equal(cloudOf('https://login.microsoftonline.us').federationAudience, 'api://AzureADTokenExchangeUSGov');
-    assert.equal(cloudOf('https://login.partner.microsoftonline.cn').graph, 'https://microsoftgraph.chinacloudapi.cn');
+    const exchange = 'api://AzureADTokenExchange';
+    const clouds: Record<string, [graph: string, audience: string]> = {
+      'login.microsoftonline.com': ['https://graph.microsoft.com', exchange],
+      'contoso.ciamlogin.com': ['https://graph.microsoft.com', exchange],
+      'login.microsoftonline.us': ['https://graph.microsoft.us', `${exchange}USGov`],
+      'login.usgovcloudapi.net': ['https://graph.microsoft.us', `${exchange}USGov`],
+      'login.partner.microsoftonline.cn': ['https://microsoftgraph.chinacloudapi.cn', `${exchange}China`],
+      'login.chinacloudapi.cn': ['https://microsoftgraph.chinacloudapi.cn', `${exchange}China`],
+    };
+    for (const [host, [graph, federationAudience]] of Object.entries(clouds)) {
+      assert.deepEqual(cloudOf(`https://${host}`), { graph, federationAudience }, host);
+    }
+    assert.deepEqual([...graphOrigins].sort(), [...new Set(Object.values(clouds).map(([graph]) => graph))].sort());
   });
 
   it('stands for one tenant by its GUID, or for many by a word', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { makeKey } from '@onbehalf/chassis/auth/issuer.fake';
 import { ConfigError } from '@onbehalf/chassis/config/config';
@@ -16,6 +17,15 @@ describe('a file of public keys', () => {
     const pkcs1 = String(key.publicKey.export({ type: 'pkcs1', format: 'pem' }));
     for (const text of [jwks(jwk), pem, ` ${pkcs1}`, issueCertificate('gateway').certificate]) {
       assert.ok(await parsePublicKeys(text)(header, { payload: '', signature: '' }));
+    }
+  });
+
+  it('may hold every kind that a public key signs with', async () => {
+    for (const alg of ['ES256', 'EdDSA']) {
+      const pair =
+        alg === 'EdDSA' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const keys = parsePublicKeys(jwks(pair.publicKey.export({ format: 'jwk' })));
+      assert.ok(await keys({ alg }, { payload: '', signature: '' }), alg);
     }
   });
 

@@ -1,69 +1,82 @@
 import { LRUCache } from 'lru-cache';
 import { credentialProbeSeconds, credentialTrustMs } from '../lifetimes.ts';
-import type { CredentialSource, Proof } from './credentials.ts';
+import type { ClientAuth, CredentialSource } from './credentials.ts';
 
-/** With `organizations` the tenants are whoever signs in. */
-const tenantsKept = 1_000;
+/** With `organizations` there is a tenant for each organisation whose people sign in. */
+const maxTenants = 1_000;
 
-/** So many different parties in a row are refused because of the credential, whatever it was before. */
-const partiesBelieved = 3;
+/** After refusals for this many different subjects in a row, the credential itself is at fault. */
+const subjectsAtFault = 3;
 
-type InTenant = { acceptedAtMs: number; parties: Set<string>; refused?: { proof: string; untilMs: number } };
-type Known = { acceptedAtMs: number; tenants: LRUCache<string, InTenant> };
+type InTenant = { acceptedAtMs: number; subjects: Set<string>; refused?: { clientAuth: string; untilMs: number } };
+type InAllTenants = { acceptedAtMs: number; tenants: LRUCache<string, InTenant> };
 
 const never = Number.NEGATIVE_INFINITY;
 
 /**
- * Credentials that Entra refused rest, each in the tenant that refused it: it is asked about again after a while, by one
- * caller for all, or as soon as its file holds another.
+ * The cooldown of credentials that Entra refused, per tenant. It ends when the file of the credential has new content.
+ * Each `credentialProbeSeconds` one caller may try the credential on behalf of all.
  */
-export function createRefusedProofs(nowMs: () => number) {
-  const sources = new WeakMap<CredentialSource, Known>();
-  const restUntilMs = () => nowMs() + credentialProbeSeconds * 1_000;
-  function knownOf(source: CredentialSource): Known {
-    const found = sources.get(source) ?? { acceptedAtMs: never, tenants: new LRUCache({ max: tenantsKept }) };
-    sources.set(source, found);
+export class CredentialCooldown {
+  readonly #nowMs: () => number;
+  readonly #sources = new WeakMap<CredentialSource, InAllTenants>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** False for the one caller that may try the credential after each `credentialProbeSeconds`. */
+  isCoolingDown(source: CredentialSource, tenantId: string, clientAuth: ClientAuth): boolean {
+    const last = this.#inAllTenants(source).tenants.get(tenantId)?.refused;
+    if (!last || last.clientAuth !== JSON.stringify(clientAuth)) return false;
+    if (last.untilMs > this.#nowMs()) return true;
+    last.untilMs = this.#untilMs();
+    return false;
+  }
+
+  start(source: CredentialSource, tenantId: string, clientAuth: ClientAuth): void {
+    this.#inTenant(source, tenantId).refused = { clientAuth: JSON.stringify(clientAuth), untilMs: this.#untilMs() };
+  }
+
+  /**
+   * Entra refused the credential itself. The cooldown starts, unless Entra accepted the credential recently: then this
+   * one request may be at fault, until the third different `subject` (the person or app of the request, if known).
+   */
+  refuse(source: CredentialSource, tenantId: string, clientAuth: ClientAuth, subject: string | undefined): void {
+    const { subjects } = this.#inTenant(source, tenantId);
+    if (subject !== undefined && subjects.size < subjectsAtFault) subjects.add(subject);
+    if (!this.wasAcceptedRecently(source, tenantId) || subjects.size === subjectsAtFault) {
+      this.start(source, tenantId, clientAuth);
+    }
+  }
+
+  accept(source: CredentialSource, tenantId: string): void {
+    const known = this.#inAllTenants(source);
+    known.acceptedAtMs = this.#nowMs();
+    known.tenants.set(tenantId, { acceptedAtMs: known.acceptedAtMs, subjects: new Set() });
+  }
+
+  /** Without `tenantId`: in any tenant. */
+  wasAcceptedRecently(source: CredentialSource, tenantId?: string): boolean {
+    const known = this.#inAllTenants(source);
+    const { acceptedAtMs } = tenantId === undefined ? known : (known.tenants.get(tenantId) ?? { acceptedAtMs: never });
+    return this.#nowMs() - acceptedAtMs < credentialTrustMs;
+  }
+
+  #inAllTenants(source: CredentialSource): InAllTenants {
+    const found = this.#sources.get(source) ?? { acceptedAtMs: never, tenants: new LRUCache({ max: maxTenants }) };
+    this.#sources.set(source, found);
     return found;
   }
-  function inTenant(source: CredentialSource, tenantId: string): InTenant {
-    const { tenants } = knownOf(source);
-    const found = tenants.get(tenantId) ?? { acceptedAtMs: never, parties: new Set() };
+
+  #inTenant(source: CredentialSource, tenantId: string): InTenant {
+    const { tenants } = this.#inAllTenants(source);
+    const found = tenants.get(tenantId) ?? { acceptedAtMs: never, subjects: new Set() };
     tenants.set(tenantId, found);
     return found;
   }
-  return {
-    rests(source: CredentialSource, tenantId: string, proof: Proof): boolean {
-      const last = knownOf(source).tenants.get(tenantId)?.refused;
-      if (!last || last.proof !== JSON.stringify(proof)) return false;
-      if (last.untilMs > nowMs()) return true;
-      last.untilMs = restUntilMs();
-      return false;
-    },
-    /** From now on it rests. */
-    rest(source: CredentialSource, tenantId: string, proof: Proof): void {
-      inTenant(source, tenantId).refused = { proof: JSON.stringify(proof), untilMs: restUntilMs() };
-    },
-    /**
-     * Entra refused it in words that mean the credential. It rests, unless Entra took it lately: then this one request
-     * may be at fault, and so it is until `party` (whom it is for, where that is known) is the third.
-     */
-    refuse(source: CredentialSource, tenantId: string, proof: Proof, party: string | undefined): void {
-      const { parties } = inTenant(source, tenantId);
-      if (party !== undefined && parties.size < partiesBelieved) parties.add(party);
-      if (!this.isTrusted(source, tenantId) || parties.size === partiesBelieved) this.rest(source, tenantId, proof);
-    },
-    /** Entra took it. */
-    accept(source: CredentialSource, tenantId: string): void {
-      const known = knownOf(source);
-      known.acceptedAtMs = nowMs();
-      known.tenants.set(tenantId, { acceptedAtMs: nowMs(), parties: new Set() });
-    },
-    /** Whether Entra took it lately: in this tenant, or in any. */
-    isTrusted(source: CredentialSource, tenantId?: string): boolean {
-      const known = knownOf(source);
-      const { acceptedAtMs } =
-        tenantId === undefined ? known : (known.tenants.get(tenantId) ?? { acceptedAtMs: never });
-      return nowMs() - acceptedAtMs < credentialTrustMs;
-    },
-  };
+
+  #untilMs(): number {
+    return this.#nowMs() + credentialProbeSeconds * 1_000;
+  }
 }

@@ -31,9 +31,9 @@ describe('a credential', () => {
   const clock = { ms: 1_800_000_000_000 };
   const nowMs = () => clock.ms;
   const assertionOf = async (source: ReturnType<typeof createCredential>, client = 'client', at = endpoint) => {
-    const proof = await source.proof(client, at);
-    assert.ok('clientAssertion' in proof);
-    return proof.clientAssertion;
+    const clientAuth = await source.clientAuth(client, at);
+    assert.ok('clientAssertion' in clientAuth);
+    return clientAuth.clientAssertion;
   };
 
   it('of a certificate is signed as Entra wants it', async () => {
@@ -68,6 +68,8 @@ describe('a credential', () => {
     clock.ms += 1_001;
     const third = await assertionOf(source);
     assert.notEqual(third, second);
+    source.renew();
+    assert.notEqual(await assertionOf(source), third);
     const latest = makeCertificate();
     await write(path, latest);
     source.renew();
@@ -107,7 +109,7 @@ describe('a credential', () => {
     const path = file();
     await write(path, 'canary\n');
     const source = createCredential({ type: 'secret', file: path }, undefined, nowMs);
-    assert.deepEqual(await source.proof('client', endpoint), { clientSecret: 'canary' });
+    assert.deepEqual(await source.clientAuth('client', endpoint), { clientSecret: 'canary' });
   });
 
   it('without its file can be opened, so that the next in the list is tried, and proves nothing', async () => {
@@ -115,7 +117,7 @@ describe('a credential', () => {
       createCredential({ type: 'federated' }, undefined, nowMs),
       createCredential({ type: 'secret', file: join(directory, 'absent') }, undefined, nowMs),
     ]) {
-      await assert.rejects(source.proof('client', endpoint));
+      await assert.rejects(source.clientAuth('client', endpoint));
     }
   });
 
@@ -123,7 +125,7 @@ describe('a credential', () => {
     const path = file();
     await write(path, '-----BEGIN CERTIFICATE-----\ncanary\n');
     const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
-    await assert.rejects(source.proof('client', endpoint), (error) => !String(error).includes('canary'));
+    await assert.rejects(source.clientAuth('client', endpoint), (error) => !String(error).includes('canary'));
   });
 
   it('of a certificate in two files sends its chain where that is asked for', async () => {
@@ -200,15 +202,15 @@ describe('a credential', () => {
       const told: unknown[] = [];
       const source = createCredential(credential, undefined, nowMs, (error) => told.push(error));
       const isGood = async () => {
-        const proof = await source.proof('client', endpoint);
-        if ('clientSecret' in proof) return proof.clientSecret === 'canary';
-        if (credential.type === 'federated') return proof.clientAssertion === 'canary';
-        return decodeProtectedHeader(proof.clientAssertion)['x5t#S256' as 'x5t'] === thumbprint;
+        const clientAuth = await source.clientAuth('client', endpoint);
+        if ('clientSecret' in clientAuth) return clientAuth.clientSecret === 'canary';
+        if (credential.type === 'federated') return clientAuth.clientAssertion === 'canary';
+        return decodeProtectedHeader(clientAuth.clientAssertion)['x5t#S256' as 'x5t'] === thumbprint;
       };
-      const proof = await source.proof('client', endpoint);
+      const clientAuth = await source.clientAuth('client', endpoint);
       const thumbprint =
-        'clientAssertion' in proof && credential.type === 'certificate'
-          ? decodeProtectedHeader(proof.clientAssertion)['x5t#S256' as 'x5t']
+        'clientAssertion' in clientAuth && credential.type === 'certificate'
+          ? decodeProtectedHeader(clientAuth.clientAssertion)['x5t#S256' as 'x5t']
           : undefined;
       const good = await readFile(path, 'utf8');
       const ways = [

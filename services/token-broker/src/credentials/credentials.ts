@@ -8,16 +8,16 @@ import { measure } from '../signals.ts';
 import { sha256 } from '../store/redis-keys.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 
-/** What MSAL needs to prove a client to Entra, made at most once per change of the file or per 8 minutes. */
-export type Proof = { clientSecret: string } | { clientAssertion: string };
+/** Client authentication in the form of MSAL. A certificate signs a new assertion every 8 minutes, or when it changes. */
+export type ClientAuth = { clientSecret: string } | { clientAssertion: string };
 
 export type CredentialSource = {
   type: Credential['type'];
-  /** Where it is read from. */
+  /** Path of the mounted file. */
   file?: string | undefined;
   /** @throws Error if the file cannot be read or used. */
-  proof(clientId: string, tokenEndpoint: string): Promise<Proof>;
-  /** Has the next proof made anew, of what the file holds then: Entra has refused this one. */
+  clientAuth(clientId: string, tokenEndpoint: string): Promise<ClientAuth>;
+  /** Reads the file again before the next use: Entra has refused the credential. */
   renew(): void;
 };
 
@@ -51,7 +51,7 @@ export function createCredential(
   return {
     type,
     file: path,
-    proof: async () => (type === 'secret' ? { clientSecret: await read() } : { clientAssertion: await read() }),
+    clientAuth: async () => (type === 'secret' ? { clientSecret: await read() } : { clientAssertion: await read() }),
     renew: read.renew,
   };
 }
@@ -69,7 +69,7 @@ function createCertificateCredential(
   return {
     type: 'certificate',
     file: credential.file,
-    async proof(clientId, tokenEndpoint) {
+    async clientAuth(clientId, tokenEndpoint) {
       const certificate = await read();
       const key = `${clientId} ${tokenEndpoint}`;
       const held = signed.get(key);

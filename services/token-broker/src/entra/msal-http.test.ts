@@ -63,6 +63,17 @@ describe('the network under MSAL', () => {
     assert.deepEqual([wire.sentAtMs, wire.requestId, wire.refusal], [1_000_000, 'r', undefined]);
   });
 
+  it('posts what MSAL has it post', async () => {
+    const seen: unknown[] = [];
+    await using entra = await open((req, res) => {
+      seen.push(req.method, req.headers['x-client-sku'], req.headers['content-length']);
+      reply(200, token)(req, res);
+    });
+    const { module } = entra.operation();
+    await module.sendPostRequestAsync(`${entra.origin}/token`, { headers: { 'x-client-sku': 'msal' }, body: 'a=b' });
+    assert.deepEqual(seen, ['POST', 'msal', '3']);
+  });
+
   it('hides the nonce of an ID token from MSAL alone, and only where it is told to', async () => {
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const id_token = `${encode({ alg: 'RS256' })}.${encode({ sub: 'é', nonce: 'n' })}.signature`;
@@ -151,7 +162,7 @@ describe('the network under MSAL', () => {
   });
 
   it('reads a discovery document once an hour, for all operations', async () => {
-    let now = 1_000_000;
+    let now = 1_800_000_000_000;
     await using entra = await open(reply(200, '{"issuer":"x"}'), () => now);
     for (let i = 0; i < 5; i += 1) await entra.get(entra.operation().module);
     assert.equal(entra.asked.length, 1);
@@ -162,6 +173,8 @@ describe('the network under MSAL', () => {
 
   const broken: [string, Handler, EntraClass][] = [
     ['503', reply(503, '{}'), 'transient'],
+    ['500', reply(500, '{}'), 'transient'],
+    ['300', reply(300, '{}'), 'configuration'],
     ['429', reply(429, '{}'), 'transient'],
     ['404', reply(404, '{}'), 'configuration'],
     ['200 with HTML', reply(200, '<html>sign in to the WiFi</html>'), 'transient'],

@@ -241,7 +241,7 @@ describe('Entra through MSAL', () => {
     });
   }
 
-  it('tries the next credential at a number that nobody knows, and lets the first rest only if that one is taken', async () => {
+  it('tries the next credential at a number that nobody knows, and starts the cooldown of the first only if Entra accepts that one', async () => {
     let taken = false;
     const { refreshOf, secretsSent, posts, lines } = open(
       (post) =>
@@ -261,17 +261,17 @@ describe('Entra through MSAL', () => {
     assert.deepEqual(secretsSent(), ['one', 'one', 'two', 'two']);
   });
 
-  it('lets a credential rest in the tenant that refused it, and in no other', async () => {
+  it('starts the cooldown of a credential in the tenant that refused it, and in no other', async () => {
     const other = '33333333-3333-4333-8333-333333333333';
     const { refreshOf, posts } = open((post) => (isOf(post, other) ? refusing([7000215]) : replyTo(post.form)));
     for (const oid of ['a', 'b', 'c']) assert.equal(await refreshOf(oid, other), 'credential');
     assert.equal(posts.length, 2);
     assert.equal(await refreshOf('a'), 'token');
     assert.equal(await refreshOf('a', other), 'credential');
-    assert.equal(posts.length, 3, 'it still rests there');
+    assert.equal(posts.length, 3, 'it is still cooling down there');
   });
 
-  it('lets no person make rest what Entra takes for others, but the third person who is refused', async () => {
+  it('starts the cooldown of a credential that Entra accepts for others only at the third person who is refused', async () => {
     let refused = ['bob'];
     const { refreshOf, posts } = open((post) =>
       refused.some((oid) => isOf(post, oid)) ? refusing([7000222]) : replyTo(post.form),

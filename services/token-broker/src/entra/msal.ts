@@ -13,8 +13,8 @@ import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
 import { errorType, fail, inSpan } from '@onbehalf/chassis/telemetry/tracing';
 import { z } from 'zod';
 import type { Client } from '../clients/clients.ts';
-import { createRefusedProofs } from '../credentials/cooldown.ts';
-import { type CredentialSource, createCredential, type Proof } from '../credentials/credentials.ts';
+import { CredentialCooldown } from '../credentials/cooldown.ts';
+import { type ClientAuth, type CredentialSource, createCredential } from '../credentials/credentials.ts';
 import { credentialRetryMs, entraDeadlineMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import { type EntraGrant, mayPass, type Refusal, tokenSchema } from './entra-errors.ts';
@@ -50,13 +50,13 @@ type Operation = {
   msal?: string;
   /** The caller checks the nonce of the ID token, not MSAL. */
   hideNonce?: boolean;
-  /** For whom, where that is known. */
-  party?: string;
+  /** The person or app that the token is for, if known. */
+  subject?: string;
   deadline: AbortSignal;
   work: (cca: ConfidentialClientApplication, request: Request) => Promise<AuthenticationResult | null>;
 };
 /** A credential as it was shown to Entra. */
-type Shown = { source: CredentialSource; proof: Proof };
+type Shown = { source: CredentialSource; clientAuth: ClientAuth };
 type Answered = (Acquired & { result: AuthenticationResult; idToken: string | undefined }) | Refused;
 
 type Asked = { scopes: string[]; claims?: string | undefined; traceId: string };
@@ -126,7 +126,7 @@ export function createEntra({
   checkCredentials(clients: Iterable<Client>): Promise<void>;
 } {
   const sources = new WeakMap<Client, CredentialSource[]>();
-  const refusedProofs = createRefusedProofs(nowMs);
+  const cooldown = new CredentialCooldown(nowMs);
   const { host } = new URL(authorityHost);
 
   function sourcesOf(client: Client): CredentialSource[] {
@@ -147,14 +147,18 @@ export function createEntra({
 
   async function checkCredentials(clients: Iterable<Client>): Promise<void> {
     for (const client of clients) {
-      for (const source of sourcesOf(client)) await readProof(client, client.tenantId, source);
+      for (const source of sourcesOf(client)) await readClientAuth(client, client.tenantId, source);
     }
   }
 
   /** Undefined if the credential cannot be used, which the log is told. */
-  async function readProof(client: Client, tenantId: string, source: CredentialSource): Promise<Proof | undefined> {
+  async function readClientAuth(
+    client: Client,
+    tenantId: string,
+    source: CredentialSource,
+  ): Promise<ClientAuth | undefined> {
     try {
-      return await source.proof(client.clientId, `${authorityHost}/${tenantId}/oauth2/v2.0/token`);
+      return await source.clientAuth(client.clientId, `${authorityHost}/${tenantId}/oauth2/v2.0/token`);
     } catch (error) {
       logger.error({ event: 'credential.unusable', ...factsOf(client, source), error });
       return undefined;
@@ -162,7 +166,7 @@ export function createEntra({
   }
 
   /** One call with one credential. */
-  async function ask(operation: Operation, { source, proof }: Shown): Promise<Answered> {
+  async function ask(operation: Operation, { source, clientAuth }: Shown): Promise<Answered> {
     const { client, tenantId, grant, asked, msal, hideNonce, deadline, work } = operation;
     const { module, wire } = network.operation(grant, deadline, hideNonce);
     const cache = memoryCache(msal);
@@ -171,7 +175,7 @@ export function createEntra({
       auth: {
         clientId: client.clientId,
         authority: `${authorityHost}/${tenantId}`,
-        ...proof,
+        ...clientAuth,
         clientCapabilities: ['CP1'],
         ...(!microsoftHosts.has(host) && { knownAuthorities: [host] }),
       },
@@ -186,10 +190,12 @@ export function createEntra({
     }
   }
 
-  /** What a credential may be shown with now; undefined if it cannot be used or rests. */
+  /** What a credential may be shown with now; undefined if it cannot be used or is cooling down. */
   async function proofOf({ client, tenantId }: Operation, source: CredentialSource): Promise<Shown | undefined> {
-    const proof = await readProof(client, tenantId, source);
-    return proof === undefined || refusedProofs.rests(source, tenantId, proof) ? undefined : { source, proof };
+    const clientAuth = await readClientAuth(client, tenantId, source);
+    return clientAuth === undefined || cooldown.isCoolingDown(source, tenantId, clientAuth)
+      ? undefined
+      : { source, clientAuth };
   }
 
   /**
@@ -204,16 +210,16 @@ export function createEntra({
       if (!shown) return last;
       const answer = await ask(operation, shown);
       last = { shown, answer };
-      if (answer.kind === 'token' || showsThatTaken.has(answer.refusal.class)) refusedProofs.accept(source, tenantId);
+      if (answer.kind === 'token' || showsThatTaken.has(answer.refusal.class)) cooldown.accept(source, tenantId);
       if (answer.kind === 'token' || answer.refusal.class !== 'credential') return last;
       const { refusal } = answer;
-      const passes = mayPass(refusal) && refusedProofs.isTrusted(source);
+      const passes = mayPass(refusal) && cooldown.wasAcceptedRecently(source);
       logCredential(operation, source, refusal, passes);
       // What no rule names says nothing of the credential yet.
       if (!refusal.known) return last;
       if (attempt === (passes ? serverRetries : fileRetries)) {
         if (passes) return { shown, answer: { ...answer, refusal: { ...refusal, class: 'transient' as const } } };
-        refusedProofs.refuse(source, tenantId, shown.proof, operation.party);
+        cooldown.refuse(source, tenantId, shown.clientAuth, operation.subject);
         return last;
       }
       source.renew();
@@ -230,8 +236,8 @@ export function createEntra({
       if (!tried) continue;
       const { shown, answer } = tried;
       if (answer.kind === 'token') {
-        // The same request with another credential is the proof that it was theirs.
-        for (const one of doubted) refusedProofs.rest(one.source, operation.tenantId, one.proof);
+        // The same request with another credential shows that the refusals were due to these.
+        for (const one of doubted) cooldown.start(one.source, operation.tenantId, one.clientAuth);
         return answer;
       }
       last = answer;
@@ -279,7 +285,7 @@ export function createEntra({
     },
     refresh: (client, { account, msal, ...asked }) =>
       operate({
-        ...{ client, tenantId: account.tenantId, grant: 'refresh_token', asked, msal, party: account.homeAccountId },
+        ...{ client, tenantId: account.tenantId, grant: 'refresh_token', asked, msal, subject: account.homeAccountId },
         work: (cca, request) =>
           cca.acquireTokenSilent({ ...request, account: { ...account, username: '' }, forceRefresh: true }),
       }),
@@ -290,7 +296,7 @@ export function createEntra({
       }),
     appToken: (client, asked) =>
       operate({
-        ...{ client, tenantId: client.tenantId, grant: 'client_credentials', asked, party: 'app' },
+        ...{ client, tenantId: client.tenantId, grant: 'client_credentials', asked, subject: 'app' },
         work: (cca, request) => cca.acquireTokenByClientCredential({ ...request, skipCache: true }),
       }),
     authorizationEndpoint: (tenantId) => network.authorizationEndpoint(discoveryUrl(authorityHost, tenantId)),

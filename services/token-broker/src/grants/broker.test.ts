@@ -167,6 +167,12 @@ describe('a token on behalf of a person', () => {
     assert.equal(pods.entra.calls.length, 0);
     await pods.first.onBehalfOf(pods.assertionOf(person), `${writeScope}  ${readScope} ${writeScope}`);
     assert.deepEqual(pods.entra.calls[0]?.scopes, [readScope, writeScope]);
+    pods.entra.answers.onBehalfOf = () => refusal('consent');
+    await assert.rejects(pods.first.onBehalfOf(pods.assertionOf(person), `${writeScope} ${readScope}`), (error) => {
+      assert.ok(code('consent_required')(error) && error instanceof Fault);
+      assert.equal(error.toBody('t').scope, `${readScope} ${writeScope}`);
+      return true;
+    });
   });
 
   it('is not asked for once they left', async () => {

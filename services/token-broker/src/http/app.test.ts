@@ -86,6 +86,16 @@ describe('the broker over HTTP', () => {
       assert.deepEqual(rest, { token_type: 'Bearer', scope, issued_token_type: accessTokenType });
     });
 
+    it('a token of any characters as it is, from memory too, in the type that is asked for', async () => {
+      const session = await broker.signIn();
+      broker.entra.write = () => `a"b${'x'.repeat(100)}`;
+      for (const requested_token_type of [accessTokenType, '', undefined]) {
+        const { body } = await broker.post(token, 'web', { ...broker.exchangeGrant(session), requested_token_type });
+        assert.equal(body.access_token, `a"b${'x'.repeat(100)}`);
+      }
+      broker.entra.write = undefined;
+    });
+
     it('a session token with claims for another token than without', async () => {
       const session = await broker.signIn();
       const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { memoryStore } from '../store/memory-store.ts';
+import { memoryStore } from '../store/memory-store.fake.ts';
 import { createNames } from '../store/redis-keys.ts';
 import { createAnnouncements } from './announcements.ts';
 import type { End } from './record.ts';

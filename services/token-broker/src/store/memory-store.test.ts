@@ -1,4 +1,4 @@
-import { memoryStore } from './memory-store.ts';
+import { memoryStore } from './memory-store.fake.ts';
 import { storeContract } from './store.contract.ts';
 
 storeContract('the memory store', async () => {

@@ -1,5 +1,5 @@
 import { Fault } from '@onbehalf/chassis/fault';
-import { memoryStore } from './memory-store.ts';
+import { memoryStore } from './memory-store.fake.ts';
 import { type Store, StoreFull } from './store.ts';
 
 const reads = new Set(['get', 'members', 'readPartition', 'readRecord', 'openSessions']);

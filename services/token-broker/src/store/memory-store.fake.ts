@@ -5,7 +5,7 @@ type TokenField = { fence: number; expiresAtSeconds: number; record: Buffer };
 type Hash = { version: string; msal?: Buffer; sessions: Map<string, OpenSession>; tokens: Map<string, TokenField> };
 type Entry = { value: Buffer | Hash | Set<string> | string; endsMs: number };
 
-/** The store in memory, for tests: the same contract, one process, a clock that can be moved. `main.ts` never wires it. */
+/** The store in memory, for tests: the same contract, one process, a clock that can be moved. No image holds it. */
 export function memoryStore(nowMs: () => number = Date.now): Store & {
   ttls(): Map<string, number>;
   /** Takes the channel down and up again. */
