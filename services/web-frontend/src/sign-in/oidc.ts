@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { clientAssertion } from '../broker/broker.ts';
 import { connecting, type Fetch, laterFault, type Upstream, unavailable } from '../broker/http-client.ts';
 import { brokerDeadlineMs, discovery } from '../lifetimes.ts';
-import { healing } from './refreshable.ts';
+import { Refreshable } from './refreshable.ts';
 
 type EntraOptions = {
   authorityHost: string;
@@ -68,7 +68,7 @@ export type Redeemed =
 
 /**
  * Entra as an OpenID provider whose token endpoint is the broker: openid-client checks state, `iss`, nonce, PKCE and the
- * ID token with its signature. Discovery happens when first needed and heals by itself.
+ * ID token with its signature. Discovery happens when first needed and recovers by itself.
  */
 export function createEntra(options: EntraOptions) {
   const { authorityHost, tenantId, clientId, brokerUrl, redirectUri } = options;
@@ -76,7 +76,7 @@ export function createEntra(options: EntraOptions) {
   const manyTenants = isManyTenants(tenantId);
   /** As discovered, else as Entra's own clouds have it. */
   const discoveredIssuer = () =>
-    configured.last()?.serverMetadata().issuer ?? `${authorityHost}/${manyTenants ? '{tenantid}' : tenantId}/v2.0`;
+    configured.last?.serverMetadata().issuer ?? `${authorityHost}/${manyTenants ? '{tenantid}' : tenantId}/v2.0`;
   const issuerOf = (tid: string) => issuersOf(discoveredIssuer(), tenantId)(tid);
   /** openid-client hands its fetch no word of the request it works for. */
   const flow = new AsyncLocalStorage<string>();
@@ -146,7 +146,7 @@ export function createEntra(options: EntraOptions) {
       throw entraUnavailable(error);
     }),
   );
-  const configured = healing(told, { ...discovery, nowMs: options.nowMs, unavailable: entraUnavailable });
+  const configured = new Refreshable({ load: told, ...discovery, nowMs: options.nowMs, unavailable: entraUnavailable });
 
   return {
     configured,
@@ -215,7 +215,7 @@ export function createEntra(options: EntraOptions) {
 
   /** As discovered, else where it always is at Entra: signing out never waits for discovery. */
   function endSessionEndpoint(): string {
-    const known = configured.last()?.serverMetadata().end_session_endpoint;
+    const known = configured.last?.serverMetadata().end_session_endpoint;
     return known ?? `${authorityHost}/${tenantId}/oauth2/v2.0/logout`;
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/chassis/fault';
-import { healing } from './refreshable.ts';
+import { Refreshable } from './refreshable.ts';
 
 function open() {
   const at = { nowMs: 0, loads: 0, fail: false };
@@ -11,21 +11,21 @@ function open() {
     return at.loads;
   };
   const unavailable = (cause?: unknown) => new Fault('unavailable', 'later', { cause });
-  return { at, value: healing(load, { freshMs: 1_000, retryMs: 100, nowMs: () => at.nowMs, unavailable }) };
+  return { at, value: new Refreshable({ load, freshMs: 1_000, retryMs: 100, nowMs: () => at.nowMs, unavailable }) };
 }
 
-/** Lets what was begun behind the answer come to its end. */
+/** Lets the load that runs in the background end. */
 const settled = () => new Promise(setImmediate);
 
-describe('a healing value', () => {
+describe('a refreshable value', () => {
   it('is loaded once for all who wait, and again when it is no longer fresh', async () => {
     const { at, value } = open();
-    assert.deepEqual([value.last(), at.loads], [undefined, 0]);
+    assert.deepEqual([value.last, at.loads], [undefined, 0]);
     assert.deepEqual(await Promise.all([value.get(), value.get(), value.get()]), [1, 1, 1]);
     at.nowMs = 999;
     assert.equal(await value.get(), 1);
     at.nowMs = 1_000;
-    assert.equal(await value.get(), 1, 'the old one serves while the new one loads');
+    assert.equal(await value.get(), 1, 'the stale value serves while the new one loads');
     await settled();
     assert.deepEqual([await value.get(), at.loads], [2, 2]);
   });
@@ -40,7 +40,7 @@ describe('a healing value', () => {
     assert.equal(await value.get(), 2);
   });
 
-  it('keeps the old one through failures, and heals', async () => {
+  it('keeps the old one through failures, and recovers', async () => {
     const { at, value } = open();
     await value.get();
     Object.assign(at, { nowMs: 1_000, fail: true });

@@ -1,45 +1,53 @@
 import { Fault } from '@onbehalf/chassis/fault';
 
-type HealingOptions = {
-  /** How long a value serves before it is loaded anew behind it. */
+type RefreshableOptions<T> = {
+  load: () => Promise<T>;
+  /** How long a value is fresh. A stale one still serves while a new one loads. */
   freshMs: number;
-  /** How long after a failure the next try may come. */
+  /** After a failure the next load waits so long. */
   retryMs: number;
   nowMs: () => number;
-  /** What those get who come while there is nothing. */
+  /** The Fault for callers while there is no value. */
   unavailable: (cause?: unknown) => Fault;
 };
 
-/** A value loaded when first needed, once for all who wait, and kept while loading it anew fails. */
-export function healing<T>(load: () => Promise<T>, { freshMs, retryMs, nowMs, unavailable }: HealingOptions) {
-  let last: T | undefined;
-  let nextAtMs = Number.NEGATIVE_INFINITY;
-  let loading: Promise<T> | undefined;
+/** A value that loads when first needed, once for all who wait, and stays while loading a new one fails. */
+export class Refreshable<T> {
+  readonly #options: RefreshableOptions<T>;
+  #last: T | undefined;
+  #nextAtMs = Number.NEGATIVE_INFINITY;
+  #loading: Promise<T> | undefined;
 
-  async function loadOnce(): Promise<T> {
-    try {
-      last = await load();
-      nextAtMs = nowMs() + freshMs;
-      return last;
-    } catch (error) {
-      nextAtMs = nowMs() + retryMs;
-      throw error instanceof Fault ? error : unavailable(error);
-    } finally {
-      loading = undefined;
-    }
+  constructor(options: RefreshableOptions<T>) {
+    this.#options = options;
   }
 
-  return {
-    /** What was loaded last, if anything. */
-    last: () => last,
-    async get(): Promise<T> {
-      const due = nowMs() >= nextAtMs;
-      if (last === undefined && !due && !loading) throw unavailable();
-      if (due) loading ??= loadOnce();
-      if (last === undefined) return loading as Promise<T>;
-      // The old one serves; a failure is tried again for a later caller.
-      loading?.catch(() => undefined);
-      return last;
-    },
-  };
+  /** The value that was loaded last, if any. */
+  get last(): T | undefined {
+    return this.#last;
+  }
+
+  async get(): Promise<T> {
+    const due = this.#options.nowMs() >= this.#nextAtMs;
+    if (this.#last === undefined && !due && !this.#loading) throw this.#options.unavailable();
+    if (due) this.#loading ??= this.#load();
+    if (this.#last === undefined) return this.#loading as Promise<T>;
+    // The stale value serves; after a failure a later caller loads again.
+    this.#loading?.catch(() => undefined);
+    return this.#last;
+  }
+
+  async #load(): Promise<T> {
+    const { load, freshMs, retryMs, nowMs, unavailable } = this.#options;
+    try {
+      this.#last = await load();
+      this.#nextAtMs = nowMs() + freshMs;
+      return this.#last;
+    } catch (error) {
+      this.#nextAtMs = nowMs() + retryMs;
+      throw error instanceof Fault ? error : unavailable(error);
+    } finally {
+      this.#loading = undefined;
+    }
+  }
 }
