@@ -21,9 +21,9 @@ import { createClientNetwork } from './sign-in/client-network.ts';
 import { formBody } from './sign-in/form.ts';
 import type { Entra } from './sign-in/oidc.ts';
 import { createRate, rateLimit } from './sign-in/rate.ts';
-import type { Endings } from './sign-in/session-revocation.ts';
+import type { SessionRevocation } from './sign-in/session-revocation.ts';
 import { createSignIn } from './sign-in/sign-in.ts';
-import { createSignOut } from './sign-in/sign-out.ts';
+import { SignOut } from './sign-in/sign-out.ts';
 import { noSpeculativeCookies } from './sign-in/speculative.ts';
 import { createStepUpLinks } from './step-up/step-up.ts';
 
@@ -34,7 +34,7 @@ export type AppDeps = {
   };
   apis: Apis;
   broker: Broker;
-  endings: Endings;
+  revocation: SessionRevocation;
   entra: Entra;
   keys: () => KeyRing;
   logger: Logger;
@@ -55,8 +55,8 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, stepUpLinks, nowSeconds };
   const networkOf = createClientNetwork(config.trustedProxies, deps.logger);
   const rate = createRate(publicRate, nowMs);
-  const signOut = createSignOut({ ...rooms, networkOf, rate });
-  const signIn = createSignIn({ ...rooms, scopes: config.signInScopes, leave: signOut.leave });
+  const signOut = new SignOut({ ...rooms, networkOf, rate });
+  const signIn = createSignIn({ ...rooms, scopes: config.signInScopes, signOut });
   const person = createPerson(rooms);
   const api = createApiRoutes(rooms);
 
@@ -88,7 +88,9 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
 
   // Data and changes: from our own pages and scripts only.
   routes.route('/session').get(ours, person.session).all(readOnly);
-  const signingOut = routes.route('/sign-out').post(ours, formBody, signOut.signOut, limited, signIn.signInToEnd);
+  const signingOut = routes
+    .route('/sign-out')
+    .post(ours, formBody, signOut.signOut.bind(signOut), limited, signIn.signInToEnd);
   signingOut.all(onlyMethods('POST'));
   routes.route('/api/*path').all(ours, api.proxy);
 
@@ -96,7 +98,10 @@ export function createApp({ config, nowMs = Date.now, keys, ...deps }: AppDeps):
   const callback = routes.route('/auth/callback');
   if (responseMode === 'query') callback.get(limited, signIn.callbackByQuery).all(readOnly);
   else callback.get(signIn.administrator).post(limited, formBody, signIn.callbackByForm).all(onlyMethods('POST'));
-  routes.route('/auth/front-channel-logout').get(signOut.frontChannel).all(readOnly);
+  routes
+    .route('/auth/front-channel-logout')
+    .get((req, res) => signOut.frontChannel(req, res))
+    .all(readOnly);
 
   // An edge believes no trace context from outside: each request begins its own, a callback resumes its sign-in's.
   const app = createChassisApp({ logger: deps.logger, routes, renderFault, traceIdOf: newTraceId });

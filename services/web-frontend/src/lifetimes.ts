@@ -35,4 +35,4 @@ export const formMs = 20_000;
  * A sign-out that the broker could not confirm is tried again for this long, this often, and when the process ends
  * for as long as the longest drain leaves of a pod's grace.
  */
-export const endAgain = { forMs: 60_000, everyMs: 2_000, lastMs: 2_000, lastEveryMs: 200 };
+export const revocationRetry = { forMs: 60_000, everyMs: 2_000, lastMs: 2_000, lastEveryMs: 200 };

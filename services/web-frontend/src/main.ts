@@ -13,7 +13,7 @@ import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { connect } from './connect.ts';
 import { createFlowTrace } from './session/flow-trace.ts';
-import { createEndings } from './sign-in/session-revocation.ts';
+import { SessionRevocation } from './sign-in/session-revocation.ts';
 import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {
@@ -26,9 +26,9 @@ await run(async (signal) => {
   using keys = await openKeyRing(config.session.keysDirectory, logger);
   const assertion = createMountedFile(config.broker.assertionFile);
   const { broker, entra } = connect({ config, assertion, logger });
-  // Whatever sign-out is unconfirmed when requests have ended is tried once more.
-  await using endings = createEndings({ broker, logger });
-  const app = createApp({ config, apis, broker, endings, entra, keys: keys.get, logger });
+  // On disposal it retries each unconfirmed sign-out once more.
+  await using revocation = new SessionRevocation({ broker, logger });
+  const app = createApp({ config, apis, broker, entra, keys: keys.get, logger, revocation });
   await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), {
     ...config.http,
     requestTimeoutMs: 0,

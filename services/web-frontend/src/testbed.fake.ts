@@ -11,7 +11,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { type Apis, apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { connect } from './connect.ts';
-import { createEndings } from './sign-in/session-revocation.ts';
+import { SessionRevocation } from './sign-in/session-revocation.ts';
 
 /** What the app believes its address is; the sockets of a test are elsewhere. */
 export const publicBaseUrl = 'http://localhost:3000';
@@ -198,12 +198,12 @@ export async function openTestbed(options: TestbedOptions = {}) {
   const parties = connect({ config, assertion: async () => 'our-assertion', logger, nowMs });
   const pauses: (() => void)[] = [];
   const pause = () => new Promise<void>((resolve) => pauses.push(resolve));
-  const endings = createEndings({ broker: parties.broker, logger, nowMs, pause });
-  const app: Express = createApp({ config, apis, ...parties, endings, keys: () => keys.ring, logger, nowMs });
+  const revocation = new SessionRevocation({ broker: parties.broker, logger, nowMs, pause });
+  const app: Express = createApp({ config, apis, ...parties, revocation, keys: () => keys.ring, logger, nowMs });
   const server = opened.use(await serve(app, { port: 0, host: '127.0.0.1', drainMs: 0 }));
   const owned = opened.move();
   return {
-    ...{ app, endings, entra, broker, api, clock, keys, pauses, port: server.port },
+    ...{ app, revocation, entra, broker, api, clock, keys, pauses, port: server.port },
     /** Everything that was logged. */
     logs: () => lines.join(''),
     setApiAnswer: (answer: typeof answerOfApi) => {

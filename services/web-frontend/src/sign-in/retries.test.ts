@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { endAgain } from '../lifetimes.ts';
-import { createRetries, type Lost } from './retries.ts';
+import { revocationRetry } from '../lifetimes.ts';
+import { type Lost, Retries } from './retries.ts';
 
 /** Retries of something that is away or not, with a clock and rounds that the test moves. */
 function bench(most = { all: 100, owner: 50 }) {
   const state = { away: true, nowMs: 0, calls: [] as string[], lost: [] as [string, Lost][], running: 0, atOnce: 0 };
   const pauses: (() => void)[] = [];
-  const retries = createRetries({
+  const retries = new Retries({
     nowMs: () => state.nowMs,
     pause: () => new Promise<void>((resolve) => pauses.push(resolve)),
     most,
@@ -63,10 +63,10 @@ describe('what is tried again', () => {
   it('is lost after a minute, one last try behind it', async () => {
     const { state, add, round } = bench();
     add('a');
-    state.nowMs = endAgain.forMs - 1;
+    state.nowMs = revocationRetry.forMs - 1;
     await round();
     assert.deepEqual(state.lost, []);
-    state.nowMs = endAgain.forMs;
+    state.nowMs = revocationRetry.forMs;
     assert.deepEqual(await round(), ['a']);
     assert.deepEqual(state.lost, [['a', 'expired']]);
     assert.deepEqual(await round(), []);
@@ -151,7 +151,7 @@ describe('what is tried again', () => {
     const hold = setInterval(() => {}, 1_000);
     await retries[Symbol.asyncDispose]();
     clearInterval(hold);
-    assert.ok(performance.now() - startedAtMs < endAgain.lastMs + 1_000);
+    assert.ok(performance.now() - startedAtMs < revocationRetry.lastMs + 1_000);
     assert.deepEqual(state.lost, [['x', 'shutdown']]);
   });
 });

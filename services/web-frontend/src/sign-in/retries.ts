@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { endAgain } from '../lifetimes.ts';
+import { revocationRetry } from '../lifetimes.ts';
 
-/** Why something was not done: its time was over, there was no room to remember it, or the process ended. */
+/** Why a retry was given up: its time was over, there was no room for it, or the process ended. */
 export type Lost = 'expired' | 'full' | 'shutdown';
 
 export type Retry = {
-  /** The same once more takes the place of what waits already. */
+  /** A retry with the key of a waiting one replaces it. */
   key: string;
-  /** Whose it is: one of them cannot take all the room. */
+  /** No owner can take all the room. */
   owner: string;
   attempt: () => Promise<void>;
   lost: (why: Lost) => void;
@@ -23,51 +23,84 @@ type RetriesOptions = {
   most: { all: number; owner: number };
 };
 
-export type Retries = ReturnType<typeof createRetries>;
-
-/** So many are tried at once; after so many failures a round ends: whoever is asked is away still. */
+/** How many run at once. After as many failures in a row a round ends: the other side is still unavailable. */
 const atOnce = 8;
 
 /**
- * Tries again what failed, each for a minute, every 2 s, until it succeeds. Disposed, it tries what is left for two
- * seconds more. What is not done in the end is told `lost`. Bounded, whoever floods it: in number, and in calls while
- * nobody answers.
+ * Retries what failed, each for a minute, every 2 s, until it succeeds. On disposal it retries for two seconds more,
+ * then calls `lost` for what is left. A flood cannot exceed its bounds: in number, and in calls during an outage.
  */
-export function createRetries({ nowMs, pause = sleep, most }: RetriesOptions) {
-  const waiting = new Map<string, Waiting>();
-  const owned = new Map<string, number>();
-  let repeating = false;
-  let closed = false;
+export class Retries implements AsyncDisposable {
+  readonly #nowMs: () => number;
+  readonly #pause: (ms: number) => Promise<void>;
+  readonly #most: RetriesOptions['most'];
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #owned = new Map<string, number>();
+  #repeating = false;
+  #closed = false;
 
-  function count(owner: string, more: 1 | -1): void {
-    const number = (owned.get(owner) ?? 0) + more;
-    if (number > 0) owned.set(owner, number);
-    else owned.delete(owner);
+  constructor({ nowMs, pause = sleep, most }: RetriesOptions) {
+    this.#nowMs = nowMs;
+    this.#pause = pause;
+    this.#most = most;
   }
 
-  function remove(key: string): void {
-    const retry = waiting.get(key);
+  /** Adds a retry. Returns whether it is new, known already, or lost for want of room. */
+  add(retry: Retry): 'new' | 'known' | 'lost' {
+    const known = this.#waiting.has(retry.key);
+    this.remove(retry.key);
+    const owned = this.#owned.get(retry.owner) ?? 0;
+    if (this.#closed || this.#waiting.size >= this.#most.all || owned >= this.#most.owner) {
+      retry.lost(this.#closed ? 'shutdown' : 'full');
+      return 'lost';
+    }
+    this.#waiting.set(retry.key, { ...retry, untilMs: this.#nowMs() + revocationRetry.forMs });
+    this.#count(retry.owner, 1);
+    void this.#repeat();
+    return known ? 'known' : 'new';
+  }
+
+  /** Removes a retry whose work was done elsewhere. */
+  remove(key: string): void {
+    const retry = this.#waiting.get(key);
     if (!retry) return;
-    waiting.delete(key);
-    count(retry.owner, -1);
+    this.#waiting.delete(key);
+    this.#count(retry.owner, -1);
   }
 
-  function lose(retry: Retry, why: Lost): void {
-    remove(retry.key);
-    retry.lost(why);
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const untilMs = performance.now() + revocationRetry.lastMs;
+    const leftMs = () => untilMs - performance.now();
+    while (this.#waiting.size > 0 && leftMs() > 0) {
+      await Promise.race([this.#round(), sleep(leftMs())]);
+      // A breaker lets a call through once a second. This wait, unlike the others, keeps the process.
+      if (this.#waiting.size > 0 && leftMs() > 0) await delay(revocationRetry.lastEveryMs);
+    }
+    for (const retry of [...this.#waiting.values()]) this.#lose(retry, 'shutdown');
   }
 
-  /** Tries the first alone, and once one has succeeded many at once. */
-  async function round(): Promise<void> {
-    const due = [...waiting.values()].values();
+  async #repeat(): Promise<void> {
+    if (this.#repeating) return;
+    this.#repeating = true;
+    while (this.#waiting.size > 0 && !this.#closed) {
+      await this.#pause(revocationRetry.everyMs);
+      if (!this.#closed) await this.#round();
+    }
+    this.#repeating = false;
+  }
+
+  /** Tries one at a time; after the first success, many at once. */
+  async #round(): Promise<void> {
+    const due = [...this.#waiting.values()].values();
     let failures = 0;
     let others: Promise<void>[] | undefined;
     const work = async () => {
       for (const retry of due) {
         if (failures >= atOnce) return;
-        // It was done, or asked for anew, since the round began.
-        if (waiting.get(retry.key) !== retry) continue;
-        if (await succeeds(retry)) {
+        // It was done, or replaced, since the round began.
+        if (this.#waiting.get(retry.key) !== retry) continue;
+        if (await this.#succeeds(retry)) {
           failures = 0;
           others ??= Array.from({ length: atOnce - 1 }, work);
         } else failures += 1;
@@ -75,61 +108,33 @@ export function createRetries({ nowMs, pause = sleep, most }: RetriesOptions) {
     };
     await work();
     await Promise.all(others ?? []);
-    for (const retry of [...waiting.values()]) if (nowMs() >= retry.untilMs) lose(retry, 'expired');
+    for (const retry of [...this.#waiting.values()]) if (this.#nowMs() >= retry.untilMs) this.#lose(retry, 'expired');
   }
 
-  async function succeeds(retry: Waiting): Promise<boolean> {
+  async #succeeds(retry: Waiting): Promise<boolean> {
     const succeeded = await retry.attempt().then(
       () => true,
       () => false,
     );
-    if (waiting.get(retry.key) === retry) {
-      waiting.delete(retry.key);
-      // Those behind it go first the next time.
-      if (!succeeded) waiting.set(retry.key, retry);
-      else count(retry.owner, -1);
+    if (this.#waiting.get(retry.key) === retry) {
+      this.#waiting.delete(retry.key);
+      // A failed one goes to the end of the queue.
+      if (!succeeded) this.#waiting.set(retry.key, retry);
+      else this.#count(retry.owner, -1);
     }
     return succeeded;
   }
 
-  async function repeat(): Promise<void> {
-    if (repeating) return;
-    repeating = true;
-    while (waiting.size > 0 && !closed) {
-      await pause(endAgain.everyMs);
-      if (!closed) await round();
-    }
-    repeating = false;
+  #lose(retry: Retry, why: Lost): void {
+    this.remove(retry.key);
+    retry.lost(why);
   }
 
-  return {
-    /** Remembers it; whether it is new, known already, or lost for want of room. */
-    add(retry: Retry): 'new' | 'known' | 'lost' {
-      const known = waiting.has(retry.key);
-      remove(retry.key);
-      if (closed || waiting.size >= most.all || (owned.get(retry.owner) ?? 0) >= most.owner) {
-        retry.lost(closed ? 'shutdown' : 'full');
-        return 'lost';
-      }
-      waiting.set(retry.key, { ...retry, untilMs: nowMs() + endAgain.forMs });
-      count(retry.owner, 1);
-      void repeat();
-      return known ? 'known' : 'new';
-    },
-    /** Forgets what was done otherwise. */
-    remove,
-    async [Symbol.asyncDispose](): Promise<void> {
-      closed = true;
-      const leftMs = () => untilMs - performance.now();
-      const untilMs = performance.now() + endAgain.lastMs;
-      while (waiting.size > 0 && leftMs() > 0) {
-        await Promise.race([round(), sleep(leftMs())]);
-        // A breaker lets a call through once a second. This wait, unlike the others, keeps the process.
-        if (waiting.size > 0 && leftMs() > 0) await delay(endAgain.lastEveryMs);
-      }
-      for (const retry of [...waiting.values()]) lose(retry, 'shutdown');
-    },
-  };
+  #count(owner: string, more: 1 | -1): void {
+    const number = (this.#owned.get(owner) ?? 0) + more;
+    if (number > 0) this.#owned.set(owner, number);
+    else this.#owned.delete(owner);
+  }
 }
 
 function sleep(ms: number): Promise<void> {

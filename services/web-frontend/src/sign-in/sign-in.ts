@@ -21,7 +21,7 @@ import { type FlowReturn, flowReturns, flowStarts, outcomeOf } from './flow.ts';
 import { parseParameters } from './form.ts';
 import type { Entra, Redeemed } from './oidc.ts';
 import { returnPath } from './return-path.ts';
-import type { Endings } from './session-revocation.ts';
+import type { SessionRevocation } from './session-revocation.ts';
 import type { SignOut } from './sign-out.ts';
 import { answeredSpeculative } from './speculative.ts';
 
@@ -49,18 +49,18 @@ const notWithoutAsking = ['login_required', 'interaction_required', 'consent_req
 
 type SignInDeps = {
   apis: Apis;
-  endings: Endings;
   entra: Entra;
   flowTrace: FlowTrace;
-  leave: SignOut['leave'];
   logger: Logger;
   logins: Logins;
   nowSeconds: () => number;
   publicBaseUrl: string;
+  revocation: SessionRevocation;
   sameSite: 'lax' | 'strict';
   /** What signing in asks for; what an API needs besides is asked for when a page needs it. */
   scopes: string[];
   sessions: Sessions;
+  signOut: SignOut;
   stepUpLinks: StepUpLinks;
 };
 
@@ -69,7 +69,7 @@ type Begins = { replaces?: string | undefined; stepUp?: string | undefined };
 
 /** `/sign-in` and `/auth/callback`: to Entra and back. */
 export function createSignIn(deps: SignInDeps) {
-  const { apis, endings, entra, flowTrace, leave, logger, logins, nowSeconds, publicBaseUrl, sessions } = deps;
+  const { apis, entra, flowTrace, logger, logins, nowSeconds, publicBaseUrl, revocation, sessions } = deps;
 
   async function begin(req: Request, res: Response, start: LoginStart, more: Begins = {}): Promise<void> {
     flowStarts(start);
@@ -98,11 +98,11 @@ export function createSignIn(deps: SignInDeps) {
     const replaced = new Set([previous?.token, login.replaces]);
     for (const old of replaced)
       if (old !== undefined && old !== token)
-        await endings.end({ kind: 'here', token: old }, { traceId: login.traceId });
+        await revocation.revoke({ kind: 'here', token: old }, { traceId: login.traceId });
     logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
     if (login.signOut) {
       logins.clear(req, res, login);
-      return redirect(res, (await leave(res, login.signOut, { token, loginHint })).url);
+      return redirect(res, (await deps.signOut.leave(res, login.signOut, { token, loginHint })).url);
     }
     const span = activeSpan();
     const flow = span && traceparentOfSpan(span);

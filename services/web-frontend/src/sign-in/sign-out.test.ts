@@ -309,7 +309,7 @@ describe('front-channel logout', () => {
       testbed.broker.down = down;
       // The breaker lets one call a second through.
       testbed.clock.nowMs += 1_001;
-      await testbed.endings[Symbol.asyncDispose]();
+      await testbed.revocation[Symbol.asyncDispose]();
       assert.equal(testbed.broker.sessions.size, down ? 1 : 0);
       assert.equal(/"kind":"front_channel","reason":"shutdown"/.test(testbed.logs()), down);
     }
