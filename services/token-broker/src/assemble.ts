@@ -14,7 +14,7 @@ import { createHandler } from './http/app.ts';
 import { createEndpoints, type Endpoint } from './http/endpoints.ts';
 import { hasSecrets, metadata, signInTenant } from './http/metadata.ts';
 import { reasonOf } from './redis/reason.ts';
-import { createIndexGuard, type IndexGuard } from './sessions/index-guard.ts';
+import { IndexGuard } from './sessions/index-guard.ts';
 import type { Session } from './sessions/record.ts';
 import { createSessions } from './sessions/sessions.ts';
 import { Tombstones } from './sessions/tombstone.ts';
@@ -56,8 +56,8 @@ export function assemble(config: Config, parts: Parts) {
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
   watch('onbehalf.cache.invalidation.up', () => (store.events.downSinceMs === undefined ? 1 : 0));
   const refusals = createRefusals(store, names, sealing, nowMs);
-  const guard = createIndexGuard({ store, names, logger, nowMs });
-  const tombstones = new Tombstones({ store, names, everybody: guard.everybody, nowMs });
+  const guard = new IndexGuard({ store, names, logger, nowMs });
+  const tombstones = new Tombstones({ store, names, everybody: () => guard.everybody(), nowMs });
   const sessions = createSessions({
     ...config.session,
     ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },
@@ -89,24 +89,24 @@ export function assemble(config: Config, parts: Parts) {
       const authorizationEndpoint = tenantId && (await entra.authorizationEndpoint(tenantId));
       return metadata(config.brokerUrl, { authorizationEndpoint, secrets: hasSecrets(clients()) });
     },
-    endpoints: judged(endpoints, guard),
+    endpoints: guarded(endpoints, guard),
     callers: createCallers({ issuer, audience, clients, keys, own }),
     perCaller: perCaller(),
     logger,
   });
   const upkeep = async () => {
-    await guard.look();
+    await guard.check();
     await sessions.sweep();
   };
-  return { handler, upkeep, onReplaced: guard.onReplaced };
+  return { handler, upkeep, onReplaced: (listener: () => void) => guard.onReplaced(listener) };
 }
 
-/** The endpoints, while this process may judge. */
-function judged(endpoints: Record<string, Endpoint>, guard: IndexGuard): Record<string, Endpoint> {
-  const guarded = (endpoint: Endpoint): Endpoint => {
-    return (...asked) => guard.judging()?.then(() => endpoint(...asked)) ?? endpoint(...asked);
+/** The endpoints, each only while this process has the index key in use. */
+function guarded(endpoints: Record<string, Endpoint>, guard: IndexGuard): Record<string, Endpoint> {
+  const guardOne = (endpoint: Endpoint): Endpoint => {
+    return (...asked) => guard.ready()?.then(() => endpoint(...asked)) ?? endpoint(...asked);
   };
-  return Object.fromEntries(Object.entries(endpoints).map(([path, endpoint]) => [path, guarded(endpoint)]));
+  return Object.fromEntries(Object.entries(endpoints).map(([path, endpoint]) => [path, guardOne(endpoint)]));
 }
 
 /** Tells log and metrics, once each way, that the cluster's keys cannot be fetched: they may still be good for hours. */
