@@ -4,13 +4,13 @@ import type { Names } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { End } from './record.ts';
 
-/** The key of the mark, that of the person's index, since when, and which end. */
+/** The key of the mark, the key of the person's index, when the end began, and its id. */
 const announcement = z.tuple([z.string(), z.string(), z.number(), z.string()]);
 
-/** An end under way, or one that broke off: where its mark is, if it has one yet. */
+/** An end under way, or one that broke off, and the key of its mark, which may not be written yet. */
 export type Announced = { member: string; key: string; sinceSeconds: number };
 
-/** The ends under way, in one set for all pods: each stands there before its mark does, and until it is done. */
+/** The ends under way, in one set for all pods: each is added before its mark is written, and removed when it is complete. */
 export function createAnnouncements({ store, names }: { store: Store; names: Names }) {
   const memberOf = (key: string, homeAccountId: string, { sinceSeconds, id }: End) =>
     JSON.stringify([key, names.user(homeAccountId), sinceSeconds, id] satisfies z.input<typeof announcement>);
@@ -29,18 +29,20 @@ export function createAnnouncements({ store, names }: { store: Store; names: Nam
     remove: (key: string, homeAccountId: string, end: End) =>
       store.removeMember(names.endings, memberOf(key, homeAccountId, end)),
     forget: ({ member }: Announced) => store.removeMember(names.endings, member),
-    /** Those of one person. */
+    /** The ends of one person. */
     ofPerson: (homeAccountId: string) => list((user) => user === names.user(homeAccountId)),
-    /** Those that began by then. */
+    /** The ends that began at this time or before. */
     since: (atSeconds: number) => list((_, sinceSeconds) => sinceSeconds <= atSeconds),
   };
 }
+
+export type Announcements = ReturnType<typeof createAnnouncements>;
 
 function parse(member: string): z.output<typeof announcement> | undefined {
   try {
     return announcement.parse(JSON.parse(member));
   } catch {
-    // Not of our making: it leads nowhere, and is swept away.
+    // The broker did not write it: it names no mark, so the sweep removes it.
     return undefined;
   }
 }

@@ -4,135 +4,151 @@ import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
 import { type Names, shortName, tagOf } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
-import type { createAnnouncements } from './announcements.ts';
+import type { Announcements } from './announcements.ts';
 import type { End, Session, SessionRecords } from './record.ts';
 import type { Tombstones } from './tombstone.ts';
 
 /** An end under way: its content, its person, and its mark with that key. */
-export type Ending = { end: End; homeAccountId: string; key: string; mark: Buffer };
+export type PendingEnd = { end: End; homeAccountId: string; key: string; mark: Buffer };
 
-export type EndingDeps = {
+export type CompletionDeps = {
   store: Store;
   l1: L1<Session>;
   names: Names;
   records: SessionRecords;
   tombstones: Tombstones;
-  announcements: ReturnType<typeof createAnnouncements>;
+  announcements: Announcements;
   logger: Logger;
 };
 
 /**
- * Completes an end whose mark is there. Every step may run twice, also at two pods at once: it names the sessions that
+ * Completes an end whose mark is written. Every step may run twice, also at two pods at once: it names the sessions that
  * were open when the end began, never a later sign-in.
  */
-export function createEnding(deps: EndingDeps) {
-  const { store, l1, names, records, tombstones, announcements, logger } = deps;
-  const { seal, unseal } = records;
+export class RevocationCompletion {
+  readonly #store: Store;
+  readonly #l1: L1<Session>;
+  readonly #names: Names;
+  readonly #records: SessionRecords;
+  readonly #tombstones: Tombstones;
+  readonly #announcements: Announcements;
+  readonly #logger: Logger;
 
-  async function readMark(key: string): Promise<Ending | undefined> {
-    const mark = await store.get(key);
+  constructor({ store, l1, names, records, tombstones, announcements, logger }: CompletionDeps) {
+    this.#store = store;
+    this.#l1 = l1;
+    this.#names = names;
+    this.#records = records;
+    this.#tombstones = tombstones;
+    this.#announcements = announcements;
+    this.#logger = logger;
+  }
+
+  /** The end that the mark under this key belongs to, with the mark that goes last; undefined without a mark. */
+  async readMark(key: string): Promise<PendingEnd | undefined> {
+    const mark = await this.#store.get(key);
     if (!mark) return undefined;
     if (!isSession(key)) {
-      const person = records.unsealPerson(mark, key);
+      const person = this.#records.unsealPerson(mark, key);
       return person && { end: person.ending, homeAccountId: person.homeAccountId, key, mark };
     }
     const hash = tagOf(key).slice(1, -1);
-    const found = unseal(hash, mark);
+    const found = this.#records.unseal(hash, mark);
     if (!found?.ending) return undefined;
     const { homeAccountId } = found.session.account;
     const { ending: end } = found;
     if (end.lead === hash) return { end, homeAccountId, key, mark };
-    const lead = end.lead === undefined ? names.ending(homeAccountId) : names.session(end.lead);
-    const leading = await readMark(lead);
-    // The lead's mark goes last. If it tells of another end by now, that one has taken this one over.
+    const lead = end.lead === undefined ? this.#names.ending(homeAccountId) : this.#names.session(end.lead);
+    const leading = await this.readMark(lead);
+    // The lead's mark goes last. If that mark is of another end by now, the other end includes this one.
     return leading?.end.id === end.id ? leading : { end: { ...end, lead: hash }, homeAccountId, key, mark };
   }
 
-  /** Does all that is left of an end. Gives how many sessions it ends. */
-  async function finish({ end, homeAccountId, key, mark }: Ending): Promise<number> {
-    const keys = end.sessions.map(names.session);
-    const ended = (await Promise.all(end.sessions.map((hash) => markSession(hash, end)))).filter((one) => one !== null);
-    for (const one of keys) l1.withdraw(one);
-    await store.invalidate(keys);
-    const gone: string[] = [];
-    for (const account of end.accounts) if (await store.closeSessions(account, end.sessions)) gone.push(account);
-    if (gone.length > 0 || end.lead === undefined) {
-      const aliases = new Set(ended.map(({ account }) => `${account.localAccountId}.${account.tenantId}`));
-      aliases.delete(homeAccountId);
-      await forget(homeAccountId, gone, end.sinceSeconds, [...aliases]);
+  /** Does all that is left of an end. Gives how many sessions it ends. @throws Fault `unavailable`. */
+  async complete({ end, homeAccountId, key, mark }: PendingEnd): Promise<number> {
+    const ended = await this.#markSessions(end);
+    const closed: string[] = [];
+    for (const account of end.accounts) {
+      if (await this.#store.closeSessions(account, end.sessions)) closed.push(account);
     }
+    if (closed.length > 0 || end.lead === undefined) await this.#endPresence(homeAccountId, end, closed, ended);
     for (const { client, sid, hash } of ended) {
-      if (sid !== undefined) await store.removeMember(names.sid(client, sid), hash);
+      if (sid !== undefined) await this.#store.removeMember(this.#names.sid(client, sid), hash);
     }
-    for (const { hash } of ended) if (names.session(hash) !== key) await dropMark(hash, end);
-    // The pod that removes the last mark logs the end. A lost answer leaves that open: it is logged twice rather than never.
-    const mine = store.replace(key, mark, undefined, endingMarkMs);
-    if (await mine.catch(() => true)) tell(end, homeAccountId);
-    await mine;
-    await announcements.remove(key, homeAccountId, end);
+    for (const { hash } of ended) if (this.#names.session(hash) !== key) await this.#removeMark(hash, end);
+    // The pod that removes the last mark logs the end. A lost response leaves that open: then it is logged, perhaps twice.
+    const removed = this.#store.replace(key, mark, undefined, endingMarkMs);
+    if (await removed.catch(() => true)) this.#logEnd(end, homeAccountId);
+    await removed;
+    await this.#announcements.remove(key, homeAccountId, end);
     return end.sessions.length;
   }
 
-  /** Puts the mark of an end in the place of a session's record, unless one is there. Null if there is nothing. */
-  async function markSession(hash: string, end: End): Promise<Session | null> {
-    const key = names.session(hash);
+  /** Replaces the records of an end's sessions by marks, and tells all pods. Gives the sessions that it found. */
+  async #markSessions(end: End): Promise<Session[]> {
+    const keys = end.sessions.map((hash) => this.#names.session(hash));
+    const found = await Promise.all(end.sessions.map((hash) => this.#markSession(hash, end)));
+    for (const key of keys) this.#l1.withdraw(key);
+    await this.#store.invalidate(keys);
+    return found.filter((one) => one !== undefined);
+  }
+
+  /** Replaces a session's record by the mark of an end, unless a mark is there. Undefined if there is neither. */
+  async #markSession(hash: string, end: End): Promise<Session | undefined> {
+    const key = this.#names.session(hash);
     for (;;) {
-      const sealed = await store.get(key);
-      const found = unseal(hash, sealed);
-      if (!found) return null;
+      const sealed = await this.#store.get(key);
+      const found = this.#records.unseal(hash, sealed);
+      if (!found) return undefined;
       if (found.ending) return found.session;
-      const mark = seal({ ...found.session, ending: end }, key);
-      if (await store.replace(key, sealed, mark, endingMarkMs)) return found.session;
+      const mark = this.#records.seal({ ...found.session, ending: end }, key);
+      if (await this.#store.replace(key, sealed, mark, endingMarkMs)) return found.session;
     }
   }
 
-  async function dropMark(hash: string, { id }: End): Promise<void> {
-    const key = names.session(hash);
-    const mark = await store.get(key);
-    // The mark of another end goes when that one is done.
-    if (mark && unseal(hash, mark)?.ending?.id === id) await store.replace(key, mark, undefined, endingMarkMs);
+  async #removeMark(hash: string, { id }: End): Promise<void> {
+    const key = this.#names.session(hash);
+    const mark = await this.#store.get(key);
+    // The mark of another end stays until that end is complete.
+    if (mark && this.#records.unseal(hash, mark)?.ending?.id === id) {
+      await this.#store.replace(key, mark, undefined, endingMarkMs);
+    }
   }
 
   /**
-   * Deletes a person's tokens with their last session: those of the accounts that ended, and those of other clients on
-   * their behalf. The tombstone comes first; `tombstone.ts` says why.
+   * Deletes a person's tokens with their last session: those of the accounts that closed, and those of other clients on
+   * the person's behalf. The tombstone comes first; `tombstone.ts` says why.
    */
-  async function forget(homeAccountId: string, gone: string[], sinceSeconds: number, aliases: string[]): Promise<void> {
-    const index = names.user(homeAccountId);
-    await store.invalidate(gone);
-    await tombstones.add(homeAccountId, sinceSeconds, () => isSignedIn(homeAccountId), aliases);
-    // An account's name stays in the index: a sign-in under way may have put it there just now.
-    for (const key of (await store.members(index)).filter((one) => !isAccount(one))) {
-      await store.delete(key);
-      await store.invalidate([key]);
-      await store.removeMember(index, key);
+  async #endPresence(homeAccountId: string, end: End, closed: string[], ended: Session[]): Promise<void> {
+    const aliases = new Set(ended.map(({ account }) => `${account.localAccountId}.${account.tenantId}`));
+    aliases.delete(homeAccountId);
+    await this.#store.invalidate(closed);
+    await this.#tombstones.add(homeAccountId, end.sinceSeconds, () => this.#isSignedIn(homeAccountId), [...aliases]);
+    const index = this.#names.user(homeAccountId);
+    // The name of an account stays in the index: a concurrent sign-in may have added it just now.
+    for (const key of (await this.#store.members(index)).filter((one) => !isAccount(one))) {
+      await this.#store.delete(key);
+      await this.#store.invalidate([key]);
+      await this.#store.removeMember(index, key);
     }
   }
 
-  async function isSignedIn(homeAccountId: string): Promise<boolean> {
-    const accounts = (await store.members(names.user(homeAccountId))).filter(isAccount);
-    const read = await Promise.all(accounts.map((key) => store.readPartition(key, [])));
+  async #isSignedIn(homeAccountId: string): Promise<boolean> {
+    const accounts = (await this.#store.members(this.#names.user(homeAccountId))).filter(isAccount);
+    const read = await Promise.all(accounts.map((key) => this.#store.readPartition(key, [])));
     return read.some(({ version }) => version !== undefined);
   }
 
-  function tell(end: End, homeAccountId: string): void {
+  #logEnd(end: End, homeAccountId: string): void {
     const { client, reason, alone, aadsts, lead } = end;
     const ended = end.sessions.length;
     if (!reason) return;
     if (ended > 0) measure('onbehalf.session.ended', ended, { 'onbehalf.session.reason': reason });
     const event = reason === 'revoked' ? 'sessions_revoked' : alone ? 'session_ended' : 'sessions_ended';
-    const account = shortName(lead === undefined ? names.user(homeAccountId) : String(end.accounts[0]));
-    logger.info({
-      event: `audit.${event}`,
-      client,
-      account,
-      reason,
-      ...(!alone && { ended }),
-      ...(aadsts && { aadsts }),
-    });
+    const account = shortName(lead === undefined ? this.#names.user(homeAccountId) : String(end.accounts[0]));
+    const counted = { ...(!alone && { ended }), ...(aadsts && { aadsts }) };
+    this.#logger.info({ event: `audit.${event}`, client, account, reason, ...counted });
   }
-
-  return { readMark, finish };
 }
 
 /** Whether this is the key of an account partition. */

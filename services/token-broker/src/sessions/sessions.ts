@@ -11,7 +11,7 @@ import type { Sealing } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
 import { createFields } from '../tokens/token-fields.ts';
 import { createSessionRecords, type Session } from './record.ts';
-import { createSessionEnd } from './revocation.ts';
+import { Revocation } from './revocation.ts';
 import type { Tombstones } from './tombstone.ts';
 
 const tokenBytes = 32;
@@ -53,7 +53,7 @@ export function createSessions(deps: Deps) {
   const fields = createFields({ store, sealing });
   const records = createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds });
   const { complete, endOf, openSessionOf, seal, unseal } = records;
-  const ends = createSessionEnd({ ...deps, records, nowSeconds });
+  const ends = new Revocation({ ...deps, records, nowSeconds });
 
   /** Keeps a fresh sign-in; the MSAL cache of the account becomes this sign-in's. Gives the session token. */
   async function start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
@@ -74,7 +74,7 @@ export function createSessions(deps: Deps) {
     const absoluteMs = absoluteSeconds * 1_000;
     // Indexes first: what they name and is not there yet does no harm, the reverse would not be found at sign-out.
     await Promise.all([
-      ends.resumeOf(account.homeAccountId),
+      ends.resumeOfPerson(account.homeAccountId),
       store.addMember(names.user(account.homeAccountId), session.accountKey, absoluteMs),
       sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, absoluteMs),
     ]);
@@ -175,7 +175,11 @@ export function createSessions(deps: Deps) {
     if (msal) fields.open(key, 'msal', msal);
   }
 
-  const { end, endAccount, endBySid, endPerson, sweep } = ends;
+  const end = ends.end.bind(ends);
+  const endAccount = ends.endAccount.bind(ends);
+  const endBySid = ends.endBySid.bind(ends);
+  const endPerson = ends.endPerson.bind(ends);
+  const sweep = ends.sweep.bind(ends);
   return { start, find, endOf, hashOf, end, endAccount, endBySid, endPerson, sweep };
 }
 
