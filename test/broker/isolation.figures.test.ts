@@ -69,9 +69,9 @@ async function live(number: number, stop: AbortSignal, refused: string[]): Promi
 
 /** Until now nothing was refused her, so that Entra is asked and not remembered. */
 async function forgetRefusals({ oid, tid }: { oid: string; tid: string }): Promise<void> {
-  const parties = [vault.names.account('web', `${oid}.${tid}`), vault.names.oboParty('api', tid, oid)];
-  for (const party of parties) {
-    for (const key of await fleet.keys(`throttle:${tagOf(party).replace(/[{}]/g, '\\$&')}:*`)) {
+  const throttleKeys = [vault.names.account('web', `${oid}.${tid}`), vault.names.oboThrottleKey('api', tid, oid)];
+  for (const throttleKey of throttleKeys) {
+    for (const key of await fleet.keys(`throttle:${tagOf(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {
       await fleet.redisCommand(['DEL', key]);
     }
   }

@@ -157,7 +157,7 @@ describe('what Entra refuses one person, three brokers', () => {
     assert.equal(
       (await fleet.onBehalfOf(2, String(held.body.access_token))).status,
       200,
-      'another client is another party',
+      'another client has another throttle key',
     );
   });
 

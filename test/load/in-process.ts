@@ -48,7 +48,7 @@ function createBench(store: Store, sealing: ReturnType<typeof createSealing>) {
     keys[n] = key;
     return {
       client: 'bench',
-      partition: { key, kind: 'app', party: key },
+      partition: { key, kind: 'app', throttleKey: key },
       tenantId: 'bench',
       scope,
       claims: undefined,

@@ -64,13 +64,19 @@ describe('the README', () => {
   });
 
   it('has every key of Redis', () => {
-    const { oboParty, events, fingerprint: _, released, ...keys } = createNames(createSecretKey(Buffer.alloc(32)), '');
+    const {
+      oboThrottleKey,
+      events,
+      fingerprint: _,
+      released,
+      ...keys
+    } = createNames(createSecretKey(Buffer.alloc(32)), '');
     const named = (name: string | ((...parts: string[]) => string)) =>
       typeof name === 'string' ? name : name('{a}', 'b', 'c');
     const names = Object.values(keys).map((name) => named(name as Parameters<typeof named>[0]));
     const kinds = (cells: string[]) => sorted(cells.map((cell) => cell.split(':')[0] ?? ''));
     assert.deepEqual(kinds(tableOf('Key').map(([cell = '']) => cell)), kinds(names));
-    assert.ok(oboParty('a', 'b', 'c').startsWith('{') && text.includes(`The channel \`${events}\``));
+    assert.ok(oboThrottleKey('a', 'b', 'c').startsWith('{') && text.includes(`The channel \`${events}\``));
     assert.ok(text.includes(`\`${released('code:{…}')}\``));
   });
 

@@ -6,18 +6,18 @@ import {
   backOffSeconds,
   type EntraClass,
   type EntraGrant,
-  faultOf,
-  mayPass,
-  noAnswer,
+  findPause,
+  mayBeTransient,
+  noResponse,
   type Pause,
-  pauseOf,
-  refusalOf,
+  parseRefusal,
+  toEntraFault,
 } from './entra-errors.ts';
 
 const nowMs = Date.parse('2026-01-01T00:00:00Z');
 const grants: EntraGrant[] = ['authorization_code', 'refresh_token', 'on_behalf_of', 'client_credentials'];
 const judge = (body: unknown, grant: EntraGrant = 'refresh_token', status = 400, headers = {}) =>
-  refusalOf({ status, headers, body, requestId: undefined }, grant, nowMs);
+  parseRefusal({ status, headers, body, requestId: undefined }, grant, nowMs);
 const invalidGrant = (error_codes: unknown, more: object = {}) => ({ error: 'invalid_grant', error_codes, ...more });
 
 /** reliability-and-security: the numbers that decide where `error` and `suberror` mislead. */
@@ -47,7 +47,7 @@ const numbers: Record<string, [EntraClass, number[]]> = {
   ],
 };
 
-describe('an answer of Entra', () => {
+describe('a response of Entra', () => {
   for (const [letter, [name, codes]] of Object.entries(numbers)) {
     it(`is of class ${letter}, ${name}, for each of its numbers, wherever among the codes`, () => {
       for (const code of codes) {
@@ -168,7 +168,7 @@ describe('an answer of Entra', () => {
   it('may pass by itself where it speaks of federation, and of nothing else', () => {
     const passes = (...codes: number[]) => {
       const refusal = judge({ error: 'invalid_client', error_codes: codes });
-      return refusal && mayPass(refusal);
+      return refusal && mayBeTransient(refusal);
     };
     for (const one of [70021, 700212, 7002123, 50166, 501661, 90061]) assert.ok(passes(one), `${one}`);
     assert.ok(passes(7000215, 70021));
@@ -219,7 +219,7 @@ describe('an answer of Entra', () => {
       fc.property(answer, fc.constantFrom(...grants), (body, grant) => {
         const refusal = judge(body, grant);
         assert.ok(refusal);
-        assert.ok(faultOf(refusal).status >= 400);
+        assert.ok(toEntraFault(refusal).status >= 400);
       }),
     );
   });
@@ -254,26 +254,26 @@ describe('an answer of Entra', () => {
       [throttled, 'throttled', [60, 60, 60, 60, 60, 60]],
       [loop, 'loop', [60, 120, 240, 300, 300, 300]],
       [transient, 'transient', [5, 10, 20, 40, 60, 60]],
-      [noAnswer(), 'transient', [5, 10, 20, 40, 60, 60]],
+      [noResponse(), 'transient', [5, 10, 20, 40, 60, 60]],
     ];
     for (const [refusal, pause, seconds] of rows) {
       assert.ok(refusal);
-      assert.equal(pauseOf(refusal), pause);
+      assert.equal(findPause(refusal), pause);
       assert.equal(refusal.known, true);
       const backOffs = seconds.map((_, i) => backOffSeconds(refusal, i + 1));
       assert.deepEqual(backOffs, seconds, pause);
       assert.equal(backOffSeconds({ ...refusal, retryAfterSeconds: 7 }, 3), 7);
     }
     for (const other of [judge(invalidGrant([65001])), judge({ error: 'invalid_client' })])
-      assert.equal(other && pauseOf(other), undefined);
+      assert.equal(other && findPause(other), undefined);
   });
 });
 
 describe('the Fault of a refusal', () => {
   it('has a time to come back whenever its status is 429 or 503', () => {
-    for (const refusal of [noAnswer(), judge({}, 'refresh_token', 429), judge(invalidGrant([50196]))]) {
+    for (const refusal of [noResponse(), judge({}, 'refresh_token', 429), judge(invalidGrant([50196]))]) {
       assert.ok(refusal);
-      const fault = faultOf(refusal);
+      const fault = toEntraFault(refusal);
       assert.ok([429, 503].includes(fault.status));
       assert.equal(fault.retryAfterSeconds, backOffSeconds(refusal, 1));
       assert.ok(fault.toHeaders()['Retry-After']);
@@ -283,21 +283,21 @@ describe('the Fault of a refusal', () => {
   it('says nothing of the inside when it is our fault', () => {
     const refusal = judge({ error: 'invalid_client', error_codes: [7000215], correlation_id: 'c', suberror: 's' });
     assert.ok(refusal);
-    const { error_description, ...body } = faultOf(refusal).toBody('t');
+    const { error_description, ...body } = toEntraFault(refusal).toBody('t');
     assert.deepEqual(body, { error: 'server_error', correlation_id: 'c', trace_id: 't' });
   });
 
   it('names the scopes that lack consent, and no others', () => {
     const [consent, interaction] = [judge(invalidGrant([65001])), judge(invalidGrant([50076]))];
     assert.ok(consent && interaction);
-    assert.equal(faultOf(consent, 'api://x/y').toBody().scope, 'api://x/y');
-    assert.equal(faultOf(interaction, 'api://x/y').toBody().scope, undefined);
+    assert.equal(toEntraFault(consent, 'api://x/y').toBody().scope, 'api://x/y');
+    assert.equal(toEntraFault(interaction, 'api://x/y').toBody().scope, undefined);
   });
 
   it('that is ours to mend is told to the log by class and number, and to nobody else', () => {
     const refusal = judge({ error: 'unauthorized_client', error_codes: [700016] });
     assert.ok(refusal);
-    const fault = faultOf(refusal);
+    const fault = toEntraFault(refusal);
     assert.match(JSON.stringify(describeError(fault.cause)), /class configuration, AADSTS 700016"/);
     assert.doesNotMatch(JSON.stringify(fault.toBody('t')), /700016|configuration/);
   });
@@ -305,14 +305,14 @@ describe('the Fault of a refusal', () => {
   it('hands on what Entra asks of the person', () => {
     const refusal = judge(invalidGrant([50076], { claims: '{"a":1}', suberror: 'basic_action' }));
     assert.ok(refusal);
-    const { claims, suberror, error_codes } = faultOf(refusal).toBody();
+    const { claims, suberror, error_codes } = toEntraFault(refusal).toBody();
     assert.deepEqual([claims, suberror, error_codes], ['{"a":1}', 'basic_action', [50076]]);
   });
 
   it('says when to come back as it is told to, where there is something to wait for', () => {
-    const [transient, interaction] = [noAnswer(), judge(invalidGrant([50076]))];
+    const [transient, interaction] = [noResponse(), judge(invalidGrant([50076]))];
     assert.ok(interaction);
-    assert.equal(faultOf(transient, undefined, 17).retryAfterSeconds, 17);
-    assert.equal(faultOf(interaction, undefined, 17).retryAfterSeconds, undefined);
+    assert.equal(toEntraFault(transient, undefined, 17).retryAfterSeconds, 17);
+    assert.equal(toEntraFault(interaction, undefined, 17).retryAfterSeconds, undefined);
   });
 });

@@ -6,24 +6,24 @@ import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } f
 /** The grants as Entra's token endpoint sees them; a token exchange is a refresh there. */
 export type EntraGrant = 'authorization_code' | 'refresh_token' | 'on_behalf_of' | 'client_credentials';
 
-/** What an answer of Entra means for us: a key of the table below. */
+/** How the broker handles a response of Entra: a key of the table below. */
 export type EntraClass = keyof typeof classes;
 
 export const classes = {
-  throttled: { code: 'throttled', says: 'Entra ID asks to wait.' },
-  transient: { code: 'unavailable', says: 'Entra ID cannot answer now; try again.' },
-  interaction: { code: 'interaction_required', says: 'Entra ID wants the person to do something.' },
-  consent: { code: 'consent_required', says: 'Consent to these scopes is missing.' },
-  sign_in: { code: 'login_required', says: 'The person has to sign in again.' },
-  revoked: { code: 'invalid_grant', says: 'The account was revoked or disabled.' },
-  assertion: { code: 'invalid_grant', says: 'Entra ID does not take this assertion.' },
-  code: { code: 'invalid_grant', says: 'The authorization code cannot be used.' },
-  credential: { code: 'server_error', says: 'Something went wrong on our side.' },
-  scope: { code: 'invalid_scope', says: 'Entra ID does not know these scopes, or not together.' },
-  configuration: { code: 'server_error', says: 'Something went wrong on our side.' },
-} as const satisfies Record<string, { code: FaultCode; says: string }>;
+  throttled: { code: 'throttled', description: 'Entra ID asks to wait.' },
+  transient: { code: 'unavailable', description: 'Entra ID cannot respond now; try again.' },
+  interaction: { code: 'interaction_required', description: 'Entra ID wants the person to do something.' },
+  consent: { code: 'consent_required', description: 'Consent to these scopes is missing.' },
+  sign_in: { code: 'login_required', description: 'The person has to sign in again.' },
+  revoked: { code: 'invalid_grant', description: 'The account was revoked or disabled.' },
+  assertion: { code: 'invalid_grant', description: 'Entra ID does not take this assertion.' },
+  code: { code: 'invalid_grant', description: 'The authorization code cannot be used.' },
+  credential: { code: 'server_error', description: 'Something went wrong on our side.' },
+  scope: { code: 'invalid_scope', description: 'Entra ID does not know these scopes, or not together.' },
+  configuration: { code: 'server_error', description: 'Something went wrong on our side.' },
+} as const satisfies Record<string, { code: FaultCode; description: string }>;
 
-/** Only numbers whose `error` and `suberror` mislead; Microsoft says the numbers are no API, so all else has a default. */
+/** Only numbers whose `error` and `suberror` mislead. Microsoft may change numbers, so all others have a default. */
 const numbers: [EntraClass, number[]][] = [
   ['throttled', [50196, 90055]],
   ['transient', [50033, 70012, 90006, 90012, 90024, 90033, 90090]],
@@ -37,22 +37,22 @@ const numbers: [EntraClass, number[]][] = [
   ['interaction', [53000, 53001, 53002, 53003, 53004, 530032, 700020]],
   ['sign_in', [50089, 70008, 70043, 700082]],
 ];
-const classOfNumber = new Map(numbers.flatMap(([name, list]) => list.map((number) => [number, name] as const)));
+const classByNumber = new Map(numbers.flatMap(([name, list]) => list.map((number) => [number, name] as const)));
 
 /**
- * Numbers that speak of the credential a client showed, whatever `error` they come with: its secret, key, certificate or
- * time. Learn, "Microsoft Entra authentication and authorization error codes".
+ * These numbers mean the client's credential (its secret, key, certificate or time) with any `error`.
+ * Learn, "Microsoft Entra authentication and authorization error codes".
  */
-const ofCredential = new Set([50012, 700024, 700026, 700027, 700030, 7000215, 7000216, 7000218, 7000222]);
-/** These have a second meaning (the scope, a user's assertion), so they need the `error` `invalid_client` as well. */
-const ofCredentialAsInvalidClient = new Set([50027, 50048, 70002, 700021, 700023]);
+const credentialNumbers = new Set([50012, 700024, 700026, 700027, 700030, 7000215, 7000216, 7000218, 7000222]);
+/** These mean the credential only with the `error` `invalid_client`, else the scope or a user's assertion. */
+const credentialNumbersOfInvalidClient = new Set([50027, 50048, 70002, 700021, 700023]);
 /**
- * No federated credential matches the assertion, or its issuer's keys cannot be had. For minutes after a change, and now
- * and then without one, single servers of Entra's say so of a credential that all others take.
+ * No federated credential matches the assertion, or Entra cannot fetch the keys of its issuer. For minutes after a
+ * change, and sometimes without one, single servers of Entra refuse a credential that all others accept.
  */
-const ofFederation = /^(70021|7002\d{2,3}|50166|501661|90061)$/;
+const federationNumbers = /^(70021|7002\d{2,3}|50166|501661|90061)$/;
 
-const classOfWord = new Map<string | undefined, EntraClass>(
+const classByWord = new Map<string | undefined, EntraClass>(
   Object.entries({
     // suberror
     basic_action: 'interaction',
@@ -72,18 +72,18 @@ const classOfWord = new Map<string | undefined, EntraClass>(
   } as const),
 );
 
-/** What an `invalid_grant` that nothing above explains means: it depends on what was granted. */
-const classOfGrant: Record<EntraGrant, EntraClass> = {
+/** The class of an `invalid_grant` without a known number or suberror. */
+const classByGrant: Record<EntraGrant, EntraClass> = {
   authorization_code: 'code',
   refresh_token: 'sign_in',
   on_behalf_of: 'assertion',
   client_credentials: 'configuration',
 };
 
-/** Classes of what was shown with one grant. An `invalid_client` with such a number at another grant means the client. */
-const grantOfClass: Partial<Record<EntraClass, EntraGrant>> = { assertion: 'on_behalf_of', code: 'authorization_code' };
+/** Classes that exist for one grant only. An `invalid_client` with such a number at another grant means the client. */
+const grantByClass: Partial<Record<EntraClass, EntraGrant>> = { assertion: 'on_behalf_of', code: 'authorization_code' };
 
-/** An error answer of Entra's token endpoint; all but `error` may be missing or odd. */
+/** An error response of Entra's token endpoint; all but `error` may be missing or malformed. */
 const errorSchema = z.object({
   error: z.string().min(1),
   suberror: z.string().optional().catch(undefined),
@@ -101,7 +101,7 @@ export const tokenSchema = z.object({
   refresh_token: z.string().optional().catch(undefined),
 });
 
-export type HttpAnswer = {
+export type HttpResponse = {
   status: number;
   headers: Record<string, string>;
   body: unknown;
@@ -111,24 +111,24 @@ export type HttpAnswer = {
 export type Refusal = {
   class: EntraClass;
   /**
-   * False when no rule named this answer and the default was taken. That of an `invalid_client` is `credential`: it may
-   * be the credential or the request, and only another credential's success tells which.
+   * False if no rule matches and the class is the default. For `invalid_client` the default is `credential`: the cause
+   * may be the credential or the request, and only a success with another credential shows which.
    */
   known: boolean;
   members: FaultMembers;
   retryAfterSeconds: number | undefined;
 };
 
-/** Judges a token answer by status and body before anyone believes it. Undefined: it is a token. */
-export function refusalOf(answer: HttpAnswer, grant: EntraGrant, nowMs: number): Refusal | undefined {
-  const { status, headers, body } = answer;
+/** Classifies a token response by status and body. Undefined if it is a token. */
+export function parseRefusal(response: HttpResponse, grant: EntraGrant, nowMs: number): Refusal | undefined {
+  const { status, headers, body } = response;
   if (status >= 200 && status < 300 && tokenSchema.safeParse(body).success) return undefined;
   const error = errorSchema.safeParse(body).data;
   const codes = error?.error_codes ?? [];
   const retryAfterSeconds = parseRetryAfter(headers['retry-after'], nowMs);
-  const found = classOf(status, error, codes, grant);
+  const found = classify(status, error, codes, grant);
   return {
-    class: found ?? defaultOf(error?.error, grant),
+    class: found ?? defaultClass(error?.error, grant),
     known: found !== undefined,
     retryAfterSeconds,
     members: {
@@ -140,51 +140,51 @@ export function refusalOf(answer: HttpAnswer, grant: EntraGrant, nowMs: number):
   };
 }
 
-/** Whether a refusal of the class `credential` may be one server's alone, so that asking again helps. */
-export function mayPass({ members }: Refusal): boolean {
-  return members.error_codes?.some((code) => ofFederation.test(String(code))) ?? false;
+/** Whether only one server of Entra may have refused the credential, so that a retry helps. */
+export function mayBeTransient({ members }: Refusal): boolean {
+  return members.error_codes?.some((code) => federationNumbers.test(String(code))) ?? false;
 }
 
-/** No answer at all: refused, reset, or not in time. */
-export function noAnswer(): Refusal {
+/** The refusal for a connection that was refused or reset, or a response that came too late. */
+export function noResponse(): Refusal {
   return { class: 'transient', known: true, members: {}, retryAfterSeconds: undefined };
 }
 
-/** Answers that ask to wait, each counted by itself: an outage before makes a first loop no second one. */
+/** Refusals that ask to wait, each kind counted alone: after an outage the first loop still counts as the first. */
 export type Pause = 'throttled' | 'loop' | 'transient';
 
-/** Which pause an answer asks for; undefined for all other answers. */
-export function pauseOf({ class: name, members }: Refusal): Pause | undefined {
+/** Undefined if the refusal does not ask to wait. */
+export function findPause({ class: name, members }: Refusal): Pause | undefined {
   if (name === 'throttled') return members.error_codes?.includes(50196) ? 'loop' : 'throttled';
   return name === 'transient' ? 'transient' : undefined;
 }
 
-/** How long a pause lasts, in seconds; `times` counts its answers in a row, from 1. */
+/** The length of a pause in seconds; `times` counts the refusals of this kind in a row, from 1. */
 export function backOffSeconds(refusal: Refusal, times: number): number {
   if (refusal.retryAfterSeconds !== undefined) return refusal.retryAfterSeconds;
-  const pause = pauseOf(refusal);
+  const pause = findPause(refusal);
   if (pause === 'throttled') return throttleDefaultSeconds;
   const { first, longest } = pause === 'loop' ? loopBackOffSeconds : transientBackOffSeconds;
   return Math.min(first * 2 ** (times - 1), longest);
 }
 
-/** The answer our own caller gets. */
-export function faultOf(refusal: Refusal, scope?: string, retryAfterSeconds?: number): Fault {
-  const { code, says } = classes[refusal.class];
+/** The error response for the broker's own caller. */
+export function toEntraFault(refusal: Refusal, scope?: string, retryAfterSeconds?: number): Fault {
+  const { code, description } = classes[refusal.class];
   const internal = code === 'server_error';
-  return new Fault(code, says, {
-    ...(internal ? { cause: causeOf(refusal), correlation_id: refusal.members.correlation_id } : refusal.members),
+  return new Fault(code, description, {
+    ...(internal ? { cause: toCause(refusal), correlation_id: refusal.members.correlation_id } : refusal.members),
     ...(refusal.class === 'consent' && { scope }),
-    ...(pauseOf(refusal) && { retryAfterSeconds: retryAfterSeconds ?? backOffSeconds(refusal, 1) }),
+    ...(findPause(refusal) && { retryAfterSeconds: retryAfterSeconds ?? backOffSeconds(refusal, 1) }),
   });
 }
 
-/** What the log is told of a refusal that is ours to mend. */
-function causeOf({ class: name, members }: Refusal): ConfigError {
+/** For the log: a refusal that the operator has to fix. */
+function toCause({ class: name, members }: Refusal): ConfigError {
   return new ConfigError(`Entra ID refuses us: class ${name}, AADSTS ${members.error_codes?.join(' ') ?? 'unknown'}`);
 }
 
-function classOf(
+function classify(
   status: number,
   error: z.output<typeof errorSchema> | undefined,
   codes: number[],
@@ -193,30 +193,30 @@ function classOf(
   if (status === 429) return 'throttled';
   if (status >= 500 || error === undefined) return 'transient';
   const invalidClient = error.error === 'invalid_client';
-  if (codes.some((code) => ofCredential.has(code) || ofFederation.test(String(code)))) return 'credential';
-  // On a code grant 70008 speaks of the code, not of a refresh token.
-  const ofNumber = codes
-    .map((code) => (code === 70008 && grant === 'authorization_code' ? 'code' : classOfNumber.get(code)))
-    .find((name) => name !== undefined && !(invalidClient && (grantOfClass[name] ?? grant) !== grant));
+  if (codes.some((code) => credentialNumbers.has(code) || federationNumbers.test(String(code)))) return 'credential';
+  // At the code grant 70008 means that the code expired, else the refresh token.
+  const numbered = codes
+    .map((code) => (code === 70008 && grant === 'authorization_code' ? 'code' : classByNumber.get(code)))
+    .find((name) => name !== undefined && !(invalidClient && (grantByClass[name] ?? grant) !== grant));
   return (
-    ofNumber ??
-    (invalidClient && codes.some((code) => ofCredentialAsInvalidClient.has(code)) ? 'credential' : undefined) ??
+    numbered ??
+    (invalidClient && codes.some((code) => credentialNumbersOfInvalidClient.has(code)) ? 'credential' : undefined) ??
     (error.claims ? 'interaction' : undefined) ??
-    classOfWord.get(error.suberror) ??
-    // Without a number it is the word of RFC 6749 section 5.2.
+    classByWord.get(error.suberror) ??
+    // Without a number `invalid_client` means what RFC 6749 section 5.2 says.
     (invalidClient && codes.length === 0 ? 'credential' : undefined) ??
-    // A provider that widens no grant by refresh (RFC 6749 section 6) widens it where the person agrees.
+    // A refresh cannot add scopes (RFC 6749 section 6); the person can, by consent.
     (error.error === 'invalid_scope' && grant === 'refresh_token' ? 'consent' : undefined) ??
-    classOfWord.get(error.error)
+    classByWord.get(error.error)
   );
 }
 
-function defaultOf(error: string | undefined, grant: EntraGrant): EntraClass {
+function defaultClass(error: string | undefined, grant: EntraGrant): EntraClass {
   if (error === 'invalid_client') return 'credential';
-  return error === 'invalid_grant' ? classOfGrant[grant] : 'configuration';
+  return error === 'invalid_grant' ? classByGrant[grant] : 'configuration';
 }
 
-/** RFC 9110 section 10.2.3: seconds or a date. */
+/** Seconds from now, 1 to 3600. RFC 9110 section 10.2.3. */
 function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   const seconds = /^\d{1,6}$/.test(value.trim()) ? Number(value) : (Date.parse(value) - nowMs) / 1_000;

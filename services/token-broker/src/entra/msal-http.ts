@@ -6,7 +6,7 @@ import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import { discoveryMs, discoveryRetryMs, entraConnectMs, entraDeadlineMs } from '../lifetimes.ts';
 import { watch } from '../signals.ts';
-import { type EntraGrant, type HttpAnswer, noAnswer, type Refusal, refusalOf } from './entra-errors.ts';
+import { type EntraGrant, type HttpResponse, noResponse, parseRefusal, type Refusal } from './entra-errors.ts';
 import { withoutNonce } from './without-nonce.ts';
 
 /** What one operation learnt on the wire: MSAL drops most of it. */
@@ -39,13 +39,13 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
     connections: 128,
     maxResponseSize: largestAnswerBytes,
   });
-  const documents = new Map<string, { readAtMs: number; answer: HttpAnswer }>();
+  const documents = new Map<string, { readAtMs: number; answer: HttpResponse }>();
   const endpoints = new Map<string, { askedAtMs: number; endpoint: Promise<string> }>();
 
   let skewSeconds: number | undefined;
   watch('onbehalf.clock.skew', () => skewSeconds);
 
-  async function send(url: string, options: Parameters<typeof request>[1]): Promise<HttpAnswer> {
+  async function send(url: string, options: Parameters<typeof request>[1]): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const answer = await read(await request(url, { ...options, dispatcher: agent }));
@@ -61,17 +61,17 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
   }
 
   /** A document of Entra's, remembered; the refusal if it cannot be read. */
-  async function documentAt(url: string, signal: AbortSignal, headers = {}): Promise<HttpAnswer | Refusal> {
+  async function documentAt(url: string, signal: AbortSignal, headers = {}): Promise<HttpResponse | Refusal> {
     const known = documents.get(url);
     if (known && nowMs() - known.readAtMs < discoveryMs) return known.answer;
-    const answer = await send(url, { headers, signal }).catch(noAnswer);
+    const answer = await send(url, { headers, signal }).catch(noResponse);
     if ('class' in answer) return answer;
     const { status, body } = answer;
     if (status !== 200 || typeof body !== 'object') {
       const lasting = status >= 300 && status < 500 && status !== 429;
-      return { ...noAnswer(), class: lasting ? 'configuration' : 'transient' };
+      return { ...noResponse(), class: lasting ? 'configuration' : 'transient' };
     }
-    if (!isOfItsTenant(url, body)) return { ...noAnswer(), class: 'configuration' };
+    if (!isOfItsTenant(url, body)) return { ...noResponse(), class: 'configuration' };
     documents.set(url, { readAtMs: nowMs(), answer });
     return answer;
   }
@@ -123,9 +123,9 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
             headers: headers ?? {},
             body: body ?? null,
             signal: deadline,
-          }).catch(() => refuse(noAnswer()));
+          }).catch(() => refuse(noResponse()));
           wire.requestId = answer.requestId;
-          const refusal = refusalOf(answer, grant, nowMs());
+          const refusal = parseRefusal(answer, grant, nowMs());
           if (refusal) return refuse(refusal);
           wire.sentAtMs = sentAtMs;
           wire.token = answer.body;
@@ -152,7 +152,7 @@ function isOfItsTenant(url: string, document: unknown): boolean {
   }
 }
 
-async function read({ statusCode, headers, body }: Dispatcher.ResponseData<unknown>): Promise<HttpAnswer> {
+async function read({ statusCode, headers, body }: Dispatcher.ResponseData<unknown>): Promise<HttpResponse> {
   const text = await body.text();
   const flat = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
   return { status: statusCode, headers: flat, body: parse(text), requestId: flat['x-ms-request-id'] };

@@ -1,6 +1,6 @@
 import type { INetworkModule } from '@azure/msal-node';
 import type { EntraGrant } from './entra-errors.ts';
-import { refusalOf } from './entra-errors.ts';
+import { parseRefusal } from './entra-errors.ts';
 import type { EntraNetwork, Wire } from './msal-http.ts';
 import { withoutNonce } from './without-nonce.ts';
 
@@ -65,7 +65,7 @@ export function fakeNetwork(
       const judged = async (url: string, { body }: { body?: string } = {}) => {
         const sentAtMs = Date.now();
         const given = ask(url, body);
-        const refusal = refusalOf(given, grant, Date.now());
+        const refusal = parseRefusal(given, grant, Date.now());
         if (refusal) {
           wire.refusal = refusal;
           throw new Error('refused');

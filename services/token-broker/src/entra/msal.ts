@@ -17,7 +17,7 @@ import { CredentialCooldown } from '../credentials/cooldown.ts';
 import { type ClientAuth, type CredentialSource, createCredential } from '../credentials/credentials.ts';
 import { credentialRetryMs, entraDeadlineMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
-import { type EntraGrant, mayPass, type Refusal, tokenSchema } from './entra-errors.ts';
+import { type EntraGrant, mayBeTransient, type Refusal, tokenSchema } from './entra-errors.ts';
 import { grantedScope } from './granted-scope.ts';
 import type { EntraNetwork, Wire } from './msal-http.ts';
 
@@ -213,7 +213,7 @@ export function createEntra({
       if (answer.kind === 'token' || showsThatTaken.has(answer.refusal.class)) cooldown.accept(source, tenantId);
       if (answer.kind === 'token' || answer.refusal.class !== 'credential') return last;
       const { refusal } = answer;
-      const passes = mayPass(refusal) && cooldown.wasAcceptedRecently(source);
+      const passes = mayBeTransient(refusal) && cooldown.wasAcceptedRecently(source);
       logCredential(operation, source, refusal, passes);
       // What no rule names says nothing of the credential yet.
       if (!refusal.known) return last;
@@ -241,7 +241,7 @@ export function createEntra({
         return answer;
       }
       last = answer;
-      if (answer.refusal.class !== 'credential' && !mayPass(answer.refusal)) return answer;
+      if (answer.refusal.class !== 'credential' && !mayBeTransient(answer.refusal)) return answer;
       doubted.push(shown);
     }
     return last ?? refused('credential');

@@ -92,7 +92,7 @@ export function createBroker(deps: Deps) {
     let passed: Tombstone[] = [];
     return await tokens.get({
       client: client.name,
-      partition: { key: accountKey, kind: 'account', party: accountKey },
+      partition: { key: accountKey, kind: 'account', throttleKey: accountKey },
       tenantId: account.tenantId,
       scope,
       claims: asked.claims,
@@ -126,14 +126,14 @@ export function createBroker(deps: Deps) {
     }
     const { scope, scopes } = allowed(client, asked.scope);
     const key = names.obo(client.name, assertion);
-    const party = names.oboParty(client.name, claims.tid, claims.oid);
+    const throttleKey = names.oboThrottleKey(client.name, claims.tid, claims.oid);
     const homeAccountId = `${claims.oid}.${claims.tid}`;
     const personOf = (acquired: Acquired) => acquired.account?.homeAccountId ?? homeAccountId;
     const shown = { token: assertion, issuedAtSeconds: claims.iat };
     const ofEntra = { assertion, tenantId: claims.tid, scopes, claims: asked.claims, traceId: asked.traceId };
     return await tokens.get({
       client: client.name,
-      partition: { key, kind: 'obo', party },
+      partition: { key, kind: 'obo', throttleKey },
       tenantId: claims.tid,
       scope,
       claims: asked.claims,
@@ -172,7 +172,7 @@ export function createBroker(deps: Deps) {
       throw new Fault('invalid_scope', 'client_credentials takes exactly one scope: <resource>/.default.');
     }
     const key = names.app(client.name, client.tenantId);
-    const partition: Partition = { key, kind: 'app', party: key };
+    const partition: Partition = { key, kind: 'app', throttleKey: key };
     const ofEntra = { scopes, claims: asked.claims, traceId: asked.traceId };
     const request = { client: client.name, partition, tenantId: client.tenantId, scope, claims: asked.claims };
     return await tokens.get({ ...request, acquire: () => entra.appToken(client, ofEntra) });

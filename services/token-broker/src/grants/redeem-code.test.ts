@@ -86,7 +86,7 @@ describe('a code', () => {
       );
     }
     assert.equal(pods.entra.calls.length, 1);
-    assert.ok((await send(pods.first, 'c', otherWeb)).token, 'another client is another party');
+    assert.ok((await send(pods.first, 'c', otherWeb)).token, 'another client has another throttle key');
     pods.advance(20.1);
     for (const code of ['a', 'b']) assert.ok((await send(pods.second, code)).token);
   });

@@ -1,7 +1,7 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from '../clients/clients.ts';
-import { type EntraClass, faultOf, type Refusal } from '../entra/entra-errors.ts';
+import { type EntraClass, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import type { Entra, SignIn } from '../entra/msal.ts';
 import { codeLedgerMs } from '../lifetimes.ts';
 import type { Names } from '../store/redis-keys.ts';
@@ -36,7 +36,7 @@ export function createRedemption({ entra, store, refusals, names, logger }: Deps
   return async function redeem(client: Client, { traceId, ...asked }: Redeem): Promise<SignIn> {
     const about = aboutSignInsOf(client);
     const paused = await refusals.recall(about, undefined);
-    if (paused) throw refusals.faultOf(paused);
+    if (paused) throw refusals.toFault(paused);
     const spent = names.code(client.name, asked.code);
     if (!(await store.setIfAbsent(spent, mark, codeLedgerMs))) {
       throw new Fault('invalid_grant', 'The authorization code was used before.');
@@ -50,7 +50,7 @@ export function createRedemption({ entra, store, refusals, names, logger }: Deps
     const kept = pausesAll(refusal)
       ? await refusals.remember(about, refusal, undefined).catch(() => undefined)
       : undefined;
-    throw kept ? refusals.faultOf(kept) : faultOf(refusal);
+    throw kept ? refusals.toFault(kept) : toEntraFault(refusal);
   };
 
   /** Lets the code be sent a second time, but no third: the mark of that comes before the ledger forgets the first. */
@@ -58,10 +58,10 @@ export function createRedemption({ entra, store, refusals, names, logger }: Deps
     if (await store.setIfAbsent(names.released(spent), mark, codeLedgerMs)) await store.delete(spent);
   }
 
-  /** All sign-ins at a client are one party: whose code it is only Entra knows before it is redeemed. */
+  /** Sign-ins at a client share one throttle key: before a code is redeemed, only Entra knows whose it is. */
   function aboutSignInsOf({ name, tenantId }: Client) {
-    const party = names.app(name, tenantId);
-    return { party, partition: party, plainField: 'code', field: 'code' };
+    const throttleKey = names.app(name, tenantId);
+    return { throttleKey, partition: throttleKey, plainField: 'code', field: 'code' };
   }
 }
 

@@ -22,7 +22,7 @@ describe('names', () => {
       names.issued('canary'),
       names.signedIn('canary.tenant'),
       names.code('web', 'canary'),
-      names.oboParty('web', 'canary', 'canary'),
+      names.oboThrottleKey('web', 'canary', 'canary'),
     ];
     for (const name of all) assert.doesNotMatch(name, /canary|web|tenant/);
     assert.equal(new Set(all.map(tagOf)).size, all.length - 3, 'only user, ended, ending and signin share their tag');
@@ -61,7 +61,7 @@ describe('names', () => {
       released: names.released('ob:v1:code:{x}'),
       lease: names.lease(partition, 't:1'),
       throttle: names.throttle(partition, 't:1'),
-      oboParty: names.oboParty('a', 'b', 'c'),
+      oboThrottleKey: names.oboThrottleKey('a', 'b', 'c'),
       events: names.events,
     };
     assert.deepEqual(Object.keys(all).sort(), Object.keys(names).sort());
@@ -83,7 +83,7 @@ describe('names', () => {
       released: 'ob:v1:code:{x}:again',
       lease: 'ob:v1:lease:{F5WELCUHy1BHiXmHW3zWaW}:t:1',
       throttle: 'ob:v1:throttle:{F5WELCUHy1BHiXmHW3zWaW}:t:1',
-      oboParty: '{zUTxIcr-RuKZ2FtdrjQzqw}',
+      oboThrottleKey: '{zUTxIcr-RuKZ2FtdrjQzqw}',
       events: 'ob:v1:events',
     });
     assert.equal(shortName(partition), shortName(all.lease), 'one partition, one name');

@@ -42,8 +42,9 @@ export function createNames(index: KeyObject, prefix: string) {
     lease: (partition: string, field: string) => `${prefix}lease:${tagOf(partition)}:${field}`,
     /** What Entra last refused, and until when: of one partition and token. */
     throttle: (partition: string, field: string) => `${prefix}throttle:${tagOf(partition)}:${field}`,
-    /** The party Entra throttles in an OBO call: a person at a client, whatever the assertion. */
-    oboParty: (client: string, tenantId: string, objectId: string) => `{${id('party', client, tenantId, objectId)}}`,
+    /** The throttle key of OBO calls: Entra throttles a person at a client, whatever the assertion. */
+    oboThrottleKey: (client: string, tenantId: string, objectId: string) =>
+      `{${id('party', client, tenantId, objectId)}}`,
     /** The channel of invalidations and wake-ups. */
     events: `${prefix}events`,
   };

@@ -65,7 +65,7 @@ describe('what is acquired', () => {
     const request = {
       ...{
         client: 'web',
-        partition: { key, kind: 'app' as const, party: key },
+        partition: { key, kind: 'app' as const, throttleKey: key },
         tenantId,
         scope: 's',
         claims: undefined,

@@ -1,6 +1,6 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
-import { faultOf, type Refusal } from '../entra/entra-errors.ts';
+import { type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import type { Acquired } from '../entra/msal.ts';
 import { waitMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
@@ -70,7 +70,7 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
     // An end that breaks off is begun anew by the next refusal, so that one may not be remembered before it is done.
     await request.onRefused?.(answer.refusal);
     const remembered = await rememberRefusal(wanted, answer.refusal, seen.signIn);
-    throw remembered ? refusals.faultOf(remembered, request.scope) : faultOf(answer.refusal, request.scope);
+    throw remembered ? refusals.toFault(remembered, request.scope) : toEntraFault(answer.refusal, request.scope);
   }
 
   /** Looks at the partition once: a token another flight brought, what is there to buy with, or why not to. */
@@ -87,7 +87,7 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
     const signIn = request.signIn ? await request.signIn() : signInOf(version);
     const refused = await refusals.recall(aboutOf(wanted), signIn);
-    if (refused) throw refusals.faultOf(refused, request.scope);
+    if (refused) throw refusals.toFault(refused, request.scope);
     const msal = sealed && fields.open(key, 'msal', sealed)?.toString();
     if (kind === 'account' && msal === undefined) {
       throw new Fault('login_required', 'The person has to sign in again.');
@@ -151,10 +151,10 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
   return { buy, buyAhead };
 }
 
-/** What a refusal is about: the party Entra throttles, this very token, and the token without its claims. */
+/** What a refusal is about: the throttle key, this token, and the token without its claims. */
 function aboutOf({ request, field }: Wanted) {
-  const { party, key } = request.partition;
-  return { party, partition: key, plainField: fieldOf({ ...request, claims: undefined }), field };
+  const { throttleKey, key } = request.partition;
+  return { throttleKey, partition: key, plainField: fieldOf({ ...request, claims: undefined }), field };
 }
 
 function isUnavailable(error: unknown): boolean {

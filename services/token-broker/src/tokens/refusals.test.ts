@@ -30,7 +30,7 @@ function open(random = () => 0) {
 }
 const refusal = (name: EntraClass, more: Partial<Refusal> = {}): Refusal => refused(name, more).refusal;
 const about = (more: object = {}) => ({
-  ...{ party: 'account:{a}', partition: 'account:{a}', plainField: 't:read', field: 't:read' },
+  ...{ throttleKey: 'account:{a}', partition: 'account:{a}', plainField: 't:read', field: 't:read' },
   ...more,
 });
 
@@ -72,13 +72,13 @@ describe('a refusal', () => {
     assert.deepEqual(classes, ['consent', 'interaction']);
   });
 
-  it('that asks to wait is of all that its party asks for in these words, with claims or not', async () => {
+  it('that asks to wait is of all that has its throttle key and scope, with claims or not', async () => {
     const { remember, recall } = open();
     await remember(about(), refusal('throttled'), 'first');
     for (const same of [about({ field: 't:c:read' }), about({ partition: 'obo:{x}' })]) {
       assert.ok(await recall(same, 'second'));
     }
-    for (const other of [about({ party: 'account:{b}' }), about({ plainField: 't:write' })]) {
+    for (const other of [about({ throttleKey: 'account:{b}' }), about({ plainField: 't:write' })]) {
       assert.equal(await recall(other, 'first'), undefined);
     }
   });
@@ -128,12 +128,12 @@ describe('a pause', () => {
   });
 
   it('tells when to come back, a second from now at least', async () => {
-    const { clock, remember, faultOf } = open();
+    const { clock, remember, toFault } = open();
     const paused = await remember(about(), refusal('throttled'), undefined);
     clock.ms += 20_000;
-    assert.equal(faultOf(paused).retryAfterSeconds, 40);
+    assert.equal(toFault(paused).retryAfterSeconds, 40);
     clock.ms += 39_900;
-    assert.equal(faultOf(paused).retryAfterSeconds, 1);
-    assert.equal(faultOf(await remember(about(), refusal('consent'), undefined)).retryAfterSeconds, undefined);
+    assert.equal(toFault(paused).retryAfterSeconds, 1);
+    assert.equal(toFault(await remember(about(), refusal('consent'), undefined)).retryAfterSeconds, undefined);
   });
 });

@@ -1,7 +1,7 @@
 import type { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { z } from 'zod';
-import { backOffSeconds, type EntraClass, faultOf, pauseOf, type Refusal } from '../entra/entra-errors.ts';
+import { backOffSeconds, type EntraClass, findPause, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { backOffJitter, refusalSeconds } from '../lifetimes.ts';
 import type { Names } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
@@ -24,7 +24,7 @@ const recordSchema = z.object({
 
 type About = {
   /** The key whose tag names who is throttled. */
-  party: string;
+  throttleKey: string;
   partition: string;
   /** The token without its claims: throttling does not look at them. */
   plainField: string;
@@ -47,8 +47,8 @@ export function createRefusals(
     return opened && recordSchema.parse(JSON.parse(opened.plaintext.toString()));
   }
   const seal = (key: string, record: Kept) => sealing.seal(JSON.stringify(record), key);
-  const keysOf = ({ party, partition, plainField, field }: About) => ({
-    pause: names.throttle(party, `pause:${plainField}`),
+  const keysOf = ({ throttleKey, partition, plainField, field }: About) => ({
+    pause: names.throttle(throttleKey, `pause:${plainField}`),
     // Claims may change with every request: theirs share as many places as a name has last letters.
     answer: names.throttle(partition, `answer:${plainField}${field === plainField ? '' : `:${field.at(-1)}`}`),
   });
@@ -82,7 +82,7 @@ export function createRefusals(
     },
     /** Keeps a refusal as long as its class says. */
     async remember(about: About, refusal: Refusal, signIn: string | undefined): Promise<Remembered> {
-      const pause = pauseOf(refusal);
+      const pause = findPause(refusal);
       if (pause !== undefined) return await rememberPause(about, refusal, pause);
       const key = keysOf(about).answer;
       const lastsMs = seconds[refusal.class as keyof typeof seconds] * 1_000;
@@ -91,8 +91,8 @@ export function createRefusals(
       return record;
     },
     /** The answer to a caller while a refusal stands. */
-    faultOf({ refusal, untilMs }: Remembered, scope?: string): Fault {
-      return faultOf(refusal, scope, pauseOf(refusal) && Math.max(1, (untilMs - nowMs()) / 1_000));
+    toFault({ refusal, untilMs }: Remembered, scope?: string): Fault {
+      return toEntraFault(refusal, scope, findPause(refusal) && Math.max(1, (untilMs - nowMs()) / 1_000));
     },
   };
 }
@@ -101,7 +101,7 @@ export function createRefusals(
 export function logRefusal(logger: Logger, who: { client: string; account?: string }, refusal: Refusal): void {
   const { class: entraClass, known, members } = refusal;
   const facts = { ...who, class: entraClass, aadsts: members.error_codes, correlation_id: members.correlation_id };
-  const level = pauseOf(refusal) || !known ? 'warn' : 'info';
+  const level = findPause(refusal) || !known ? 'warn' : 'info';
   logger[level]({ event: known ? 'entra.refused' : 'entra.unclassified', ...facts });
 }
 

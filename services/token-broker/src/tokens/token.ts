@@ -22,7 +22,7 @@ export type Partition = {
   key: string;
   kind: 'account' | 'obo' | 'app';
   /** The key whose hash tag names who is throttled with this partition. */
-  party: string;
+  throttleKey: string;
 };
 
 export type TokenRequest = {
