@@ -3,13 +3,15 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
+import { suites } from '../../tools/run/suites.ts';
 import { development, exists, production, read, root } from './repository.ts';
 
 type Job = {
   permissions?: object;
   'timeout-minutes'?: number;
   steps: { uses?: string; run?: string }[];
-  strategy?: { matrix: { service: string[] } };
+  needs?: string[];
+  strategy?: { matrix: { service?: string[]; part?: string[] } };
 };
 type Workflow = { on: object; permissions: object; jobs: Record<string, Job> };
 
@@ -53,6 +55,22 @@ describe('.github/workflows', async () => {
         assert.ok(await exists(path.trim().replace(/^"/, '')), `${name}: ${path}`);
       }
     }
+  });
+
+  it('run every suite in a job of its own, and require all jobs by one', () => {
+    const jobs = workflows.find(({ name }) => name === 'ci.yml')?.workflow.jobs ?? {};
+    const parts = jobs.part?.strategy?.matrix.part;
+    assert.deepEqual(parts?.toSorted(), ['check', ...suites.map(({ name }) => name)].sort());
+    const { required, ...others } = jobs;
+    assert.deepEqual(required?.needs, Object.keys(others));
+    assert.deepEqual(
+      required?.steps.map(({ run }) => run),
+      [
+        `test "$RESULTS" = "${Object.keys(others)
+          .map(() => 'success')
+          .join(' ')}"`,
+      ],
+    );
   });
 
   it('release the production services alone', () => {
