@@ -27,8 +27,6 @@ export const reasons: Record<string, string> = {
     'The parameters of every endpoint, and what each makes of them: one is read with the other.',
   'services/token-broker/src/entra/entra-errors.ts':
     'What every refusal of Entra’s means: one table, and the order in which it is asked.',
-  'services/web-frontend/src/sign-in/sign-in.ts':
-    'A sign-in from its beginning to its landing: the callback ends what the beginning promised.',
   'services/token-broker/src/entra/msal.ts':
     'The one file that knows MSAL: every acquisition ends in the same table of answers.',
   'services/token-broker/src/redis/redis.ts':
@@ -36,8 +34,6 @@ export const reasons: Record<string, string> = {
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
   'services/trace-viewer/src/page/page.js':
     'The viewer’s one page: what it shows and what is pressed there hang on one state.',
-  'services/web-frontend/src/sign-in/oidc.ts':
-    'The one file that knows openid-client: discovery, authorize address and redemption share its configuration.',
 };
 
 /** Why a function may be longer than `longFunctionLines`, by file and name. */

@@ -2,7 +2,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createBroker } from './broker/broker.ts';
 import { createUpstream, type Fetch } from './broker/http-client.ts';
 import type { Config } from './config.ts';
-import { createEntra } from './sign-in/oidc.ts';
+import { OidcClient } from './sign-in/oidc.ts';
 
 type ConnectOptions = {
   config: Pick<Config, 'publicBaseUrl' | 'entra' | 'broker'>;
@@ -15,13 +15,13 @@ type ConnectOptions = {
 
 /**
  * The two parties that the service speaks to. Nothing is opened; a first look at Entra's metadata is begun, so that the
- * first person does not wait for it, and left to heal by itself if it fails.
+ * first person does not wait for it, and later calls repeat it if it fails.
  */
 export function connect(options: ConnectOptions) {
   const { config, assertion, logger, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
   const upstream = createUpstream({ fetch, nowMs });
   const broker = createBroker({ url: config.broker.url, upstream, assertion });
-  const entra = createEntra({
+  const entra = new OidcClient({
     ...config.entra,
     redirectUri: `${config.publicBaseUrl}/auth/callback`,
     brokerUrl: config.broker.url,

@@ -10,7 +10,7 @@ import { sendPage } from '../pages/page.ts';
 import { answer as answerPage, type calls } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
 import { type Session, type Sessions, short } from '../session/session.ts';
-import type { Entra } from '../sign-in/oidc.ts';
+import type { OidcClient } from '../sign-in/oidc.ts';
 import type { StepUpLinks } from '../step-up/step-up.ts';
 import { requestApi } from './api-request.ts';
 import { apiTarget, isSafe, isToRun, requestParts, responseHeaders } from './api-wire.ts';
@@ -20,7 +20,7 @@ type ApiDeps = {
   apis: Apis;
   broker: Broker;
   stepUpLinks: StepUpLinks;
-  entra: Pick<Entra, 'graph'>;
+  entra: Pick<OidcClient, 'graph'>;
   logger: Logger;
   sessions: Sessions;
 };

@@ -8,7 +8,7 @@ import { redirect } from '../pages/redirect.ts';
 import type { Session, Sessions } from '../session/session.ts';
 import type { ClientNetwork } from './client-network.ts';
 import { parseParameters } from './form.ts';
-import type { Entra } from './oidc.ts';
+import type { OidcClient } from './oidc.ts';
 import type { Rate } from './rate.ts';
 import type { Revocation, SessionRevocation } from './session-revocation.ts';
 
@@ -18,7 +18,7 @@ const signOutSchema = z.object({
 const frontChannelSchema = z.object({ sid: z.string().min(1).max(256), iss: z.string().max(2_048).optional() });
 
 type SignOutDeps = {
-  entra: Entra;
+  entra: OidcClient;
   logger: Logger;
   networkOf: ClientNetwork;
   publicBaseUrl: string;
