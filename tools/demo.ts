@@ -1,3 +1,4 @@
+import { existsSync, globSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -5,13 +6,19 @@ import builtInSeed from '../services/entra-emulator/src/directory/seed.json' wit
 import { freePort, isFree } from '../test/kit/ports.ts';
 import { createWorld, type Ports, type World } from '../test/kit/world.ts';
 import { checkJourney } from './check-journey.ts';
+import { restartPrograms } from './restart.ts';
+import { openWatch } from './run/watch.ts';
 
 const help = `npm run demo                  everything on this machine: Redis, emulator, the three services, trace viewer
 npm run demo -- --check       the same, then one journey through the front door, then exit 0 or 1
 npm run demo -- --any-port    on free ports instead of the usual ones
+npm run demo -- --watch       a saved file restarts its service; one of chassis restarts all
+npm run demo -- --inspect=<service>  a debugger can attach to that service; its port is printed
 
 Ctrl-C ends it and leaves nothing running. Logs: out/demo/.`;
 
+/** Node's own, to which .vscode/launch.json attaches. */
+const usualDebuggerPort = 9229;
 const usualPorts = { web: 3000, entra: 9443, entraBrowser: 9440, entraAdmin: 9444, viewer: 4318 } satisfies Ports;
 const portOwners: Record<keyof typeof usualPorts, string> = {
   web: 'web-frontend',
@@ -84,9 +91,36 @@ function progress(program: string, ms: number, detail: string): void {
   console.log(`✔ ${program.padEnd(16)}${(ms / 1_000).toFixed(1).padStart(5)} s  ${detail}`);
 }
 
+/** Options for Node.js that let a debugger attach to one service. @throws Error where there is no such service. */
+async function inspectorOf(service: string): Promise<Record<string, string[]>> {
+  if (!existsSync(`services/${service}/src/main.ts`)) {
+    const services = globSync('services/*/src/main.ts').map((path) => path.split('/')[1]);
+    throw new Error(`There is no service ${service} to inspect: ${services.sort().join(', ')}.`);
+  }
+  const port = (await isFree(usualDebuggerPort)) ? usualDebuggerPort : await freePort();
+  console.log(`debugger of ${service}: 127.0.0.1:${port}`);
+  return { [service]: [`--inspect=127.0.0.1:${port}`] };
+}
+
+async function restartOnSave(world: World, signal: AbortSignal): Promise<void> {
+  using watch = openWatch(['services']);
+  const stopped = aborted(signal).then(() => undefined);
+  for (;;) {
+    const paths = await Promise.race([watch.saved(), stopped]);
+    if (!paths) return;
+    await restartPrograms(world, paths, console.log);
+  }
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { check: { type: 'boolean' }, 'any-port': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      check: { type: 'boolean' },
+      'any-port': { type: 'boolean' },
+      watch: { type: 'boolean' },
+      inspect: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
   if (values.help) return console.log(help);
 
@@ -105,6 +139,7 @@ async function main(): Promise<void> {
     name: 'demo',
     redisPrefix: 'ob:v1:',
     ports,
+    ...(values.inspect !== undefined && { nodeOptions: await inspectorOf(values.inspect) }),
     progress,
     onDeath,
     signal: ending.signal,
@@ -117,6 +152,7 @@ async function main(): Promise<void> {
     await Promise.race([checkJourney(world, progress), stopped]);
   } else {
     await introduce(world);
+    if (values.watch) await restartOnSave(world, ending.signal);
     await aborted(ending.signal);
     console.log('\nending …');
   }

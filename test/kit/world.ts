@@ -34,6 +34,8 @@ type WorldOptions = {
   people?: number;
   /** Where the services' standard output goes instead of their log files, as bash writes it: `>/dev/full`. */
   output?: string;
+  /** Options for Node.js itself by the name of a service, e.g. `--inspect`. */
+  nodeOptions?: Record<string, string[]>;
   progress?: Progress;
   /** Called when a program ends that should not. */
   onDeath?: (sentence: string) => void;
@@ -92,7 +94,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   /** Starts `services/<room>`; `instance` tells several of one room apart. */
   const startService = async (room: string, environment: Environment, readyUrl: string, instance = room) => {
     const startedAtMs = performance.now();
-    const program = [process.execPath, `services/${room}/src/main.ts`];
+    const program = [process.execPath, ...(options.nodeOptions?.[room] ?? []), `services/${room}/src/main.ts`];
     const [command = '', ...args] =
       options.output && room !== 'entra-emulator'
         ? ['bash', '-c', `exec "$0" "$@" ${options.output}`, ...program]

@@ -153,7 +153,7 @@ async function main(): Promise<void> {
   let passed = await runSuites(chosen);
   while (watch) {
     console.log('\nwaiting for a file to be saved; Ctrl-C ends');
-    console.log(`\n${await watch.change()} was saved`);
+    console.log(`\nsaved: ${(await watch.saved()).join(', ')}`);
     passed = await runSuites(chosen);
   }
   if (!passed) process.exitCode = 1;

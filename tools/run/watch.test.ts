@@ -12,14 +12,14 @@ describe('a watch of folders', () => {
   it('counts what an editor writes in one window as one', async () => {
     mkdirSync(join(folder, 'deep/node_modules'), { recursive: true });
     using watch = openWatch([folder]);
-    const change = watch.change();
+    const change = watch.saved();
     writeFileSync(join(folder, 'deep/node_modules/installed.ts'), '');
     writeFileSync(join(folder, 'notes.txt'), '');
     writeFileSync(join(folder, 'deep/a.ts'), '');
     writeFileSync(join(folder, 'deep/a.ts'), 'again');
-    assert.equal(await change, join(folder, 'deep/a.ts'));
-    const next = watch.change();
+    assert.deepEqual(await change, [join(folder, 'deep/a.ts')]);
+    const next = watch.saved();
     writeFileSync(join(folder, 'b.lua'), '');
-    assert.equal(await next, join(folder, 'b.lua'));
+    assert.deepEqual(await next, [join(folder, 'b.lua')]);
   });
 });

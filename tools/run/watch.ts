@@ -7,28 +7,32 @@ const settleMs = 100;
 const source = /\.(ts|mjs|js|json|css|html|lua)$/;
 
 export type Watch = Disposable & {
-  /** Waits until a source file has been saved since the last call; gives its path. */
-  change(): Promise<string>;
+  /** Waits until source files have been saved since the last call; gives their paths. */
+  saved(): Promise<string[]>;
 };
 
 /** Watches the source files of these folders, without what is installed there. */
 export function openWatch(folders: string[]): Watch {
-  let saved: string | undefined;
+  const paths = new Set<string>();
   let wake = () => {};
   const watchers: FSWatcher[] = folders.map((folder) =>
     watch(folder, { recursive: true }, (_, name) => {
       if (!name || !source.test(name) || name.includes('node_modules')) return;
-      saved = join(folder, name);
+      paths.add(join(folder, name));
       wake();
     }),
   );
   return {
-    async change() {
-      if (!saved) await new Promise<void>((resolve) => (wake = resolve));
+    async saved() {
+      if (paths.size === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
       await delay(settleMs);
-      const path = saved ?? '';
-      saved = undefined;
-      return path;
+      const found = [...paths];
+      paths.clear();
+      return found;
     },
     [Symbol.dispose]: () => {
       for (const watcher of watchers) watcher.close();

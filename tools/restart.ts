@@ -1,0 +1,34 @@
+import type { World } from '../test/kit/world.ts';
+
+type Restarted = Pick<World, 'restart'> & {
+  programs: Pick<World['programs'][number], 'name' | typeof Symbol.asyncDispose>[];
+};
+
+/** The programs that run these files: every one for a file of chassis, none for a test. */
+export function programsOf(paths: string[], names: string[]): string[] {
+  const rooms = paths
+    .filter((path) => !/\.(test|fake|contract|bench)\.ts$/.test(path))
+    .map((path) => path.split('/')[1]);
+  // One of several brokers is called token-broker-2.
+  return names.filter((name) => rooms.includes('chassis') || rooms.includes(name.replace(/-\d+$/, '')));
+}
+
+/** Ends the programs that run these files, and starts them anew. One that does not come up waits for the next save. */
+export async function restartPrograms(world: Restarted, paths: string[], print: (line: string) => void): Promise<void> {
+  const names = programsOf(
+    paths,
+    world.programs.map(({ name }) => name),
+  );
+  await Promise.all(
+    names.map(async (name) => {
+      const startedAtMs = performance.now();
+      try {
+        await world.programs.find((program) => program.name === name)?.[Symbol.asyncDispose]();
+        await world.restart(name);
+        print(`✔ ${name} restarted in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
+      } catch (error) {
+        print(`✖ ${error instanceof Error ? error.message : error}`);
+      }
+    }),
+  );
+}
