@@ -14,16 +14,16 @@ import { z } from 'zod';
 export const environment = z.object({
   ...commonEnvironment,
   ENTRA_AUTHORITY_HOST: authorityHost.default('https://login.microsoftonline.com'),
-  /** This API's client id: what its tokens are made out to. */
+  /** This API's client id: the audience of its tokens. */
   ENTRA_AUDIENCE: guid,
-  /** The tenants whose tokens are taken. */
+  /** The tenants whose tokens are accepted. */
   ENTRA_TENANTS: words.pipe(z.array(guid)),
   /** The clients that may call; unset means every client of those tenants, and blank means nothing: it is refused. */
   ENTRA_ALLOWED_CLIENTS: words.pipe(z.array(guid)).default([]),
   BROKER_URL: baseUrl,
   /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
   BROKER_ASSERTION_FILE: z.string(),
-  /** Where Microsoft Graph answers; the cloud's own unless said. */
+  /** The URL of Microsoft Graph; unless set, the cloud's own. */
   GRAPH_BASE_URL: secureOrigin.optional(),
 });
 

@@ -33,10 +33,10 @@ export function createGraph({ baseUrl, scope, onBehalfOf, logger }: Options) {
       const { status, challenge, body } = await ask(`${baseUrl}/v1.0/me`, { headers }, deadlineMs);
       if (status === 200) return profile.parse(body);
       const claims = claimsChallenge(challenge);
-      // The person's sign-in no longer satisfies Graph: only they can mend that.
+      // The person's sign-in no longer satisfies Graph: only a new sign-in can change that.
       if (claims) throw insufficientClaims(claims);
       if (status === 403) throw new Fault('forbidden', 'Microsoft Graph refuses this person.');
-      throw new Fault('server_error', `Microsoft Graph answered ${status}.`);
+      throw new Fault('server_error', `Microsoft Graph responded with ${status}.`);
     },
   };
 }

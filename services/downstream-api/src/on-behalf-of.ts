@@ -7,7 +7,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { z } from 'zod';
 import { call } from './call.ts';
 
-/** Longer than the broker's own 8 s for Entra, so that its answer is what we hear. */
+/** Longer than the broker's own 8 s for Entra, so that its response reaches us. */
 const deadlineMs = 10_000;
 
 const granted = z.object({ access_token: z.string().min(1) });
@@ -40,16 +40,16 @@ export function createOnBehalfOf({ brokerUrl, clientAssertion, audience, logger 
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       client_assertion: await clientAssertion(),
     });
-    const answer = await toOurs(traceId, (headers) =>
+    const response = await toOurs(traceId, (headers) =>
       ask(`${brokerUrl}/oauth2/token`, { method: 'POST', headers, body: form }, deadlineMs),
     );
-    if (answer.status === 200) return new Secret(granted.parse(answer.body).access_token);
-    throw refusal(refused.parse(answer.body), audience);
+    if (response.status === 200) return new Secret(granted.parse(response.body).access_token);
+    throw toFault(refused.parse(response.body), audience);
   };
 }
 
-/** Says the broker's refusal in the words of a resource server: RFC 6750 section 3.1. */
-function refusal({ error, claims }: z.output<typeof refused>, audience: string): Fault {
+/** The broker's refusal as a resource server states it: RFC 6750 section 3.1. */
+function toFault({ error, claims }: z.output<typeof refused>, audience: string): Fault {
   switch (error) {
     case 'interaction_required':
       return claims ? insufficientClaims(claims) : invalidToken('The person has to sign in again.');
