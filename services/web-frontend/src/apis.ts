@@ -78,9 +78,9 @@ export const apisSchema = z
         .default([{ methods: ['GET', 'HEAD'], path: '/*' }]),
       /** How long it may be silent; an event stream that has begun may be so for ever. */
       silenceSeconds: z.number().int().min(1).max(3_600).default(30),
-      /** Headers of the browser's that reach it besides the usual ones, such as a subscription key. */
+      /** Headers of the browser that reach it besides the usual ones, such as a subscription key. */
       allowRequestHeaders: z.array(headerName).default([]),
-      /** Headers of its answers that reach the browser besides the usual ones. */
+      /** Headers of its responses that reach the browser besides the usual ones. */
       allowResponseHeaders: z.array(headerName).default([]),
     }),
   )

@@ -3,7 +3,7 @@ import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/ht
 import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { type Express, type Request, type RequestHandler, type Response, Router } from 'express';
-import { createApiRoutes } from './api/api-routes.ts';
+import { ApiRoutes } from './api/api-routes.ts';
 import type { Apis } from './apis.ts';
 import type { Broker } from './broker/broker.ts';
 import type { Config } from './config.ts';
@@ -12,7 +12,7 @@ import { calls } from './pages/pages.ts';
 import { renderFault } from './pages/render-fault.ts';
 import { cookieFlags, cookiesOf, noDoubledCookies } from './session/cookies.ts';
 import { createFlowTrace, landingCookie } from './session/flow-trace.ts';
-import { createLogins } from './session/logins.ts';
+import { Logins } from './session/logins.ts';
 import { sameOriginOnly } from './session/same-origin.ts';
 import { createSeal } from './session/seal.ts';
 import { createSessions } from './session/session.ts';
@@ -27,7 +27,7 @@ import type { SessionRevocation } from './sign-in/session-revocation.ts';
 import { SignIn } from './sign-in/sign-in.ts';
 import { SignOut } from './sign-in/sign-out.ts';
 import { noSpeculativeCookies } from './sign-in/speculative.ts';
-import { createStepUpLinks } from './step-up/step-up.ts';
+import { StepUpLinks } from './step-up/step-up.ts';
 
 export type AppDeps = {
   config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'signInScopes' | 'traceViewerUrl' | 'trustedProxies'> & {
@@ -64,8 +64,8 @@ function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps) {
   const seal = createSeal(keys);
   const sessions = createSessions({ seal, sameSite });
   const flowTrace = createFlowTrace(keys, nowMs);
-  const logins = createLogins({ seal, flowTrace, responseMode: config.entra.responseMode, sameSite, nowMs });
-  const stepUpLinks = createStepUpLinks({ logins, nowSeconds, seal });
+  const logins = new Logins({ seal, flowTrace, responseMode: config.entra.responseMode, sameSite, nowMs });
+  const stepUpLinks = new StepUpLinks({ logins, nowSeconds, seal });
   const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, stepUpLinks, nowSeconds };
   const networkOf = createClientNetwork(trustedProxies, deps.logger);
   const rate = createRate(publicRate, nowMs);
@@ -73,7 +73,7 @@ function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps) {
   const signIn = new SignIn({ ...rooms, scopes: signInScopes });
   const callback = new Callback({ ...rooms, signIn, signOut });
   const limited = rateLimit(rate, networkOf);
-  return { api: createApiRoutes(rooms), callback, limited, person: createPerson(rooms), signIn, signOut };
+  return { api: new ApiRoutes(rooms), callback, limited, person: createPerson(rooms), signIn, signOut };
 }
 
 function addRoutes(
@@ -88,14 +88,18 @@ function addRoutes(
   // Pages: a navigation from anywhere may open them; they change nothing.
   routes.route('/').get(person.home).all(readOnly);
   routes.route('/profile').get(person.profile).all(readOnly);
-  for (const call of calls) routes.route(call.path).get(api.page(call)).all(readOnly);
+  for (const call of calls)
+    routes
+      .route(call.path)
+      .get((req, res) => api.page(call, req, res))
+      .all(readOnly);
   routes.route('/sign-in').get(limited, signIn.signIn.bind(signIn)).all(readOnly);
 
   // Data and changes: from our own pages and scripts only.
   routes.route('/session').get(ours, person.session).all(readOnly);
   const signInToEnd = signIn.signInToEnd.bind(signIn);
   routes.route('/sign-out').post(ours, formBody, signOut.signOut.bind(signOut), limited, signInToEnd).all(postOnly);
-  routes.route('/api/*path').all(ours, api.proxy);
+  routes.route('/api/*path').all(ours, api.proxy.bind(api));
 
   // From Entra's pages, hence cross-site: `state` with its cookie guards the first, `sid` alone acts in the second.
   const route = routes.route('/auth/callback');

@@ -1,5 +1,5 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { createBroker } from './broker/broker.ts';
+import { Broker } from './broker/broker.ts';
 import { createUpstream, type Fetch } from './broker/http-client.ts';
 import type { Config } from './config.ts';
 import { OidcClient } from './sign-in/oidc.ts';
@@ -20,7 +20,7 @@ type ConnectOptions = {
 export function connect(options: ConnectOptions) {
   const { config, assertion, logger, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
   const upstream = createUpstream({ fetch, nowMs });
-  const broker = createBroker({ url: config.broker.url, upstream, assertion });
+  const broker = new Broker({ url: config.broker.url, upstream, assertion });
   const entra = new OidcClient({
     ...config.entra,
     redirectUri: `${config.publicBaseUrl}/auth/callback`,

@@ -18,7 +18,7 @@ const notListed = {
   policies: 'content-security-policy.*|(permissions|feature|referrer|document)-policy.*|speculation-rules',
   protections: 'x-frame-options|x-content-type-options|x-xss-protection|strict-transport-security|public-key-pins.*',
   further: 'expect-ct|nel|report-to|reporting-endpoints|service-worker.*|(accept|critical)-ch|(x-)?sourcemap',
-  /** What caches make of an answer: caching.ts says it anew. */
+  /** What caches make of a response: caching.ts says it anew. */
   caches: '(.*-)?cache-control|(x-)?cache(-.*)?|surrogate-.*|edge-.*|pragma|expires|age|vary|warning',
   dictionaries: 'no-vary-search|use-as-dictionary',
 };

@@ -16,16 +16,16 @@ export const stepUpLoopSeconds = 5 * 60;
 /** Shown once on the page after sign-out; Entra's own sign-out page takes some seconds. */
 export const noticeSeconds = 5 * 60;
 
-/** Sessions are answered by the broker from memory or Redis (250 ms a command), tokens by Entra (8 s in all). */
+/** Session calls: the broker responds from memory or Redis (250 ms a command). Token calls: from Entra (8 s in all). */
 export const brokerDeadlineMs = { session: 2_000, token: 10_000 };
 
-/** After three calls in a row that got no answer, the broker is asked once a second; others are refused at once. */
+/** After three calls in a row without a response, one call a second reaches the broker; others are refused at once. */
 export const breaker = { failures: 3, openMs: 1_000 };
 
 /** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
 export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
 
-/** For so long a browser may pause in sending to an API or in reading its answer: a download that waits for its user. */
+/** For so long a browser may pause in sending to an API or in reading its response: a download that waits for its user. */
 export const longestPauseMs = 15 * 60_000;
 
 /** A form is small: what has not come by then is no person's. */

@@ -12,21 +12,21 @@ type ApiRequest = {
   headers: OutgoingHttpHeaders;
   /** Streamed to the API as it comes. */
   body?: Readable | undefined;
-  /** Ends the request, and the answer's body with it. */
+  /** Ends the request, and the response's body with it. */
   signal: AbortSignal;
-  /** How long the API may be silent: in connecting, taking, waiting and answering. */
+  /** How long the API may be silent: in connecting, taking, waiting and responding. */
   silenceMs: number;
 };
 
-/** Interim answers (1xx) before the one that counts: more are a flood. RFC 9110 section 15.2. */
+/** How many interim responses (1xx) may come before the final one; more are a flood. RFC 9110 section 15.2. */
 const mostInterim = 32;
 
 /**
- * Sends a request to an API and resolves with its answer's head, whatever the status; a redirect is an answer like any
- * other. Of an answer that came, the body is a stream that fails when it stalls. A browser that pauses in sending or
+ * Sends a request to an API and resolves with the head of its response, whatever the status; a redirect is a response
+ * like any other. The body is a stream that fails when it stalls. A browser that pauses in sending or
  * reading is not the API's silence, and an event stream that has begun may be silent for ever.
  * @throws Fault `unavailable` if the API cannot be reached, or is silent for too long; `bad_gateway` if what it sends is
- *   no answer: another protocol, no HTTP, or a head without an end.
+ *   no response: another protocol, no HTTP, or a head without an end.
  */
 export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
   const { url, method, headers, body, signal, silenceMs } = request;
@@ -46,7 +46,7 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
     call.answered(statusCode);
     if (statusCode < 200 || statusCode > 599) {
       incoming.destroy();
-      return fail(noAnswer(new Error(`status ${statusCode}`)));
+      return fail(badGateway(new Error(`status ${statusCode}`)));
     }
     incoming.once('close', () => call.end(incoming.complete ? undefined : new Error('cut')));
     resolve(incoming);
@@ -55,7 +55,7 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
   outgoing.once('upgrade', ({ statusCode = 0 }, socket) => {
     call.answered(statusCode);
     socket.destroy();
-    fail(noAnswer(new Error('another protocol')));
+    fail(badGateway(new Error('another protocol')));
   });
   outgoing.on('error', (cause: NodeJS.ErrnoException) => {
     // The API closed an idle connection just as we took it up again: nothing was read, another one serves.
@@ -71,7 +71,7 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
 
 /**
  * Sends the browser's body on. Not by `pipeline`, which would end the browser's connection with the API's, so that no
- * answer reaches it: what the API does not take any more is read and dropped, since browsers send everything first.
+ * response reaches it: what the API does not take any more is read and dropped, since browsers send everything first.
  */
 function sendBody(body: Readable, outgoing: ClientRequest): void {
   body.pipe(outgoing);
@@ -84,9 +84,9 @@ function watchSilence(outgoing: ClientRequest, silenceMs: number, body: Readable
   let incoming: IncomingMessage | undefined;
   let movedBytes = 0;
   let pausedMs = 0;
-  outgoing.once('response', (answer) => {
-    incoming = answer;
-    if (isEventStream(answer)) outgoing.setTimeout(0);
+  outgoing.once('response', (response) => {
+    incoming = response;
+    if (isEventStream(response)) outgoing.setTimeout(0);
   });
   outgoing.on('timeout', () => {
     const { socket } = outgoing;
@@ -106,7 +106,7 @@ function watchHead(outgoing: ClientRequest, withinMs: number): void {
   let interim = 0;
   let over = false;
   const begun = () => {
-    if (!over) ending ??= setTimeout(() => outgoing.destroy(noAnswer(new Error('a head without an end'))), withinMs);
+    if (!over) ending ??= setTimeout(() => outgoing.destroy(badGateway(new Error('a head without an end'))), withinMs);
   };
   const clear = () => {
     clearTimeout(ending);
@@ -124,17 +124,17 @@ function watchHead(outgoing: ClientRequest, withinMs: number): void {
   outgoing.on('information', () => {
     clear();
     interim += 1;
-    if (interim > mostInterim) outgoing.destroy(noAnswer(new Error('a flood of interim answers')));
+    if (interim > mostInterim) outgoing.destroy(badGateway(new Error('a flood of interim responses')));
   });
 }
 
 function faultOf(cause: NodeJS.ErrnoException | Fault): Fault {
   if (cause instanceof Fault) return cause;
   // llhttp's codes: what came could not be read.
-  if (cause.code?.startsWith('HPE_')) return noAnswer(cause);
+  if (cause.code?.startsWith('HPE_')) return badGateway(cause);
   return new Fault('unavailable', 'The service behind this page cannot be reached.', { cause, retryAfterSeconds: 2 });
 }
 
-function noAnswer(cause: Error): Fault {
-  return new Fault('bad_gateway', 'The service behind this page gave no answer that can be used.', { cause });
+function badGateway(cause: Error): Fault {
+  return new Fault('bad_gateway', 'The service behind this page gave no response that can be used.', { cause });
 }

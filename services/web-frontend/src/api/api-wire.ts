@@ -3,7 +3,7 @@ import type { Api } from '../apis.ts';
 import { cachingHeaders, unmarkConditions } from '../session/caching.ts';
 import type { Session } from '../session/session.ts';
 
-/** What of a browser's request reaches an API. Never `Cookie`, and no header that names a hop, a user or a token. */
+/** The headers of a browser's request that reach an API. Never `Cookie`, and no header that names a hop, a user or a token. */
 const requestNames = [
   ...['accept', 'accept-encoding', 'accept-language', 'content-encoding', 'content-language', 'content-length'],
   ...['content-type', 'idempotency-key', 'if-match', 'if-modified-since', 'if-none-match', 'if-range'],
@@ -12,7 +12,7 @@ const requestNames = [
   ...['last-event-id', 'consistencylevel'],
 ];
 
-/** What of an API's answer reaches a browser as it is. Never `Set-Cookie`, CORS, authentication or a cache's hints. */
+/** The headers of an API's response that reach a browser as they are. Never `Set-Cookie`, CORS, authentication or a cache's hints. */
 const responseNames = [
   ...['accept-ranges', 'allow', 'content-disposition', 'content-encoding', 'content-language', 'content-length'],
   ...['content-range', 'content-type', 'etag', 'last-modified', 'preference-applied', 'retry-after'],
@@ -88,7 +88,7 @@ export function requestParts(
 /** What a browser would run or be styled by, with the rights of our pages. W3C Fetch Metadata section 2.1. */
 const runs = /^(script|style|xslt|.*worker|.*worklet)$/;
 
-/** Whether a browser asks in order to run the answer. */
+/** Whether a browser asks in order to run the response. */
 export function isToRun(req: IncomingMessage): boolean {
   return runs.test(String(req.headers['sec-fetch-dest'] ?? ''));
 }
@@ -98,24 +98,24 @@ export function isSafe(method: string | undefined): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** An answer that comes event by event, for as long as it lasts: silence is no end of it. */
+/** A response that comes event by event, without an end: silence does not end it. */
 export function isEventStream({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return /^text\/event-stream(;|$)/i.test(headers['content-type'] ?? '');
 }
 
 /** An API's page must not run as one of ours: whatever its type, it gets no rights here. */
 export function responseHeaders(
-  answer: IncomingMessage,
+  response: IncomingMessage,
   { method, session, api, name, url }: { method: string; session: Session; api: Api; name: string; url: URL },
 ): OutgoingHttpHeaders {
-  const { link, ...addresses } = pick(answer.headers, addressNames);
+  const { link, ...addresses } = pick(response.headers, addressNames);
   const ours = (address: string) => addressHere(address, { api, name, url });
   const links = linksOf(String(link ?? '')).map(({ address, parameters }) => `<${ours(address)}>${parameters}`);
   return {
-    ...pick(answer.headers, [...responseNames, ...api.allowResponseHeaders]),
+    ...pick(response.headers, [...responseNames, ...api.allowResponseHeaders]),
     ...Object.fromEntries(Object.entries(addresses).map(([header, value]) => [header, ours(String(value))])),
     ...(links.length > 0 && { link: links.join(', ') }),
-    ...cachingHeaders(answer, isSafe(method), session),
+    ...cachingHeaders(response, isSafe(method), session),
     'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
   };
 }

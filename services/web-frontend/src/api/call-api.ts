@@ -16,7 +16,7 @@ export type Call = {
   send: (accessToken: string) => Promise<IncomingMessage>;
 };
 
-export type Called = { kind: 'answer'; answer: IncomingMessage } | Exclude<Acquired, { kind: 'token' }>;
+export type Called = { kind: 'response'; response: IncomingMessage } | Exclude<Acquired, { kind: 'token' }>;
 
 /**
  * Gets a token and makes the call. A claims challenge of the API is taken to the broker once, and the call repeated if
@@ -34,10 +34,10 @@ export async function callApi(
   for (let attempt = 1; ; attempt += 1) {
     const acquired = await acquire(claims);
     if (acquired.kind !== 'token') return acquired;
-    const answer = await call.send(acquired.accessToken);
-    const stepUp = readStepUp(ours, call.scopes, answer);
-    if (!stepUp) return { kind: 'answer', answer };
-    answer.resume();
+    const response = await call.send(acquired.accessToken);
+    const stepUp = readStepUp(ours, call.scopes, response);
+    if (!stepUp) return { kind: 'response', response };
+    response.resume();
     const hopeless = stepUp.claims === undefined || stepUp.claims === claims || attempt === 2 || !call.repeatable;
     if (hopeless) return { kind: 'step_up', stepUp };
     claims = stepUp.claims;
@@ -52,7 +52,7 @@ function readStepUp(
   if (statusCode !== 401 && statusCode !== 403) return undefined;
   const asked = parseStepUp(headers['www-authenticate']);
   if (asked?.claims) return { kind: 'claims', claims: asked.claims };
-  // A scope that is not configured is not the person's to consent to: the answer is shown as it is.
+  // A scope that is not configured is not the person's to consent to: the response is shown as it is.
   const scopes = asked?.scope === undefined ? undefined : knownScopes(apis, inOurWords(asked.scope, own, graph), graph);
   return scopes && scopes.length > 0 ? { kind: 'consent', scopes } : undefined;
 }

@@ -60,13 +60,83 @@ type BrokerOptions = {
 
 /**
  * The broker as its callers see it: an OAuth 2.0 server. Every method throws Fault `unavailable` or `throttled` while
- * it cannot answer, `server_error` if it does not know us.
+ * it cannot respond, `server_error` if it does not know us.
  */
-export function createBroker({ url, upstream, assertion }: BrokerOptions) {
-  // A page may call an API hundreds of times at once, each with the same token; the broker counts what it is asked.
-  const exchanges = createFlights<Acquired>();
+export class Broker {
+  readonly #options: BrokerOptions;
+  /** A page may call an API hundreds of times at once, each with the same token; the broker limits its calls. */
+  readonly #exchanges = createFlights<Acquired>();
 
-  async function post(path: string, traceId: string, form: Record<string, string>, deadlineMs: number) {
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. RFC 7662. */
+  async introspect(token: string, traceId: string) {
+    const response = parse(introspectionSchema, await this.#session('/oauth2/introspect', traceId, { token }));
+    if (!response.active) return undefined;
+    return { createdAt: response.iat, idleEndsAt: response.idle_exp, endsAt: response.absolute_exp };
+  }
+
+  /** Ends a session; an unknown one counts as ended. RFC 7009. */
+  async revoke(token: string, traceId: string): Promise<void> {
+    await this.#session('/oauth2/revoke', traceId, { token }).finally(() => this.#exchanges.leave(token));
+  }
+
+  /** Ends every session of this session's person. Returns their number: 0 if this one has ended before. */
+  revokeEverywhere(token: string, traceId: string): Promise<number> {
+    return this.#endSessions(traceId, { subject_token: token }).finally(() => this.#exchanges.leave(token));
+  }
+
+  /** Ends the sessions that came from this session at Entra. Returns their number. */
+  endBySid(sid: string, iss: string | undefined, traceId: string): Promise<number> {
+    return this.#endSessions(traceId, iss === undefined ? { sid } : { sid, iss });
+  }
+
+  /**
+   * An access token for an API on behalf of the session's person; equal requests of a session at the same time share one
+   * exchange. RFC 8693.
+   */
+  exchange({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
+    const names = [scopes.join(' '), ...(claims === undefined ? [] : [claims])];
+    return this.#exchanges.join(token, names, () => this.#exchangeAlone({ token, scopes, claims }, traceId));
+  }
+
+  async #exchangeAlone({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
+    const form = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessTokenType };
+    const request = { ...form, scope: scopes.join(' '), ...(claims !== undefined && { claims }) };
+    const { ok, json } = await this.#post('/oauth2/token', traceId, request, brokerDeadlineMs.token);
+    if (ok) return { kind: 'token', accessToken: parse(tokenSchema, json).access_token };
+    const response = parse(errorSchema, json);
+    switch (response.error) {
+      case 'interaction_required':
+        return { kind: 'step_up', stepUp: { kind: 'claims', claims: response.claims ?? claims } };
+      case 'consent_required': {
+        const adminOnly = response.error_codes.some((code) => adminConsentCodes.includes(code));
+        const asked = response.scope?.split(' ').filter(Boolean) ?? [];
+        return { kind: 'step_up', stepUp: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
+      }
+      case 'login_required':
+        return { kind: 'step_up', stepUp: { kind: 'sign_in' } };
+      case 'invalid_grant':
+        return { kind: 'ended' };
+      default:
+        throw refused(json);
+    }
+  }
+
+  async #endSessions(traceId: string, form: Record<string, string>): Promise<number> {
+    return parse(endedSchema, await this.#session('/sessions/end', traceId, form)).ended;
+  }
+
+  async #session(path: string, traceId: string, form: Record<string, string>): Promise<unknown> {
+    const { ok, json } = await this.#post(path, traceId, form, brokerDeadlineMs.session);
+    if (!ok) throw refused(json);
+    return json;
+  }
+
+  async #post(path: string, traceId: string, form: Record<string, string>, deadlineMs: number) {
+    const { assertion, upstream, url } = this.#options;
     const body = new URLSearchParams({ ...form, ...(await clientAssertion(assertion)) });
     const response = await toOurs(traceId, (traced) => {
       const headers = { accept: 'application/json', ...traced };
@@ -80,75 +150,9 @@ export function createBroker({ url, upstream, assertion }: BrokerOptions) {
     });
     return { ok: response.ok, json };
   }
-
-  async function session(path: string, traceId: string, form: Record<string, string>): Promise<unknown> {
-    const { ok, json } = await post(path, traceId, form, brokerDeadlineMs.session);
-    if (!ok) throw refused(json);
-    return json;
-  }
-
-  async function endSessions(traceId: string, form: Record<string, string>): Promise<number> {
-    return parse(endedSchema, await session('/sessions/end', traceId, form)).ended;
-  }
-
-  async function exchangeAlone({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
-    const form = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessTokenType };
-    const request = { ...form, scope: scopes.join(' '), ...(claims !== undefined && { claims }) };
-    const { ok, json } = await post('/oauth2/token', traceId, request, brokerDeadlineMs.token);
-    if (ok) return { kind: 'token', accessToken: parse(tokenSchema, json).access_token };
-    const answer = parse(errorSchema, json);
-    switch (answer.error) {
-      case 'interaction_required':
-        return { kind: 'step_up', stepUp: { kind: 'claims', claims: answer.claims ?? claims } };
-      case 'consent_required': {
-        const adminOnly = answer.error_codes.some((code) => adminConsentCodes.includes(code));
-        const asked = answer.scope?.split(' ').filter(Boolean) ?? [];
-        return { kind: 'step_up', stepUp: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
-      }
-      case 'login_required':
-        return { kind: 'step_up', stepUp: { kind: 'sign_in' } };
-      case 'invalid_grant':
-        return { kind: 'ended' };
-      default:
-        throw refused(json);
-    }
-  }
-
-  return {
-    /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. RFC 7662. */
-    async introspect(token: string, traceId: string) {
-      const answer = parse(introspectionSchema, await session('/oauth2/introspect', traceId, { token }));
-      if (!answer.active) return undefined;
-      return { createdAt: answer.iat, idleEndsAt: answer.idle_exp, endsAt: answer.absolute_exp };
-    },
-
-    /** Ends a session; an unknown one is as good as ended. RFC 7009. */
-    async revoke(token: string, traceId: string): Promise<void> {
-      await session('/oauth2/revoke', traceId, { token }).finally(() => exchanges.leave(token));
-    },
-
-    /** Ends every session of the person this session belongs to. Gives their number: 0 if this one has ended before. */
-    revokeEverywhere: (token: string, traceId: string) =>
-      endSessions(traceId, { subject_token: token }).finally(() => exchanges.leave(token)),
-
-    /** Ends the sessions that came from this session at Entra. Gives their number. */
-    endBySid: (sid: string, iss: string | undefined, traceId: string) =>
-      endSessions(traceId, iss === undefined ? { sid } : { sid, iss }),
-
-    /**
-     * An access token for an API on behalf of the session's person; one exchange for all of the session who ask for the
-     * same at once. RFC 8693.
-     */
-    exchange({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
-      const names = [scopes.join(' '), ...(claims === undefined ? [] : [claims])];
-      return exchanges.join(token, names, () => exchangeAlone({ token, scopes, claims }, traceId));
-    },
-  };
 }
 
-export type Broker = ReturnType<typeof createBroker>;
-
-/** An answer that no person can do anything about: our registration at the broker is wrong. */
+/** A refusal that no person can do anything about: our registration at the broker is wrong. */
 function refused(json: unknown): Fault {
   const word = errorSchema.safeParse(json).data?.error ?? 'unreadable';
   // The word is an OAuth error code, never text of a person's.

@@ -6,7 +6,7 @@ import { serve } from '@onbehalf/chassis/http/serve';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
 import { openTestbed, signIn } from '../testbed.fake.ts';
-import { createBroker } from './broker.ts';
+import { Broker } from './broker.ts';
 
 const spans = keepSpans();
 const traceId = 'a'.repeat(32);
@@ -20,7 +20,7 @@ function openWire() {
       const answer = (status: number, json: object) => resolve(Response.json(json, { status }));
       calls.push({ form: new URLSearchParams(String(body)), answer });
     });
-  const broker = createBroker({ url: 'http://broker.test', upstream, assertion: async () => 'our-assertion' });
+  const broker = new Broker({ url: 'http://broker.test', upstream, assertion: async () => 'our-assertion' });
   const sent = async (count: number) => {
     while (calls.length < count) await new Promise(setImmediate);
     return calls[count - 1] as (typeof calls)[number];

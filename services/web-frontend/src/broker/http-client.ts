@@ -5,11 +5,11 @@ export type Fetch = typeof globalThis.fetch;
 
 type Breaker = { failures: number; openUntilMs: number };
 
-/** Nothing was sent, or the connection went away before an answer: asking again can do no harm where asking twice may. */
+/** Nothing was sent, or the connection went away before a response: here a second request does no harm. */
 const connectErrors = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
 
 /**
- * A fetch towards one service of ours. No answer within the deadline is Fault `unavailable`; a connect error is tried
+ * A fetch towards one service of ours. No response within the deadline is Fault `unavailable`; a connect error is tried
  * once more unless `once`. While the breaker is open calls are refused at once, one a second excepted, so that a
  * service that hangs does not make everybody wait.
  */
@@ -21,7 +21,7 @@ export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => nu
     { deadlineMs, once = false }: { deadlineMs: number; once?: boolean },
   ) => {
     if (nowMs() < state.openUntilMs) throw unavailable();
-    // Whoever comes first after the pause is the probe; the others are refused until it has its answer.
+    // The first call after the pause is the probe; others are refused until it has its response.
     if (state.failures >= breaker.failures) state.openUntilMs = nowMs() + breaker.openMs;
     const attempt = () => fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(deadlineMs) });
     try {
@@ -39,7 +39,7 @@ export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => nu
 
 export type Upstream = ReturnType<typeof createUpstream>;
 
-/** What is attempted, once more if the connection failed and not the answer. */
+/** What is attempted, once more if the connection failed, not the response. */
 export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
   return attempt().catch((error) => {
     if (!connectErrors.has(codeOf(error))) throw error;
@@ -47,7 +47,7 @@ export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
   });
 }
 
-/** The Fault of an answer that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
+/** The Fault of a response that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
 export function laterFault(response: Response, tooMany = 'Too many requests at once, try again.'): Fault | undefined {
   const asked = Number.parseInt(response.headers.get('retry-after') ?? '', 10) || 2;
   const retryAfterSeconds = Math.min(Math.max(1, asked), 3_600);

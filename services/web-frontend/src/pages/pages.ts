@@ -80,8 +80,8 @@ export function profile(session: Session, lifetime: Lifetime): Html {
 ${signOutForm()}`;
 }
 
-/** An API's answer as it came: its status and its text. */
-export function answer({ status, text, path }: { status: number; text: string; path: string }): Html {
+/** An API's response as it came: its status and its text. */
+export function apiResponse({ status, text, path }: { status: number; text: string; path: string }): Html {
   const good = status < 400;
   return html`<p class="${good ? 'good' : 'bad'}">${good ? 'The API answered' : 'The API refused'} with status ${status}.</p>
 <pre tabindex="0" aria-label="The answer">${text}</pre>

@@ -2,7 +2,7 @@ import type { Response } from 'express';
 import { sendPage } from './page.ts';
 import { forwarding } from './pages.ts';
 
-/** Proxies refuse an answer whose head is larger than their one buffer of 4 KB: nginx by 502. */
+/** Proxies refuse a response whose head is larger than their one buffer of 4 KB: nginx by 502. */
 const maxHeadBytes = 4_000;
 
 /**

@@ -4,14 +4,18 @@ import type { Response } from 'express';
 import type { Session } from './session.ts';
 
 type Person = Pick<Session, 'oid' | 'tid'>;
-type Answer = Pick<IncomingMessage, 'statusCode' | 'headers'>;
+type ApiResponse = Pick<IncomingMessage, 'statusCode' | 'headers'>;
 
 /**
  * What an API says of caching means its own hop, where `Authorization` tells people apart. Here the cookie does, and a
  * browser outlives a session: nothing is kept for others, nothing is used without asking, and nothing at all is kept of
  * what cannot be asked for again or what the API keeps nowhere. `no-transform` is the API's to say. RFC 9111.
  */
-export function cachingHeaders({ statusCode, headers }: Answer, safe: boolean, person: Person): OutgoingHttpHeaders {
+export function cachingHeaders(
+  { statusCode, headers }: ApiResponse,
+  safe: boolean,
+  person: Person,
+): OutgoingHttpHeaders {
   const { etag, 'cache-control': said, 'last-modified': modified } = headers;
   const silent = said === undefined && etag === undefined && modified === undefined && statusCode !== 304;
   const kept = safe && !silent && !/no-store/i.test(said ?? '');
@@ -38,7 +42,7 @@ export function forgetCached(res: Response): void {
 /** An entity tag of ours: the API's, after the mark of whom it was made for. */
 const markedTag = /^(W\/)?"ob-([\w-]{16})-([^"]*)"$/;
 const entityTags = /(?:W\/)?"[^"]*"/g;
-/** Stands for a tag where an API tells versions apart by time only: so that every answer that may be kept has a mark. */
+/** Stands for a tag where an API tells versions apart by time only: so that every response that may be kept has a mark. */
 const noTag = 'W/""';
 /** Ask for a part, the one on condition that the browser keeps the other. RFC 9110 sections 13.1.5 and 14.2. */
 const partial = ['if-range', 'range'];
@@ -51,7 +55,7 @@ export const markOf = ({ oid, tid }: Person) =>
 
 /**
  * An API's `ETag` marked with the person. Many APIs give versions, alike for everybody: a browser that asked for Bob by
- * the tag of Alice's answer would be told to show hers. What is not written as a tag is none. RFC 9110 section 8.8.3.
+ * the tag of Alice's response would be told to show hers. What is not written as a tag is none. RFC 9110 section 8.8.3.
  */
 function markTag(etag = noTag, person: Person): string {
   const [, weak = 'W/', opaque = ''] = /^(W\/|)"([^"]*)"$/.exec(etag) ?? [];
@@ -60,7 +64,7 @@ function markTag(etag = noTag, person: Person): string {
 
 /**
  * A browser's conditions as the API may see them: its own tags, and of a read nothing by a tag that was made for somebody
- * else, so that the answer is a whole one; nor the rest of what is kept by a time, which tells nobody's. A change by a
+ * else, so that the response is a whole one; nor the rest of what is kept by a time, which tells nobody's. A change by a
  * foreign tag is the API's to refuse: it has never seen it.
  */
 export function unmarkConditions(headers: OutgoingHttpHeaders, safe: boolean, person: Person): OutgoingHttpHeaders {

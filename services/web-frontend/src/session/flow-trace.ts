@@ -15,8 +15,8 @@ export const loginCookiePrefix = `${cookiePrefix}login-`;
 
 /**
  * How one flow stays one trace over the browser's redirects: its place travels in cookies, authenticated but not
- * encrypted, since there is no secret in it and it is read before any asynchronous work can be done. An edge believes
- * no other trace context. What does not verify, or is too old, begins a new trace.
+ * encrypted, since there is no secret in it and it is read before any asynchronous work can be done. Other trace
+ * context from outside is ignored. What does not verify, or is too old, starts a new trace.
  */
 export function createFlowTrace(keys: () => KeyRing, nowMs: () => number = Date.now) {
   function read(text: string | undefined, maxAgeSeconds: number): Carried | undefined {
@@ -69,7 +69,7 @@ export function splitLogin(value = ''): { carried: string | undefined; sealed: s
   return { carried: parts.slice(0, 2).join('.'), sealed: parts.slice(2).join('.') };
 }
 
-/** By the first part of `state`; an answer by form_post is not read yet, so there it is the newest attempt. */
+/** By the first part of `state`; a response by form_post is not parsed yet, so there it is the newest attempt. */
 function loginNameOf(cookies: ReadonlyMap<string, string>, state: string | null): string {
   if (state !== null) return loginCookiePrefix + state.slice(0, state.indexOf('.'));
   return (

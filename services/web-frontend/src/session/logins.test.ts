@@ -7,7 +7,7 @@ import { loginSeconds, maxLogins } from '../lifetimes.ts';
 import { incompressible, ringOf } from '../testbed.fake.ts';
 import { cookieBytes, maxCookieHeaderBytes } from './cookies.ts';
 import { createFlowTrace, loginCookiePrefix } from './flow-trace.ts';
-import { createLogins, type Login, maxLoginBytes, stateLooks } from './logins.ts';
+import { type Login, Logins, maxLoginBytes, stateLooks } from './logins.ts';
 import { createSeal } from './seal.ts';
 import { maxSessionBytes, sessionCookie } from './session.ts';
 
@@ -15,7 +15,7 @@ const ring = () => ringOf('a');
 const flowTrace = createFlowTrace(ring);
 const clock = { ms: 1_800_000_000_000 };
 const loginsOf = (responseMode: 'query' | 'form_post' = 'query', sameSite: 'lax' | 'strict' = 'lax') =>
-  createLogins({ seal: createSeal(ring), flowTrace, responseMode, sameSite, nowMs: () => clock.ms });
+  new Logins({ seal: createSeal(ring), flowTrace, responseMode, sameSite, nowMs: () => clock.ms });
 const logins = loginsOf();
 
 type Kept = { value: string; options: object };

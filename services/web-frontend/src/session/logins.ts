@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
-import type { Request, Response } from 'express';
+import type { CookieOptions, Request, Response } from 'express';
 import { z } from 'zod';
 import { loginSeconds, maxLogins } from '../lifetimes.ts';
 import { cookieBytes, cookieFlags, cookiesOf, maxCookieHeaderBytes } from './cookies.ts';
@@ -17,7 +17,7 @@ export const startSchema = z.object({
   loginHint: z.string().optional(),
   domainHint: z.string().optional(),
   claims: z.string().transform(unpack).optional(),
-  /** The mark of the account a challenge was raised for: another one's answer does not resume the request. */
+  /** The mark of the account a challenge was raised for: the response for another account does not resume the request. */
   account: z.string().optional(),
   /** Handed on to the new session; the first entry is what this attempt is for. */
   resumed: z.array(resumption).default([]),
@@ -60,11 +60,76 @@ type LoginsOptions = {
  * each other. With `form_post` it has to cross sites (`SameSite=None`), with `query` it comes along on navigations. All
  * attempts and the session together stay within `maxCookieHeaderBytes`: the oldest go.
  */
-export function createLogins({ seal, flowTrace, responseMode, sameSite, nowMs }: LoginsOptions) {
-  const flags = { ...cookieFlags, sameSite: responseMode === 'form_post' ? 'none' : 'lax' } as const;
+export class Logins {
+  readonly #options: LoginsOptions;
+  readonly #flags: CookieOptions;
+
+  constructor(options: LoginsOptions) {
+    this.#options = options;
+    this.#flags = { ...cookieFlags, sameSite: options.responseMode === 'form_post' ? 'none' : 'lax' };
+  }
+
+  /** What a new attempt proves. Its name sorts by age, to the millisecond. */
+  newProofs(): Pick<Login, 'id' | 'seed' | keyof Proofs> {
+    const id = this.#newId();
+    const seed = randomBytes(32).toString('base64url');
+    return { id, seed, ...proofsOf(id, seed) };
+  }
+
+  /** Has the browser keep it, as much of it as fits, in place of a step-up that was kept under this id. */
+  async write(req: Request, res: Response, login: Login, stepUp?: string): Promise<void> {
+    const { flowTrace, seal } = this.#options;
+    const span = activeSpan();
+    const place = span ? `${flowTrace.write(span)}.` : '';
+    for (const fitting of everSmaller(login)) {
+      const value = place + (await seal.seal('login', toSealed(fitting)));
+      if (this.#put(req, res, login.id, value, stepUp)) return;
+    }
+    throw new Error('an attempt to sign in does not fit into a cookie');
+  }
+
+  /** The attempt that a callback's `state` belongs to; undefined if this browser has none, or it is too old. */
+  async read(req: Request, state: string): Promise<{ login: Login; carried: Carried | undefined } | undefined> {
+    const { flowTrace, nowMs, seal } = this.#options;
+    const id = state.slice(0, state.indexOf('.'));
+    const { sealed, carried } = splitLogin(cookiesOf(req).get(loginCookiePrefix + id));
+    const opened = sealed && (await seal.open('login', sealed, loginSchema))?.value;
+    const login = opened && { ...opened, resumed: withClaims(opened), id, ...proofsOf(id, opened.seed) };
+    const startedAtMs = Number.parseInt(id, 36);
+    if (!login || login.state !== state || nowMs() - startedAtMs > loginSeconds * 1_000) return undefined;
+    return { login, carried: flowTrace.readLogin(carried) };
+  }
+
+  /** Has the browser forget an attempt that is over, and the oldest others until a session of so many bytes has room. */
+  clear(req: Request, res: Response, { id }: Login, newSessionBytes = this.#sessionBytes(req)): void {
+    res.clearCookie(loginCookiePrefix + id, this.#flags);
+    this.#makeRoom(req, res, newSessionBytes, id);
+  }
+
+  /** Has the browser keep a sealed step-up until the sign-in for it. Returns its id, or undefined if it does not fit. */
+  keepStepUp(req: Request, res: Response, sealed: string): string | undefined {
+    const id = this.#newId();
+    return this.#put(req, res, id, sealed) ? id : undefined;
+  }
+
+  /** The sealed step-up of this id. */
+  keptStepUp(req: Request, id: string): string | undefined {
+    return cookiesOf(req).get(loginCookiePrefix + id);
+  }
+
+  /** Returns whether it fits. */
+  #put(req: Request, res: Response, id: string, value: string, replaces?: string): boolean {
+    const bytes = cookieBytes(loginCookiePrefix + id, value);
+    if (bytes > maxLoginBytes) return false;
+    const former = loginCookiePrefix + replaces;
+    if (cookieLooks.test(former) && cookiesOf(req).has(former)) res.clearCookie(former, this.#flags);
+    this.#makeRoom(req, res, bytes + this.#sessionBytes(req), id, replaces);
+    res.cookie(loginCookiePrefix + id, value, { ...this.#flags, maxAge: loginSeconds * 1_000 });
+    return true;
+  }
 
   /** Has the browser forget the oldest attempts until so many bytes have room beside what it keeps. */
-  function makeRoom(req: Request, res: Response, bytes: number, ...gone: (string | undefined)[]): void {
+  #makeRoom(req: Request, res: Response, bytes: number, ...gone: (string | undefined)[]): void {
     const others = [...cookiesOf(req)].filter(
       ([name]) => cookieLooks.test(name) && !gone.includes(name.slice(loginCookiePrefix.length)),
     );
@@ -72,79 +137,24 @@ export function createLogins({ seal, flowTrace, responseMode, sameSite, nowMs }:
     let taken = oldestFirst.reduce((sum, [name, value]) => sum + cookieBytes(name, value), bytes + otherBytes);
     for (const [index, [name, value]] of oldestFirst.entries()) {
       if (taken <= maxCookieHeaderBytes && oldestFirst.length - index < maxLogins) return;
-      res.clearCookie(name, flags);
+      res.clearCookie(name, this.#flags);
       taken -= cookieBytes(name, value);
     }
   }
 
-  /** A Strict session does not come along from other sites, so there it may be as large as any. */
-  function sessionBytes(req: Request): number {
+  /** A Strict session cookie does not come from other sites, so there the largest possible one counts. */
+  #sessionBytes(req: Request): number {
     const value = cookiesOf(req).get(sessionCookie);
     if (value !== undefined) return cookieBytes(sessionCookie, value);
-    return sameSite === 'strict' ? maxSessionBytes : 0;
+    return this.#options.sameSite === 'strict' ? maxSessionBytes : 0;
   }
 
-  /** Gives whether it fits. */
-  function put(req: Request, res: Response, id: string, value: string, replaces?: string): boolean {
-    const bytes = cookieBytes(loginCookiePrefix + id, value);
-    if (bytes > maxLoginBytes) return false;
-    const former = loginCookiePrefix + replaces;
-    if (cookieLooks.test(former) && cookiesOf(req).has(former)) res.clearCookie(former, flags);
-    makeRoom(req, res, bytes + sessionBytes(req), id, replaces);
-    res.cookie(loginCookiePrefix + id, value, { ...flags, maxAge: loginSeconds * 1_000 });
-    return true;
+  #newId(): string {
+    return `${this.#options.nowMs().toString(36).padStart(9, '0')}-${randomBytes(6).toString('base64url')}`;
   }
-
-  const newId = () => `${nowMs().toString(36).padStart(9, '0')}-${randomBytes(6).toString('base64url')}`;
-
-  return {
-    /** What a new attempt proves. Its name sorts by age, to the millisecond. */
-    newProofs(): Pick<Login, 'id' | 'seed' | keyof Proofs> {
-      const id = newId();
-      const seed = randomBytes(32).toString('base64url');
-      return { id, seed, ...proofsOf(id, seed) };
-    },
-
-    /** Has the browser keep it, as much of it as fits, in place of a step-up that was kept under this id. */
-    async write(req: Request, res: Response, login: Login, stepUp?: string): Promise<void> {
-      const span = activeSpan();
-      const place = span ? `${flowTrace.write(span)}.` : '';
-      for (const fitting of everSmaller(login)) {
-        const value = place + (await seal.seal('login', toSealed(fitting)));
-        if (put(req, res, login.id, value, stepUp)) return;
-      }
-      throw new Error('an attempt to sign in does not fit into a cookie');
-    },
-
-    /** The attempt that a callback's `state` belongs to; undefined if this browser has none, or it is too old. */
-    async read(req: Request, state: string): Promise<{ login: Login; carried: Carried | undefined } | undefined> {
-      const id = state.slice(0, state.indexOf('.'));
-      const { sealed, carried } = splitLogin(cookiesOf(req).get(loginCookiePrefix + id));
-      const opened = sealed && (await seal.open('login', sealed, loginSchema))?.value;
-      const login = opened && { ...opened, resumed: withClaims(opened), id, ...proofsOf(id, opened.seed) };
-      const startedAtMs = Number.parseInt(id, 36);
-      if (!login || login.state !== state || nowMs() - startedAtMs > loginSeconds * 1_000) return undefined;
-      return { login, carried: flowTrace.readLogin(carried) };
-    },
-
-    /** Has the browser forget an attempt that is over, and as many others as a session of so many bytes leaves no room. */
-    clear(req: Request, res: Response, { id }: Login, newSessionBytes = sessionBytes(req)): void {
-      res.clearCookie(loginCookiePrefix + id, flags);
-      makeRoom(req, res, newSessionBytes, id);
-    },
-
-    /** Has the browser keep a sealed step-up until the sign-in for it. Returns its id, or undefined if it does not fit. */
-    keepStepUp(req: Request, res: Response, sealed: string): string | undefined {
-      const id = newId();
-      return put(req, res, id, sealed) ? id : undefined;
-    },
-
-    /** The sealed step-up of this id. */
-    keptStepUp: (req: Request, id: string): string | undefined => cookiesOf(req).get(loginCookiePrefix + id),
-  };
 }
 
-/** Whatever else begins as ours do, no name of a cookie is made of it. */
+/** No other text becomes part of a cookie's name. */
 const cookieLooks = new RegExp(`^${loginCookiePrefix}[\\w-]{1,40}$`);
 
 /** A `state` of ours by its looks. */
@@ -187,5 +197,3 @@ const withoutClaims = ([first, ...others]: Resumption[], claims: string | undefi
   first ? [first.claims === claims ? { ...first, claims: undefined } : first, ...others] : [];
 const withClaims = ({ resumed: [first, ...others], claims }: Pick<LoginStart, 'resumed' | 'claims'>): Resumption[] =>
   first ? [{ ...first, claims: first.claims ?? claims }, ...others] : [];
-
-export type Logins = ReturnType<typeof createLogins>;

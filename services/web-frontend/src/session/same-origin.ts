@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 
 /**
  * Lets a request pass that only our own origin can have made: one with `X-CSRF: 1`, which no other origin may send
- * without a CORS answer that we never give, or a plain form's, whose `Origin` or `Sec-Fetch-Site` says so. Whatever
+ * without a CORS response that we never give, or a plain form's, whose `Origin` or `Sec-Fetch-Site` says so. Whatever
  * says that it comes from elsewhere is refused, header or not. RFC 10017, "Cross-site request forgery protection".
  * @throws Fault `forbidden`.
  */

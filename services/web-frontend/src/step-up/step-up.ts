@@ -46,88 +46,95 @@ type StepUpLinksDeps = { logins: Pick<Logins, 'keepStepUp' | 'keptStepUp'>; nowS
 
 /**
  * Turns a step-up into a link through `/sign-in` and back, sealed, so that nobody else can make one. For a page a cookie
- * keeps it and the link names it; for a script, which may get many at once, the link holds it. The same step-up
- * for the same target within minutes of its sign-in gets a page, not another redirect.
+ * keeps it and the link names it; for a script, which may get many at once, the link holds it. The same step-up for the
+ * same target within minutes of its sign-in gets a page, not another redirect.
  */
-export function createStepUpLinks({ logins, nowSeconds, seal }: StepUpLinksDeps) {
-  async function sealed({ session, target, stepUp, scopes }: StepUpRequest): Promise<string> {
+export class StepUpLinks {
+  readonly #logins: StepUpLinksDeps['logins'];
+  readonly #nowSeconds: () => number;
+  readonly #seal: Seal;
+
+  constructor({ logins, nowSeconds, seal }: StepUpLinksDeps) {
+    this.#logins = logins;
+    this.#nowSeconds = nowSeconds;
+    this.#seal = seal;
+  }
+
+  /** Sends a page's reader to sign in for it and back. */
+  async respondToPage(req: Request, res: Response, request: StepUpRequest): Promise<void> {
+    const kept = await this.#sealed(request);
+    if (!this.#isRepeated(request)) {
+      return redirect(res, toLink(this.#logins.keepStepUp(req, res, kept) ?? kept, req.path));
+    }
+    res.status(403);
+    const main = stillNeeded(toLink(kept, req.path), request.stepUp.adminOnly === true);
+    sendPage(res, { title: 'More is needed to show this', main, signedIn: true });
+  }
+
+  /** Tells a script what is needed and where to send the person; the script adds `return_to`. */
+  async respondToScript(res: Response, request: StepUpRequest): Promise<void> {
+    const repeated = this.#isRepeated(request);
+    res.status(401).set('Cache-Control', 'no-store');
+    res.json({
+      error: errorWords[request.stepUp.kind],
+      ...(repeated ? { repeated } : { sign_in: toLink(await this.#sealed(request)) }),
+      trace_id: res.locals.traceId,
+    });
+  }
+
+  /**
+   * The start of a sign-in for a link made here, for the person who has this session now.
+   * @throws Fault `invalid_request` for a link that was not made here, or is too old.
+   */
+  async open(
+    req: Request,
+    claims: string,
+    session: Session | undefined,
+  ): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
+    const sealed = this.#logins.keptStepUp(req, claims) ?? claims;
+    const opened = await this.#seal.open('challenge', sealed, challengeSchema);
+    if (!opened || opened.value.expiresAtSeconds < this.#nowSeconds()) {
+      throw new Fault('invalid_request', 'This link is no longer good. Go back to the page you wanted and try again.');
+    }
+    const { expiresAtSeconds: _, askedBy, demand, ...start } = opened.value;
+    const asking = spanContextOf(askedBy);
+    if (asking) linkRequest(asking);
+    const same = session && markOf(session) === start.account ? session : undefined;
+    const others = same?.resumed.filter((entry) => !isSameStepUp(entry, demand)) ?? [];
+    const first = { ...demand, claims: start.claims, atSeconds: this.#nowSeconds() };
+    return {
+      ...start,
+      loginHint: start.loginHint ?? (same && toHint(same)),
+      resumed: [first, ...others].slice(0, maxResumed),
+    };
+  }
+
+  #sealed({ session, target, stepUp, scopes }: StepUpRequest): Promise<string> {
     const { claims } = stepUp;
     const span = activeSpan();
-    return seal.seal('challenge', {
+    return this.#seal.seal('challenge', {
       scopes: stepUp.scopes ?? scopes,
       ...(claims !== undefined && { claims: pack(claims) }),
-      // Claims come with a session that lives, which knows its hint.
-      ...(claims === undefined && { loginHint: hintOf(session) }),
+      // Claims come with a living session, which knows its hint.
+      ...(claims === undefined && { loginHint: toHint(session) }),
       account: markOf(session),
       demand: toState(target, stepUp),
-      expiresAtSeconds: nowSeconds() + challengeSeconds,
+      expiresAtSeconds: this.#nowSeconds() + challengeSeconds,
       askedBy: span && traceparentOfSpan(span),
     } satisfies z.input<typeof challengeSchema>);
   }
 
-  const linkTo = (claims: string, returnTo?: string) =>
-    `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims })}`;
-
-  const isRepeated = ({ session, target, stepUp }: StepUpRequest) =>
-    stepUp.adminOnly === true || wasJustSatisfied(session, toState(target, stepUp), nowSeconds());
-
-  return {
-    /** Sends a page's reader to sign in for it and back. */
-    async respondToPage(req: Request, res: Response, request: StepUpRequest): Promise<void> {
-      const kept = await sealed(request);
-      if (!isRepeated(request)) return redirect(res, linkTo(logins.keepStepUp(req, res, kept) ?? kept, req.path));
-      res.status(403);
-      const main = stillNeeded(linkTo(kept, req.path), request.stepUp.adminOnly === true);
-      sendPage(res, { title: 'More is needed to show this', main, signedIn: true });
-    },
-
-    /** Tells a script what is needed and where to send the person; `return_to` is the script's to add. */
-    async respondToScript(res: Response, request: StepUpRequest): Promise<void> {
-      const repeated = isRepeated(request);
-      res.status(401).set('Cache-Control', 'no-store');
-      res.json({
-        error: errorWords[request.stepUp.kind],
-        ...(repeated ? { repeated } : { sign_in: linkTo(await sealed(request)) }),
-        trace_id: res.locals.traceId,
-      });
-    },
-
-    /**
-     * What a link made here asks for, of whoever has this session now.
-     * @throws Fault `invalid_request` for one that was not made here, or is too old.
-     */
-    async open(
-      req: Request,
-      claims: string,
-      session: Session | undefined,
-    ): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
-      const opened = await seal.open('challenge', logins.keptStepUp(req, claims) ?? claims, challengeSchema);
-      if (!opened || opened.value.expiresAtSeconds < nowSeconds()) {
-        throw new Fault(
-          'invalid_request',
-          'This link is no longer good. Go back to the page you wanted and try again.',
-        );
-      }
-      const { expiresAtSeconds: _, askedBy, demand, ...start } = opened.value;
-      const asking = spanContextOf(askedBy);
-      if (asking) linkRequest(asking);
-      const same = session && markOf(session) === start.account ? session : undefined;
-      const others = same?.resumed.filter((entry) => !isSameStepUp(entry, demand)) ?? [];
-      const first = { ...demand, claims: start.claims, atSeconds: nowSeconds() };
-      return {
-        ...start,
-        loginHint: start.loginHint ?? (same && hintOf(same)),
-        resumed: [first, ...others].slice(0, maxResumed),
-      };
-    },
-  };
+  #isRepeated({ session, target, stepUp }: StepUpRequest): boolean {
+    return stepUp.adminOnly === true || wasJustSatisfied(session, toState(target, stepUp), this.#nowSeconds());
+  }
 }
+
+const toLink = (claims: string, returnTo?: string) =>
+  `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims })}`;
 
 const toState = (target: string, { kind, scopes }: StepUp) => ({
   target,
   kind,
   ...(scopes && { scope: short(scopes.join(' ')) }),
 });
-const hintOf = ({ loginHint, username }: Session) => loginHint ?? username;
-
-export type StepUpLinks = ReturnType<typeof createStepUpLinks>;
+const toHint = ({ loginHint, username }: Session) => loginHint ?? username;
