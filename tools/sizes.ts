@@ -26,9 +26,7 @@ export const reasons: Record<string, string> = {
   'services/token-broker/src/http/endpoints.ts':
     'The parameters of every endpoint, and what each makes of them: one is read with the other.',
   'services/token-broker/src/entra/entra-errors.ts':
-    'What every refusal of Entra’s means: one table, and the order in which it is asked.',
-  'services/token-broker/src/entra/msal.ts':
-    'The one file that knows MSAL: every acquisition ends in the same table of answers.',
+    'The meaning of every refusal of Entra: one table, and the order of its rules.',
   'services/token-broker/src/redis/redis.ts':
     'The one file that knows the Redis client: connection, deadline, breaker and channel judge one another.',
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
@@ -54,8 +52,6 @@ export const functionDebt: Record<string, number> = {
   'services/entra-emulator/src/tokens/state.ts': 1,
   'services/token-broker/src/clients/callers.ts': 1,
   'services/token-broker/src/clients/client-authentication.ts': 1,
-  'services/token-broker/src/entra/msal-http.ts': 1,
-  'services/token-broker/src/entra/msal.ts': 1,
   'services/token-broker/src/entra/redis-credentials.ts': 1,
   'services/token-broker/src/grants/broker.ts': 1,
   'services/token-broker/src/http/endpoints.ts': 1,

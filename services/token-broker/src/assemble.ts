@@ -7,7 +7,7 @@ import { createClientAuthentication } from './clients/client-authentication.ts';
 import type { Clients } from './clients/clients.ts';
 import { createLimit } from './clients/rate-limit.ts';
 import type { Config } from './config.ts';
-import type { Entra } from './entra/msal.ts';
+import type { Entra } from './entra/entra.ts';
 import { createAccessTokens } from './grants/access-tokens.ts';
 import { createBroker } from './grants/broker.ts';
 import { createHandler } from './http/app.ts';

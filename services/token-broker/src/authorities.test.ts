@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from './clients/clients.ts';
 import { clientId, fakeNetwork, replyTo, tenantId } from './entra/msal.fake.ts';
-import { createEntra } from './entra/msal.ts';
+import { MsalEntra } from './entra/msal.ts';
 
 const personal = '9188040d-6c67-4c5b-b112-36a304b66dad';
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -50,7 +50,7 @@ describe('MSAL is sent to', () => {
         }),
       );
       const logger = createLogger({ level: 'silent', service: 'test' });
-      const entra = createEntra({ authorityHost: authority, federatedFile: undefined, network, logger });
+      const entra = new MsalEntra({ authorityHost: authority, federatedFile: undefined, network, logger });
       const client: Client = {
         ...{ name: 'web', tenantId: tenant, clientId, subjects: [], grants: [], scopes: [], redirectUris: [] },
         ...{ permissions: [], credentials: [{ type: 'secret', file: join(directory, 'secret') }] },

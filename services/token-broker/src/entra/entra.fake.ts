@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '../clients/clients.ts';
+import type { Account, Acquired, Entra, Refused, SignIn } from './entra.ts';
 import type { Refusal } from './entra-errors.ts';
-import type { Account, Acquired, Entra, Refused, SignIn } from './msal.ts';
 
 export type EntraMethod = keyof Entra;
 type Call = { method: EntraMethod; client: string; scopes: string[]; claims: string | undefined; msal?: string };

@@ -6,7 +6,7 @@ import type { INetworkModule } from '@azure/msal-node';
 import { toFault } from '@onbehalf/chassis/fault';
 import { serve } from '@onbehalf/chassis/http/serve';
 import type { EntraClass } from './entra-errors.ts';
-import { createEntraNetwork } from './msal-http.ts';
+import { EntraHttpClient } from './msal-http.ts';
 import { withoutNonce } from './without-nonce.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
@@ -25,7 +25,7 @@ async function open(handle: Handler, nowMs?: () => number) {
     { port: 0, host: '127.0.0.1', drainMs: 0 },
   );
   opened.use(server);
-  const network = opened.use(createEntraNetwork(nowMs));
+  const network = opened.use(new EntraHttpClient(nowMs));
   const origin = `http://127.0.0.1:${server.port}`;
   const operation = (deadlineMs = 5_000, hideNonce?: boolean) =>
     network.operation('refresh_token', AbortSignal.timeout(deadlineMs), hideNonce);

@@ -9,49 +9,106 @@ import { watch } from '../signals.ts';
 import { type EntraGrant, type HttpResponse, noResponse, parseRefusal, type Refusal } from './entra-errors.ts';
 import { withoutNonce } from './without-nonce.ts';
 
-/** What one operation learnt on the wire: MSAL drops most of it. */
+/** What the HTTP client saw of one operation. MSAL drops most of it. */
 export type Wire = {
   refusal?: Refusal;
   requestId?: string | undefined;
-  /** When the token answer's request left: lifetimes count from here, however long the answer or we slept. */
+  /** When the token request was sent. Lifetimes count from here, so that a slow response does not prolong them. */
   sentAtMs?: number;
   token?: unknown;
 };
 
-/** Thrown through MSAL to end an operation; what happened is in the Wire. */
+/** The HTTP client under MSAL, as `MsalEntra` needs it. */
+export interface EntraNetwork extends AsyncDisposable {
+  /**
+   * The authorization endpoint in a discovery document; while Entra is not reachable, the one that was read last.
+   * @throws Fault `unavailable` if it was never read, `server_error` if the document is of another tenant.
+   */
+  authorizationEndpoint(url: string): Promise<string>;
+  /**
+   * A network module for one operation of one MSAL client; `wire` is filled in during the operation. With `hideNonce`
+   * MSAL gets the ID token without its nonce; `wire` has the original.
+   */
+  operation(grant: EntraGrant, deadline: AbortSignal, hideNonce?: boolean): { module: INetworkModule; wire: Wire };
+}
+
+/** Thrown through MSAL to end an operation; the reason is in the Wire. */
 class Refused extends Error {}
 
 /** OpenID Connect Discovery 1.0 section 3. */
 const signInDocument = z.object({ authorization_endpoint: z.url({ protocol: /^https?$/ }) });
 
-const largestAnswerBytes = 1_048_576;
-/** Failures before any byte was sent: only these are tried again. */
+const maxResponseBytes = 1_048_576;
+/** These happen before any byte was sent: only these are retried. */
 const connectErrors = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
 
 /**
- * The HTTP client under MSAL Node: pooled connections, one deadline over everything, one retry and only of a
- * connection that never stood, answers judged before MSAL sees them, discovery documents remembered.
+ * The HTTP client under MSAL Node. It pools connections, has one deadline for the whole operation, retries once and only
+ * if the connection failed, classifies responses before MSAL sees them, and caches discovery documents.
  */
-export function createEntraNetwork(nowMs: () => number = Date.now) {
-  // Through HTTPS_PROXY where it is set, but for the hosts of NO_PROXY.
-  const agent = new EnvHttpProxyAgent({
+export class EntraHttpClient implements EntraNetwork {
+  readonly #nowMs: () => number;
+  // Uses HTTPS_PROXY where it is set, except for the hosts of NO_PROXY.
+  readonly #agent = new EnvHttpProxyAgent({
     connect: { timeout: entraConnectMs },
     connections: 128,
-    maxResponseSize: largestAnswerBytes,
+    maxResponseSize: maxResponseBytes,
   });
-  const documents = new Map<string, { readAtMs: number; answer: HttpResponse }>();
-  const endpoints = new Map<string, { askedAtMs: number; endpoint: Promise<string> }>();
+  readonly #documents = new Map<string, { readAtMs: number; response: HttpResponse }>();
+  readonly #endpoints = new Map<string, { readAtMs: number; endpoint: Promise<string> }>();
+  #skewSeconds: number | undefined;
 
-  let skewSeconds: number | undefined;
-  watch('onbehalf.clock.skew', () => skewSeconds);
+  constructor(nowMs: () => number = Date.now) {
+    this.#nowMs = nowMs;
+    watch('onbehalf.clock.skew', () => this.#skewSeconds);
+  }
 
-  async function send(url: string, options: Parameters<typeof request>[1]): Promise<HttpResponse> {
+  async authorizationEndpoint(url: string): Promise<string> {
+    const last = this.#endpoints.get(url);
+    // Anybody may call this: one read serves all callers, and a failed read is not repeated at once.
+    if (last && this.#nowMs() - last.readAtMs < discoveryRetryMs) return await last.endpoint;
+    const endpoint = this.#readEndpoint(url);
+    this.#endpoints.set(url, { readAtMs: this.#nowMs(), endpoint });
+    return await endpoint;
+  }
+
+  operation(grant: EntraGrant, deadline: AbortSignal, hideNonce = false): { module: INetworkModule; wire: Wire } {
+    const wire: Wire = {};
+    const refuse = (refusal: Refusal): never => {
+      wire.refusal = refusal;
+      throw new Refused('refused');
+    };
+    const module = {
+      sendGetRequestAsync: async (url: string, { headers }: NetworkRequestOptions = {}) => {
+        const found = await this.#readDocument(url, deadline, headers);
+        return 'class' in found ? refuse(found) : found;
+      },
+      sendPostRequestAsync: async (url: string, { headers, body }: NetworkRequestOptions = {}) => {
+        const sentAtMs = this.#nowMs();
+        const options = { method: 'POST' as const, headers: headers ?? {}, body: body ?? null, signal: deadline };
+        const response = await this.#send(url, options).catch(() => refuse(noResponse()));
+        wire.requestId = response.requestId;
+        const refusal = parseRefusal(response, grant, this.#nowMs());
+        if (refusal) return refuse(refusal);
+        wire.sentAtMs = sentAtMs;
+        wire.token = response.body;
+        return hideNonce ? { ...response, body: withoutNonce(response.body) } : response;
+      },
+    };
+    return { module: module as INetworkModule, wire };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.close();
+  }
+
+  async #send(url: string, options: Parameters<typeof request>[1]): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const answer = await read(await request(url, { ...options, dispatcher: agent }));
-        const theirMs = Date.parse(answer.headers.date ?? '');
-        if (Number.isFinite(theirMs)) skewSeconds = (theirMs - nowMs()) / 1_000;
-        return answer;
+        const response = await readResponse(await request(url, { ...options, dispatcher: this.#agent }));
+        const serverMs = Date.parse(response.headers.date ?? '');
+        if (Number.isFinite(serverMs)) this.#skewSeconds = (serverMs - this.#nowMs()) / 1_000;
+        return response;
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? '';
         if (attempt > 1 || !connectErrors.has(code)) throw error;
@@ -60,25 +117,25 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
     }
   }
 
-  /** A document of Entra's, remembered; the refusal if it cannot be read. */
-  async function documentAt(url: string, signal: AbortSignal, headers = {}): Promise<HttpResponse | Refusal> {
-    const known = documents.get(url);
-    if (known && nowMs() - known.readAtMs < discoveryMs) return known.answer;
-    const answer = await send(url, { headers, signal }).catch(noResponse);
-    if ('class' in answer) return answer;
-    const { status, body } = answer;
+  /** A document of Entra, from the cache while it is fresh; the refusal if it cannot be read. */
+  async #readDocument(url: string, signal: AbortSignal, headers = {}): Promise<HttpResponse | Refusal> {
+    const cached = this.#documents.get(url);
+    if (cached && this.#nowMs() - cached.readAtMs < discoveryMs) return cached.response;
+    const response = await this.#send(url, { headers, signal }).catch(noResponse);
+    if ('class' in response) return response;
+    const { status, body } = response;
     if (status !== 200 || typeof body !== 'object') {
-      const lasting = status >= 300 && status < 500 && status !== 429;
-      return { ...noResponse(), class: lasting ? 'configuration' : 'transient' };
+      const permanent = status >= 300 && status < 500 && status !== 429;
+      return { ...noResponse(), class: permanent ? 'configuration' : 'transient' };
     }
     if (!isOfItsTenant(url, body)) return { ...noResponse(), class: 'configuration' };
-    documents.set(url, { readAtMs: nowMs(), answer });
-    return answer;
+    this.#documents.set(url, { readAtMs: this.#nowMs(), response });
+    return response;
   }
 
-  async function readEndpoint(url: string): Promise<string> {
-    const found = await documentAt(url, AbortSignal.timeout(entraDeadlineMs));
-    const document = 'class' in found ? documents.get(url)?.answer : found;
+  async #readEndpoint(url: string): Promise<string> {
+    const found = await this.#readDocument(url, AbortSignal.timeout(entraDeadlineMs));
+    const document = 'class' in found ? this.#documents.get(url)?.response : found;
     if (document) return signInDocument.parse(document.body).authorization_endpoint;
     if ('class' in found && found.class === 'transient') {
       const retryAfterSeconds = discoveryRetryMs / 1_000;
@@ -86,61 +143,9 @@ export function createEntraNetwork(nowMs: () => number = Date.now) {
     }
     throw new Fault('server_error', 'Entra ID has no such tenant.');
   }
-
-  return {
-    /**
-     * The authorization endpoint that a discovery document names; the last one read while Entra is away.
-     * @throws Fault `unavailable` while it was never read, `server_error` if it is not that of its tenant.
-     */
-    async authorizationEndpoint(url: string): Promise<string> {
-      const asked = endpoints.get(url);
-      // Anybody may ask: one read serves all, and a failed one is not repeated at once.
-      if (asked && nowMs() - asked.askedAtMs < discoveryRetryMs) return await asked.endpoint;
-      const endpoint = readEndpoint(url);
-      endpoints.set(url, { askedAtMs: nowMs(), endpoint });
-      return await endpoint;
-    },
-
-    /**
-     * A network module for exactly one operation of one MSAL client; `wire` tells what happened. With `hideNonce` MSAL
-     * sees the ID token without its nonce, `wire` as it came.
-     */
-    operation(grant: EntraGrant, deadline: AbortSignal, hideNonce = false): { module: INetworkModule; wire: Wire } {
-      const wire: Wire = {};
-      const refuse = (refusal: Refusal): never => {
-        wire.refusal = refusal;
-        throw new Refused('refused');
-      };
-      const module = {
-        async sendGetRequestAsync(url: string, { headers }: NetworkRequestOptions = {}) {
-          const found = await documentAt(url, deadline, headers);
-          return 'class' in found ? refuse(found) : found;
-        },
-        async sendPostRequestAsync(url: string, { headers, body }: NetworkRequestOptions = {}) {
-          const sentAtMs = nowMs();
-          const answer = await send(url, {
-            method: 'POST',
-            headers: headers ?? {},
-            body: body ?? null,
-            signal: deadline,
-          }).catch(() => refuse(noResponse()));
-          wire.requestId = answer.requestId;
-          const refusal = parseRefusal(answer, grant, nowMs());
-          if (refusal) return refuse(refusal);
-          wire.sentAtMs = sentAtMs;
-          wire.token = answer.body;
-          return hideNonce ? { ...answer, body: withoutNonce(answer.body) } : answer;
-        },
-      };
-      return { module: module as INetworkModule, wire };
-    },
-    [Symbol.asyncDispose]: () => agent.close(),
-  };
 }
 
-export type EntraNetwork = ReturnType<typeof createEntraNetwork>;
-
-/** A discovery document names the issuer of the tenant that it was asked for; other documents pass. */
+/** Whether a discovery document names the issuer of the tenant in its URL. True for all other documents. */
 function isOfItsTenant(url: string, document: unknown): boolean {
   const [, tenantId] = /^\/([^/]+)\/v2\.0\/\.well-known\/openid-configuration$/.exec(new URL(url).pathname) ?? [];
   if (tenantId === undefined) return true;
@@ -152,13 +157,13 @@ function isOfItsTenant(url: string, document: unknown): boolean {
   }
 }
 
-async function read({ statusCode, headers, body }: Dispatcher.ResponseData<unknown>): Promise<HttpResponse> {
+async function readResponse({ statusCode, headers, body }: Dispatcher.ResponseData<unknown>): Promise<HttpResponse> {
   const text = await body.text();
   const flat = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
-  return { status: statusCode, headers: flat, body: parse(text), requestId: flat['x-ms-request-id'] };
+  return { status: statusCode, headers: flat, body: parseJson(text), requestId: flat['x-ms-request-id'] };
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -9,7 +9,7 @@ import { decodeJwt } from 'jose';
 import type { Client } from '../clients/clients.ts';
 import { issueCertificate } from '../credentials/certificate.fake.ts';
 import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
-import { createEntra } from './msal.ts';
+import { MsalEntra } from './msal.ts';
 
 const traceId = 'ab'.repeat(16);
 const asked = { scopes: ['api://a/read'], traceId };
@@ -35,7 +35,7 @@ describe('Entra through MSAL', () => {
     const lines: string[] = [];
     const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
     const clock = { ms: Date.now() };
-    const entra = createEntra({ authorityHost, federatedFile: undefined, network, logger, nowMs: () => clock.ms });
+    const entra = new MsalEntra({ authorityHost, federatedFile: undefined, network, logger, nowMs: () => clock.ms });
     const client: Client = {
       ...{ name: 'web', tenantId, clientId, subjects: [], grants: [], scopes: [], redirectUris: [], permissions: [] },
       credentials: files.map((file) => ({ type: 'secret', file: join(directory, file) })),
@@ -43,7 +43,7 @@ describe('Entra through MSAL', () => {
     /** Refreshes for a person who signed in past `answer`; gives the class of what came. */
     const refreshOf = async (oid: string, tid = tenantId) => {
       const always = fakeNetwork(({ form }) => replyTo(form, { oid }));
-      const before = createEntra({ authorityHost, federatedFile: undefined, network: always.network, logger });
+      const before = new MsalEntra({ authorityHost, federatedFile: undefined, network: always.network, logger });
       const signIn = await before.redeemCode(client, redeem);
       assert.ok(signIn.kind === 'token');
       const { msal, account } = signIn;

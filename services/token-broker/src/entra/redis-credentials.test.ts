@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from '../clients/clients.ts';
 import { refusal } from './entra.fake.ts';
-import type { Acquired, Entra, Refused } from './msal.ts';
+import type { Acquired, Entra, Refused } from './entra.ts';
 import { entraCredentials } from './redis-credentials.ts';
 
 const identity = { clientId: 'client', tenantId: 'tenant' };

@@ -6,7 +6,7 @@ import type { Client } from '../clients/clients.ts';
 import type { Config } from '../config.ts';
 import { redisTokenRetryMs } from '../lifetimes.ts';
 import { passwordCredentials, type RedisCredentials } from '../redis/password.ts';
-import type { Entra } from './msal.ts';
+import type { Entra } from './entra.ts';
 
 /**
  * How the broker signs in to Redis; undefined where it need not.

@@ -1,8 +1,8 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from '../clients/clients.ts';
+import type { Entra, SignIn } from '../entra/entra.ts';
 import { type EntraClass, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
-import type { Entra, SignIn } from '../entra/msal.ts';
 import { codeLedgerMs } from '../lifetimes.ts';
 import type { Names } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { LRUCache } from 'lru-cache';
-import type { SignIn } from '../entra/msal.ts';
+import type { SignIn } from '../entra/entra.ts';
 import { detached } from '../input/detached.ts';
 import { sessionRecheckMs, touchPart } from '../lifetimes.ts';
 import type { L1 } from '../store/memory-cache.ts';

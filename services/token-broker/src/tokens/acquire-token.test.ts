@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Fault } from '@onbehalf/chassis/fault';
 import { refusal } from '../entra/entra.fake.ts';
-import type { Acquired, Refused } from '../entra/msal.ts';
+import type { Acquired, Refused } from '../entra/entra.ts';
 import { openPods, tenantId } from './pods.fake.ts';
 
 const code = (expected: string) => (error: unknown) => error instanceof Fault && error.code === expected;

@@ -1,7 +1,7 @@
 import { Fault } from '@onbehalf/chassis/fault';
 import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { Acquired } from '../entra/entra.ts';
 import { type Refusal, toEntraFault } from '../entra/entra-errors.ts';
-import type { Acquired } from '../entra/msal.ts';
 import { waitMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';

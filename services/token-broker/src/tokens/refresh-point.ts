@@ -1,4 +1,4 @@
-import type { Acquired } from '../entra/msal.ts';
+import type { Acquired } from '../entra/entra.ts';
 import { hitMarginSeconds, refreshJitter, refreshPoint } from '../lifetimes.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Acquired, Refused } from '../entra/entra.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
-import type { Acquired, Refused } from '../entra/msal.ts';
 import { hitMarginSeconds } from '../lifetimes.ts';
 import { sha256 } from '../store/redis-keys.ts';
 import { claimsField, tokenField } from '../store/store.ts';
