@@ -7,8 +7,8 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import {
   assertionType,
+  Callers,
   clusterKeys,
-  createCallers,
   unverifiedClaims,
 } from '../../services/token-broker/src/clients/callers.ts';
 import { parseClients } from '../../services/token-broker/src/clients/clients.ts';
@@ -36,7 +36,7 @@ describe('whatever a caller sends', () => {
   after(() => issuer[Symbol.asyncDispose]());
 
   const callers = () =>
-    createCallers({
+    new Callers({
       ...{ issuer: issuer.origin, audience: 'token-broker' },
       keys: clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
       clients: () => parseClients(JSON.stringify({ web: goodClient })),

@@ -2,8 +2,8 @@ import { type Authority, remoteAuthority } from '@onbehalf/chassis/auth/signing-
 import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
 import { tellOutages } from '@onbehalf/chassis/life/outages';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { clusterKeys, createCallers } from './clients/callers.ts';
-import { createClientAuthentication } from './clients/client-authentication.ts';
+import { Callers, clusterKeys } from './clients/callers.ts';
+import { ClientAuthentication } from './clients/client-authentication.ts';
 import type { Clients } from './clients/clients.ts';
 import { createLimit } from './clients/rate-limit.ts';
 import type { Config } from './config.ts';
@@ -81,7 +81,7 @@ export function assemble(config: Config, parts: Parts) {
   const endpoints = createEndpoints(broker, accessTokens, authorityHost);
   const perCaller = () => createLimit({ perSecond: config.callers.rate, burst: config.callers.rate });
   const audiences = ['', ...Object.keys(endpoints)].map((path) => `${config.brokerUrl}${path}`);
-  const own = createClientAuthentication({ clients, audiences, attempts: perCaller(), logger, nowMs });
+  const own = new ClientAuthentication({ clients, audiences, attempts: perCaller(), logger, nowMs });
   const handler = createHandler({
     issuer: config.brokerUrl,
     metadata: async () => {
@@ -90,7 +90,7 @@ export function assemble(config: Config, parts: Parts) {
       return metadata(config.brokerUrl, { authorizationEndpoint, secrets: hasSecrets(clients()) });
     },
     endpoints: guarded(endpoints, guard),
-    callers: createCallers({ issuer, audience, clients, keys, own }),
+    callers: new Callers({ issuer, audience, clients, keys, own }),
     perCaller: perCaller(),
     logger,
   });

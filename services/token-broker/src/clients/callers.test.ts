@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
 import { Fault } from '@onbehalf/chassis/fault';
 import { type CryptoKey, generateKeyPair, SignJWT } from 'jose';
-import { assertionType, clusterKeys, createCallers } from './callers.ts';
+import { assertionType, Callers, clusterKeys } from './callers.ts';
 import { type Clients, parseClients } from './clients.ts';
 
 const subject = 'system:serviceaccount:onbehalf:web';
@@ -34,7 +34,7 @@ describe('callers', () => {
     nowMs = Date.now,
   } = {}) {
     const state = { clients: clientsOf([subject]), verified: 0 };
-    const callers = createCallers({
+    const callers = new Callers({
       issuer: issuer.origin,
       audience: 'token-broker',
       keys: (header, token) => {
@@ -123,7 +123,7 @@ describe('callers', () => {
       const nowMs = () => clock.ms;
       const keys = clusterKeys({ issuer: cluster.origin, jwksUri: `${cluster.origin}/keys`, nowMs });
       const options = { issuer: cluster.origin, audience: 'token-broker', keys, nowMs };
-      const callers = createCallers({ ...options, clients: () => clientsOf([subject]) });
+      const callers = new Callers({ ...options, clients: () => clientsOf([subject]) });
       const fresh = (forgery = {}) => {
         const iat = Math.floor(clock.ms / 1_000);
         const claims = { iss: cluster.origin, aud: 'token-broker', sub: subject, iat, nbf: iat, exp: iat + 600 };
@@ -299,7 +299,7 @@ describe('callers', () => {
     const asked: unknown[] = [];
     const [web] = clientsOf([subject]).byName.values();
     assert.ok(web);
-    const callers = createCallers({
+    const callers = new Callers({
       ...{ issuer: issuer.origin, audience: 'token-broker', clients: () => clientsOf([subject]) },
       keys: clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
       own: {

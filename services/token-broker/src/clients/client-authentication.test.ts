@@ -7,7 +7,7 @@ import { makeKey } from '@onbehalf/chassis/auth/issuer.fake';
 import { Fault } from '@onbehalf/chassis/fault';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type FakeBroker, type Fields, gatewaySecret, openBroker } from '../grants/broker.fake.ts';
-import { createClientAuthentication } from './client-authentication.ts';
+import { ClientAuthentication } from './client-authentication.ts';
 import { parseClients } from './clients.ts';
 import { createLimit } from './rate-limit.ts';
 
@@ -41,7 +41,7 @@ function open() {
   const attempts = createLimit({ perSecond: 1, burst: 3 }, () => clock.ms);
   const lines: string[] = [];
   const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => void lines.push(line) });
-  const proofs = createClientAuthentication({
+  const proofs = new ClientAuthentication({
     ...{ clients: () => state.clients, audiences: [broker.config.brokerUrl], attempts, logger },
     nowMs: () => clock.ms,
   });
