@@ -43,8 +43,8 @@ const claimsSchema = z.object({ sub: z.string(), exp: z.number() });
  * RFC 7523 client authentication by a Kubernetes ServiceAccount token. Two deviations: `sub` is the ServiceAccount,
  * which the configuration maps to clients, and an assertion may be used until it expires. Clients with `authentication`
  * in their configuration use a secret or key of their own instead.
- * A verified assertion is cached until it expires, and no longer than the keys that verified it: verifying costs as much
- * as serving ten cached tokens.
+ * A verified assertion is cached until it expires, and no longer than the keys that verified it: verifying costs as
+ * much as serving ten cached tokens.
  */
 export class Callers {
   readonly #issuer: string;

@@ -29,9 +29,9 @@ type SignedBy = { read: Source<JWTVerifyGetKey>; keys: JWTVerifyGetKey; exp: num
 type Verified = { client: Client; by: SignedBy; expiresAtMs: number };
 
 /**
- * Authenticates clients without a ServiceAccount, as `authentication` in their configuration says: by a secret (RFC 6749
- * section 2.3.1) or by a JWT that they sign (RFC 7523 section 2.2). An assertion is valid for ten minutes at most and may
- * be used until it expires, like that of a ServiceAccount, since libraries reuse theirs.
+ * Authenticates clients without a ServiceAccount, as `authentication` in their configuration says: by a secret
+ * (RFC 6749 section 2.3.1) or by a JWT that they sign (RFC 7523 section 2.2). An assertion is valid for ten minutes at
+ * most and may be used until it expires, like that of a ServiceAccount, since libraries reuse theirs.
  */
 export class ClientAuthentication {
   readonly #clients: () => Clients;

@@ -4,7 +4,7 @@ import { noteReload } from '@onbehalf/chassis/telemetry/measures';
 import { clientsReloadMs } from '../lifetimes.ts';
 import { type Clients, parseClients } from './clients.ts';
 
-/** The clients of a mounted `clients.json`, followed while it changes; a broken change is logged once and not taken. */
+/** The clients of a mounted `clients.json`, read again when it changes. Logs an unusable change once and ignores it. */
 export async function openClients(path: string, logger: Logger): Promise<Disposable & { get(): Clients }> {
   const onBroken = (error: unknown, kept: boolean) => {
     if (!kept) return;

@@ -13,28 +13,28 @@ export type GrantType = (typeof grantTypes)[keyof typeof grantTypes];
 
 const path = z.string().min(1);
 
-/** How a client proves itself to Entra. Files are mounted, re-read when they change. */
+/** How the broker authenticates as this client at Entra. Files are mounted and read again when they change. */
 const credential = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('federated'), file: path.optional() }),
   z.strictObject({
     type: z.literal('certificate'),
     /** PEM with the certificate, its chain and its key in any order, or a PFX, binary or in base64. */
     file: path,
-    /** The private key, where it has a file of its own. */
+    /** The private key, if it has a file of its own. */
     keyFile: path.optional(),
     /** The password of an encrypted key or PFX. */
     passwordFile: path.optional(),
-    /** Sends the chain along, for an application that trusts a subject name and issuer. */
+    /** Also sends the chain, for an application that trusts a subject name and issuer. */
     sendX5c: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal('secret'), file: path }),
 ]);
 
-/** How a client proves itself to us that has no ServiceAccount. Files are mounted, re-read when they change. */
+/** How a client without a ServiceAccount authenticates here. Files are mounted and read again when they change. */
 const authentication = z.discriminatedUnion('type', [
-  /** RFC 6749 section 2.3.1: what the file holds, in the header or in the body. */
+  /** RFC 6749 section 2.3.1: the content of the file, in the header or in the body. */
   z.strictObject({ type: z.literal('client_secret'), file: path }),
-  /** RFC 7523 section 2.2: a JWT by a key of the client's own; the file holds the public half, as JWKS or PEM. */
+  /** RFC 7523 section 2.2: a JWT that the client signs. The file has the public keys, as JWKS or PEM. */
   z.strictObject({ type: z.literal('private_key_jwt'), file: path }),
 ]);
 
@@ -50,12 +50,12 @@ const client = z
           .regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/, 'must be system:serviceaccount:<namespace>:<name>'),
       )
       .default([]),
-    /** Off unless said; each of several is enough, so that a new secret or key can come before the old one goes. */
+    /** None by default. Any one of several is enough, so that a new secret or key can overlap with the old one. */
     authentication: z.array(authentication).max(8).optional(),
     /** Tried in this order. */
     credentials: z.array(credential).min(1),
     grants: z.array(z.enum(grantTypes)).min(1),
-    /** Every scope it may ask for, exactly as it asks. */
+    /** All scopes that the client may request, spelled as in the request. */
     scopes: z.array(z.string().regex(/^\S+$/, 'must be one scope')).default([]),
     redirectUris: z.array(z.url({ protocol: /^https?$/ })).default([]),
     permissions: z.array(z.enum(['operator'])).default([]),
@@ -73,7 +73,7 @@ const client = z
     message: 'must be one tenant for client_credentials',
   });
 
-/** `clients.json`: who may ask for what, and which app registration they stand for. */
+/** `clients.json`: the clients, their app registrations, grants and scopes. */
 export const clientsSchema = z
   .record(z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be a name of a-z, 0-9 and -'), client)
   .refine((all) => Object.keys(all).length > 0, 'must name at least one client');
@@ -82,7 +82,7 @@ export type Credential = z.output<typeof credential>;
 export type Authentication = z.output<typeof authentication>;
 export type Client = z.output<typeof client> & { name: string };
 
-/** The configured clients, by name and by the ServiceAccount that may use them. */
+/** The configured clients, by name and by the ServiceAccounts that may use them. */
 export type Clients = { byName: ReadonlyMap<string, Client>; bySubject: ReadonlyMap<string, Client[]> };
 
 /** Parses a `clients.json`. @throws ConfigError naming every fault. */

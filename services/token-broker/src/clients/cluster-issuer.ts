@@ -5,34 +5,34 @@ import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
 import { clusterKeysTimeoutMs } from '../lifetimes.ts';
 
 export type IssuerOptions = {
-  /** The cluster's OIDC issuer, to the character. */
+  /** The cluster's OIDC issuer, exactly as in its tokens. */
   issuer: string;
-  /** Where its keys are; unset: as its discovery document says. */
+  /** URL of its keys; by default from its discovery document. */
   jwksUri?: string | undefined;
-  /** The CA bundle's text, where the issuer's certificate is from a private one. */
+  /** A CA bundle as PEM, if a private CA issued the certificate of the issuer. */
   ca?: string | undefined;
-  /** The pod's own ServiceAccount token for the API server: asked with only where nobody may ask without. */
+  /** The pod's own ServiceAccount token for the API server: sent only if a request without it is refused. */
   token?: (() => Promise<string>) | undefined;
-  /** Lets keys come over plain HTTP from elsewhere than this host. */
+  /** Allows keys over plain HTTP from another host. */
   allowPlaintext?: boolean | undefined;
 };
 
-/** A cluster has a handful of keys. */
-const largestDocumentBytes = 1_048_576;
+/** A cluster has only a few keys. */
+const maxDocumentBytes = 1_048_576;
 
 /**
- * Gives the function that fetches the cluster's JWKS: from `jwksUri`, else by OIDC discovery, whose answer stays until
- * its address gives no keys. Kubernetes: "ServiceAccount issuer discovery".
- * @throws Error with a code that says why: the system's, or `HTTP_403` of an issuer.
+ * Returns the function that fetches the cluster's JWKS, from `jwksUri` or by OIDC discovery. The discovered URL is used
+ * until it returns no keys. Kubernetes: "ServiceAccount issuer discovery".
+ * @throws Error with a code: that of the system, or e.g. `HTTP_403` for a response of the issuer.
  */
 export function clusterIssuer({ issuer, jwksUri, ca, token, allowPlaintext }: IssuerOptions): () => Promise<unknown> {
   const dispatcher = new EnvHttpProxyAgent({
-    maxResponseSize: largestDocumentBytes,
+    maxResponseSize: maxDocumentBytes,
     ...(ca !== undefined && { connect: { ca }, requestTls: { ca } }),
   });
-  /** The token goes nowhere else: not where a discovery document points, not in the clear. */
-  const trusted = new Set([issuer, ...(jwksUri ? [jwksUri] : [])].map((url) => new URL(url)).filter(isSecureContext));
-  const mayHaveToken = (url: string) => [...trusted].some(({ origin }) => origin === new URL(url).origin);
+  /** The only URLs that get the token: never one from a discovery document, never over plain HTTP. */
+  const ownUrls = new Set([issuer, ...(jwksUri ? [jwksUri] : [])].map((url) => new URL(url)).filter(isSecureContext));
+  const mayHaveToken = (url: string) => [...ownUrls].some(({ origin }) => origin === new URL(url).origin);
   let discovered: string | undefined;
 
   async function get(url: string, headers: Record<string, string> = {}) {

@@ -3,7 +3,7 @@ import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 
-/** RFC 7517 section 5. A private key has no business here, and a shared one would be a secret by another name. */
+/** RFC 7517 section 5. Private keys are refused. Symmetric keys are refused as well: they are secrets. */
 const jwksSchema = z.object({
   keys: z
     .array(
@@ -20,7 +20,7 @@ const pemBlock = /-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE)-----[\s\S]*
 
 /**
  * The public keys of a client: a JWKS, or PEM of public keys and certificates.
- * @throws ConfigError that says what is wrong and quotes nothing of the content.
+ * @throws ConfigError with the reason, without any of the content.
  */
 export function parsePublicKeys(text: string): JWTVerifyGetKey {
   const jwks = text.trimStart().startsWith('{')

@@ -2,9 +2,9 @@ import { Fault } from '@onbehalf/chassis/fault';
 import { LRUCache } from 'lru-cache';
 
 /**
- * A request rate per name (a caller, a session), kept in this process: `perSecond` on average, `burst` at once.
- * Generic cell rate algorithm: one number a name. By a clock that never goes back: the wall's would refuse for as long
- * as it was put back.
+ * Limits the request rate of each name (a caller, a session) in this process: `perSecond` on average, `burst` at once.
+ * Generic cell rate algorithm: one number for each name. The clock is monotonic: if a wall clock is set back, the limit
+ * would refuse requests for that long.
  */
 export function createLimit(
   { perSecond, burst }: { perSecond: number; burst: number },
@@ -12,7 +12,7 @@ export function createLimit(
 ) {
   const intervalMs = 1_000 / perSecond;
   const toleranceMs = intervalMs * (burst - 1);
-  // Changed in place: most requests find their own.
+  // Entries are changed in place: most requests find one.
   const dues = new LRUCache<string, { atMs: number }>({ max: 100_000 });
   return {
     /** @throws Fault `too_many_requests` with `Retry-After`. */

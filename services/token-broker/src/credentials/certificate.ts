@@ -1,17 +1,17 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ConfigError } from '@onbehalf/chassis/config/config';
 
-/** A certificate with its private key. `chain` begins with it; each next one issued the one before. */
+/** A certificate with its private key. `chain` starts with the certificate; each next one issued the one before. */
 export type Certificate = { key: KeyObject; chain: [X509Certificate, ...X509Certificate[]] };
 
 const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
 /**
- * Reads a certificate and its private key from any form in which people have them: PEM in any order, in one file or
- * two (a `kubernetes.io/tls` Secret), with an encrypted key or not; PKCS #12 (RFC 7292), binary or in base64 as a Key
- * Vault secret gives it. The leaf is the certificate whose key it is, wherever it stands.
- * `keyTypes` are those that whoever is shown it takes: Entra ID takes RSA only.
- * @throws ConfigError that says what is wrong and quotes nothing of the content.
+ * Reads a certificate and its private key. Formats: PEM in any order, in one file or two (a `kubernetes.io/tls`
+ * Secret), with or without encryption of the key; PKCS #12 (RFC 7292), binary or in base64 (a Key Vault secret).
+ * The leaf is the certificate that belongs to the key, at any position.
+ * `keyTypes` are the types that the verifier accepts: Entra ID accepts RSA only.
+ * @throws ConfigError with the reason, without any of the content.
  */
 export async function parseCertificate(
   files: Buffer[],
@@ -30,16 +30,16 @@ export async function parseCertificate(
     if (!keyTypes.includes(`${key.asymmetricKeyType}`)) {
       throw new ConfigError(
         keyTypes.length === 1
-          ? 'the key is not an RSA key: Entra ID takes no other'
+          ? 'the key is not an RSA key: Entra ID accepts no other'
           : `the key is none of ${keyTypes.join(', ')}`,
       );
     }
-    return { key, chain: [leaf, ...issuersOf(leaf, certificates)] };
+    return { key, chain: [leaf, ...findIssuers(leaf, certificates)] };
   }
   throw new ConfigError('the private key belongs to none of the certificates');
 }
 
-/** The certificate authorities of a PEM bundle, as PEM. @throws ConfigError if it holds none, or one that cannot be read. */
+/** The certificates of a PEM bundle, as PEM. @throws ConfigError if it has none, or one that cannot be read. */
 export function parseAuthorities(bundle: Buffer): string {
   const found = [...String(bundle).matchAll(pemBlock)].filter(([, label]) => label === 'CERTIFICATE');
   if (found.length === 0) throw new ConfigError('there is no certificate');
@@ -77,11 +77,11 @@ function openCertificate(encoded: string | Buffer): X509Certificate {
   }
 }
 
-/** Node opens PKCS #12 for TLS only and gives nothing of it out, hence node-forge; loaded where there is such a file. */
+/** Node reads PKCS #12 for TLS only and does not return its content, so node-forge reads it, loaded when needed. */
 async function parsePfx(file: Buffer, password = ''): Promise<Parts> {
   const { default: forge } = await import('node-forge');
   const { pki } = forge;
-  // DER begins with a SEQUENCE; what does not is base64.
+  // DER starts with a SEQUENCE; otherwise the file is base64.
   const bytes = file[0] === 0x30 ? file : Buffer.from(String(file), 'base64');
   const der = (value: import('node-forge').asn1.Asn1) => Buffer.from(forge.asn1.toDer(value).getBytes(), 'latin1');
   try {
@@ -98,8 +98,8 @@ async function parsePfx(file: Buffer, password = ''): Promise<Parts> {
   }
 }
 
-/** The certificates above a leaf, nearest first, as far as they are there. */
-function issuersOf(leaf: X509Certificate, all: X509Certificate[]): X509Certificate[] {
+/** The issuers of a leaf that are among `all`, nearest first. */
+function findIssuers(leaf: X509Certificate, all: X509Certificate[]): X509Certificate[] {
   const found: X509Certificate[] = [];
   for (let one: X509Certificate | undefined = leaf; one; ) {
     const issued: X509Certificate = one;

@@ -8,7 +8,7 @@ import { measure } from '../signals.ts';
 import { sha256 } from '../store/redis-keys.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 
-/** Client authentication in the form of MSAL. A certificate signs a new assertion every 8 minutes, or when it changes. */
+/** Client authentication in MSAL's form. A certificate signs a new assertion every 8 minutes and when it changes. */
 export type ClientAuth = { clientSecret: string } | { clientAssertion: string };
 
 export type CredentialSource = {
@@ -23,19 +23,19 @@ export type CredentialSource = {
 
 type CertificateCredential = Extract<Credential, { type: 'certificate' }>;
 type CertificateFiles = Pick<CertificateCredential, 'file' | 'keyFile' | 'passwordFile'> & {
-  /** What kinds of key may be in them; RSA only unless said. */
+  /** Allowed types of key; RSA only by default. */
   keyTypes?: readonly string[];
 };
 
-const assertionsKept = 32;
+const maxAssertions = 32;
 
 function noFile(): never {
   throw new Error('a federated credential needs a token file: AZURE_FEDERATED_TOKEN_FILE, or its own');
 }
 
 /**
- * Opens one configured credential. `federatedFile` is AZURE_FEDERATED_TOKEN_FILE, the default of `federated`. A file
- * that breaks while its last good content still serves is told to `onBroken`, once.
+ * Opens one configured credential. `federatedFile` is AZURE_FEDERATED_TOKEN_FILE, the default file of `federated`.
+ * Calls `onBroken` once if a file becomes unusable; the last good content stays in use.
  */
 export function createCredential(
   credential: Credential,
@@ -62,9 +62,9 @@ function createCertificateCredential(
 ): CredentialSource {
   const { nowMs } = options;
   const read = createCertificateFiles(credential, options);
-  // One per client and tenant: with `organizations` the tenants are those of the people who sign in.
+  // One per client and tenant: with `organizations` each person's tenant counts.
   const signed = new LRUCache<string, { certificate: Certificate; untilMs: number; jwt: string }>({
-    max: assertionsKept,
+    max: maxAssertions,
   });
   return {
     type: 'certificate',
@@ -74,8 +74,8 @@ function createCertificateCredential(
       const key = `${clientId} ${tokenEndpoint}`;
       const held = signed.get(key);
       if (held && held.certificate === certificate && nowMs() < held.untilMs) return { clientAssertion: held.jwt };
-      const asked = { clientId, audience: tokenEndpoint, sendX5c: credential.sendX5c === true };
-      const jwt = await signCertificateAssertion(certificate, asked, nowMs());
+      const claims = { clientId, audience: tokenEndpoint, sendX5c: credential.sendX5c === true };
+      const jwt = await signCertificateAssertion(certificate, claims, nowMs());
       signed.set(key, { certificate, untilMs: nowMs() + certificateReuseMs, jwt });
       return { clientAssertion: jwt };
     },
@@ -86,7 +86,7 @@ function createCertificateCredential(
   };
 }
 
-/** The certificate of mounted files. */
+/** Reads a certificate from mounted files, again after they change. */
 export function createCertificateFiles(
   { file, keyFile, passwordFile, keyTypes }: CertificateFiles,
   options: MountedOptions,
@@ -101,7 +101,7 @@ export function createCertificateFiles(
 
 /**
  * Learn, "Microsoft identity platform application authentication certificate credentials". `x5c` is for applications
- * that trust a subject name and issuer in place of one certificate.
+ * that trust a subject name and issuer instead of one certificate.
  */
 async function signCertificateAssertion(
   { key, chain }: Certificate,

@@ -13,10 +13,10 @@ type Files = Config['redis']['tls'];
 type Material = { ca?: string | undefined; certificate?: Certificate | undefined };
 
 /**
- * Whom TLS to Redis trusts and the certificate it shows, by mounted files, which are read again while they change: new
- * connections go by the new ones, open ones stay. A change that cannot be used is logged once and not taken. The
- * context is undefined where no file is configured: then Node's own authorities are trusted.
- * @throws ConfigError that names the key of the file that is wrong.
+ * The trusted authorities and the client certificate for TLS to Redis, from mounted files. When the files change, new
+ * connections use the new content and open connections stay. An unusable change is logged once and ignored. The context
+ * is undefined if no file is configured: then TLS trusts Node's own authorities.
+ * @throws ConfigError with the environment key of the unusable file.
  */
 export async function openRedisTls(
   files: Files,
@@ -29,16 +29,16 @@ export async function openRedisTls(
     logger.error({ event: 'redis.files_failed', error }, 'A file of TLS to Redis is broken: keeping the last good one');
   };
   const read = createReader(files, { onBroken });
-  let used = await read();
-  const context = createSecureContext(contextOf(used));
+  let current = await read();
+  const context = createSecureContext(toContextOptions(current));
   const reload = async () => {
     const next = await read();
-    if (next.ca === used.ca && next.certificate === used.certificate) return;
-    // Every client holds this object and connects by what is in it then.
-    context.context = createSecureContext(contextOf(next)).context;
-    used = next;
+    if (next.ca === current.ca && next.certificate === current.certificate) return;
+    // Every Redis client has this object and reads its content at each connection.
+    context.context = createSecureContext(toContextOptions(next)).context;
+    current = next;
     noteReload('redis', true);
-    logger.info({ event: 'redis.files_reloaded' }, 'New connections to Redis go by the new files');
+    logger.info({ event: 'redis.files_reloaded' }, 'New connections to Redis use the new files');
   };
   const following = repeating(reload, redisFilesMs, logger);
   return { context, [Symbol.asyncDispose]: () => following[Symbol.asyncDispose]() };
@@ -50,21 +50,21 @@ function createReader({ caFile, certificate }: Files, options: MountedOptions): 
   const readCertificate = certificate && createCertificateFiles({ ...certificate, keyTypes }, options);
   return async () => {
     const [ca, own] = await Promise.all([
-      readCa?.().catch(named('REDIS_CA_FILE')),
-      readCertificate?.().catch(named('REDIS_CERT_FILE')),
+      readCa?.().catch(rethrowFor('REDIS_CA_FILE')),
+      readCertificate?.().catch(rethrowFor('REDIS_CERT_FILE')),
     ]);
     return { ca, certificate: own };
   };
 }
 
-/** Only until the first good content: a system's message names paths, ours the key. */
-function named(key: string): (error: unknown) => never {
+/** For the first read only. A system error would show the path; this one shows the environment key. */
+function rethrowFor(key: string): (error: unknown) => never {
   return (error) => {
     throw new ConfigError(`${key}: ${error instanceof ConfigError ? error.message : 'the file cannot be read'}`);
   };
 }
 
-function contextOf({ ca, certificate }: Material) {
+function toContextOptions({ ca, certificate }: Material) {
   return {
     ...(ca !== undefined && { ca }),
     ...(certificate && {

@@ -31,7 +31,7 @@ export type CodeRequest = Request & {
   nonce: string | undefined;
 };
 
-/** All requests to Entra go through this port. A refusal of a token is a value: no method that acquires throws for it. */
+/** The port for all requests to Entra. A refused token is a value: methods that acquire tokens do not throw for it. */
 export interface Entra {
   redeemCode(client: Client, request: CodeRequest): Promise<SignIn | Refused>;
   refresh(client: Client, request: Request & { account: Account; msal: string }): Promise<Acquired | Refused>;

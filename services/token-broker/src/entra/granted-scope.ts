@@ -1,27 +1,27 @@
-/** What MSAL adds to every request of a person's, and Entra repeats with what else it knows of them. */
+/** MSAL adds these to every request for a person, and Entra returns them among the granted scopes. */
 const openidScopes = new Set(['openid', 'profile', 'email', 'offline_access']);
 
-/** The members of Entra's token response that tell what was given. */
-type Given = { scope?: string | undefined; id_token?: string | undefined; refresh_token?: string | undefined };
+/** The members of a token response that show the granted scopes. */
+type Granted = { scope?: string | undefined; id_token?: string | undefined; refresh_token?: string | undefined };
 
 /**
- * The scopes that were both asked and given, in the words that were asked: Entra answers with all that the person ever
- * consented to, in spellings of its own, and with OpenID scopes that MSAL asked for. What `.default` stands for is as
- * Entra tells it. RFC 6749 section 5.1; `offline_access` is never in Entra's `scope`, the refresh token is.
+ * The scopes that were both requested and granted, spelled as in the request. Entra returns all scopes that the person
+ * ever consented to, in its own spelling, and OpenID scopes that MSAL requested. For `.default` the result has all
+ * scopes that Entra returns. RFC 6749 section 5.1. Entra's `scope` never has `offline_access`: the refresh token shows it.
  */
-export function grantedScope(asked: string[], { scope, id_token, refresh_token }: Given): string {
-  if (scope === undefined) return asked.join(' ');
+export function grantedScope(requested: string[], { scope, id_token, refresh_token }: Granted): string {
+  if (scope === undefined) return requested.join(' ');
   const given = scope.split(' ').filter(Boolean);
   if (id_token !== undefined) given.push('openid');
   if (refresh_token !== undefined) given.push('offline_access');
-  const names = new Set(given.map(nameOf));
-  const granted = asked.filter((one) => names.has(nameOf(one)));
-  const all = asked.some((one) => nameOf(one) === '.default');
+  const names = new Set(given.map(toName));
+  const granted = requested.filter((one) => names.has(toName(one)));
+  const all = requested.some((one) => toName(one) === '.default');
   const more = all ? given.filter((one) => !openidScopes.has(one)) : [];
-  return [...new Set([...granted, ...more])].join(' ') || asked.join(' ');
+  return [...new Set([...granted, ...more])].join(' ') || requested.join(' ');
 }
 
-/** A token is for one resource, so that its scopes differ in their names alone. */
-function nameOf(scope: string): string {
+/** The scope without its resource: a token is for one resource, so its scopes differ in their names only. */
+function toName(scope: string): string {
   return scope.slice(scope.lastIndexOf('/') + 1).toLowerCase();
 }

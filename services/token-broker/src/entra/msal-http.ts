@@ -43,8 +43,8 @@ const maxResponseBytes = 1_048_576;
 const connectErrors = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
 
 /**
- * The HTTP client under MSAL Node. It pools connections, has one deadline for the whole operation, retries once and only
- * if the connection failed, classifies responses before MSAL sees them, and caches discovery documents.
+ * The HTTP client under MSAL Node. It pools connections, has one deadline for the whole operation, retries once if no
+ * connection was made, classifies responses before MSAL sees them, and caches discovery documents.
  */
 export class EntraHttpClient implements EntraNetwork {
   readonly #nowMs: () => number;

@@ -71,7 +71,7 @@ const noRefreshToken = new Set([
   'refresh_token_expired',
 ]);
 
-/** Entra through MSAL Node: a new ConfidentialClientApplication for every operation, with the cache of one partition. */
+/** Entra through MSAL Node: each operation has a new ConfidentialClientApplication and the cache of one partition. */
 export class MsalEntra implements Entra {
   readonly #authorityHost: string;
   readonly #host: string;

@@ -9,8 +9,8 @@ import { passwordCredentials, type RedisCredentials } from '../redis/password.ts
 import type { Entra } from './entra.ts';
 
 /**
- * How the broker signs in to Redis; undefined where it need not.
- * @throws Error if the password's file cannot be read.
+ * The broker's credentials for Redis; undefined if Redis needs none.
+ * @throws Error if the file of the password cannot be read.
  */
 export async function openRedisCredentials(
   auth: Config['redis']['auth'],
@@ -31,10 +31,10 @@ export async function openRedisCredentials(
   }
 }
 
-/** Azure Managed Redis' resource: Learn, "Use Microsoft Entra for cache authentication". */
+/** The resource of Azure Managed Redis: Learn, "Use Microsoft Entra for cache authentication". */
 const scope = 'https://redis.azure.com/.default';
 
-/** Entra ID gives no token for Redis; `code` is the class of its refusal, e.g. `ENTRA_CREDENTIAL`. */
+/** Entra ID refused a token for Redis; `code` has the class of the refusal, e.g. `ENTRA_CREDENTIAL`. */
 class NoRedisToken extends Error {
   override name = 'NoRedisToken';
   readonly code: string;
@@ -48,9 +48,9 @@ class NoRedisToken extends Error {
 type Credentials = { username: string; password: string };
 
 /**
- * Signs in to Redis with Entra ID: the user is the identity's object id, the password an access token, renewed well
- * before it expires. Acquired outside the store, in memory and without a lease: losing Redis must never prevent
- * getting back into Redis.
+ * Signs in to Redis with Entra ID: the user name is the object id of the identity, the password an access token that is
+ * renewed well before it expires. The token is kept in memory and acquired without a lease: acquiring it must not need
+ * Redis.
  */
 export function entraCredentials(
   entra: Entra,
@@ -72,15 +72,15 @@ export function entraCredentials(
   let acquiring: Promise<typeof held> | undefined;
 
   async function acquire() {
-    const answer = await entra.appToken(client, { scopes: [scope], traceId: newTraceId() });
-    if (answer.kind === 'refused') throw new NoRedisToken(answer.refusal.class);
-    const { oid, sub } = decodeJwt<{ oid?: string }>(answer.accessToken);
-    const credentials = { username: oid ?? String(sub), password: answer.accessToken };
-    held = { credentials, renewAtMs: (answer.issuedAtSeconds + answer.expiresInSeconds * 0.7) * 1_000 };
+    const outcome = await entra.appToken(client, { scopes: [scope], traceId: newTraceId() });
+    if (outcome.kind === 'refused') throw new NoRedisToken(outcome.refusal.class);
+    const { oid, sub } = decodeJwt<{ oid?: string }>(outcome.accessToken);
+    const credentials = { username: oid ?? String(sub), password: outcome.accessToken };
+    held = { credentials, renewAtMs: (outcome.issuedAtSeconds + outcome.expiresInSeconds * 0.7) * 1_000 };
     return held;
   }
 
-  /** One acquisition serves every connection of the pod. */
+  /** All connections of the pod share one token. */
   async function current() {
     if (held && Date.now() < held.renewAtMs) return held;
     acquiring ??= acquire().finally(() => {
