@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createWorld, type World } from '../kit/world.ts';
-import { signInCrowd } from '../outage/crowd.ts';
+import { signInPeople } from '../outage/people.ts';
 import { type Sample, steadyLoad } from '../outage/steady.ts';
 import { flood } from './garbage.ts';
 
@@ -31,8 +31,8 @@ describe('garbage at every front door', () => {
   it('costs bounded memory, and those who are signed in are served meanwhile', async (context) => {
     const env = { web: { PUBLIC_RATE_BURST: '1000', ...podHeap }, broker: podHeap, api: podHeap };
     await using world = await createWorld({ name: 'garbage', people, env });
-    const crowd = await signInCrowd(world, people);
-    const load = steadyLoad(world, crowd, perSecond);
+    const signedIn = await signInPeople(world, people);
+    const load = steadyLoad(world, signedIn, perSecond);
     const attack = flood(world);
     const samples: Record<string, number>[] = [];
     for (let second = 0; second < seconds; second += 1) {

@@ -4,30 +4,30 @@ import { after, before, describe, it } from 'node:test';
 import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
 import { type Fleet, openFleet } from '../kit/fleet.ts';
-import { openVault, sealedPart, type Vault } from '../kit/redis/inspector.ts';
+import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
 
 type Stolen = { name: string; sealed: Buffer };
 
 let fleet: Fleet;
-let vault: Vault;
+let inspector: RedisInspector;
 before(async () => {
   fleet = await openFleet({ name: 'redis-dump', brokers: 1 });
-  vault = await openVault(fleet);
+  inspector = await openRedisInspector(fleet);
   for (const person of ['alice', 'bob']) await fleet.exchange(0, await fleet.signIn(person));
 });
 after(async () => {
-  await vault?.[Symbol.asyncDispose]();
+  await inspector?.[Symbol.asyncDispose]();
   await fleet?.[Symbol.asyncDispose]();
 });
 
 /** Every sealed value of a dump, with the name it is bound to. */
 async function dump(): Promise<Stolen[]> {
   const stolen: Stolen[] = [];
-  for (const key of await vault.keys()) {
-    const fields = (await vault.type(key)) === 'hash' ? await vault.fields(key) : [undefined];
+  for (const key of await inspector.keys()) {
+    const fields = (await inspector.type(key)) === 'hash' ? await inspector.fields(key) : [undefined];
     for (const field of fields) {
       if (field !== undefined && field !== 'msal' && !field.startsWith('t:')) continue;
-      const value = /:(session|account):/.test(key) ? await vault.raw(key, field) : undefined;
+      const value = /:(session|account):/.test(key) ? await inspector.raw(key, field) : undefined;
       if (value) stolen.push({ name: field ? `${key} ${field}` : key, sealed: sealedPart(field ?? '', value) });
     }
   }
@@ -38,7 +38,7 @@ describe('a Redis dump', () => {
   it('opens with the ring, and with nothing less: not by the key id, nor by the key of the names', async () => {
     const stolen = await dump();
     assert.ok(stolen.length >= 6, `${stolen.length} values`);
-    const ring = await readKeyRing(vault.ringDirectory);
+    const ring = await readKeyRing(inspector.ringDirectory);
     assert.ok(ring.index);
     const opened = (key: KeyObject) => {
       const sealing = createSealing(() => ({ current: ring.current, keys: new Map([[ring.current, key]]) }));

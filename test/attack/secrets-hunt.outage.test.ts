@@ -11,7 +11,7 @@ import { dumpRedis } from '../kit/redis/dump.ts';
 import { session } from '../kit/steps.ts';
 import type { Visitor } from '../kit/visitor.ts';
 import { createWorld, type World } from '../kit/world.ts';
-import { signInUrl } from '../outage/crowd.ts';
+import { signInUrl } from '../outage/people.ts';
 import { filesUnder, personal, secretsOf, spellings, tokenHead } from './canaries.ts';
 
 let world: World;

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, appScope, type Fleet, grants, graphScope, openFleet } from '../kit/fleet.ts';
-import { openVault, type Vault } from '../kit/redis/inspector.ts';
+import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
 
 const people = 20;
 const manyPeople = 50;
@@ -12,7 +12,7 @@ const values = Array.from({ length: 10 }, (_, i) => `part.${i}`);
 const scopes = values.map((value) => `api://onbehalf-api/${value}`);
 const otherScope = 'api://other-api/access_as_user';
 let fleet: Fleet;
-let vault: Vault;
+let inspector: RedisInspector;
 
 before(async () => {
   fleet = await openFleet({
@@ -35,10 +35,10 @@ before(async () => {
       'api-any': { ...usual.api, tenantId: 'organizations', subjects: ['system:serviceaccount:onbehalf:api-any'] },
     }),
   });
-  vault = await openVault(fleet);
+  inspector = await openRedisInspector(fleet);
 });
 after(async () => {
-  await vault[Symbol.asyncDispose]();
+  await inspector[Symbol.asyncDispose]();
   await fleet[Symbol.asyncDispose]();
 });
 
@@ -50,7 +50,7 @@ async function signIn(upn: string): Promise<Person> {
   // One after the other, so that every broker is warm before all ask at once.
   for (const broker of [1, 2]) await token(broker, session, apiScope);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(await token(0, session, apiScope));
-  return { upn, session, oid, key: vault.names.account('web', `${oid}.${tid}`) };
+  return { upn, session, oid, key: inspector.names.account('web', `${oid}.${tid}`) };
 }
 
 async function token(broker: number, session: string, scope: string): Promise<string> {
@@ -61,12 +61,12 @@ async function token(broker: number, session: string, scope: string): Promise<st
 
 /** What a partition holds: its access tokens, and whom its MSAL cache is of. */
 async function contentOf(key: string): Promise<{ tokens: string[]; owners: Set<string> }> {
-  const fields = await vault.fields(key);
+  const fields = await inspector.fields(key);
   const tokens: string[] = [];
   for (const field of fields.filter((name) => name.startsWith('t:'))) {
-    tokens.push(JSON.parse(String((await vault.open(key, field))?.plaintext)).accessToken);
+    tokens.push(JSON.parse(String((await inspector.open(key, field))?.plaintext)).accessToken);
   }
-  const msal = (await vault.open(key, 'msal'))?.plaintext;
+  const msal = (await inspector.open(key, 'msal'))?.plaintext;
   const { Account, RefreshToken, AccessToken, IdToken } = JSON.parse(String(msal ?? '{}'));
   const entries = [Account, RefreshToken, AccessToken, IdToken].flatMap((kind) => Object.values(kind ?? {}));
   return { tokens, owners: new Set(entries.map((entry) => (entry as { home_account_id: string }).home_account_id)) };
@@ -147,7 +147,7 @@ describe('the accounts of three brokers', () => {
     const alice = await signIn('alice');
     const assertion = await token(1, alice.session, apiScope);
     assert.equal((await fleet.onBehalfOf(2, assertion)).status, 200);
-    for (const key of await vault.keys()) {
+    for (const key of await inspector.keys()) {
       const kind = key.slice(fleet.prefix.length).split(':')[0] as keyof typeof kinds;
       if (!(kind in kinds)) continue;
       kinds[kind] += 1;

@@ -6,7 +6,7 @@ import { table } from '../../services/entra-emulator/src/requests/aadsts.ts';
 import { tagOf } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
-import { openVault, type Vault } from '../kit/redis/inspector.ts';
+import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
 
 const others = 50;
 /** Each of them needs a token so often: fifty at once are no load. */
@@ -26,7 +26,7 @@ const provocations: object[] = [
 ];
 
 let fleet: Fleet;
-let vault: Vault;
+let inspector: RedisInspector;
 
 before(async () => {
   fleet = await openFleet({
@@ -35,10 +35,10 @@ before(async () => {
     emulatorApart: true,
     seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
   });
-  vault = await openVault(fleet);
+  inspector = await openRedisInspector(fleet);
 });
 after(async () => {
-  await vault[Symbol.asyncDispose]();
+  await inspector[Symbol.asyncDispose]();
   await fleet[Symbol.asyncDispose]();
 });
 
@@ -69,7 +69,10 @@ async function live(number: number, stop: AbortSignal, refused: string[]): Promi
 
 /** Until now nothing was refused her, so that Entra is asked and not remembered. */
 async function forgetRefusals({ oid, tid }: { oid: string; tid: string }): Promise<void> {
-  const throttleKeys = [vault.names.account('web', `${oid}.${tid}`), vault.names.oboThrottleKey('api', tid, oid)];
+  const throttleKeys = [
+    inspector.names.account('web', `${oid}.${tid}`),
+    inspector.names.oboThrottleKey('api', tid, oid),
+  ];
   for (const throttleKey of throttleKeys) {
     for (const key of await fleet.keys(`throttle:${tagOf(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {
       await fleet.redisCommand(['DEL', key]);

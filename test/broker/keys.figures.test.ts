@@ -17,14 +17,14 @@ import {
   graphScope,
   openFleet,
 } from '../kit/fleet.ts';
-import { openVault, sealedPart, type Vault } from '../kit/redis/inspector.ts';
+import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
 
 const otherScope = 'api://other-api/access_as_user';
 const graphAppScope = 'https://graph.microsoft.com/.default';
 const federatedSubject = (name: string) => `system:serviceaccount:onbehalf:${name}`;
 const exchangeAudience = 'api://AzureADTokenExchange';
 let fleet: Fleet;
-let vault: Vault;
+let inspector: RedisInspector;
 let lastPerson = 0;
 
 before(async () => {
@@ -51,7 +51,7 @@ before(async () => {
       };
     },
   });
-  vault = await openVault(fleet);
+  inspector = await openRedisInspector(fleet);
   const { cert, key } = fleet.emulator.clientCertificates.web ?? { cert: '', key: '' };
   await swap('web.pem', `${cert}\n${key}`);
   await swap('web.secret', 'web-secret');
@@ -59,7 +59,7 @@ before(async () => {
   await swap('web.token', await federatedToken('token-broker'));
 });
 after(async () => {
-  await vault[Symbol.asyncDispose]();
+  await inspector[Symbol.asyncDispose]();
   await fleet[Symbol.asyncDispose]();
 });
 
@@ -88,7 +88,7 @@ async function newcomer(broker = 0): Promise<Person> {
   const session = await fleet.signIn(upn, broker);
   const assertion = tokenOf(await fleet.exchange(broker, session, apiScope));
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-  return { upn, session, oid, assertion, account: vault.names.account('web', `${oid}.${tid}`) };
+  return { upn, session, oid, assertion, account: inspector.names.account('web', `${oid}.${tid}`) };
 }
 
 function tokenOf({ status, body }: Answer): string {
@@ -119,17 +119,17 @@ async function untilRing(keys: number, current?: string): Promise<void> {
 
 /** The key under which a value lies. */
 async function keyIdOf(key: string, field?: string): Promise<string> {
-  const value = (await vault.raw(key, field)) ?? Buffer.alloc(1);
+  const value = (await inspector.raw(key, field)) ?? Buffer.alloc(1);
   const sealed = field === undefined ? value : sealedPart(field, value);
   return sealed.toString('latin1', 1, 1 + (sealed[0] ?? 0));
 }
 
 const sessionKeyOf = async ({ account }: Person) => {
-  const [field = ''] = (await vault.fields(account)).filter((name) => name.startsWith('s:'));
-  return vault.names.session(field.slice(2));
+  const [field = ''] = (await inspector.fields(account)).filter((name) => name.startsWith('s:'));
+  return inspector.names.session(field.slice(2));
 };
 const sealedFieldsOf = async (key: string) =>
-  (await vault.fields(key)).filter((name) => name === 'msal' || name.startsWith('t:'));
+  (await inspector.fields(key)).filter((name) => name === 'msal' || name.startsWith('t:'));
 
 describe('the keys of three brokers', () => {
   it('answer 500 when Entra refuses every credential, ask it no more, and serve what is stored', async () => {
@@ -165,11 +165,11 @@ describe('the keys of three brokers', () => {
     // Started later than the others, it also looks at the ring at another moment.
     fleet.brokers.push(await fleet.startBroker());
     await using load = startLoad(people);
-    await swap('k2', randomBytes(32).toString('base64'), vault.ringDirectory);
-    await swap('current', 'k2', vault.ringDirectory);
+    await swap('k2', randomBytes(32).toString('base64'), inspector.ringDirectory);
+    await swap('current', 'k2', inspector.ringDirectory);
     await untilRing(2);
     await untilRing(2, 'k2');
-    await vault.reload();
+    await inspector.reload();
     // One with nothing in memory, so that it reads everything.
     const fresh = fleet.brokers.push(await fleet.startBroker()) - 1;
     const everything = async () => {
@@ -183,7 +183,7 @@ describe('the keys of three brokers', () => {
     let old = 0;
     const isAnew = async (key: string, field?: string) => (await keyIdOf(key, field)) === 'k2';
     for (const person of people) {
-      const obo = vault.names.obo('api', person.assertion);
+      const obo = inspector.names.obo('api', person.assertion);
       const places: [key: string, field?: string][] = [[await sessionKeyOf(person)]];
       for (const key of [person.account, obo]) {
         for (const field of await sealedFieldsOf(key)) places.push([key, field]);
@@ -194,9 +194,9 @@ describe('the keys of three brokers', () => {
     record('sealing key changed under load: values read and still under the old key', old);
     assert.equal(await keyIdOf(idle.account, 'msal'), 'k1', 'nobody touched this one');
 
-    await rm(join(vault.ringDirectory, 'k1'));
+    await rm(join(inspector.ringDirectory, 'k1'));
     await untilRing(1, 'k2');
-    await vault.reload();
+    await inspector.reload();
     for (const broker of fleet.brokers.keys()) {
       for (const { session, oid } of people) {
         assert.equal(oidOf(tokenOf(await fleet.exchange(broker, session, otherScope))), oid, 'refreshed or held');
@@ -213,12 +213,12 @@ describe('the keys of three brokers', () => {
 
   it('take a flipped byte for a miss', async () => {
     const flip = async (key: string, field: string | undefined, part: number) => {
-      const value = Buffer.from((await vault.raw(key, field)) ?? '');
+      const value = Buffer.from((await inspector.raw(key, field)) ?? '');
       const at = Math.min(value.length - 1, Math.floor(value.length * part));
       value[at] = (value[at] ?? 0) ^ 1;
-      await vault.put(key, field, value);
+      await inspector.put(key, field, value);
     };
-    const recordOf = async (key: string) => (await vault.fields(key)).filter((name) => name.startsWith('t:'))[0];
+    const recordOf = async (key: string) => (await inspector.fields(key)).filter((name) => name.startsWith('t:'))[0];
     let flipped = 0;
     const failures = logged(1, 'cache.open_failed').length;
     for (const part of [0, 0.1, 0.5, 1]) {
@@ -227,14 +227,14 @@ describe('the keys of three brokers', () => {
 
       await flip(account, await recordOf(account), part);
       assert.equal(oidOf(tokenOf(await fleet.exchange(1, session, apiScope))), oid);
-      assert.ok(await vault.open(account, String(await recordOf(account))), 'the record is whole again');
+      assert.ok(await inspector.open(account, String(await recordOf(account))), 'the record is whole again');
 
-      for (const field of ['v', (await vault.fields(account)).find((name) => name.startsWith('s:'))]) {
+      for (const field of ['v', (await inspector.fields(account)).find((name) => name.startsWith('s:'))]) {
         await flip(account, field, part);
         assert.equal(oidOf(tokenOf(await fleet.exchange(1, session, graphScope))), oid);
       }
 
-      const obo = vault.names.obo('api', assertion);
+      const obo = inspector.names.obo('api', assertion);
       tokenOf(await fleet.onBehalfOf(0, assertion));
       await flip(obo, await recordOf(obo), part);
       assert.equal(oidOf(tokenOf(await fleet.onBehalfOf(1, assertion))), oid);
@@ -264,23 +264,23 @@ describe('the keys of three brokers', () => {
     assert.equal((await fleet.exchange(0, session, graphScope)).status, 429);
     await fleet.admin('DELETE', '/faults');
     assert.equal((await fleet.exchange(1, session, graphScope)).status, 429);
-    for (const key of await fleet.keys('throttle:*')) await vault.put(key, undefined, randomBytes(100));
+    for (const key of await fleet.keys('throttle:*')) await inspector.put(key, undefined, randomBytes(100));
     tokenOf(await fleet.exchange(2, session, graphScope));
   });
 
   it('open no value that lies in the place of another', async () => {
     type Place = [key: string, field?: string | undefined];
     const exchanged = async (one: Place, other: Place) => {
-      const [first, second] = [await vault.raw(...one), await vault.raw(...other)];
+      const [first, second] = [await inspector.raw(...one), await inspector.raw(...other)];
       assert.ok(first && second);
-      await vault.put(one[0], one[1], second);
-      await vault.put(other[0], other[1], first);
-      for (const place of [one, other]) if (await vault.open(...place)) opened += 1;
+      await inspector.put(one[0], one[1], second);
+      await inspector.put(other[0], other[1], first);
+      for (const place of [one, other]) if (await inspector.open(...place)) opened += 1;
     };
     let opened = 0;
     const [a, b] = [await newcomer(), await newcomer()];
     const recordsOf = async ({ account }: Person) =>
-      (await vault.fields(account)).filter((name) => name.startsWith('t:'));
+      (await inspector.fields(account)).filter((name) => name.startsWith('t:'));
     const [field] = await recordsOf(a);
     await exchanged([a.account, field], [b.account, field]);
     for (const { session, oid } of [a, b]) {

@@ -6,7 +6,7 @@ import { decodeJwt } from 'jose';
 import { record } from '../../tools/run/figures.ts';
 import { tokenHead } from '../attack/canaries.ts';
 import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
-import { openVault, type Vault } from '../kit/redis/inspector.ts';
+import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
 
 const interleavings = 200;
 const atOnce = 20;
@@ -14,7 +14,7 @@ const atOnce = 20;
 const longestMs = 60;
 const brokers = [0, 1, 2];
 let fleet: Fleet;
-let vault: Vault;
+let inspector: RedisInspector;
 
 before(async () => {
   fleet = await openFleet({
@@ -22,10 +22,10 @@ before(async () => {
     people: interleavings,
     seed: (usual) => consentedWeb(usual, [apiScope, graphScope], { optionalClaims: withSid }),
   });
-  vault = await openVault(fleet);
+  inspector = await openRedisInspector(fleet);
 });
 after(async () => {
-  await vault[Symbol.asyncDispose]();
+  await inspector[Symbol.asyncDispose]();
   await fleet[Symbol.asyncDispose]();
 });
 const withSid = { idToken: ['sid'], accessToken: [] };
@@ -40,7 +40,7 @@ async function signIn(upn: string): Promise<Person> {
   assert.equal(bought.status, 200, JSON.stringify(bought.body));
   const assertion = String(bought.body.access_token);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-  return { upn, session, assertion, account: vault.names.account('web', `${oid}.${tid}`) };
+  return { upn, session, assertion, account: inspector.names.account('web', `${oid}.${tid}`) };
 }
 
 const revoke = (broker: number, token: string) => fleet.post(broker, '/oauth2/revoke', { token });
@@ -114,7 +114,7 @@ describe('sign-out over three brokers', () => {
         untilEnded((broker) => fleet.exchange(broker, session, scope)),
       );
       const ended = (await Promise.all(ends)).every(Number.isFinite);
-      if (!ended || (await vault.type(account)) !== 'none') outcomes.resurrected += 1;
+      if (!ended || (await inspector.type(account)) !== 'none') outcomes.resurrected += 1;
     });
     assert.ok(outcomes.served > 20 && outcomes.refused > 20, `not interleaved: ${JSON.stringify(outcomes)}`);
     assert.deepEqual([await fleet.keys('account:*'), await fleet.keys('session:*')], [[], []]);
@@ -228,10 +228,10 @@ describe('sign-out over three brokers', () => {
     const readable = (text: string) =>
       tokenHead.test(text) || text.includes('10ad0000-7e57') || telling.some((one) => text.includes(one));
     record('keys without an end after the sign-outs', (await fleet.immortalKeys()).length);
-    const keys = await vault.keys();
+    const keys = await inspector.keys();
     for (const key of keys) {
       assert.ok(!readable(key), 'a key tells who it is about');
-      const type = await vault.type(key);
+      const type = await inspector.type(key);
       // It ended meanwhile.
       if (type === 'none') continue;
       const dump = {
@@ -240,7 +240,7 @@ describe('sign-out over three brokers', () => {
         set: ['SMEMBERS', key],
       }[type];
       assert.ok(dump, `${key} is a ${type}`);
-      const value = await vault.command(...dump);
+      const value = await inspector.command(...dump);
       const parts = value instanceof Map ? [...value].flat() : [value].flat();
       for (const part of parts.length ? parts : Object.values(value as object)) {
         assert.ok(!readable((part as Buffer).toString('latin1')), `${key} can be read`);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, appScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
-import { openVault, type Vault } from '../kit/redis/inspector.ts';
+import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
 
 const brokers = [0, 1, 2];
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
@@ -74,7 +74,7 @@ const refreshRows: Row[] = [
 ];
 
 let fleet: Fleet;
-let vault: Vault;
+let inspector: RedisInspector;
 const faults: object[] = [];
 let lastPerson = 0;
 
@@ -116,10 +116,10 @@ before(async () => {
     env: { CALLERS_RATE: '100000' },
     seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
   });
-  vault = await openVault(fleet);
+  inspector = await openRedisInspector(fleet);
 });
 after(async () => {
-  await vault[Symbol.asyncDispose]();
+  await inspector[Symbol.asyncDispose]();
   await fleet[Symbol.asyncDispose]();
 });
 
@@ -318,8 +318,8 @@ describe('what Entra refuses one person, three brokers', () => {
       await arm(user, 'on_behalf_of', { then: { aadsts, error: 'invalid_grant', suberror: null } });
       const answer = await fleet.onBehalfOf(0, assertion);
       assert.deepEqual([answer.body.error, answer.body.error_codes], [error, [aadsts]]);
-      const key = vault.names.obo('api', assertion);
-      assert.equal(await vault.type(key), 'none', `${aadsts}: nothing is kept of it`);
+      const key = inspector.names.obo('api', assertion);
+      assert.equal(await inspector.type(key), 'none', `${aadsts}: nothing is kept of it`);
       assert.equal((await fleet.exchange(1, session, apiScope)).status, 200);
     }
   });

@@ -9,8 +9,8 @@ import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from '../kit/browser/chromium.ts';
+import { type BrowserProfile, openBrowserProfile } from '../kit/browser/profile.ts';
 import { consent, heading, hello, pick } from '../kit/browser/steps.ts';
-import { openWitness, type Witness } from '../kit/browser/witness.ts';
 import { openCachingNginx } from '../kit/nginx.ts';
 import { accept, signIn } from '../kit/steps.ts';
 import { createWorld, type World } from '../kit/world.ts';
@@ -125,7 +125,7 @@ async function onlyOf(page: Page, name: string | undefined): Promise<void> {
   }
 }
 
-async function fill({ page }: Witness): Promise<void> {
+async function fill({ page }: BrowserProfile): Promise<void> {
   await onlyOf(page, 'Alice Ahrens');
   // A document of the API's, which Back would show.
   const [opened] = await Promise.all([
@@ -139,7 +139,7 @@ async function fill({ page }: Witness): Promise<void> {
 
 describe('the cache of a browser', () => {
   it(`keeps its person's answers to be asked for again, and shows none of ${combinations.length} kinds after sign-out`, async () => {
-    await using kiosk = await openWitness(browser);
+    await using kiosk = await openBrowserProfile(browser);
     const { page } = kiosk;
     await enter(page, 'alice', 'Alice Ahrens');
     await fill(kiosk);
@@ -166,7 +166,7 @@ describe('the cache of a browser', () => {
   });
 
   it('is forgotten when somebody else signs in without a sign-out', async () => {
-    await using kiosk = await openWitness(browser);
+    await using kiosk = await openBrowserProfile(browser);
     await enter(kiosk.page, 'alice', 'Alice Ahrens');
     await fill(kiosk);
     await enter(kiosk.page, 'bob', 'Bob Berger');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { launchChromium } from '../kit/browser/chromium.ts';
-import { openWitness, shoot, type Witness } from '../kit/browser/witness.ts';
+import { type BrowserProfile, openBrowserProfile, shoot } from '../kit/browser/profile.ts';
 import { createWorld, type World } from '../kit/world.ts';
 
 let world: World;
@@ -17,7 +17,7 @@ after(async () => {
 });
 
 /** Signs in, consents, calls the API and signs out as a person with a mouse does. */
-async function walk({ page, look }: Witness, scheme: string): Promise<void> {
+async function walk({ page, look }: BrowserProfile, scheme: string): Promise<void> {
   const see = async (name: string) => {
     await look();
     await shoot(page, `${name}-${scheme}`);
@@ -60,10 +60,10 @@ async function walk({ page, look }: Witness, scheme: string): Promise<void> {
 describe('in a real browser', () => {
   for (const scheme of ['light', 'dark'] as const) {
     it(`Alice signs in, consents, sees her name and the API's answer, and signs out, in ${scheme}`, async () => {
-      await using alice = await openWitness(browser, { colorScheme: scheme });
+      await using alice = await openBrowserProfile(browser, { colorScheme: scheme });
       try {
         await walk(alice, scheme);
-        await alice.testify();
+        await alice.assertClean();
       } catch (error) {
         await shoot(alice.page, `failed-${scheme}`);
         throw error;
@@ -72,7 +72,7 @@ describe('in a real browser', () => {
   }
 
   it('keeps the session cookie as it must be kept', async () => {
-    await using alice = await openWitness(browser);
+    await using alice = await openBrowserProfile(browser);
     const { context, page } = alice;
     await page.goto(`${world.web}/sign-in`);
     await page.getByRole('button', { name: /alice@/ }).click();

@@ -4,7 +4,7 @@ import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { launchChromium } from '../kit/browser/chromium.ts';
-import { openWitness, shoot, type Witness } from '../kit/browser/witness.ts';
+import { type BrowserProfile, openBrowserProfile, shoot } from '../kit/browser/profile.ts';
 import { entraAdmin } from '../kit/entra-admin.ts';
 import { freePort } from '../kit/ports.ts';
 import { createWorld, type World } from '../kit/world.ts';
@@ -39,7 +39,7 @@ async function objections(page: Page, options: object): Promise<string[]> {
 }
 
 /** The page is good in both schemes and on a narrow screen, keeps its pictures, and holds no token. */
-async function inspect({ page, look }: Witness, name: string, heading: string): Promise<void> {
+async function inspect({ page, look }: BrowserProfile, name: string, heading: string): Promise<void> {
   await page.getByRole('heading', { level: 1, name: heading }).waitFor();
   await look();
   await page.evaluate(`${axe.source}; undefined`);
@@ -57,26 +57,26 @@ async function inspect({ page, look }: Witness, name: string, heading: string): 
   await page.setViewportSize(wide);
 }
 
-const button = ({ page }: Witness, name: string | RegExp) => page.getByRole('button', { name, exact: true });
-const link = ({ page }: Witness, name: string) => page.getByRole('link', { name, exact: true });
+const button = ({ page }: BrowserProfile, name: string | RegExp) => page.getByRole('button', { name, exact: true });
+const link = ({ page }: BrowserProfile, name: string) => page.getByRole('link', { name, exact: true });
 
-async function open(): Promise<Witness> {
-  return openWitness(browser);
+async function open(): Promise<BrowserProfile> {
+  return openBrowserProfile(browser);
 }
 
 /** Somebody who is signed in and has consented to all that the API needs. */
-async function signedIn(person: string): Promise<Witness> {
-  const witness = await open();
-  const { page } = witness;
+async function signedIn(person: string): Promise<BrowserProfile> {
+  const profile = await open();
+  const { page } = profile;
   const answer = page.getByLabel('The answer');
   await page.goto(`${world.web}/graph/me`);
-  await button(witness, new RegExp(`${person}@`)).click();
-  const accept = button(witness, 'Accept');
+  await button(profile, new RegExp(`${person}@`)).click();
+  const accept = button(profile, 'Accept');
   const away = page.getByRole('heading', { name: /is unavailable/ });
   // As often as there is something to consent to; what was away a moment ago may not be back yet.
   for (;;) {
     await answer.or(accept).or(away).waitFor();
-    if (await answer.isVisible()) return witness;
+    if (await answer.isVisible()) return profile;
     if (await away.isVisible()) {
       await page.goto(`${world.web}/graph/me`);
       continue;
@@ -103,7 +103,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await inspect(carol, 'home', 'Hello, Carol');
     await link(carol, 'Profile').click();
     await inspect(carol, 'profile', 'Your profile');
-    await carol.testify();
+    await carol.assertClean();
   });
 
   it('at the stand-in for Entra ID, for a device: its code, and that it may go on', async () => {
@@ -121,7 +121,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await button(bob, /bob@/).click();
     await button(bob, 'Accept').click();
     await inspect(bob, 'signed-in-on-a-device', 'Signed in');
-    await bob.testify();
+    await bob.assertClean();
   });
 
   it('when APIs are called: more consent, answers, a stronger sign-in', async () => {
@@ -139,7 +139,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await inspect(bob, 'approve-sign-in', 'Approve sign-in');
     await button(bob, 'Approve').click();
     await inspect(bob, 'payroll', 'Payroll');
-    await bob.testify();
+    await bob.assertClean();
   });
 
   it('when what is needed cannot be had: again and again, or from an administrator only', async () => {
@@ -172,7 +172,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
       await entraAdmin(world, 'DELETE', '/faults');
       await entraAdmin(world, 'PUT', '/lifetimes', { access: 3_600 });
     }
-    await alice.testify();
+    await alice.assertClean();
   });
 
   it('when something is wrong: no such page, a spoilt link, a refusal, an account that may not', async () => {
@@ -189,7 +189,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await page.goto(`${world.web}/sign-in?prompt=select_account`);
     await button(dan, /dan@/).click();
     await inspect(dan, 'disabled-account', 'Sign-in error');
-    await dan.testify();
+    await dan.assertClean();
   });
 
   it('in an outage, and when a sign-out could not be confirmed', async () => {
@@ -208,7 +208,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     } finally {
       world.relays.broker.restore();
     }
-    await bob.testify();
+    await bob.assertClean();
   });
 
   it('when there was no session left to sign out everywhere by, and by its button', async () => {
@@ -221,7 +221,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await button(bob, 'Sign in, then sign out everywhere').click();
     await button(bob, /bob@/).click();
     await page.getByText('You are signed out on all your devices.').waitFor();
-    await bob.testify();
+    await bob.assertClean();
   });
 
   it('and leads to its own trace, which the viewer draws', async () => {
@@ -243,6 +243,6 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
       if (statuses.includes(429) && (await page.goto(`${world.web}/sign-in`))?.status() === 429) break;
     }
     await inspect(hasty, 'too-many-requests', 'Too many requests');
-    await hasty.testify();
+    await hasty.assertClean();
   });
 });

@@ -143,11 +143,11 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     ...env,
   };
 
-  const looker = redis && openLooker(redis);
-  if (looker) {
-    looker.on('error', () => {});
-    await looker.connect();
-    opened.defer(() => looker.destroy());
+  const redisClient = redis && openRedisClient(redis);
+  if (redisClient) {
+    redisClient.on('error', () => {});
+    await redisClient.connect();
+    opened.defer(() => redisClient.destroy());
   }
 
   const startBroker = async (more: Record<string, string> = {}) => {
@@ -232,8 +232,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       return token.reduce((sum, one) => sum + one.count, 0);
     },
     async redisCommand(args) {
-      if (!looker) throw new Error('this fleet has a Redis of its own kind: look into it there');
-      return await looker.sendCommand(args);
+      if (!redisClient) throw new Error('this fleet has a Redis of its own kind: look into it there');
+      return await redisClient.sendCommand(args);
     },
     async keys(pattern) {
       const found = await fleet.redisCommand(['KEYS', `${prefix}${pattern}`]);
@@ -284,7 +284,7 @@ async function authorize(
   return code;
 }
 
-function openLooker({ host, port, username, password }: Redis) {
+function openRedisClient({ host, port, username, password }: Redis) {
   return createClient({ socket: { host, port }, ...(username && { username }), ...(password && { password }) });
 }
 

@@ -137,9 +137,11 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     progress('trace-viewer', ms, viewerUrl);
   };
   const entraReady = `${entra.browserOrigin}/readyz`;
-  const crowd = options.people ? { SEED_FILE: await mountJson(stateDir, 'seed.json', crowded(options.people)) } : {};
+  const seed = options.people
+    ? { SEED_FILE: await mountJson(stateDir, 'seed.json', seedWithPeople(options.people)) }
+    : {};
   await together(failing, [
-    startService('entra-emulator', { ...entraEnvironment(places, cluster), ...crowd, ...env.entra }, entraReady).then(
+    startService('entra-emulator', { ...entraEnvironment(places, cluster), ...seed, ...env.entra }, entraReady).then(
       (ms) => progress('entra-emulator', ms, `${entra.origin}, its pages on ${entra.browserOrigin}`),
     ),
     startViewer(),
@@ -190,8 +192,8 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   };
 }
 
-/** The emulator's own seed with a crowd of people, who have nothing but a name. */
-function crowded(n: number): object {
+/** The emulator's own seed with more people, who have nothing but a name. */
+function seedWithPeople(n: number): object {
   return { ...builtInSeed, generate: [{ prefix: 'load', n, tid: 'contoso.test' }] };
 }
 

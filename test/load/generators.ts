@@ -33,10 +33,10 @@ type Options = {
 };
 
 /** What all generator processes saw together. */
-export type Sight = { parts: Part[]; kinds: Seen[]; tookSeconds: number };
+export type LoadResults = { parts: Part[]; kinds: Seen[]; tookSeconds: number };
 
 /** Sends a plan from processes of their own, and adds up what they saw. */
-export async function runPlan(plan: Omit<PlanInput, 'share'>, options: Options = {}): Promise<Sight> {
+export async function runPlan(plan: Omit<PlanInput, 'share'>, options: Options = {}): Promise<LoadResults> {
   const { share = { index: 0, of: 1 }, tell = () => {}, onStart = () => {} } = options;
   const processes = options.processes ?? Math.ceil(plan.schedule.ratePerSecond / share.of / perProcess);
   const latest: Progress[] = [];

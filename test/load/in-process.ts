@@ -108,11 +108,11 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   progress('L1 with one user and with 200,000');
   const few = createBench(emptyStore(), sealing);
   const many = createBench(emptyStore(), sealing);
-  const crowd = 200_000;
+  const allUsers = 200_000;
   await few.get(0);
   const heapBefore = heapBytes();
-  for (let n = 0; n < crowd; n += 1) await many.get(n);
-  const order = Uint32Array.from({ length: 100_000 }, () => Math.floor(Math.random() * crowd));
+  for (let n = 0; n < allUsers; n += 1) await many.get(n);
+  const order = Uint32Array.from({ length: 100_000 }, () => Math.floor(Math.random() * allUsers));
   const one: number[] = [];
   const all: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -124,7 +124,7 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
     ...{ name: 'L1 hit, 200,000 users / 1 user', target: '4', limit: 5, ...l1 },
     note: `${usOf(one)} and ${usOf(all)} us`,
   });
-  const held = many.l1.bytes / crowd;
+  const held = many.l1.bytes / allUsers;
   rows.push({
     name: 'L1 bytes per token, as bounded',
     target: '7',
@@ -132,7 +132,7 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
     value: held,
     low: held,
     high: held,
-    note: `heap grew by ${Math.round((heapBytes() - heapBefore) / crowd)} bytes a user, the bench's own key included`,
+    note: `heap grew by ${Math.round((heapBytes() - heapBefore) / allUsers)} bytes a user, the bench's own key included`,
   });
 
   progress('L2 against stock, one process each');

@@ -50,7 +50,7 @@ describe('a run', () => {
   }
 
   const performing = { load: { ratePerSecond: 1_000, users: 1, durationSeconds: 2, brokers: 1 }, repeat: 1, seed: 1 };
-  const judged = async (failed: number, sight: Partial<Part>, quick: boolean, limitMs = 20) => {
+  const judged = async (failed: number, results: Partial<Part>, quick: boolean, limitMs = 20) => {
     const act: Act = {
       ...{ kinds: [], minimumCalls: () => 3, level: 'L1' },
       checks: ({ all, totals }) => [
@@ -59,7 +59,7 @@ describe('a run', () => {
       ],
     };
     const run = { name: 'l1', variant: '', startedAt: '2026-11-26T16:00:00Z', act };
-    const seen = { parts: [part(sight)], kinds: [seenOf(2_000, failed)], tookSeconds: 2 };
+    const seen = { parts: [part(results)], kinds: [seenOf(2_000, failed)], tookSeconds: 2 };
     return await judge({ ...run, performing: { ...performing, scaled: undefined, quick } }, seen, nothingWatched);
   };
 

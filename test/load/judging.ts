@@ -1,4 +1,4 @@
-import { addUp, type Sight } from './generators.ts';
+import { addUp, type LoadResults } from './generators.ts';
 import { decode, percentilesOf } from './histogram.ts';
 import type { Seen } from './plan.ts';
 import type { BrokerSeries, LoadEvent, ScenarioRun, Second, Verdict } from './result.ts';
@@ -39,13 +39,13 @@ export const nothingWatched: Watched = {
 /** Puts together what generators and onlookers saw, and judges it by the run's pass lines. */
 export async function judge(
   run: { name: string; variant: string; startedAt: string; performing: Performing; act: Act },
-  sight: Sight,
+  results: LoadResults,
   watched: Watched,
 ): Promise<ScenarioRun> {
   const { performing, act } = run;
   const load = { ...performing.load, ...act.schedule };
   const { durationSeconds, ratePerSecond, users, brokers } = load;
-  const all = addUp(sight.kinds);
+  const all = addUp(results.kinds);
   const seconds = secondsOf(all, watched.seconds, act, durationSeconds);
   const totals = {
     ...watched.totals,
@@ -54,10 +54,10 @@ export async function judge(
     minimumCalls: seconds.reduce((sum, { minimumCalls }) => sum + minimumCalls, 0),
     ...{ opened: all.opened, foreign: all.foreign, redisCommands: watched.redisCommands },
   };
-  const kinds = Object.fromEntries(sight.kinds.map((seen) => [seen.name, seen]));
+  const kinds = Object.fromEntries(results.kinds.map((seen) => [seen.name, seen]));
   const observed: Observed = { load, kinds, all, seconds, totals, brokers: watched.brokers, events: watched.events };
   const checks = await act.checks(observed);
-  const validity = judgeValidity(sight, { durationSeconds }, watched.emulatorCpu);
+  const validity = judgeValidity(results, { durationSeconds }, watched.emulatorCpu);
   const passes = checks.every(({ holds, time }) => holds || (performing.quick && time));
   // Counts are true however late the requests went out.
   const verdict: Verdict = !validity.valid && !performing.quick ? 'invalid' : passes ? 'pass' : 'fail';

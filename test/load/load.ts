@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { createConsoleOutput, describeRun } from './console-output.ts';
 import { readContext } from './context.ts';
 import { merge } from './merge.ts';
 import { choose, helpText, loadOf, type Options, readOptions } from './options.ts';
@@ -12,7 +13,6 @@ import { type Result, resultSchema, type ScenarioRun, worstOf } from './result.t
 import { Unsafe } from './safety.ts';
 import { scenarios } from './scenarios.ts';
 import { selfTest, selfTestLeastMs } from './self-test.ts';
-import { createTelling, describeRun } from './telling.ts';
 
 const exitCodes = { pass: 0, fail: 1, invalid: 2 } as const;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -23,17 +23,17 @@ async function* runAll(options: Options, args: readonly string[]): AsyncGenerato
   if (options.url && options.names.length === 0) throw new Unsafe('--url needs the name of a scenario.');
   const own = options.url && chosen.find(({ remote }) => !remote);
   if (own) throw new Unsafe(`The scenario ${own.name} has to start what it loads: leave out --url.`);
-  const telling = createTelling();
+  const output = createConsoleOutput();
   const remote = options.url ? await openRemote(options) : undefined;
   const context = readContext({ ...options, target: remote?.url ?? 'local', args });
-  const selfTestP99Ms = await testItself(options, telling);
+  const selfTestP99Ms = await testItself(options, output);
   const runs: ScenarioRun[] = [];
   for (const scenario of chosen) {
     const { load, scaled } = loadOf(scenario, options, cpus().length);
     const { seed, quick } = options;
     const speaking = {
-      say: (doing: string) => telling.say(scenario.name, doing),
-      tell: (progress: Progress) => telling.tell(scenario.name, load.durationSeconds, progress),
+      say: (doing: string) => output.say(scenario.name, doing),
+      tell: (progress: Progress) => output.tell(scenario.name, load.durationSeconds, progress),
     };
     for (let repeat = 1; repeat <= options.repeat; repeat += 1) {
       const performing = { load, repeat, seed, scaled, quick };
@@ -41,7 +41,7 @@ async function* runAll(options: Options, args: readonly string[]): AsyncGenerato
         ? [await performRemote(scenario, remote, podOf(process.env), performing, speaking)]
         : performAll(scenario, performing, speaking);
       for await (const run of performed) {
-        telling.end();
+        output.end();
         say(describeRun(run, quick));
         runs.push(run);
         yield { version: 1, verdict: worstOf(runs.map(({ verdict }) => verdict)), context, selfTestP99Ms, runs };
@@ -51,10 +51,10 @@ async function* runAll(options: Options, args: readonly string[]): AsyncGenerato
 }
 
 /** A generator that would not show a stall measures nothing. @throws Unsafe if this one would not. */
-async function testItself({ quick }: Options, telling: ReturnType<typeof createTelling>): Promise<number> {
-  telling.say('self-test', 'measuring a server that stalls for a second');
+async function testItself({ quick }: Options, output: ReturnType<typeof createConsoleOutput>): Promise<number> {
+  output.say('self-test', 'measuring a server that stalls for a second');
   const p99Ms = await selfTest(quick ? 4 : 10);
-  telling.end();
+  output.end();
   say(`self-test: p99 ${p99Ms.toFixed(0)} ms of a server that stalls for 1 s, at least ${selfTestLeastMs}`);
   if (p99Ms < selfTestLeastMs) throw new Unsafe('The generator does not keep its schedule: nothing was measured.');
   return p99Ms;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { noErrors, noForeign, percentileAtMost } from './checks.ts';
-import { runPlan, type Sight, traceEvery } from './generators.ts';
+import { type LoadResults, runPlan, traceEvery } from './generators.ts';
 import { judge, nothingWatched, type Performing } from './judging.ts';
 import type { PlanInput, Progress } from './plan.ts';
 import { preflightLocal } from './preflight.ts';
@@ -15,18 +15,18 @@ import { openStage, type Stage, spansMs } from './stage.ts';
 const tracesMs = 3 * spansMs;
 const connectionsToEach = 8;
 
-export type Telling = { say: (doing: string) => void; tell: (progress: Progress) => void };
+export type ConsoleOutput = { say: (doing: string) => void; tell: (progress: Progress) => void };
 
 /** Performs the variants of a scenario, each on a stage of its own unless they share one, and judges them. */
 export async function* performAll(
   scenario: Scenario,
   performing: Performing,
-  telling: Telling,
+  output: ConsoleOutput,
 ): AsyncGenerator<ScenarioRun> {
   const { load } = performing;
   const variants = scenario.variants(load);
   const open = async ({ stage: options, load: own }: Variant) => {
-    const stage = await openStage({ name: scenario.name, ...load, ...own, ...options, say: telling.say });
+    const stage = await openStage({ name: scenario.name, ...load, ...own, ...options, say: output.say });
     await preflightLocal(stage).catch(async (error) => {
       await stage[Symbol.asyncDispose]();
       throw error;
@@ -39,7 +39,7 @@ export async function* performAll(
     await using own = shared ? undefined : await open(variant);
     const stage = shared ?? own;
     const its = { ...performing, load: { ...load, ...variant.load } };
-    if (stage) yield await perform(scenario, variant, its, telling, stage);
+    if (stage) yield await perform(scenario, variant, its, output, stage);
   }
 }
 
@@ -47,7 +47,7 @@ async function perform(
   { name }: Scenario,
   variant: Variant,
   performing: Performing,
-  { say, tell }: Telling,
+  { say, tell }: ConsoleOutput,
   stage: Stage,
 ): Promise<ScenarioRun> {
   const act = await variant.prepare(stage, performing.load);
@@ -59,10 +59,10 @@ async function perform(
   const stopped = new AbortController();
   let meanwhile: Promise<void> | undefined;
   let sampling: AsyncDisposable | undefined;
-  let sight: Sight;
+  let results: LoadResults;
   say('running');
   try {
-    sight = await runPlan(planOf(act, performing, act.targets ?? stage.brokers.map(({ url }) => url)), {
+    results = await runPlan(planOf(act, performing, act.targets ?? stage.brokers.map(({ url }) => url)), {
       tell,
       startAtMs: act.startAtMs,
       onStart(startAtMs) {
@@ -80,10 +80,10 @@ async function perform(
   const commandsAfter = await redisCommands(stage);
   await delay(tracesMs);
   const { seconds, totals, brokers } = sampler;
-  return await judge({ name, variant: variant.name, startedAt, performing, act }, sight, {
+  return await judge({ name, variant: variant.name, startedAt, performing, act }, results, {
     ...{ seconds, totals, brokers, events, redisCommands: difference(commandsBefore, commandsAfter) },
-    emulatorCpu: sampler.emulatorCpuSeconds / sight.tookSeconds,
-    slowest: slowestOf(stage, sight),
+    emulatorCpu: sampler.emulatorCpuSeconds / results.tookSeconds,
+    slowest: slowestOf(stage, results),
   });
 }
 
@@ -93,7 +93,7 @@ export async function performRemote(
   remote: Remote,
   { index, of }: Pod,
   performing: Performing,
-  { say, tell }: Telling,
+  { say, tell }: ConsoleOutput,
 ): Promise<ScenarioRun> {
   if (!how) throw new Unsafe(`The scenario ${name} has to start what it loads: leave out --url.`);
   const { load } = performing;
@@ -112,8 +112,8 @@ export async function performRemote(
   const startedAt = new Date().toISOString();
   say('running');
   const its = { ...performing, load: own };
-  const sight = await runPlan(planOf(act, its, [remote.url]), { tell });
-  return await judge({ name, variant: '', startedAt, performing: its, act }, sight, nothingWatched);
+  const results = await runPlan(planOf(act, its, [remote.url]), { tell });
+  return await judge({ name, variant: '', startedAt, performing: its, act }, results, nothingWatched);
 }
 
 function planOf(act: Act, { load, seed }: Performing, targets: string[]): PlanInput {
@@ -142,7 +142,7 @@ function difference(before: Record<string, number>, after: Record<string, number
   return Object.fromEntries(grown.filter(([name, count]) => count > 0 && name !== 'INFO'));
 }
 
-function slowestOf(stage: Stage, { parts }: Sight): ScenarioRun['slowest'] {
+function slowestOf(stage: Stage, { parts }: LoadResults): ScenarioRun['slowest'] {
   return parts
     .flatMap(({ slowest }) => slowest)
     .sort((a, b) => b.latencyMs - a.latencyMs)

@@ -24,8 +24,8 @@ for (const delayMs of delaysMs) {
   const beyond: number[] = [];
   // The first one is for practice.
   for (let burst = 0; burst <= bursts; burst += 1) {
-    const sight = await runPlan({ targets, schedule, kinds, connections: connectionsFor(load), traceEvery });
-    const p99Ms = sight.kinds[0] && percentilesOf(decode(sight.kinds[0].response)).p99Ms;
+    const results = await runPlan({ targets, schedule, kinds, connections: connectionsFor(load), traceEvery });
+    const p99Ms = results.kinds[0] && percentilesOf(decode(results.kinds[0].response)).p99Ms;
     if (burst > 0) beyond.push(Math.round((p99Ms ?? Number.NaN) - delayMs));
   }
   const told = `middle ${median(beyond).toFixed(0)} ms, ${beyond.join(', ')}`;

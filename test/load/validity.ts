@@ -1,4 +1,4 @@
-import type { Sight } from './generators.ts';
+import type { LoadResults } from './generators.ts';
 import { percentileMs, sum } from './histogram.ts';
 import type { Validity } from './result.ts';
 import type { Load } from './scenario.ts';
@@ -7,13 +7,17 @@ import type { Load } from './scenario.ts';
 const limits = { achievedPart: 0.995, lagP99Ms: 5, generatorCpu: 0.8, emulatorCpu: 0.7 };
 
 /** Judges whether a run measured the brokers or its own tools. `emulatorCpu` of one core; null: not to be seen. */
-export function judgeValidity(sight: Sight, load: Pick<Load, 'durationSeconds'>, emulatorCpu: number | null): Validity {
-  const requests = sight.parts.reduce((total, part) => total + part.requests, 0);
-  const sentInTime = sight.parts.reduce((total, part) => total + part.sentInTime, 0);
-  const lag = sum(sight.parts.map((part) => part.lag));
+export function judgeValidity(
+  results: LoadResults,
+  load: Pick<Load, 'durationSeconds'>,
+  emulatorCpu: number | null,
+): Validity {
+  const requests = results.parts.reduce((total, part) => total + part.requests, 0);
+  const sentInTime = results.parts.reduce((total, part) => total + part.sentInTime, 0);
+  const lag = sum(results.parts.map((part) => part.lag));
   // Of few requests the 99th percentile is one that was unlucky.
   const lagP99Ms = [99, 90, 50].map((at) => percentileMs(lag, at)).find((ms) => ms !== null) ?? 0;
-  const generatorCpu = Math.max(...sight.parts.map(({ cpuSeconds, tookSeconds }) => cpuSeconds / tookSeconds));
+  const generatorCpu = Math.max(...results.parts.map(({ cpuSeconds, tookSeconds }) => cpuSeconds / tookSeconds));
   const broken: [boolean, string][] = [
     [sentInTime < requests * limits.achievedPart, `only ${sentInTime} of ${requests} requests were sent in time`],
     [

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createWorld, type World } from '../kit/world.ts';
-import { signInUrl } from './crowd.ts';
 import { type OwnRedis, openOwnRedis } from './own-redis.ts';
+import { signInUrl } from './people.ts';
 import { openTrials, type Trials, type Trouble } from './trial.ts';
 
 const opened = new AsyncDisposableStack();

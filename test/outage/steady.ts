@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { World } from '../kit/world.ts';
-import { type Person, sessionCookie } from './crowd.ts';
+import { type Person, sessionCookie } from './people.ts';
 
 /** What people do: read a page, ask as a script, call an API, have it call the next, look in as a guest. */
 type Kind = 'page' | 'session' | 'call' | 'on behalf' | 'guest';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { World } from '../kit/world.ts';
-import { type Person, signInCrowd } from './crowd.ts';
+import { type Person, signInPeople } from './people.ts';
 import { type Load, type Sample, steadyLoad } from './steady.ts';
 
 /** How long each thing stays away; the sizes of the promise come with its minute. */
@@ -43,7 +43,7 @@ export type Trials = AsyncDisposable & {
 
 /** Signs everybody in and starts the load. */
 export async function openTrials(world: World): Promise<Trials> {
-  const people = await signInCrowd(world, sizes.people);
+  const people = await signInPeople(world, sizes.people);
   const load = steadyLoad(world, people, sizes.perSecond);
   // Every pod comes to know everybody: connections go round.
   for (let round = 0; round < warmRounds; round += 1) {

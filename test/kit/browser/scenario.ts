@@ -7,8 +7,8 @@ import { expireSessions } from '../redis/expire.ts';
 import { callApi, signIn as visit } from '../steps.ts';
 import { createWorld, type World } from '../world.ts';
 import { launchChromium } from './chromium.ts';
+import { type BrowserProfile, jwt, openBrowserProfile, shoot } from './profile.ts';
 import { answerOn, consent, departures, heading, hello, pick, reloadUntil, sessionOf } from './steps.ts';
-import { jwt, openWitness, shoot, type Witness } from './witness.ts';
 
 type Mode = {
   /** How web-frontend is set up, in a word: names the world and what fails in it. */
@@ -45,16 +45,16 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
   });
 
   /** A test with as many browser profiles as it names people; afterwards each of them has seen no token. */
-  function journey(sentence: string, walk: (...people: Witness[]) => Promise<void>): void {
+  function journey(sentence: string, walk: (...people: BrowserProfile[]) => Promise<void>): void {
     it(sentence, async () => {
       await using opened = new AsyncDisposableStack();
-      const people: Witness[] = [];
+      const people: BrowserProfile[] = [];
       for (let place = 0; place < walk.length; place += 1) {
-        people.push(opened.use(await openWitness(browser, { javaScriptEnabled })));
+        people.push(opened.use(await openBrowserProfile(browser, { javaScriptEnabled })));
       }
       try {
         await walk(...people);
-        for (const person of people) await person.testify();
+        for (const person of people) await person.assertClean();
       } catch (error) {
         for (const [place, { page }] of people.entries())
           await shoot(page, `failed-${name}-${place}-${sentence.slice(0, 40).replaceAll(' ', '-')}`).catch(() => {});
@@ -63,7 +63,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
     });
   }
 
-  async function signIn({ page, look }: Witness, person: string): Promise<void> {
+  async function signIn({ page, look }: BrowserProfile, person: string): Promise<void> {
     await page.goto(world.web);
     await page.getByRole('link', { name: 'Sign in' }).click();
     await pick(page, person);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Locator, Page } from 'playwright-core';
 import type { World } from '../world.ts';
-import type { Witness } from './witness.ts';
+import type { BrowserProfile } from './profile.ts';
 
 /** Longer than the broker believes what it remembers of a session without looking. */
 const impatientForMs = 20_000;
@@ -26,7 +26,7 @@ export function hello(page: Page): Promise<void> {
 }
 
 /** The API's answer that the page shows, once it does. */
-export async function answerOn({ page, look }: Witness): Promise<Record<string, unknown>> {
+export async function answerOn({ page, look }: BrowserProfile): Promise<Record<string, unknown>> {
   const text = (await page.getByLabel('The answer').textContent()) ?? '';
   await look();
   return JSON.parse(text);
@@ -43,7 +43,7 @@ export async function reloadUntil(page: Page, title: RegExp): Promise<void> {
 }
 
 /** The session cookie's value, which only the browser itself can read. */
-export async function sessionOf(world: World, { context }: Witness): Promise<string | undefined> {
+export async function sessionOf(world: World, { context }: BrowserProfile): Promise<string | undefined> {
   return (await context.cookies(world.web)).find((cookie) => cookie.name === '__Host-Http-session')?.value;
 }
 

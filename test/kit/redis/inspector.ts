@@ -6,7 +6,7 @@ import { createSealing, type Opened, type Sealing } from '../../../services/toke
 import type { Fleet } from '../fleet.ts';
 
 /** What lies in the brokers' Redis, for someone who holds their key ring. */
-export type Vault = AsyncDisposable & {
+export type RedisInspector = AsyncDisposable & {
   names: Names;
   sealing: Sealing;
   /** The mounted ring's directory; `reload` reads it again. */
@@ -28,7 +28,7 @@ export type Vault = AsyncDisposable & {
 };
 
 /** Opens the fleet's Redis and key ring. */
-export async function openVault({ redis, prefix, stateDir }: Fleet): Promise<Vault> {
+export async function openRedisInspector({ redis, prefix, stateDir }: Fleet): Promise<RedisInspector> {
   if (!redis) throw new Error('this fleet has a Redis of its own kind');
   const { host, port, username, password } = redis;
   const client = createClient({
@@ -44,7 +44,7 @@ export async function openVault({ redis, prefix, stateDir }: Fleet): Promise<Vau
   const command = (...args: (string | Buffer)[]) => client.sendCommand(args) as Promise<unknown>;
   const texts = (reply: unknown) => Array.from(reply as Iterable<unknown>, String).sort();
 
-  const vault: Omit<Vault, typeof Symbol.asyncDispose> = {
+  const inspector: Omit<RedisInspector, typeof Symbol.asyncDispose> = {
     ...{ names: createNames(indexKeyOf(ring), prefix), sealing, ringDirectory, command },
     async reload() {
       ring = await readKeyRing(ringDirectory);
@@ -61,13 +61,13 @@ export async function openVault({ redis, prefix, stateDir }: Fleet): Promise<Vau
     },
     fields: async (key) => texts(await command('HKEYS', key)),
     async open(key, field) {
-      const value = await vault.raw(key, field);
+      const value = await inspector.raw(key, field);
       if (!value) return undefined;
       if (field === undefined) return sealing.open(value, key);
       return sealing.open(sealedPart(field, value), `${key} ${field}`);
     },
   };
-  return { ...vault, [Symbol.asyncDispose]: async () => client.destroy() };
+  return { ...inspector, [Symbol.asyncDispose]: async () => client.destroy() };
 }
 
 /** A token record lies behind its fence and its end, which the broker's scripts read. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { launchChromium } from './chromium.ts';
-import { openWitness } from './witness.ts';
+import { openBrowserProfile } from './profile.ts';
 
 const token = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
 /** Pages that leak, each in its way, and how that is told. */
@@ -16,7 +16,7 @@ const leaks: [where: string, html: string, told: RegExp][] = [
   ['a cookie', '<script>document.cookie = "a=b"</script>', /a script can read a cookie/],
 ];
 
-describe('a witness', () => {
+describe('a browser profile', () => {
   let server: Server;
   let browser: Browser & AsyncDisposable;
   let origin = '';
@@ -36,18 +36,18 @@ describe('a witness', () => {
 
   for (const [place, [where, , told]] of leaks.entries()) {
     it(`sees a token in ${where}`, async () => {
-      await using witness = await openWitness(browser);
-      const { page } = witness;
+      await using profile = await openBrowserProfile(browser);
+      const { page } = profile;
       await page.goto(`${origin}/none`);
       await page.goto(`${origin}/${place}`, { waitUntil: 'networkidle' });
-      await assert.rejects(witness.testify(), told);
+      await assert.rejects(profile.assertClean(), told);
     });
   }
 
   it('has nothing to say where there is none', async () => {
-    await using witness = await openWitness(browser);
-    await witness.page.goto(`${origin}/none`);
-    await witness.page.reload();
-    await witness.testify();
+    await using profile = await openBrowserProfile(browser);
+    await profile.page.goto(`${origin}/none`);
+    await profile.page.reload();
+    await profile.assertClean();
   });
 });

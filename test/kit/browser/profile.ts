@@ -12,13 +12,13 @@ const patienceMs = 15_000;
 const refusal = /status of 4\d\d|status of 503/;
 
 /** A browser profile of one person, and all that goes by in it. */
-export type Witness = AsyncDisposable & {
+export type BrowserProfile = AsyncDisposable & {
   context: BrowserContext;
   page: Page;
   /** Whatever a script could read in the pages now open holds no token. */
   look(): Promise<void>;
   /** @throws AssertionError if a token was in any answer so far, or a page complained. */
-  testify(): Promise<void>;
+  assertClean(): Promise<void>;
 };
 
 /** Chromium keeps no body of a page that left for another at once: visitors without a browser read those. */
@@ -27,7 +27,7 @@ type Answer = { url: string; body: string | undefined };
 type Options = { colorScheme?: 'light' | 'dark'; javaScriptEnabled?: boolean };
 
 /** Opens a fresh profile with one empty tab. */
-export async function openWitness(browser: Browser, options: Options = {}): Promise<Witness> {
+export async function openBrowserProfile(browser: Browser, options: Options = {}): Promise<BrowserProfile> {
   const context = await browser.newContext({ viewport: { width: 900, height: 700 }, ...options });
   context.setDefaultTimeout(patienceMs);
   const answers: Promise<Answer | undefined>[] = [];
@@ -49,7 +49,7 @@ export async function openWitness(browser: Browser, options: Options = {}): Prom
     context,
     page: await context.newPage(),
     look,
-    async testify() {
+    async assertClean() {
       await look();
       const seen = (await Promise.all(answers)).filter((answer) => answer !== undefined);
       const read = seen.filter(({ body }) => body !== undefined);

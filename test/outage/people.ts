@@ -14,7 +14,7 @@ const doors = 3;
 const patience = 10;
 
 /** Signs `load00001` and so on in through the front door, consents included; each has called both APIs. */
-export async function signInCrowd(world: World, n: number): Promise<Person[]> {
+export async function signInPeople(world: World, n: number): Promise<Person[]> {
   await entraAdmin(world, 'PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
   const people: Person[] = [];
   const queue = Array.from({ length: n }, (_, place) => `load${String(place + 1).padStart(5, '0')}@contoso.test`);

@@ -4,7 +4,7 @@ import type { ScenarioRun } from './result.ts';
 const width = 100;
 
 /** What a person who waits sees: one line that is written over, on a terminal; a line every ten seconds elsewhere. */
-export function createTelling(stream: NodeJS.WriteStream = process.stderr) {
+export function createConsoleOutput(stream: NodeJS.WriteStream = process.stderr) {
   let lastAtMs = 0;
   const show = (line: string, seldom: boolean) => {
     if (stream.isTTY) return void stream.write(`\r${line.slice(0, width).padEnd(width)}`);
