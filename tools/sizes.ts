@@ -50,7 +50,6 @@ export const functionDebt: Record<string, number> = {
   'services/entra-emulator/src/tokens/client-auth.ts': 1,
   'services/entra-emulator/src/tokens/keys.ts': 1,
   'services/entra-emulator/src/tokens/state.ts': 1,
-  'services/token-broker/src/entra/redis-credentials.ts': 1,
   'services/token-broker/src/grants/broker.ts': 1,
   'services/token-broker/src/http/endpoints.ts': 1,
   'services/token-broker/src/redis/redis-store.ts': 1,

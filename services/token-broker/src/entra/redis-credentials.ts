@@ -45,71 +45,80 @@ class NoRedisToken extends Error {
   }
 }
 
-type Credentials = { username: string; password: string };
+type Identity = { clientId: string; tenantId: string };
+type Listener = Parameters<RedisCredentials['subscribe']>[0];
+type Held = { credentials: { username: string; password: string }; renewAtMs: number };
 
 /**
  * Signs in to Redis with Entra ID: the user name is the object id of the identity, the password an access token that is
  * renewed well before it expires. The token is kept in memory and acquired without a lease: acquiring it must not need
  * Redis.
  */
-export function entraCredentials(
-  entra: Entra,
-  identity: { clientId: string; tenantId: string },
-  logger: Logger,
-): RedisCredentials {
-  const client: Client = {
-    clientId: identity.clientId,
-    tenantId: identity.tenantId,
-    name: 'redis',
-    subjects: [],
-    credentials: [{ type: 'federated' }],
-    grants: [],
-    scopes: [scope],
-    redirectUris: [],
-    permissions: [],
+export function entraCredentials(entra: Entra, identity: Identity, logger: Logger): RedisCredentials {
+  const token = new RedisToken(entra, identity);
+  return {
+    type: 'streaming-credentials-provider',
+    subscribe: (listener) => subscribe(token, listener, logger),
+    onReAuthenticationError: (error) => logger.error({ event: 'redis.reauthentication_failed', error }),
   };
-  let held: { credentials: Credentials; renewAtMs: number } | undefined;
-  let acquiring: Promise<typeof held> | undefined;
+}
 
-  async function acquire() {
-    const outcome = await entra.appToken(client, { scopes: [scope], traceId: newTraceId() });
+/** The access token for Redis. All connections of the pod share it. */
+class RedisToken {
+  readonly #entra: Entra;
+  readonly #client: Client;
+  #held: Held | undefined;
+  #acquiring: Promise<Held> | undefined;
+
+  constructor(entra: Entra, { clientId, tenantId }: Identity) {
+    this.#entra = entra;
+    this.#client = {
+      ...{ clientId, tenantId, name: 'redis', credentials: [{ type: 'federated' }], scopes: [scope] },
+      ...{ subjects: [], grants: [], redirectUris: [], permissions: [] },
+    };
+  }
+
+  /** @throws NoRedisToken if Entra ID refuses it. */
+  async current(): Promise<Held> {
+    if (this.#held && Date.now() < this.#held.renewAtMs) return this.#held;
+    this.#acquiring ??= this.#acquire().finally(() => {
+      this.#acquiring = undefined;
+    });
+    return await this.#acquiring;
+  }
+
+  async #acquire(): Promise<Held> {
+    const outcome = await this.#entra.appToken(this.#client, { scopes: [scope], traceId: newTraceId() });
     if (outcome.kind === 'refused') throw new NoRedisToken(outcome.refusal.class);
     const { oid, sub } = decodeJwt<{ oid?: string }>(outcome.accessToken);
     const credentials = { username: oid ?? String(sub), password: outcome.accessToken };
-    held = { credentials, renewAtMs: (outcome.issuedAtSeconds + outcome.expiresInSeconds * 0.7) * 1_000 };
-    return held;
+    this.#held = { credentials, renewAtMs: (outcome.issuedAtSeconds + outcome.expiresInSeconds * 0.7) * 1_000 };
+    return this.#held;
   }
+}
 
-  /** All connections of the pod share one token. */
-  async function current() {
-    if (held && Date.now() < held.renewAtMs) return held;
-    acquiring ??= acquire().finally(() => {
-      acquiring = undefined;
-    });
-    return await acquiring;
-  }
-
-  return {
-    type: 'streaming-credentials-provider',
-    async subscribe(listener) {
-      const first = await current();
-      let timer: NodeJS.Timeout;
-      const renew = async () => {
-        let waitMs = redisTokenRetryMs;
-        try {
-          const next = await current();
-          if (next) {
-            listener.onNext(next.credentials);
-            waitMs = next.renewAtMs - Date.now();
-          }
-        } catch (error) {
-          logger.warn({ event: 'redis.token_failed', error });
-        }
-        timer = setTimeout(renew, Math.max(waitMs, redisTokenRetryMs)).unref();
-      };
-      timer = setTimeout(renew, Math.max((first?.renewAtMs ?? 0) - Date.now(), redisTokenRetryMs)).unref();
-      return [first?.credentials ?? {}, { dispose: () => clearTimeout(timer) }];
-    },
-    onReAuthenticationError: (error) => logger.error({ event: 'redis.reauthentication_failed', error }),
+/** Gives one connection the token, and each renewed token until the subscription is disposed of. */
+async function subscribe(
+  token: RedisToken,
+  listener: Listener,
+  logger: Logger,
+): Promise<[Held['credentials'], { dispose(): void }]> {
+  let timer: NodeJS.Timeout;
+  const renewAfter = (waitMs: number) => {
+    timer = setTimeout(renew, Math.max(waitMs, redisTokenRetryMs)).unref();
   };
+  const renew = async () => {
+    let waitMs = redisTokenRetryMs;
+    try {
+      const { credentials, renewAtMs } = await token.current();
+      listener.onNext(credentials);
+      waitMs = renewAtMs - Date.now();
+    } catch (error) {
+      logger.warn({ event: 'redis.token_failed', error });
+    }
+    renewAfter(waitMs);
+  };
+  const first = await token.current();
+  renewAfter(first.renewAtMs - Date.now());
+  return [first.credentials, { dispose: () => clearTimeout(timer) }];
 }
