@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { Client } from './clients/clients.ts';
-import { clientId, fakeNetwork, replyTo, tenantId } from './entra/msal.fake.ts';
+import { clientId, fakeNetwork, respondTo, tenantId } from './entra/msal.fake.ts';
 import { MsalEntra } from './entra/msal.ts';
 
 const personal = '9188040d-6c67-4c5b-b112-36a304b66dad';
@@ -39,7 +39,7 @@ describe('MSAL is sent to', () => {
           const nowSeconds = Math.floor(Date.now() / 1_000);
           const claims = { iss: `${issuer}/${account}/v2.0`, aud: clientId, tid: account, oid: 'o', sub: 's' };
           const id_token = `${encode({ alg: 'none' })}.${encode({ ...claims, exp: nowSeconds + 3_600 })}.x`;
-          return replyTo(form, { id_token, client_info: encode({ uid: 'o', utid: account }) });
+          return respondTo(form, { id_token, client_info: encode({ uid: 'o', utid: account }) });
         },
         () => ({
           issuer: `${issuer}/${tenant}/v2.0`,

@@ -72,15 +72,15 @@ export const refusalSeconds = {
 } as const;
 /** How long a sign-in voids what was refused before it: longer than `interaction` and `consent` stand, which it mends. */
 export const signInMarkMs = 60_000;
-/** After our own credential was refused, Entra is asked again this often. */
-export const credentialProbeSeconds = 30;
+/** A credential that Entra refused is tried again this often. */
+export const credentialCooldownSeconds = 30;
 /**
- * So long after it took a credential Entra's refusal of it is not believed for everybody: a change of a federated
- * credential reaches all of Entra's servers within minutes (Learn, "Important considerations and restrictions for
- * federated identity credentials"), and until then some refuse what others take.
+ * For this long after Entra accepted a credential, a refusal of it may be wrong: a change of a federated credential
+ * reaches all servers of Entra within minutes (Learn, "Important considerations and restrictions for federated identity
+ * credentials"), and until then some servers refuse a credential that others accept.
  */
-export const credentialTrustMs = 300_000;
-/** What a single server of Entra's refuses is tried again after so long, in the hope of another server. */
+export const credentialAcceptedMs = 300_000;
+/** If a single server of Entra may be wrong, the request is sent again after this time; another server may get it. */
 export const credentialRetryMs = 300;
 
 /** Discovery documents hardly ever change. For one that nobody can read Entra is asked again so much later. */

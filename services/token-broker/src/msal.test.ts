@@ -7,7 +7,15 @@ import {
   ServerError,
 } from '@azure/msal-node';
 import fc from 'fast-check';
-import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './entra/msal.fake.ts';
+import {
+  authorityHost,
+  clientId,
+  fakeNetwork,
+  type Post,
+  respondTo,
+  tenantId,
+  tokenResponse,
+} from './entra/msal.fake.ts';
 import { withoutNonce } from './entra/without-nonce.ts';
 import { isHit } from './tokens/token.ts';
 
@@ -30,7 +38,7 @@ const account = (oid = 'alice'): AccountInfo => ({
 });
 
 /** A new client over one blob that outlives it, as the broker makes them; counts what it does. */
-function open(answer: (post: Post) => { status?: number; body: unknown } = ({ form }) => replyTo(form)) {
+function open(answer: (post: Post) => { status?: number; body: unknown } = ({ form }) => respondTo(form)) {
   const { posts, module } = fakeNetwork(answer);
   const state = { blob: '', get: 0, set: 0, assertion: 0 };
   const newClient = (plugged = true) =>
@@ -105,7 +113,7 @@ describe('MSAL Node', () => {
   });
 
   it('merges what it reads into what it holds: one client must not see two partitions', async () => {
-    const { newClient } = open(({ form }) => ({ body: answerOf({ oid: String(form.get('code')) }) }));
+    const { newClient } = open(({ form }) => ({ body: tokenResponse({ oid: String(form.get('code')) }) }));
     const blobs: string[] = [];
     for (const code of ['alice', 'bob']) {
       const cca = newClient(false);
@@ -142,7 +150,9 @@ describe('MSAL Node', () => {
 
   it('lets the caller wait for a proactive refresh, and gives the old token', async () => {
     let number = 0;
-    const { newClient, posts } = open(() => ({ body: answerOf({ access_token: `at-${++number}`, refresh_in: 60 }) }));
+    const { newClient, posts } = open(() => ({
+      body: tokenResponse({ access_token: `at-${++number}`, refresh_in: 60 }),
+    }));
     await newClient().acquireTokenByCode(redeem);
     later(120);
     const result = await newClient().acquireTokenSilent({ account: account(), scopes: read });
@@ -184,7 +194,7 @@ describe('MSAL Node', () => {
     const { newClient } = open();
     assert.ok(await errorOf(newClient().acquireTokenByCode(unasked)));
     assert.ok(await errorOf(newClient().acquireTokenByCode(unasked, { code: 'c', nonce })));
-    const plain = open(({ form }) => ({ body: withoutNonce(replyTo(form).body) }));
+    const plain = open(({ form }) => ({ body: withoutNonce(respondTo(form).body) }));
     assert.ok((await plain.newClient().acquireTokenByCode(unasked)).account);
     assert.ok(await errorOf(plain.newClient().acquireTokenByCode(redeem)));
   });
@@ -196,7 +206,7 @@ describe('MSAL Node', () => {
       fc.asyncProperty(
         fc.record({ life: fc.integer({ min: 1, max: 7_200 }), age: fc.nat(7_500), bought: scopes, asked: scopes }),
         async ({ life, age, bought, asked }) => {
-          const { newClient, posts } = open(({ form }) => replyTo(form, { expires_in: life }));
+          const { newClient, posts } = open(({ form }) => respondTo(form, { expires_in: life }));
           await newClient().acquireTokenByCode({ ...redeem, scopes: bought });
           const boughtAtSeconds = Math.floor(Date.now() / 1_000);
           later(age);

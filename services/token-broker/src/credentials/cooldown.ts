@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { credentialProbeSeconds, credentialTrustMs } from '../lifetimes.ts';
+import { credentialAcceptedMs, credentialCooldownSeconds } from '../lifetimes.ts';
 import type { ClientAuth, CredentialSource } from './credentials.ts';
 
 /** With `organizations` there is a tenant for each organisation whose people sign in. */
@@ -15,7 +15,7 @@ const never = Number.NEGATIVE_INFINITY;
 
 /**
  * The cooldown of credentials that Entra refused, per tenant. It ends when the file of the credential has new content.
- * Each `credentialProbeSeconds` one caller may try the credential on behalf of all.
+ * Each `credentialCooldownSeconds` one caller may try the credential on behalf of all.
  */
 export class CredentialCooldown {
   readonly #nowMs: () => number;
@@ -25,7 +25,7 @@ export class CredentialCooldown {
     this.#nowMs = nowMs;
   }
 
-  /** False for the one caller that may try the credential after each `credentialProbeSeconds`. */
+  /** False for the one caller that may try the credential after each `credentialCooldownSeconds`. */
   isCoolingDown(source: CredentialSource, tenantId: string, clientAuth: ClientAuth): boolean {
     const last = this.#inAllTenants(source).tenants.get(tenantId)?.refused;
     if (!last || last.clientAuth !== JSON.stringify(clientAuth)) return false;
@@ -60,7 +60,7 @@ export class CredentialCooldown {
   wasAcceptedRecently(source: CredentialSource, tenantId?: string): boolean {
     const known = this.#inAllTenants(source);
     const { acceptedAtMs } = tenantId === undefined ? known : (known.tenants.get(tenantId) ?? { acceptedAtMs: never });
-    return this.#nowMs() - acceptedAtMs < credentialTrustMs;
+    return this.#nowMs() - acceptedAtMs < credentialAcceptedMs;
   }
 
   #inAllTenants(source: CredentialSource): InAllTenants {
@@ -77,6 +77,6 @@ export class CredentialCooldown {
   }
 
   #untilMs(): number {
-    return this.#nowMs() + credentialProbeSeconds * 1_000;
+    return this.#nowMs() + credentialCooldownSeconds * 1_000;
   }
 }

@@ -12,8 +12,8 @@ const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('b
 type Body = Record<string, unknown>;
 export type Post = { url: string; form: URLSearchParams };
 
-/** A person's token answer as Entra gives it. */
-export function answerOf({ oid = 'alice', scope = 'api://a/read', ...more }: Body & { oid?: string } = {}): Body {
+/** A token response of Entra for a person. */
+export function tokenResponse({ oid = 'alice', scope = 'api://a/read', ...more }: Body & { oid?: string } = {}): Body {
   const nowSeconds = Math.floor(Date.now() / 1_000);
   const claims = { iss: `${authorityHost}/${tenantId}/v2.0`, aud: clientId, tid: tenantId, oid, sub: `sub-${oid}` };
   const times = { iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 3_600 };
@@ -26,8 +26,8 @@ export function answerOf({ oid = 'alice', scope = 'api://a/read', ...more }: Bod
   };
 }
 
-/** What Entra answers this form: the scopes asked for but OpenID's own, and to an app no word of a person. */
-export function replyTo(form: URLSearchParams, more: Body = {}): { body: Body } {
+/** The token response to this form, with its scopes except those of OpenID; for an app without the person's members. */
+export function respondTo(form: URLSearchParams, more: Body = {}): { body: Body } {
   const own = new Set(['openid', 'profile', 'offline_access']);
   const scope = (form.get('scope') ?? '')
     .split(' ')
@@ -35,23 +35,23 @@ export function replyTo(form: URLSearchParams, more: Body = {}): { body: Body } 
     .join(' ');
   const app = form.get('grant_type') === 'client_credentials';
   const nobody = { id_token: undefined, client_info: undefined, refresh_token: undefined };
-  return { body: answerOf({ scope, ...(app && nobody), ...more }) };
+  return { body: tokenResponse({ scope, ...(app && nobody), ...more }) };
 }
 
 function nothingToDiscover(): never {
   throw new Error('nothing is discovered of a cloud that MSAL knows');
 }
 
-/** The token endpoint in memory: `answer` says what is next, `posts` is what was asked. */
+/** The token endpoint in memory: `respond` gives the next response, `posts` has the requests. */
 export function fakeNetwork(
-  answer: (post: Post) => { status?: number; body: unknown },
+  respond: (post: Post) => { status?: number; body: unknown },
   discover: (url: string) => unknown = nothingToDiscover,
 ) {
   const posts: Post[] = [];
   const ask = (url: string, body: string | undefined) => {
     const post = { url, form: new URLSearchParams(body) };
     posts.push(post);
-    const { status = 200, body: json } = answer(post);
+    const { status = 200, body: json } = respond(post);
     return { status, headers: {}, body: json, requestId: undefined };
   };
   const discovery = async (url: string) => ({ status: 200, headers: {}, body: discover(url) });

@@ -8,7 +8,7 @@ import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { decodeJwt } from 'jose';
 import type { Client } from '../clients/clients.ts';
 import { issueCertificate } from '../credentials/certificate.fake.ts';
-import { answerOf, authorityHost, clientId, fakeNetwork, type Post, replyTo, tenantId } from './msal.fake.ts';
+import { authorityHost, clientId, fakeNetwork, type Post, respondTo, tenantId, tokenResponse } from './msal.fake.ts';
 import { MsalEntra } from './msal.ts';
 
 const traceId = 'ab'.repeat(16);
@@ -42,7 +42,7 @@ describe('Entra through MSAL', () => {
     };
     /** Refreshes for a person who signed in past `answer`; gives the class of what came. */
     const refreshOf = async (oid: string, tid = tenantId) => {
-      const always = fakeNetwork(({ form }) => replyTo(form, { oid }));
+      const always = fakeNetwork(({ form }) => respondTo(form, { oid }));
       const before = new MsalEntra({ authorityHost, federatedFile: undefined, network: always.network, logger });
       const signIn = await before.redeemCode(client, redeem);
       assert.ok(signIn.kind === 'token');
@@ -55,7 +55,7 @@ describe('Entra through MSAL', () => {
   }
 
   it('redeems a code, and refreshes with nothing but what it kept of it', async () => {
-    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const { entra, client, posts } = open(({ form }) => respondTo(form));
     const signIn = await entra.redeemCode(client, redeem);
     assert.ok(signIn.kind === 'token');
     assert.deepEqual([signIn.sub, signIn.sid, signIn.account.homeAccountId], ['sub-alice', 's', `alice.${tenantId}`]);
@@ -76,7 +76,9 @@ describe('Entra through MSAL', () => {
 
   it('tells the scopes that were asked and given, without those that MSAL adds', async () => {
     const own = 'openid profile email offline_access';
-    const { entra, client } = open(({ form }) => replyTo(form, { scope: `${form.get('scope')} email api://a/write` }));
+    const { entra, client } = open(({ form }) =>
+      respondTo(form, { scope: `${form.get('scope')} email api://a/write` }),
+    );
     const signIn = await entra.redeemCode(client, { ...redeem, scopes: ['openid', 'profile', 'offline_access'] });
     assert.ok(signIn.kind === 'token');
     assert.equal(signIn.scope, 'openid profile offline_access');
@@ -84,7 +86,7 @@ describe('Entra through MSAL', () => {
     assert.equal(next.kind === 'token' && next.scope, 'api://a/read');
     const obo = await entra.onBehalfOf(client, { ...asked, assertion: 'e30.e30.x', tenantId });
     assert.equal(obo.kind === 'token' && obo.scope, 'api://a/read');
-    const graph = open(() => ({ body: answerOf({ scope: `https://graph.microsoft.com/User.Read ${own}` }) }));
+    const graph = open(() => ({ body: tokenResponse({ scope: `https://graph.microsoft.com/User.Read ${own}` }) }));
     const bare = await graph.entra.onBehalfOf(graph.client, {
       ...asked,
       scopes: ['User.Read'],
@@ -95,7 +97,7 @@ describe('Entra through MSAL', () => {
   });
 
   it('asks for a token on behalf of a person and for the app each time it is told to', async () => {
-    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const { entra, client, posts } = open(({ form }) => respondTo(form));
     const assertion = 'e30.e30.x';
     for (let i = 0; i < 2; i += 1) {
       const obo = await entra.onBehalfOf(client, { ...asked, assertion, tenantId });
@@ -109,7 +111,7 @@ describe('Entra through MSAL', () => {
   });
 
   it('passes claims on with the capability of continuous access evaluation', async () => {
-    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const { entra, client, posts } = open(({ form }) => respondTo(form));
     const claims = '{"access_token":{"nbf":{"essential":true,"value":"1"}}}';
     await entra.appToken(client, { ...asked, scopes: ['api://a/.default'], claims });
     const sent = JSON.parse(posts[0]?.form.get('claims') ?? '{}');
@@ -118,7 +120,7 @@ describe('Entra through MSAL', () => {
   });
 
   it('is sign_in without a refresh token, and never a call', async () => {
-    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const { entra, client, posts } = open(({ form }) => respondTo(form));
     const account = { homeAccountId: `a.${tenantId}`, environment: 'login.windows.net', tenantId, localAccountId: 'a' };
     for (const msal of ['', '{}']) {
       const answer = await entra.refresh(client, { ...asked, account, msal });
@@ -128,17 +130,17 @@ describe('Entra through MSAL', () => {
   });
 
   it('refuses a sign-in whose nonce is another', async () => {
-    const { entra, client } = open(({ form }) => replyTo(form));
+    const { entra, client } = open(({ form }) => respondTo(form));
     const answer = await entra.redeemCode(client, { ...redeem, nonce: 'other' });
     assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
   });
 
   it('refuses a sign-in whose ID token names nobody', async () => {
     for (const sub of [undefined, '']) {
-      const [header, payload = ''] = String(answerOf().id_token).split('.');
+      const [header, payload = ''] = String(tokenResponse().id_token).split('.');
       const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), sub };
       const id_token = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
-      const { entra, client } = open(({ form }) => replyTo(form, { id_token }));
+      const { entra, client } = open(({ form }) => respondTo(form, { id_token }));
       const answer = await entra.redeemCode(client, redeem);
       assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
     }
@@ -146,8 +148,8 @@ describe('Entra through MSAL', () => {
 
   it('redeems a code without a nonce to check, and gives the ID token as it came', async () => {
     const { nonce, ...unasked } = redeem;
-    const idToken = String(answerOf().id_token);
-    const { entra, client } = open(({ form }) => replyTo(form, { id_token: idToken }));
+    const idToken = String(tokenResponse().id_token);
+    const { entra, client } = open(({ form }) => respondTo(form, { id_token: idToken }));
     const signIn = await entra.redeemCode(client, { ...unasked, nonce: undefined });
     assert.ok(signIn.kind === 'token');
     assert.deepEqual([signIn.idToken, signIn.sub, signIn.sid], [idToken, 'sub-alice', 's']);
@@ -192,7 +194,7 @@ describe('Entra through MSAL', () => {
     const { entra, client, posts, clock } = open(
       ({ form }) =>
         form.get('client_secret') === 'secret-canary-two'
-          ? replyTo(form)
+          ? respondTo(form)
           : { status: 401, body: { error: 'invalid_client' } },
       ['one', 'two'],
     );
@@ -206,7 +208,7 @@ describe('Entra through MSAL', () => {
   it('with no credential left asks every 30 s, and heals', async () => {
     let broken = true;
     const { entra, client, posts, clock } = open(({ form }) =>
-      broken ? { status: 401, body: { error: 'invalid_client' } } : replyTo(form),
+      broken ? { status: 401, body: { error: 'invalid_client' } } : respondTo(form),
     );
     for (let i = 0; i < 5; i += 1) {
       const answer = await entra.appToken(client, asked);
@@ -231,7 +233,7 @@ describe('Entra through MSAL', () => {
   ] as const) {
     it(`takes ${code} as invalid_client for that request's matter: nobody else's, and no other credential's`, async () => {
       const { refreshOf, posts, secretsSent } = open(
-        (post) => (isOf(post, 'bob') ? refusing([code]) : replyTo(post.form)),
+        (post) => (isOf(post, 'bob') ? refusing([code]) : respondTo(post.form)),
         ['one', 'two'],
       );
       assert.equal(await refreshOf('bob'), expected);
@@ -247,7 +249,7 @@ describe('Entra through MSAL', () => {
       (post) =>
         isOf(post, 'bob') && !(taken && post.form.get('client_secret') === 'secret-canary-two')
           ? refusing([7000999])
-          : replyTo(post.form),
+          : respondTo(post.form),
       ['one', 'two'],
     );
     assert.equal(await refreshOf('bob'), 'credential');
@@ -263,7 +265,7 @@ describe('Entra through MSAL', () => {
 
   it('starts the cooldown of a credential in the tenant that refused it, and in no other', async () => {
     const other = '33333333-3333-4333-8333-333333333333';
-    const { refreshOf, posts } = open((post) => (isOf(post, other) ? refusing([7000215]) : replyTo(post.form)));
+    const { refreshOf, posts } = open((post) => (isOf(post, other) ? refusing([7000215]) : respondTo(post.form)));
     for (const oid of ['a', 'b', 'c']) assert.equal(await refreshOf(oid, other), 'credential');
     assert.equal(posts.length, 2);
     assert.equal(await refreshOf('a'), 'token');
@@ -274,7 +276,7 @@ describe('Entra through MSAL', () => {
   it('starts the cooldown of a credential that Entra accepts for others only at the third person who is refused', async () => {
     let refused = ['bob'];
     const { refreshOf, posts } = open((post) =>
-      refused.some((oid) => isOf(post, oid)) ? refusing([7000222]) : replyTo(post.form),
+      refused.some((oid) => isOf(post, oid)) ? refusing([7000222]) : respondTo(post.form),
     );
     assert.equal(await refreshOf('alice'), 'token');
     for (let i = 0; i < 5; i += 1) assert.equal(await refreshOf('bob'), 'credential');
@@ -294,7 +296,7 @@ describe('Entra through MSAL', () => {
     it(`asks again at ${code} (${error}) of a credential that Entra took lately, and calls what remains transient`, async () => {
       let left = 0;
       const { refreshOf, posts, lines, clock } = open((post) =>
-        isOf(post, 'bob') && left-- > 0 ? refusing([code], error) : replyTo(post.form),
+        isOf(post, 'bob') && left-- > 0 ? refusing([code], error) : respondTo(post.form),
       );
       assert.equal(await refreshOf('alice'), 'token');
       left = 2;
@@ -314,7 +316,7 @@ describe('Entra through MSAL', () => {
 
     it(`goes on to the next credential at ${code} (${error}), and says so`, async () => {
       const { entra, client, lines } = open(
-        ({ form }) => (form.get('client_secret') === 'secret-canary-two' ? replyTo(form) : refusing([code], error)),
+        ({ form }) => (form.get('client_secret') === 'secret-canary-two' ? respondTo(form) : refusing([code], error)),
         ['one', 'two'],
       );
       assert.equal((await entra.appToken(client, asked)).kind, 'token');
@@ -334,7 +336,7 @@ describe('Entra through MSAL', () => {
     let left = 1;
     const { refreshOf, secretsSent } = open(
       ({ form }) =>
-        form.get('client_secret') === 'secret-canary-two' || left-- > 0 ? replyTo(form) : refusing([70021]),
+        form.get('client_secret') === 'secret-canary-two' || left-- > 0 ? respondTo(form) : refusing([70021]),
       ['one', 'two'],
     );
     for (let i = 0; i < 2; i += 1) assert.equal(await refreshOf('alice'), 'token');
@@ -342,7 +344,7 @@ describe('Entra through MSAL', () => {
   });
 
   it('is a fault of the configuration where MSAL asks for nothing', async () => {
-    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const { entra, client, posts } = open(({ form }) => respondTo(form));
     const answer = await entra.appToken(client, { ...asked, scopes: [] });
     assert.equal(answer.kind === 'refused' && answer.refusal.class, 'configuration');
     assert.equal(posts.length, 0);
@@ -351,7 +353,7 @@ describe('Entra through MSAL', () => {
   it('looks at the file of a credential again as soon as Entra refused it', async () => {
     const { entra, client, secretsSent } = open(
       ({ form }) => {
-        if (form.get('client_secret') === 'secret-canary-new') return replyTo(form);
+        if (form.get('client_secret') === 'secret-canary-new') return respondTo(form);
         writeFileSync(join(directory, 'renewed'), 'secret-canary-new');
         return refusing([7000215]);
       },
@@ -366,7 +368,7 @@ describe('Entra through MSAL', () => {
     const file = join(directory, 'certificate.pem');
     const { certificate, key } = issueCertificate('web');
     await writeFile(file, certificate + key);
-    const { entra, client, posts } = open(({ form }) => replyTo(form));
+    const { entra, client, posts } = open(({ form }) => respondTo(form));
     const certified = { ...client, credentials: [{ type: 'certificate' as const, file }] };
     const other = '33333333-3333-4333-8333-333333333333';
     await entra.appToken(certified, asked);
@@ -379,7 +381,7 @@ describe('Entra through MSAL', () => {
   });
 
   it('tries the next credential when the file of one is missing', async () => {
-    const { entra, client } = open(({ form }) => replyTo(form), ['absent', 'two']);
+    const { entra, client } = open(({ form }) => respondTo(form), ['absent', 'two']);
     assert.equal((await entra.appToken(client, asked)).kind, 'token');
   });
 
@@ -387,7 +389,7 @@ describe('Entra through MSAL', () => {
     const body = { error: 'invalid_client', error_description: 'your secret-canary-one with code-canary is wrong' };
     const { entra, client, lines } = open(() => ({ status: 401, body }));
     await entra.redeemCode(client, redeem);
-    const odd = open(() => ({ body: { ...answerOf(), id_token: 'token-canary' } }));
+    const odd = open(() => ({ body: { ...tokenResponse(), id_token: 'token-canary' } }));
     await odd.entra.redeemCode(odd.client, redeem);
     const log = [...lines, ...odd.lines].join('');
     assert.match(log, /credential\.refused/);
@@ -395,7 +397,7 @@ describe('Entra through MSAL', () => {
   });
 
   it('says of each credential that cannot be used which file it is and why, before it is needed', async () => {
-    const { entra, client, lines, posts } = open(({ form }) => replyTo(form), ['one', 'absent']);
+    const { entra, client, lines, posts } = open(({ form }) => respondTo(form), ['one', 'absent']);
     const [leaf, other] = [issueCertificate('leaf'), issueCertificate('other')];
     const file = join(directory, 'mixed.pem');
     await writeFile(file, leaf.certificate + other.key);
