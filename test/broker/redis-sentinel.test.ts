@@ -117,7 +117,7 @@ describe('a Redis behind sentinels', () => {
       assert.ok(performance.now() < endMs, 'the new master is not followed');
     }
     const heard = Promise.withResolvers<string>();
-    at.connection.events.onInvalidate((what) => heard.resolve(what));
+    at.connection.channel.onInvalidate((what) => heard.resolve(what));
     await at.heard();
     await withRedis(now, (client) => client.publish('p:events', 'i:after'));
     assert.equal(await heard.promise, 'after');

@@ -29,7 +29,7 @@ async function connect({ host, port }: Pick<Redis, 'host' | 'port'>): Promise<Co
     password === undefined ? undefined : passwordCredentials({ username, password: async () => password, logger });
   const server = { url: `redis://${host}:${port}`, mode: 'standalone' as const };
   const connected = connectRedis({ ...server, commandTimeoutMs, credentials }, channel, logger);
-  while (connected.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (connected.channel.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   return connected;
 }
 

@@ -35,7 +35,7 @@ for (const [major, fetchServer] of versions) {
       const credentials = passwordOf(String(valkey.password))(logger);
       connection = connectRedis({ ...server, commandTimeoutMs: 1_000, credentials }, channel, logger);
       store = redisStore(connection, channel);
-      while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (connection.channel.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
     });
     after(async () => {
       await connection?.[Symbol.asyncDispose]();

@@ -4,7 +4,7 @@ import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { passwordCredentials } from '../../services/token-broker/src/redis/password.ts';
 import { connectRedis } from '../../services/token-broker/src/redis/redis.ts';
 import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts';
-import { createEvents } from '../../services/token-broker/src/store/channel.ts';
+import { LocalChannel } from '../../services/token-broker/src/store/channel.ts';
 import { createL1 } from '../../services/token-broker/src/store/memory-cache.ts';
 import { createNames } from '../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
@@ -37,7 +37,7 @@ async function cost(operations: number, operation: (i: number) => Promise<unknow
 function createBench(store: Store, sealing: ReturnType<typeof createSealing>) {
   const logger = createLogger({ level: 'silent', service: 'bench' });
   const names = createNames(sealingKeys.index, 'bench:');
-  const options = { maxBytes: 2 ** 31, maxUnverifiedMs: 60_000, events: store.events, nowMs: Date.now };
+  const options = { maxBytes: 2 ** 31, maxUnverifiedMs: 60_000, channel: store.channel, nowMs: Date.now };
   const l1 = createL1<TokenRecord>(options, (record) => record.accessToken.length + record.scope.length);
   const refusals = createRefusals(store, names, sealing, Date.now);
   const tokens = createTokens({ store, l1, refusals, names, sealing, logger, nowMs: Date.now });
@@ -87,10 +87,10 @@ function emptyStore(): Store {
     takeLease: { fence: 1 },
     writeToken: 'written',
   };
-  const events = createEvents();
-  events.up();
+  const channel = new LocalChannel();
+  channel.up();
   const methods = Object.entries(answers).map(([name, answer]) => [name, async () => answer]);
-  return { ...Object.fromEntries(methods), releaseLease: async () => {}, events: events.events } as unknown as Store;
+  return { ...Object.fromEntries(methods), releaseLease: async () => {}, channel } as unknown as Store;
 }
 
 let sealingKeys: { index: NonNullable<Awaited<ReturnType<typeof readKeyRing>>['index']> };
@@ -144,7 +144,7 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
     password === undefined ? undefined : passwordCredentials({ password: async () => password, logger });
   const options = { url, mode: 'standalone' as const, credentials, commandTimeoutMs: 250 };
   await using connection = connectRedis(options, channel, logger);
-  while (connection.events.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (connection.channel.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   const l2 = createBench(redisStore(connection, channel), sealing);
   for (let n = 0; n < users; n += 1) await l2.get(n);
   await using stock = await openStockCache(redis, { users, scope, accessToken });

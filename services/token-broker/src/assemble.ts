@@ -47,14 +47,14 @@ export function assemble(config: Config, parts: Parts) {
   const { store, entra, names, sealing, clients, callersCa, logger } = parts;
   const nowMs = Date.now;
   const { maxBytes, maxUnverifiedSeconds } = config.l1;
-  const bound = { maxUnverifiedMs: maxUnverifiedSeconds * 1_000, events: store.events, nowMs };
+  const bound = { maxUnverifiedMs: maxUnverifiedSeconds * 1_000, channel: store.channel, nowMs };
   const tokenL1 = createL1<TokenRecord>(
     { ...bound, maxBytes: maxBytes * (1 - sessionShare) },
     ({ accessToken, scope }) => accessToken.length + scope.length,
   );
   const sessionL1 = createL1<Session>({ ...bound, maxBytes: maxBytes * sessionShare }, () => 600);
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
-  watch('onbehalf.cache.invalidation.up', () => (store.events.downSinceMs === undefined ? 1 : 0));
+  watch('onbehalf.cache.invalidation.up', () => (store.channel.downSinceMs === undefined ? 1 : 0));
   const refusals = createRefusals(store, names, sealing, nowMs);
   const guard = new IndexGuard({ store, names, logger, nowMs });
   const tombstones = new Tombstones({ store, names, everybody: () => guard.everybody(), nowMs });

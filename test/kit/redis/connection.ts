@@ -46,7 +46,7 @@ export function openRedisConnection(
       await wait(`${reason} is not said`, () => said().find(isIt));
     },
     heard: () =>
-      wait('nothing is heard', () => (connection.events.downSinceMs === undefined ? null : undefined)).then(() => {}),
+      wait('nothing is heard', () => (connection.channel.downSinceMs === undefined ? null : undefined)).then(() => {}),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
 }

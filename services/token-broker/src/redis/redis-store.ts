@@ -3,8 +3,8 @@ import { freshVersion, type OpenSession, type Store, tokensPerPartition } from '
 import type { Redis } from './redis.ts';
 import * as scripts from './scripts.ts';
 
-/** The store on Redis, standalone or Cluster. `channel` is where pods tell each other. */
-export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, channel: string): Store {
+/** The store on Redis, standalone or Cluster. `channelName`: the channel between pods. */
+export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, channelName: string): Store {
   const { command } = redis;
 
   async function run({ lua, sha }: scripts.Script, key: string, ...args: (string | Buffer)[]): Promise<unknown> {
@@ -17,7 +17,7 @@ export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, chann
   }
 
   return {
-    events: redis.events,
+    channel: redis.channel,
     permitted: redis.permitted,
     get: async (key) => buffer(await command(key, ['GET', key])),
     async getBoth(one, other) {
@@ -63,10 +63,10 @@ export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, chann
       return granted === 1 ? { fence: value } : { heldForMs: Math.max(value, 0) };
     },
     renewLease: async (key, owner, ttlMs) => (await run(scripts.renewLease, key, owner, ms(ttlMs))) === 1,
-    releaseLease: async (key, owner) => void (await run(scripts.releaseLease, key, owner, channel)),
+    releaseLease: async (key, owner) => void (await run(scripts.releaseLease, key, owner, channelName)),
 
     invalidate: async (keys) =>
-      void (await Promise.all(keys.map((key) => command(undefined, ['PUBLISH', channel, `i:${key}`])))),
+      void (await Promise.all(keys.map((key) => command(undefined, ['PUBLISH', channelName, `i:${key}`])))),
   };
 }
 

@@ -7,8 +7,8 @@ import { inSpan } from '@onbehalf/chassis/telemetry/tracing';
 import { SpanKind } from '@opentelemetry/api';
 import { channelReopenMs, heartbeatMs, redisRetryAfterSeconds, redisSilenceMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
-import { createEvents } from '../store/channel.ts';
-import { type Events, StoreFull } from '../store/store.ts';
+import { LocalChannel } from '../store/channel.ts';
+import { type Channel, StoreFull } from '../store/store.ts';
 import { openerOf, type RedisClient, type RedisOptions } from './clients.ts';
 import { reasonOf } from './reason.ts';
 import { createRights, refusalOf } from './rights.ts';
@@ -16,7 +16,7 @@ import { createRights, refusalOf } from './rights.ts';
 export type Redis = AsyncDisposable & {
   /** Runs one command on the node that holds `key`. Bulk replies are Buffers. @throws Fault `unavailable`. */
   command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown>;
-  readonly events: Events;
+  readonly channel: Channel;
   /** @throws Fault `unavailable` while Redis refuses something that the broker needs: see `createRights`. */
   permitted(): Promise<void>;
 };
@@ -30,7 +30,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   const { commandTimeoutMs } = options;
   const silenceMs = commandTimeoutMs + redisSilenceMs;
   const closing = new AbortController();
-  const hub = createEvents();
+  const hub = new LocalChannel();
   let frozenUntilMs = 0;
   let repliedMs = performance.now();
   let reachable = true;
@@ -119,7 +119,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
     const kind = message.slice(0, 2);
     const rest = message.slice(2);
     if (kind === 'i:') hub.invalidate(rest);
-    else if (kind === 'w:') hub.wake(rest);
+    else if (kind === 'w:') hub.release(rest);
     else if (kind === 'h:' && rest === me) {
       heardMs = performance.now();
       hub.up();
@@ -146,7 +146,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
   }
 
   const settled = () => within(commandTimeoutMs, subscribed);
-  const rights = createRights({ command: send, events: hub.events, channel, subscribed: settled, logger });
+  const rights = createRights({ command: send, events: hub, channel, subscribed: settled, logger });
 
   async function beat(): Promise<void> {
     while (!closing.signal.aborted) {
@@ -159,7 +159,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
       }
       await command(undefined, ['PUBLISH', channel, `h:${me}`]).catch(() => {});
       void rights.look();
-      await delay(hub.events.downSinceMs === undefined ? heartbeatMs : heartbeatMs / 5, undefined, {
+      await delay(hub.downSinceMs === undefined ? heartbeatMs : heartbeatMs / 5, undefined, {
         signal: closing.signal,
       }).catch(() => {});
     }
@@ -168,7 +168,7 @@ export function connectRedis(options: RedisOptions, channel: string, logger: Log
 
   return {
     command,
-    events: hub.events,
+    channel: hub,
     permitted: rights.permitted,
     async [Symbol.asyncDispose]() {
       closing.abort();

@@ -3,12 +3,12 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { redisProbeMs, redisRetryAfterSeconds, redisRightsMs } from '../lifetimes.ts';
 import { watch } from '../signals.ts';
-import { freshVersion, type Store } from '../store/store.ts';
+import { type Channel, freshVersion, type Store } from '../store/store.ts';
 import { reasonOf } from './reason.ts';
 import type { Redis } from './redis.ts';
 import { redisStore } from './redis-store.ts';
 
-type RightsOptions = Pick<Redis, 'command' | 'events'> & {
+type RightsOptions = Pick<Redis, 'command'> & { events: Channel } & {
   /** Named as the keys are: what stands before its last colon is their prefix. */
   channel: string;
   /** Settles when the channel is subscribed to, or Redis has refused that. */
@@ -23,7 +23,7 @@ const session = () => {
 };
 
 /** Each operation of the store once, on a key of its own: all that the broker ever asks of Redis. */
-const probes: Record<Exclude<keyof Store, 'events' | 'permitted'>, (store: Store, key: string) => Promise<unknown>> = {
+const probes: Record<Exclude<keyof Store, 'channel' | 'permitted'>, (store: Store, key: string) => Promise<unknown>> = {
   get: (store, key) => store.get(key),
   getBoth: (store, key) => store.getBoth(key, key),
   set: (store, key) => store.set(key, value, redisProbeMs),
@@ -81,7 +81,7 @@ export function createRights({ command, events, channel, subscribed, logger }: R
         throw error;
       }
     };
-    const store = redisStore({ command: attempt, events, permitted: async () => {} }, channel);
+    const store = redisStore({ command: attempt, channel: events, permitted: async () => {} }, channel);
     const keyOf = (operation: string) => `${prefix}check:{${randomUUID()}}:${operation}`;
     const keys = Object.keys(probes).map(keyOf);
     for (const [at, probe] of Object.values(probes).entries()) {

@@ -44,7 +44,7 @@ export class IndexGuard {
     this.#names = names;
     this.#logger = logger;
     this.#nowMs = nowMs;
-    store.events.onInvalidate((key) => {
+    store.channel.onInvalidate((key) => {
       // A pod that misses the message, or fails here, checks again in its upkeep.
       if (key === names.index) this.check().catch(() => {});
     });

@@ -112,8 +112,8 @@ export function createSessions(deps: Deps) {
     const key = names.session(hash);
     const held = l1.get(key, '');
     // What looks idle from here may have been used at another pod.
-    const usable = held && held.standing !== 'lapsed' && endOf(held.value) > nowSeconds() ? held.value : undefined;
-    const fresh = held?.standing === 'trusted' && held.ageMs < sessionRecheckMs ? usable : undefined;
+    const usable = held && held.freshness !== 'expired' && endOf(held.value) > nowSeconds() ? held.value : undefined;
+    const fresh = held?.freshness === 'fresh' && held.ageMs < sessionRecheckMs ? usable : undefined;
     const { session, old } = fresh ? { session: fresh, old: false } : await read(hash, usable);
     if (session?.client !== client || endOf(session) <= nowSeconds()) return undefined;
     if (old || nowSeconds() - session.lastSeenSeconds >= idleSeconds * touchPart) touch(session, old);

@@ -1,55 +1,71 @@
-import type { Events } from './store.ts';
+import type { Channel } from './store.ts';
 
-/** Entries of older lives of the channel than these have lapsed by any bound. */
-const livesRemembered = 1_000;
+/** L1 entries of older epochs than these have expired by any bound. */
+const epochsRemembered = 1_000;
 
 /** The receiving end of the channel, whatever carries it. */
-export function createEvents(nowMs: () => number = Date.now) {
-  const sleepers = new Map<string, Set<() => void>>();
-  const listeners: ((key: string) => void)[] = [];
-  const ends = new Map<number, number>();
-  let epoch = 0;
-  let downSinceMs: number | undefined = nowMs();
-  const events: Events = {
-    get epoch() {
-      return epoch;
-    },
-    get downSinceMs() {
-      return downSinceMs;
-    },
-    heardUntilMs: (life) => (life === epoch ? (downSinceMs ?? nowMs()) : (ends.get(life) ?? 0)),
-    onInvalidate: (listener) => void listeners.push(listener),
-    woken: (leaseKey, timeoutMs) =>
-      new Promise((resolve) => {
-        const wake = () => {
-          clearTimeout(timer);
-          const others = sleepers.get(leaseKey);
-          others?.delete(wake);
-          if (others?.size === 0) sleepers.delete(leaseKey);
-          resolve();
-        };
-        const timer = setTimeout(wake, timeoutMs);
-        sleepers.set(leaseKey, (sleepers.get(leaseKey) ?? new Set()).add(wake));
-      }),
-  };
-  return {
-    events,
-    up() {
-      if (downSinceMs === undefined) return;
-      ends.set(epoch, downSinceMs);
-      ends.delete(epoch - livesRemembered);
-      downSinceMs = undefined;
-      epoch += 1;
-    },
-    /** `sinceMs`: when it was last heard. */
-    down(sinceMs = nowMs()) {
-      downSinceMs ??= sinceMs;
-    },
-    wake(leaseKey: string) {
-      for (const sleeper of [...(sleepers.get(leaseKey) ?? [])]) sleeper();
-    },
-    invalidate(key: string) {
-      for (const listener of listeners) listener(key);
-    },
-  };
+export class LocalChannel implements Channel {
+  readonly #nowMs: () => number;
+  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #listeners: ((key: string) => void)[] = [];
+  readonly #endsMs = new Map<number, number>();
+  #epoch = 0;
+  #downSinceMs: number | undefined;
+
+  constructor(nowMs: () => number = Date.now) {
+    this.#nowMs = nowMs;
+    this.#downSinceMs = nowMs();
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get downSinceMs(): number | undefined {
+    return this.#downSinceMs;
+  }
+
+  heardUntilMs(epoch: number): number {
+    return epoch === this.#epoch ? (this.#downSinceMs ?? this.#nowMs()) : (this.#endsMs.get(epoch) ?? 0);
+  }
+
+  onInvalidate(listener: (key: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  waitForRelease(leaseKey: string, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        const others = this.#waiting.get(leaseKey);
+        others?.delete(wake);
+        if (others?.size === 0) this.#waiting.delete(leaseKey);
+        resolve();
+      };
+      const timer = setTimeout(wake, timeoutMs);
+      this.#waiting.set(leaseKey, (this.#waiting.get(leaseKey) ?? new Set()).add(wake));
+    });
+  }
+
+  up(): void {
+    if (this.#downSinceMs === undefined) return;
+    this.#endsMs.set(this.#epoch, this.#downSinceMs);
+    this.#endsMs.delete(this.#epoch - epochsRemembered);
+    this.#downSinceMs = undefined;
+    this.#epoch += 1;
+  }
+
+  /** `sinceMs`: when it was last heard. */
+  down(sinceMs = this.#nowMs()): void {
+    this.#downSinceMs ??= sinceMs;
+  }
+
+  /** A lease was released: wakes all that wait for it. */
+  release(leaseKey: string): void {
+    for (const wake of [...(this.#waiting.get(leaseKey) ?? [])]) wake();
+  }
+
+  invalidate(key: string): void {
+    for (const listener of this.#listeners) listener(key);
+  }
 }

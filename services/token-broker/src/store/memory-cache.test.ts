@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createEvents } from './channel.ts';
+import { LocalChannel } from './channel.ts';
 import { createL1 } from './memory-cache.ts';
 
 function open({ maxBytes = 1_000_000, maxUnverifiedMs = 60_000 } = {}) {
   const clock = { ms: 1_000_000 };
   const nowMs = () => clock.ms;
-  const hub = createEvents(nowMs);
-  hub.up();
-  const l1 = createL1<string>({ maxBytes, maxUnverifiedMs, events: hub.events, nowMs }, (value) => value.length);
+  const channel = new LocalChannel(nowMs);
+  channel.up();
+  const l1 = createL1<string>({ maxBytes, maxUnverifiedMs, channel, nowMs }, (value) => value.length);
   /** Reads the store at once. */
   const put = (key: string, field: string, value: string) => l1.put(key, field, value, l1.mark());
   const value = (key: string, field = 'f') => {
     const held = l1.get(key, field);
-    return held?.standing === 'trusted' ? held.value : undefined;
+    return held?.freshness === 'fresh' ? held.value : undefined;
   };
-  const standing = (key: string) => l1.get(key, 'f')?.standing;
-  return { clock, hub, l1, put, value, standing };
+  const freshness = (key: string) => l1.get(key, 'f')?.freshness;
+  return { clock, channel, l1, put, value, freshness };
 }
 
 describe('L1', () => {
@@ -55,17 +55,17 @@ describe('L1', () => {
   });
 
   it('forgets a key when anybody says so', () => {
-    const { hub, put, value } = open();
+    const { channel, put, value } = open();
     put('k', 'f', 'one');
     put('other', 'f', 'two');
-    hub.invalidate('k');
+    channel.invalidate('k');
     assert.deepEqual([value('k'), value('other')], [undefined, 'two']);
   });
 
   it('does not take what was withdrawn while it was read', () => {
-    const { l1, hub, clock, put, value } = open();
+    const { l1, channel, clock, put, value } = open();
     const mark = l1.mark();
-    hub.invalidate('k');
+    channel.invalidate('k');
     l1.put('k', 'f', 'late', mark);
     assert.equal(value('k'), undefined);
     clock.ms += 1;
@@ -74,57 +74,57 @@ describe('L1', () => {
   });
 
   it('serves for its bound while the channel is down, and no longer', () => {
-    const { hub, clock, put, value, standing } = open();
+    const { channel, clock, put, value, freshness } = open();
     put('k', 'f', 'one');
     clock.ms += 600_000;
     assert.equal(value('k'), 'one', 'the channel is up: no bound');
-    hub.down();
+    channel.down();
     clock.ms += 60_000;
-    assert.notEqual(standing('k'), 'lapsed');
+    assert.notEqual(freshness('k'), 'expired');
     clock.ms += 1;
-    assert.equal(standing('k'), 'lapsed');
+    assert.equal(freshness('k'), 'expired');
     put('k', 'f', 'two');
     clock.ms += 60_000;
-    assert.notEqual(standing('k'), 'lapsed', 'what was read since counts from its reading');
+    assert.notEqual(freshness('k'), 'expired', 'what was read since counts from its reading');
     clock.ms += 1;
-    assert.equal(standing('k'), 'lapsed');
+    assert.equal(freshness('k'), 'expired');
   });
 
   it('is to be confirmed by the store ten seconds after the channel was last heard', () => {
-    const { hub, clock, put, standing } = open();
+    const { channel, clock, put, freshness } = open();
     put('k', 'f', 'one');
     clock.ms += 600_000;
-    hub.down(clock.ms - 2_000);
-    assert.equal(standing('k'), 'trusted');
+    channel.down(clock.ms - 2_000);
+    assert.equal(freshness('k'), 'fresh');
     clock.ms += 8_000;
-    assert.equal(standing('k'), 'trusted');
+    assert.equal(freshness('k'), 'fresh');
     clock.ms += 1;
-    assert.equal(standing('k'), 'unverified');
+    assert.equal(freshness('k'), 'stale');
     put('k', 'f', 'one');
     clock.ms += 10_000;
-    assert.equal(standing('k'), 'trusted');
+    assert.equal(freshness('k'), 'fresh');
     clock.ms += 1;
-    assert.equal(standing('k'), 'unverified');
+    assert.equal(freshness('k'), 'stale');
   });
 
   it('trusts nothing of a former life of the channel: a message may have been missed', () => {
-    const { l1, hub, clock, put, value, standing } = open();
+    const { l1, channel, clock, put, value, freshness } = open();
     put('k', 'f', 'one');
     const mark = l1.mark();
-    hub.down();
-    hub.up();
+    channel.down();
+    channel.up();
     l1.put('x', 'f', 'read before', mark);
-    assert.deepEqual([standing('k'), standing('x')], ['unverified', 'unverified']);
+    assert.deepEqual([freshness('k'), freshness('x')], ['stale', 'stale']);
     clock.ms += 60_001;
-    assert.deepEqual([standing('k'), standing('x')], ['lapsed', 'lapsed']);
+    assert.deepEqual([freshness('k'), freshness('x')], ['expired', 'expired']);
     put('k', 'f', 'two');
     assert.equal(value('k'), 'two');
   });
 
   it('serves nothing unverified when its bound is 0', () => {
-    const { hub, clock, put, value } = open({ maxUnverifiedMs: 0 });
+    const { channel, clock, put, value } = open({ maxUnverifiedMs: 0 });
     put('k', 'f', 'one');
-    hub.down();
+    channel.down();
     clock.ms += 1;
     assert.equal(value('k'), undefined);
   });

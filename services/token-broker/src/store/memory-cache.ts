@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { sessionRecheckMs } from '../lifetimes.ts';
-import type { Events } from './store.ts';
+import type { Channel } from './store.ts';
 
 /** One field of a key, and the key's others behind it: one object to reach where an array is three. */
 type Held<V> = {
@@ -12,17 +12,17 @@ type Held<V> = {
   next: Held<V> | undefined;
 };
 
-/** When, and in which life of the channel, a read of the store began. */
+/** When, and in which epoch of the channel, a read of the store began. */
 export type Mark = { epoch: number; atMs: number };
 
-/** `trusted`: may serve. `unverified`: the store is to be asked; may serve if it cannot be. `lapsed`: the bound is over. */
-export type Standing = 'trusted' | 'unverified' | 'lapsed';
+/** `fresh`: may serve. `stale`: may serve only while the store cannot be asked. `expired`: may not serve. */
+export type Freshness = 'fresh' | 'stale' | 'expired';
 
 type L1Options = {
   maxBytes: number;
-  /** How long an entry may serve after the channel that would withdraw it went down, while the store cannot be asked. */
+  /** How long an entry may serve after the channel went down, while the store cannot be asked. */
   maxUnverifiedMs: number;
-  events: Events;
+  channel: Channel;
   nowMs: () => number;
 };
 
@@ -30,13 +30,13 @@ type L1Options = {
 const overheadBytes = 400;
 
 /**
- * What this process learnt, by key and field, bounded by bytes. An entry is trusted while the channel that would
- * withdraw it has been up ever since it was read, and for `sessionRecheckMs` after that channel was last heard; it may
- * serve in an outage of the store for `maxUnverifiedMs`.
+ * Values that this process read from the store, by key and field, bounded by bytes. The channel withdraws an entry: an
+ * entry is fresh while the channel has been up since the read, and for `sessionRecheckMs` after the channel was last
+ * heard. In an outage of the store it may serve for `maxUnverifiedMs`.
  */
-export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Options, sizeOf: (value: V) => number) {
+export function createL1<V>({ maxBytes, maxUnverifiedMs, channel, nowMs }: L1Options, sizeOf: (value: V) => number) {
   const beganMs = nowMs();
-  // A key has few fields, mostly one. Most of a hit's time is spent on reaching what is not in the processor's cache.
+  // A key has few fields, mostly one. A hit spends most of its time on memory that is not in the processor's cache.
   const entries = new LRUCache<string, Held<V>>({
     maxSize: maxBytes,
     sizeCalculation: (first) => {
@@ -45,7 +45,7 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
       return bytes;
     },
   });
-  // All people ask for the same few things: one string for all is smaller, and near when it is compared.
+  // Most requests ask for the same few tokens: one string for all is smaller, and in the processor's cache.
   const fieldNames = new LRUCache<string, string>({ max: 1_000 });
   function shared(field: string): string {
     const known = fieldNames.get(field);
@@ -57,25 +57,25 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
     entries.delete(key);
     withdrawn.set(key, nowMs());
   }
-  events.onInvalidate(withdraw);
+  channel.onInvalidate(withdraw);
 
-  function standingOf({ verifiedMs, epoch }: Held<V>): Standing {
-    const confirmedAtMs = Math.max(beganMs + verifiedMs, events.heardUntilMs(epoch));
+  function checkFreshness({ verifiedMs, epoch }: Held<V>): Freshness {
+    const confirmedAtMs = Math.max(beganMs + verifiedMs, channel.heardUntilMs(epoch));
     const silentMs = nowMs() - confirmedAtMs;
-    if (silentMs > maxUnverifiedMs) return 'lapsed';
-    // Between two lives of the channel a message may have been missed.
-    return epoch === events.epoch && silentMs <= sessionRecheckMs ? 'trusted' : 'unverified';
+    if (silentMs > maxUnverifiedMs) return 'expired';
+    // Between two epochs of the channel a message may have been missed.
+    return epoch === channel.epoch && silentMs <= sessionRecheckMs ? 'fresh' : 'stale';
   }
 
   return {
-    /** A value, its age since it was read from the store, and what it is good for now. */
-    get(key: string, field: string): { value: V; ageMs: number; standing: Standing } | undefined {
+    /** A value, its age since it was read from the store, and how fresh it is. */
+    get(key: string, field: string): { value: V; ageMs: number; freshness: Freshness } | undefined {
       let held = entries.get(key);
       while (held && held.field !== field) held = held.next;
       if (!held) return undefined;
-      return { value: held.value, ageMs: nowMs() - beganMs - held.verifiedMs, standing: standingOf(held) };
+      return { value: held.value, ageMs: nowMs() - beganMs - held.verifiedMs, freshness: checkFreshness(held) };
     },
-    /** The mark is of before the read began: what was withdrawn meanwhile does not come back. */
+    /** The mark is taken before the read begins: an entry that was withdrawn meanwhile does not come back. */
     put(key: string, field: string, value: V, { epoch, atMs }: Mark): void {
       if ((withdrawn.get(key) ?? 0) >= atMs) return;
       let next: Held<V> | undefined;
@@ -84,7 +84,7 @@ export function createL1<V>({ maxBytes, maxUnverifiedMs, events, nowMs }: L1Opti
     },
     withdraw,
     /** Taken before a read of the store, given to `put` after it. */
-    mark: (): Mark => ({ epoch: events.epoch, atMs: nowMs() }),
+    mark: (): Mark => ({ epoch: channel.epoch, atMs: nowMs() }),
     get bytes() {
       return entries.calculatedSize;
     },

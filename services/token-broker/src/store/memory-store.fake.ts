@@ -1,4 +1,4 @@
-import { createEvents } from './channel.ts';
+import { LocalChannel } from './channel.ts';
 import { claimsField, freshVersion, type OpenSession, type Store, tokensPerPartition } from './store.ts';
 
 type TokenField = { fence: number; expiresAtSeconds: number; record: Buffer };
@@ -9,11 +9,11 @@ type Entry = { value: Buffer | Hash | Set<string> | string; endsMs: number };
 export function memoryStore(nowMs: () => number = Date.now): Store & {
   ttls(): Map<string, number>;
   /** Takes the channel down and up again. */
-  channel: { down(): void; up(): void };
+  channel: LocalChannel;
 } {
   const entries = new Map<string, Entry>();
-  const hub = createEvents(nowMs);
-  hub.up();
+  const channel = new LocalChannel(nowMs);
+  channel.up();
   let fence = 0;
 
   function live<T>(key: string): T | undefined {
@@ -59,8 +59,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
   }
 
   return {
-    events: hub.events,
-    channel: hub,
+    channel,
     permitted: async () => {},
     ttls: () => new Map([...entries].map(([key, { endsMs }]) => [key, endsMs - nowMs()])),
     get: async (key) => live<Buffer>(key),
@@ -162,10 +161,10 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
     },
     async releaseLease(key, owner) {
       if (live(key) === owner) entries.delete(key);
-      hub.wake(key);
+      channel.release(key);
     },
     async invalidate(keys) {
-      for (const key of keys) hub.invalidate(key);
+      for (const key of keys) channel.invalidate(key);
     },
   };
 }

@@ -99,7 +99,7 @@ export function storeContract(
       const { store } = await open();
       const k = key('lease');
       await store.takeLease(k, 'a', 30_000);
-      const woken = store.events.woken(k, 30_000);
+      const woken = store.channel.waitForRelease(k, 30_000);
       await store.releaseLease(k, 'a');
       await woken;
     });
@@ -107,7 +107,7 @@ export function storeContract(
     it('tells everyone what to forget', async () => {
       const { store } = await open();
       const k = key('gone');
-      const told = new Promise<void>((resolve) => store.events.onInvalidate((name) => name === k && resolve()));
+      const told = new Promise<void>((resolve) => store.channel.onInvalidate((name) => name === k && resolve()));
       await store.invalidate([k]);
       await told;
     });

@@ -53,15 +53,15 @@ export interface Store {
   /** Takes a lease; `fence` grows with every grant. If another holds it, says how long at most. */
   takeLease(key: string, owner: string, ttlMs: number): Promise<{ fence: number } | { heldForMs: number }>;
   renewLease(key: string, owner: string, ttlMs: number): Promise<boolean>;
-  /** Gives the lease back, if it is still ours, and wakes who waits for it. */
+  /** Releases the lease if it is still ours, and wakes all that wait for it. */
   releaseLease(key: string, owner: string): Promise<void>;
 
-  /** Tells every pod, this one included, to forget what it holds under these keys. */
+  /** Tells every pod, this one included, to drop these keys from L1. */
   invalidate(keys: string[]): Promise<void>;
-  readonly events: Events;
+  readonly channel: Channel;
 }
 
-/** How the fields of a partition begin that hold a token, and among them one that was bought with claims. */
+/** The prefix of a partition's fields that hold a token, and of those among them that were acquired with claims. */
 export const tokenField = 't:';
 export const claimsField = 't:c:';
 
@@ -106,15 +106,15 @@ export function signInOf(version: string | undefined): string | undefined {
   return version?.slice(0, version.lastIndexOf(':'));
 }
 
-/** The channel between pods. While it is down, nobody can be told that something ended. */
-export interface Events {
-  /** Counts the channel's lives: what was learnt in an earlier life may have missed a message. */
+/** The channel between pods. While it is down, a pod hears of no sign-out. */
+export interface Channel {
+  /** Counts how often the channel came up: what was read in an earlier epoch may have missed a message. */
   readonly epoch: number;
   /** When the channel went down; undefined while it is up. */
   readonly downSinceMs: number | undefined;
-  /** Until when a life of the channel told of everything; now, while it still does. */
+  /** Until when the channel carried every message of an epoch; now, while it is up in that epoch. */
   heardUntilMs(epoch: number): number;
   onInvalidate(listener: (key: string) => void): void;
-  /** Resolves when the lease is given back, or after `timeoutMs`. */
-  woken(leaseKey: string, timeoutMs: number): Promise<void>;
+  /** Resolves when the lease is released, or after `timeoutMs`. */
+  waitForRelease(leaseKey: string, timeoutMs: number): Promise<void>;
 }

@@ -20,7 +20,7 @@ describe('a token that another pod acquires', () => {
       pods.clock.ms += laterMs.shift() ?? 0;
       return { heldForMs: 50 };
     };
-    pods.store.events.woken = async (_lease, timeoutMs) => {
+    pods.store.channel.waitForRelease = async (_lease, timeoutMs) => {
       await turn();
       log.push(timeoutMs);
     };

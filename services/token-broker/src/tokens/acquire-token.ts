@@ -43,7 +43,7 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
       const leftMs = waitUntilMs - nowMs();
       if (leftMs <= 0) throw new Fault('unavailable', 'The token did not come in time.', { retryAfterSeconds: 5 });
       // Listening begins before looking, so that a wake-up in between is not lost.
-      const woken = store.events.woken(lease.name, Math.min(lease.heldForMs + 5, leftMs));
+      const woken = store.channel.waitForRelease(lease.name, Math.min(lease.heldForMs + 5, leftMs));
       const seen = await inspect(wanted);
       if (seen.token) return seen.token;
       await waiting('cluster', () => woken);

@@ -54,7 +54,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
 
   function openPod() {
-    const bound = { maxBytes: 10_000_000, maxUnverifiedMs: 60_000, events: store.events, nowMs };
+    const bound = { maxBytes: 10_000_000, maxUnverifiedMs: 60_000, channel: store.channel, nowMs };
     const tokenL1 = createL1<TokenRecord>(bound, ({ accessToken }) => accessToken.length);
     const sessionL1 = createL1<Session>(bound, () => 600);
     const life = { idleSeconds, absoluteSeconds, perAccount };

@@ -48,13 +48,13 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     const name = request.claims === undefined ? request.scope : `${request.scope} ${request.claims}`;
     const l1Field = `${request.tenantId} ${name}`;
     const found = l1.get(request.partition.key, l1Field);
-    if (found?.standing === 'trusted' && isHit(found.value, nowSeconds())) {
+    if (found?.freshness === 'fresh' && isHit(found.value, nowSeconds())) {
       request.admit?.();
       if (found.value.refreshAtSeconds <= nowSeconds()) refreshAhead(wantedOf(request, l1Field));
       return { record: found.value, level: 'l1' };
     }
     // Nobody revokes an app's token: while the store is away it serves to its end.
-    const held = found?.standing === 'lapsed' && request.partition.kind !== 'app' ? undefined : found?.value;
+    const held = found?.freshness === 'expired' && request.partition.kind !== 'app' ? undefined : found?.value;
     const flightKey = `${request.partition.key} ${l1Field}`;
     const flying = flights.get(flightKey);
     if (flying) return await waiting('process', () => flying.token, flying.leader);
