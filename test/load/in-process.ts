@@ -9,9 +9,9 @@ import { createL1 } from '../../services/token-broker/src/store/memory-cache.ts'
 import { createNames } from '../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
 import type { Store } from '../../services/token-broker/src/store/store.ts';
-import { createRefusals } from '../../services/token-broker/src/tokens/refusals.ts';
+import { Refusals } from '../../services/token-broker/src/tokens/refusals.ts';
 import type { TokenRecord, TokenRequest } from '../../services/token-broker/src/tokens/token.ts';
-import { createTokens } from '../../services/token-broker/src/tokens/tokens.ts';
+import { Tokens } from '../../services/token-broker/src/tokens/tokens.ts';
 import type { Redis } from '../kit/redis/server.ts';
 import type { Row } from './bench-table.ts';
 import { median, ratio } from './slices.ts';
@@ -39,8 +39,8 @@ function createBench(store: Store, sealing: ReturnType<typeof createSealing>) {
   const names = createNames(sealingKeys.index, 'bench:');
   const options = { maxBytes: 2 ** 31, maxUnverifiedMs: 60_000, channel: store.channel, nowMs: Date.now };
   const l1 = createL1<TokenRecord>(options, (record) => record.accessToken.length + record.scope.length);
-  const refusals = createRefusals(store, names, sealing, Date.now);
-  const tokens = createTokens({ store, l1, refusals, names, sealing, logger, nowMs: Date.now });
+  const refusals = new Refusals(store, names, sealing, Date.now);
+  const tokens = new Tokens({ store, l1, refusals, names, sealing, logger, nowMs: Date.now });
   const keys: string[] = [];
   // As the broker does: the key is kept, the request made for each call.
   const requestOf = (n: number): TokenRequest => {

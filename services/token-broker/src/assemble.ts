@@ -23,9 +23,9 @@ import { createL1 } from './store/memory-cache.ts';
 import type { Names } from './store/redis-keys.ts';
 import type { Sealing } from './store/sealing.ts';
 import type { Store } from './store/store.ts';
-import { createRefusals } from './tokens/refusals.ts';
+import { Refusals } from './tokens/refusals.ts';
 import type { TokenRecord } from './tokens/token.ts';
-import { createTokens } from './tokens/tokens.ts';
+import { Tokens } from './tokens/tokens.ts';
 
 type Parts = {
   store: Store;
@@ -55,14 +55,14 @@ export function assemble(config: Config, parts: Parts) {
   const sessionL1 = createL1<Session>({ ...bound, maxBytes: maxBytes * sessionShare }, () => 600);
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
   watch('onbehalf.cache.invalidation.up', () => (store.channel.downSinceMs === undefined ? 1 : 0));
-  const refusals = createRefusals(store, names, sealing, nowMs);
+  const refusals = new Refusals(store, names, sealing, nowMs);
   const guard = new IndexGuard({ store, names, logger, nowMs });
   const tombstones = new Tombstones({ store, names, everybody: () => guard.everybody(), nowMs });
   const sessions = createSessions({
     ...config.session,
     ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },
   });
-  const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
+  const tokens = new Tokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
   const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
   const broker = createBroker({
     ...{ entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },

@@ -9,7 +9,7 @@ import { shortName } from '../store/redis-keys.ts';
 import { type Store, StoreFull, signInOf } from '../store/store.ts';
 import type { Leases } from './lease.ts';
 import { refreshAtSeconds } from './refresh-point.ts';
-import { logRefusal, type Refusals } from './refusals.ts';
+import { logRefusal, type RefusalSubject, type Refusals } from './refusals.ts';
 import { fieldOf, isHit, type Token, type TokenRecord, type Wanted } from './token.ts';
 import type { Fields } from './token-fields.ts';
 import { waiting } from './waiting.ts';
@@ -24,83 +24,106 @@ type Deps = {
   nowMs: () => number;
 };
 
-/**
- * Buys tokens from Entra: one pod under a lease, while all others wait for it. What comes is kept where they look for
- * it, unless its partition has changed meanwhile.
- */
-export function createPurchase({ store, l1, fields, leases, refusals, logger, nowMs }: Deps) {
-  const nowSeconds = () => nowMs() / 1_000;
+/** What a look at the partition gives: a token that is there, or what a new one is acquired with. */
+type Inspected =
+  | { token: Token }
+  | { token?: undefined; version: string | undefined; msal: string | undefined; signIn: string | undefined };
 
-  /** Buys, or waits for who does. @throws Fault as `createTokens`' `get`. */
-  async function buy(wanted: Wanted): Promise<Token> {
+/**
+ * Acquires tokens from Entra: one pod under a lease, while all others wait for it. A new token is stored, unless its
+ * partition has changed meanwhile.
+ */
+export class TokenAcquirer {
+  readonly #store: Store;
+  readonly #l1: L1<TokenRecord>;
+  readonly #fields: Fields;
+  readonly #leases: Leases;
+  readonly #refusals: Refusals;
+  readonly #logger: Logger;
+  readonly #nowMs: () => number;
+
+  constructor({ store, l1, fields, leases, refusals, logger, nowMs }: Deps) {
+    this.#store = store;
+    this.#l1 = l1;
+    this.#fields = fields;
+    this.#leases = leases;
+    this.#refusals = refusals;
+    this.#logger = logger;
+    this.#nowMs = nowMs;
+  }
+
+  /** Acquires a token, or waits until another pod has. @throws Fault as `Tokens.get`. */
+  async acquire(wanted: Wanted): Promise<Token> {
     const { key } = wanted.request.partition;
-    const waitUntilMs = nowMs() + waitMs;
+    const waitUntilMs = this.#nowMs() + waitMs;
     for (;;) {
-      const lease = await leases.take(key, wanted.field).catch(undefinedIfFull);
-      // A full store gives no lease: the token is bought once per pod, and given unsaved.
-      if (!lease) return await acquire(wanted, 0);
-      if ('fence' in lease) return await leases.hold(lease, () => acquire(wanted, lease.fence));
-      const leftMs = waitUntilMs - nowMs();
+      const lease = await this.#leases.take(key, wanted.field).catch(undefinedIfFull);
+      // A full store gives no lease: each pod acquires the token once, and serves it without storing it.
+      if (!lease) return await this.#acquireFromEntra(wanted, 0);
+      if ('fence' in lease) {
+        return await this.#leases.hold(lease, () => this.#acquireFromEntra(wanted, lease.fence));
+      }
+      const leftMs = waitUntilMs - this.#nowMs();
       if (leftMs <= 0) throw new Fault('unavailable', 'The token did not come in time.', { retryAfterSeconds: 5 });
-      // Listening begins before looking, so that a wake-up in between is not lost.
-      const woken = store.channel.waitForRelease(lease.name, Math.min(lease.heldForMs + 5, leftMs));
-      const seen = await inspect(wanted);
+      // Listening begins before the look, so that a release in between is not lost.
+      const released = this.#store.channel.waitForRelease(lease.name, Math.min(lease.heldForMs + 5, leftMs));
+      const seen = await this.#inspect(wanted);
       if (seen.token) return seen.token;
-      await waiting('cluster', () => woken);
-      const after = await inspect(wanted);
+      await waiting('cluster', () => released);
+      const after = await this.#inspect(wanted);
       if (after.token) return after.token;
     }
   }
 
-  /** Buys before it is needed; who does not get the lease leaves it to who has it. */
-  async function buyAhead(wanted: Wanted): Promise<void> {
-    const lease = await leases.take(wanted.request.partition.key, wanted.field);
-    if ('fence' in lease) await leases.hold(lease, () => acquire(wanted, lease.fence, nowSeconds()));
+  /** Acquires a token before it is needed. Without the lease, does nothing: its holder is refreshing. */
+  async refresh(wanted: Wanted): Promise<void> {
+    const lease = await this.#leases.take(wanted.request.partition.key, wanted.field);
+    if (!('fence' in lease)) return;
+    await this.#leases.hold(lease, () => this.#acquireFromEntra(wanted, lease.fence, this.#nowSeconds()));
   }
 
-  async function acquire(wanted: Wanted, fence: number, refreshBefore?: number): Promise<Token> {
+  async #acquireFromEntra(wanted: Wanted, fence: number, refreshBefore?: number): Promise<Token> {
     const { request } = wanted;
     await request.prepare?.();
-    const seen = await inspect(wanted, refreshBefore);
+    const seen = await this.#inspect(wanted, refreshBefore);
     if (seen.token) return seen.token;
-    const answer = await request.acquire(seen.msal);
-    if (answer.kind === 'token') return await keep(wanted, fence, seen.version, answer);
+    const result = await request.acquire(seen.msal);
+    if (result.kind === 'token') return await this.#keep(wanted, fence, seen.version, result);
     const { client, partition } = request;
-    logRefusal(logger, { client, account: shortName(partition.key) }, answer.refusal);
-    // An end that breaks off is begun anew by the next refusal, so that one may not be remembered before it is done.
-    await request.onRefused?.(answer.refusal);
-    const remembered = await rememberRefusal(wanted, answer.refusal, seen.signIn);
-    throw remembered ? refusals.toFault(remembered, request.scope) : toEntraFault(answer.refusal, request.scope);
+    logRefusal(this.#logger, { client, account: shortName(partition.key) }, result.refusal);
+    // A revocation that breaks off begins again with the next refusal. So a refusal is remembered only after it is done.
+    await request.onRefused?.(result.refusal);
+    const remembered = await this.#rememberRefusal(wanted, result.refusal, seen.signIn);
+    throw remembered ? this.#refusals.toFault(remembered, request.scope) : toEntraFault(result.refusal, request.scope);
   }
 
-  /** Looks at the partition once: a token another flight brought, what is there to buy with, or why not to. */
-  async function inspect(wanted: Wanted, refreshBefore = Number.NEGATIVE_INFINITY) {
+  /**
+   * Reads the partition once. Gives the token that another flight stored, or what a new one is acquired with.
+   * @throws Fault where none can be acquired: the session has ended, or Entra refused the same a moment ago.
+   */
+  async #inspect(wanted: Wanted, refreshBefore = Number.NEGATIVE_INFINITY): Promise<Inspected> {
     const { request, field } = wanted;
     const { key, kind } = request.partition;
-    const mark = l1.mark();
-    const { version, msal: sealed, records } = await store.readPartition(key, [field]);
-    const record = fields.openToken(key, field, records[0]);
-    if (record && isHit(record, nowSeconds()) && record.refreshAtSeconds > refreshBefore) {
-      l1.put(key, wanted.l1Field, record, mark);
-      return { token: { record, level: 'l2' } as Token };
+    const mark = this.#l1.mark();
+    const { version, msal: sealed, records } = await this.#store.readPartition(key, [field]);
+    const record = this.#fields.openToken(key, field, records[0]);
+    if (record && isHit(record, this.#nowSeconds()) && record.refreshAtSeconds > refreshBefore) {
+      this.#l1.put(key, wanted.l1Field, record, mark);
+      return { token: { record, level: 'l2' } };
     }
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
     const signIn = request.signIn ? await request.signIn() : signInOf(version);
-    const refused = await refusals.recall(aboutOf(wanted), signIn);
-    if (refused) throw refusals.toFault(refused, request.scope);
-    const msal = sealed && fields.open(key, 'msal', sealed)?.toString();
+    const refused = await this.#refusals.recall(toSubject(wanted), signIn);
+    if (refused) throw this.#refusals.toFault(refused, request.scope);
+    const msal = sealed && this.#fields.open(key, 'msal', sealed)?.toString();
     if (kind === 'account' && msal === undefined) {
       throw new Fault('login_required', 'The person has to sign in again.');
     }
     return { version, msal, signIn };
   }
 
-  async function keep(
-    { request, field, l1Field }: Wanted,
-    fence: number,
-    version: string | undefined,
-    acquired: Acquired,
-  ): Promise<Token> {
+  async #keep(wanted: Wanted, fence: number, version: string | undefined, acquired: Acquired): Promise<Token> {
+    const { request, field, l1Field } = wanted;
     const { key, kind } = request.partition;
     const record: TokenRecord = {
       accessToken: acquired.accessToken,
@@ -108,51 +131,61 @@ export function createPurchase({ store, l1, fields, leases, refusals, logger, no
       expiresAtSeconds: acquired.issuedAtSeconds + acquired.expiresInSeconds,
       refreshAtSeconds: refreshAtSeconds(acquired, Math.random()),
     };
-    const mark = l1.mark();
+    const mark = this.#l1.mark();
     let outcome: Awaited<ReturnType<Store['writeToken']>>;
     try {
       await request.beforeWrite?.(acquired);
-      outcome = await store.writeToken(key, {
-        version,
-        fence,
-        field,
-        record: fields.seal(key, field, JSON.stringify(record)),
-        expiresAtSeconds: record.expiresAtSeconds,
-        msal: kind === 'account' ? fields.seal(key, 'msal', acquired.msal) : undefined,
-        expiresWithTokens: kind !== 'account',
-      });
+      outcome = await this.#write(wanted, { fence, version, record, msal: acquired.msal });
     } catch (error) {
-      // The store is away or full: the token is good all the same, and bought again next time.
+      // The store is away or full. The token is good nevertheless; the next request acquires another.
       if (!isUnavailable(error)) throw error;
-      logger.warn({ event: 'token.unsaved', error: describeError(error) });
+      this.#logger.warn({ event: 'token.unsaved', error: describeError(error) });
       return { record, level: 'none' };
     }
     if (outcome === 'fenced') {
       measure('onbehalf.token.stampede', 1);
-      const newer = fields.openToken(key, field, await store.readRecord(key, field));
-      if (newer && isHit(newer, nowSeconds())) return { record: newer, level: 'l2' };
+      const newer = this.#fields.openToken(key, field, await this.#store.readRecord(key, field));
+      if (newer && isHit(newer, this.#nowSeconds())) return { record: newer, level: 'l2' };
     }
     if (outcome === 'gone' && kind !== 'app') throw new Fault('invalid_grant', 'The session has ended.');
     await request.afterWrite?.(acquired);
-    if (outcome === 'written') l1.put(key, l1Field, record, mark);
+    if (outcome === 'written') this.#l1.put(key, l1Field, record, mark);
     return { record, level: 'none' };
   }
 
-  /** Undefined if the store is away or full: what Entra said is true all the same. */
-  async function rememberRefusal(wanted: Wanted, refusal: Refusal, signIn: string | undefined) {
+  async #write(
+    { request, field }: Wanted,
+    { fence, version, record, msal }: { fence: number; version: string | undefined; record: TokenRecord; msal: string },
+  ) {
+    const { key, kind } = request.partition;
+    return await this.#store.writeToken(key, {
+      version,
+      fence,
+      field,
+      record: this.#fields.seal(key, field, JSON.stringify(record)),
+      expiresAtSeconds: record.expiresAtSeconds,
+      msal: kind === 'account' ? this.#fields.seal(key, 'msal', msal) : undefined,
+      expiresWithTokens: kind !== 'account',
+    });
+  }
+
+  /** Undefined if the store is away or full: Entra's refusal still goes to the caller. */
+  async #rememberRefusal(wanted: Wanted, refusal: Refusal, signIn: string | undefined) {
     try {
-      return await refusals.remember(aboutOf(wanted), refusal, signIn);
+      return await this.#refusals.remember(toSubject(wanted), refusal, signIn);
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       return undefined;
     }
   }
 
-  return { buy, buyAhead };
+  #nowSeconds(): number {
+    return this.#nowMs() / 1_000;
+  }
 }
 
-/** What a refusal is about: the throttle key, this token, and the token without its claims. */
-function aboutOf({ request, field }: Wanted) {
+/** The subject of a refusal: the key that Entra throttles by, this very token, and the token without its claims. */
+function toSubject({ request, field }: Wanted): RefusalSubject {
   const { throttleKey, key } = request.partition;
   return { throttleKey, partition: key, plainField: fieldOf({ ...request, claims: undefined }), field };
 }

@@ -3,20 +3,20 @@ import { leaseMs, leaseRenewMs } from '../lifetimes.ts';
 import type { Names } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 
-/** The right to buy one token; whoever is given it later has a higher fence. */
+/** The right to acquire one token. A later lease has a higher fence. */
 export type Lease = { name: string; owner: string; fence: number };
 
-/** Leases over all pods: one holder a token, renewed while the work goes on, gone soon after a holder that died. */
+/** Leases over all pods: each token has one holder. A lease is renewed during the work, and expires soon after its holder dies. */
 export function createLeases(store: Store, names: Names) {
   return {
-    /** The lease, or for how long another holds it. @throws Fault `unavailable`. */
+    /** The lease, or how long another pod still holds it. @throws Fault `unavailable`. */
     async take(key: string, field: string): Promise<Lease | { name: string; heldForMs: number }> {
       const name = names.lease(key, field);
       const owner = randomUUID();
       const taken = await store.takeLease(name, owner, leaseMs);
       return 'fence' in taken ? { name, owner, fence: taken.fence } : { name, heldForMs: taken.heldForMs };
     },
-    /** Works under a lease, and gives it back. */
+    /** Works under a lease, then releases it. */
     async hold<T>({ name, owner }: Lease, work: () => Promise<T>): Promise<T> {
       const renewing = setInterval(() => {
         store.renewLease(name, owner, leaseMs).catch(() => {});

@@ -14,9 +14,9 @@ import { createL1 } from '../store/memory-cache.ts';
 import { createNames } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { watchedStore } from '../store/store.fake.ts';
-import { createRefusals } from './refusals.ts';
+import { Refusals } from './refusals.ts';
 import type { TokenRecord } from './token.ts';
-import { createTokens } from './tokens.ts';
+import { Tokens } from './tokens.ts';
 
 export const tenantId = randomUUID();
 export const readScope = 'api://api/read';
@@ -60,8 +60,8 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     const life = { idleSeconds, absoluteSeconds, perAccount };
     const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs });
     const sessions = createSessions({ ...life, store, l1: sessionL1, names, sealing, tombstones, logger, nowMs });
-    const refusals = createRefusals(store, names, sealing, nowMs, () => 0);
-    const tokens = createTokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
+    const refusals = new Refusals(store, names, sealing, nowMs, () => 0);
+    const tokens = new Tokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
     const perSession = {
       take: () => {
         counts.exchanges += 1;

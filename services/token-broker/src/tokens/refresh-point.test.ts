@@ -30,7 +30,7 @@ describe('the refresh point', () => {
     );
   });
 
-  it('is spread, so that tokens bought together are not refreshed together', () => {
+  it('is spread, so that tokens acquired together are not refreshed together', () => {
     for (const refreshInSeconds of [undefined, 1_800]) {
       const token = { issuedAtSeconds, expiresInSeconds: 3_600, refreshInSeconds };
       assert.ok(Math.abs(refreshAtSeconds(token, 0.99) - refreshAtSeconds(token, 0)) > 300);

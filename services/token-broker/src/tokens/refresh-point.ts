@@ -3,7 +3,7 @@ import { hitMarginSeconds, refreshJitter, refreshPoint } from '../lifetimes.ts';
 
 /**
  * When a token in use is refreshed behind its callers, in whole epoch seconds: from `refresh_in` on where Entra gives a usable
- * one, else around 80 % of its life; always while it is still a hit, spread by `random` (0 to 1) so that tokens bought
+ * one, else around 80 % of its life; always while it is still a hit, spread by `random` (0 to 1) so that tokens acquired
  * together are not refreshed together.
  */
 export function refreshAtSeconds(

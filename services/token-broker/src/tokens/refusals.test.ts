@@ -8,7 +8,7 @@ import { refusalSeconds } from '../lifetimes.ts';
 import { createNames } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { watchedStore } from '../store/store.fake.ts';
-import { createRefusals } from './refusals.ts';
+import { Refusals } from './refusals.ts';
 
 function open(random = () => 0) {
   const clock = { ms: 1_000_000 };
@@ -16,16 +16,13 @@ function open(random = () => 0) {
   const { store, watch } = watchedStore(nowMs);
   const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
   const ring = { current: 'k1', keys: new Map([['k1', createSecretKey(randomBytes(32))]]) };
+  const sealing = createSealing(() => ring);
+  const refusals = new Refusals(store, names, sealing, nowMs, random);
   return {
-    clock,
-    watch,
-    ...createRefusals(
-      store,
-      names,
-      createSealing(() => ring),
-      nowMs,
-      random,
-    ),
+    ...{ clock, watch },
+    remember: refusals.remember.bind(refusals),
+    recall: refusals.recall.bind(refusals),
+    toFault: refusals.toFault.bind(refusals),
   };
 }
 const refusal = (name: EntraClass, more: Partial<Refusal> = {}): Refusal => refused(name, more).refusal;

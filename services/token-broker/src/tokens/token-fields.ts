@@ -2,13 +2,13 @@ import type { Sealing } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
 import { type TokenRecord, tokenRecord } from './token.ts';
 
-/** The fields of partitions, sealed each for its own place: key and field are authenticated with it. */
+/** The fields of partitions. Each is sealed for its own place: its key and name are authenticated with it. */
 export function createFields({ store, sealing }: { store: Store; sealing: Sealing }) {
-  /** What was sealed with an old key is sealed with the current one, so that the old one can go. */
+  /** Seals a value of an old key anew with the current one, so that the old key can be removed. */
   function open(key: string, field: string, sealed: Buffer): Buffer | undefined {
     const name = `${key} ${field}`;
     const opened = sealing.open(sealed, name);
-    // Off the caller's path; if it fails, the next reader tries again.
+    // In the background; if it fails, the next reader tries again.
     if (opened?.old) store.reseal(key, field, sealed, sealing.seal(opened.plaintext, name)).catch(() => {});
     return opened?.plaintext;
   }

@@ -12,7 +12,7 @@ export const tokenRecord = z.object({
   refreshAtSeconds: z.number(),
 });
 
-/** An access token as it is kept and served. */
+/** An access token as it is stored and served. */
 export type TokenRecord = z.output<typeof tokenRecord>;
 
 /** Where it came from: this process' memory, the shared store, or Entra just now. */
@@ -32,9 +32,9 @@ export type TokenRequest = {
   /** Sorted, each once, in one string: a token never serves a wider or narrower request. */
   scope: string;
   claims: string | undefined;
-  /** Counts the request against a limit and may throw; who joins another's flight is not counted. */
+  /** Counts the request against a limit and may throw. A request that joins another's flight is not counted. */
   admit?(): void;
-  /** The person's latest sign-in, where the partition does not tell: it voids what was refused before. */
+  /** The person's latest sign-in, where the partition does not say: it voids earlier refusals. */
   signIn?(): Promise<string | undefined>;
   /** Runs before the partition is read that the token is to be acquired with. */
   prepare?(): Promise<void>;
@@ -48,7 +48,7 @@ export type TokenRequest = {
   onRefused?(refusal: Refusal): Promise<void>;
 };
 
-/** MSAL's own rule: a token is good while more than its renewal margin is left. */
+/** MSAL's own rule: a token is a hit while more than its renewal margin is left. */
 export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): boolean {
   return expiresAtSeconds - hitMarginSeconds > nowSeconds;
 }

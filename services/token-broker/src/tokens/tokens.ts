@@ -9,11 +9,11 @@ import type { L1 } from '../store/memory-cache.ts';
 import type { Names } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
-import { createPurchase } from './acquire-token.ts';
+import { TokenAcquirer } from './acquire-token.ts';
 import { createLeases } from './lease.ts';
 import type { Refusals } from './refusals.ts';
 import { fieldOf, isHit, type Token, type TokenRecord, type TokenRequest, type Wanted } from './token.ts';
-import { createFields } from './token-fields.ts';
+import { createFields, type Fields } from './token-fields.ts';
 import { waiting } from './waiting.ts';
 
 type Deps = {
@@ -26,72 +26,89 @@ type Deps = {
   nowMs: () => number;
 };
 
-/** Nobody asked too much, somebody cannot answer: the store, Entra, or we, whose credential is refused. */
-const servedMeanwhile = new Set<string>(['unavailable', 'throttled', 'server_error']);
+/** Error codes for which a token that is still valid is served instead. */
+const servedInstead = new Set<string>(['unavailable', 'throttled', 'server_error']);
+
+type Flight = { token: Promise<Token>; leader: SpanContext | undefined };
 
 /**
- * Access tokens, each bought once: from this process' memory (L1), else from the shared store (L2), else from Entra by
+ * Access tokens, each acquired once: from this process' memory (L1), else from the shared store (L2), else from Entra by
  * one pod under a lease while all others wait for it.
  */
-export function createTokens({ store, l1, refusals, names, sealing, logger, nowMs }: Deps) {
-  const flights = new Map<string, { token: Promise<Token>; leader: SpanContext | undefined }>();
-  const refreshing = new Set<string>();
-  // All people ask for the same few things, whose names are hashes.
-  const fieldNames = new LRUCache<string, string>({ maxSize: 1_000, sizeCalculation: () => 1 });
-  const nowSeconds = () => nowMs() / 1_000;
-  const fields = createFields({ store, sealing });
-  const leases = createLeases(store, names);
-  const purchase = createPurchase({ store, l1, fields, leases, refusals, logger, nowMs });
+export class Tokens {
+  readonly #store: Store;
+  readonly #l1: L1<TokenRecord>;
+  readonly #fields: Fields;
+  readonly #acquirer: TokenAcquirer;
+  readonly #logger: Logger;
+  readonly #nowMs: () => number;
+  readonly #flights = new Map<string, Flight>();
+  readonly #refreshing = new Set<string>();
+  /** Field names are hashes, and most requests ask for the same few tokens. */
+  readonly #fieldNames = new LRUCache<string, string>({ maxSize: 1_000, sizeCalculation: () => 1 });
 
-  /** @throws Fault of the class Entra's refusal has, `unavailable`, or `invalid_grant` if the partition is gone. */
-  async function get(request: TokenRequest): Promise<Token> {
+  constructor({ store, l1, refusals, names, sealing, logger, nowMs }: Deps) {
+    this.#store = store;
+    this.#l1 = l1;
+    this.#fields = createFields({ store, sealing });
+    const leases = createLeases(store, names);
+    this.#acquirer = new TokenAcquirer({ store, l1, fields: this.#fields, leases, refusals, logger, nowMs });
+    this.#logger = logger;
+    this.#nowMs = nowMs;
+  }
+
+  /** @throws Fault of the class of Entra's refusal, `unavailable`, or `invalid_grant` if the partition is gone. */
+  async get(request: TokenRequest): Promise<Token> {
     const name = request.claims === undefined ? request.scope : `${request.scope} ${request.claims}`;
     const l1Field = `${request.tenantId} ${name}`;
-    const found = l1.get(request.partition.key, l1Field);
-    if (found?.freshness === 'fresh' && isHit(found.value, nowSeconds())) {
+    const found = this.#l1.get(request.partition.key, l1Field);
+    if (found?.freshness === 'fresh' && isHit(found.value, this.#nowSeconds())) {
       request.admit?.();
-      if (found.value.refreshAtSeconds <= nowSeconds()) refreshAhead(wantedOf(request, l1Field));
+      if (found.value.refreshAtSeconds <= this.#nowSeconds()) {
+        this.#refreshInBackground(this.#toWanted(request, l1Field));
+      }
       return { record: found.value, level: 'l1' };
     }
-    // Nobody revokes an app's token: while the store is away it serves to its end.
+    // Nobody revokes an app's token: while the store is away it serves until it expires.
     const held = found?.freshness === 'expired' && request.partition.kind !== 'app' ? undefined : found?.value;
     const flightKey = `${request.partition.key} ${l1Field}`;
-    const flying = flights.get(flightKey);
+    const flying = this.#flights.get(flightKey);
     if (flying) return await waiting('process', () => flying.token, flying.leader);
     request.admit?.();
-    const flight = fetch(wantedOf(request, l1Field), held).finally(() => flights.delete(flightKey));
-    flights.set(flightKey, { token: flight, leader: activeSpan() });
+    const wanted = this.#toWanted(request, l1Field);
+    const flight = this.#fetch(wanted, held).finally(() => this.#flights.delete(flightKey));
+    this.#flights.set(flightKey, { token: flight, leader: activeSpan() });
     return await flight;
   }
 
-  function wantedOf(request: TokenRequest, l1Field: string): Wanted {
-    const known = fieldNames.get(l1Field);
+  #toWanted(request: TokenRequest, l1Field: string): Wanted {
+    const known = this.#fieldNames.get(l1Field);
     const field = known ?? fieldOf(request);
-    if (known === undefined) fieldNames.set(l1Field, field);
+    if (known === undefined) this.#fieldNames.set(l1Field, field);
     return { request, field, l1Field };
   }
 
-  async function fetch(wanted: Wanted, held: TokenRecord | undefined): Promise<Token> {
+  async #fetch(wanted: Wanted, held: TokenRecord | undefined): Promise<Token> {
     const { request, field, l1Field } = wanted;
     const { key } = request.partition;
     let stale = held;
     try {
-      const mark = l1.mark();
-      const found = fields.openToken(key, field, await store.readRecord(key, field));
-      if (found && isHit(found, nowSeconds())) {
-        l1.put(key, l1Field, found, mark);
-        if (found.refreshAtSeconds <= nowSeconds()) refreshAhead(wanted);
+      const mark = this.#l1.mark();
+      const found = this.#fields.openToken(key, field, await this.#store.readRecord(key, field));
+      if (found && isHit(found, this.#nowSeconds())) {
+        this.#l1.put(key, l1Field, found, mark);
+        if (found.refreshAtSeconds <= this.#nowSeconds()) this.#refreshInBackground(wanted);
         return { record: found, level: 'l2' };
       }
-      // Memory may have missed that the person left; the store has not.
+      // L1 may not have heard of a sign-out; Redis has.
       stale = found;
-      return await purchase.buy(wanted);
+      return await this.#acquirer.acquire(wanted);
     } catch (error) {
-      // Inside MSAL's margin a token is still good; while no new one can be had, it is served.
-      const outage = error instanceof Fault && servedMeanwhile.has(error.code);
-      const left = stale ? stale.expiresAtSeconds - nowSeconds() : 0;
-      // What memory holds and the store cannot confirm is as good as ever; what Entra is to replace is not, with claims.
-      const good = request.claims === undefined || (stale === held && stale && isHit(stale, nowSeconds()));
+      // Inside MSAL's margin a token is still valid: it is served while no new one can be acquired.
+      const outage = error instanceof Fault && servedInstead.has(error.code);
+      const left = stale ? stale.expiresAtSeconds - this.#nowSeconds() : 0;
+      // With claims, only a hit of L1 that Redis cannot confirm is served: Entra is to replace all others.
+      const good = request.claims === undefined || (stale === held && stale && isHit(stale, this.#nowSeconds()));
       if (outage && stale && good && left >= staleMarginSeconds) {
         if (stale === held) measure('onbehalf.token.unverified', 1);
         return { record: stale, level: held ? 'l1' : 'l2' };
@@ -100,18 +117,17 @@ export function createTokens({ store, l1, refusals, names, sealing, logger, nowM
     }
   }
 
-  /** Refreshes behind the caller's back. */
-  function refreshAhead(wanted: Wanted): void {
+  #refreshInBackground(wanted: Wanted): void {
     const name = `${wanted.request.partition.key} ${wanted.l1Field}`;
-    if (refreshing.has(name)) return;
-    refreshing.add(name);
-    inOwnTrace('token.refresh', () => purchase.buyAhead(wanted))
-      .catch((error) => logger.debug({ event: 'token.refresh_failed', error: describeError(error) }))
-      // The next one may try after a pause, so that a lost lease or a refusal is not asked about on every hit.
-      .finally(() => setTimeout(() => refreshing.delete(name), 1_000).unref());
+    if (this.#refreshing.has(name)) return;
+    this.#refreshing.add(name);
+    inOwnTrace('token.refresh', () => this.#acquirer.refresh(wanted))
+      .catch((error) => this.#logger.debug({ event: 'token.refresh_failed', error: describeError(error) }))
+      // The next attempt comes after a pause, so that a lost lease or a refusal is not asked about on every hit.
+      .finally(() => setTimeout(() => this.#refreshing.delete(name), 1_000).unref());
   }
 
-  return { get };
+  #nowSeconds(): number {
+    return this.#nowMs() / 1_000;
+  }
 }
-
-export type Tokens = ReturnType<typeof createTokens>;
