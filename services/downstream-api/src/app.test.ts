@@ -14,14 +14,14 @@ const stepUp = Buffer.from('{"access_token":{"acrs":{"essential":true,"value":"c
 describe('downstream-api', () => {
   let issuer: FakeIssuer;
   let server: Serving;
-  let graphAnswer: () => Promise<{ displayName: string; userPrincipalName: string }>;
+  let graphResponse: () => Promise<{ displayName: string; userPrincipalName: string }>;
 
   before(async () => {
     issuer = await openIssuer();
     const { origin: authorityHost, audience, tenant, client } = issuer;
     const authority = remoteAuthority(authorityHost, [tenant]);
     const bearer = createBearer({ ...authority, audience, tenants: [tenant], allowedClients: [client] });
-    const graph = { me: () => graphAnswer() };
+    const graph = { me: () => graphResponse() };
     server = await serve(createApp({ bearer, graph, logger }), { port: 0, host: '127.0.0.1', drainMs: 0 });
   });
   after(async () => {
@@ -50,15 +50,15 @@ describe('downstream-api', () => {
     assert.equal(headers.get('cache-control'), 'no-store');
   });
 
-  it('answers with what Graph says of the person', async () => {
-    graphAnswer = async () => ({ displayName: 'Alice A.', userPrincipalName: 'alice@contoso.test' });
+  it('responds with what Graph says of the person', async () => {
+    graphResponse = async () => ({ displayName: 'Alice A.', userPrincipalName: 'alice@contoso.test' });
     const { status, body } = await get('/graph/me', issuer.user());
     assert.equal(status, 200);
     assert.equal(body.displayName, 'Alice A.');
   });
 
   it('passes a challenge from further down up to the caller', async () => {
-    graphAnswer = async () => {
+    graphResponse = async () => {
       throw insufficientClaims('{"access_token":{"nbf":{"essential":true,"value":"1"}}}');
     };
     const { status, headers } = await get('/graph/me', issuer.user());
@@ -81,7 +81,7 @@ describe('downstream-api', () => {
     assert.equal(body.client_id, issuer.client);
   });
 
-  it('answers HEAD without a body', async () => {
+  it('responds to HEAD without a body', async () => {
     const headers = { Authorization: `Bearer ${issuer.user()}` };
     const { status, text } = await get('/whoami', '', { method: 'HEAD', headers });
     assert.deepEqual([status, text], [200, '']);

@@ -214,16 +214,16 @@ describe('downstream-api refuses a token', () => {
   });
 
   type Ask = { headers?: Record<string, string | string[]>; method?: string; body?: string };
-  /** Asks by node:http, which sends headers as they are, twice if told so. */
+  /** Asks by node:http, which sends headers as they are, twice where a test wants that. */
   const ask = async (path: string, { headers = {}, method = 'GET', body }: Ask = {}) => {
     const sent = request({ host: '127.0.0.1', port: server.port, path, method, headers }).end(body);
     const [res] = await once(sent, 'response');
     return { status: res.statusCode, headers: res.headers, body: JSON.parse(await text(res)) };
   };
-  const expect = (answer: Awaited<ReturnType<typeof ask>>, status: number, challenge: string | undefined) => {
-    assert.equal(answer.status, status);
-    assert.equal(answer.headers['www-authenticate'], challenge);
-    assert.equal(answer.headers['cache-control'], 'no-store');
+  const expect = (response: Awaited<ReturnType<typeof ask>>, status: number, challenge: string | undefined) => {
+    assert.equal(response.status, status);
+    assert.equal(response.headers['www-authenticate'], challenge);
+    assert.equal(response.headers['cache-control'], 'no-store');
   };
 
   for (const [status, rows] of [
@@ -293,10 +293,10 @@ describe('downstream-api refuses a token', () => {
     for (let sent = 0; sent < 9_000; sent += 1)
       await assert.rejects(bearer(`Bearer ${unknown()}`), { code: 'invalid_token' });
     for (let sent = 0; sent < 1_000; sent += 50) {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 50 }, () => ask('/whoami', { headers: { Authorization: `Bearer ${unknown()}` } })),
       );
-      for (const answer of answers) expect(answer, 401, notValid);
+      for (const response of responses) expect(response, 401, notValid);
     }
     assert.ok(issuer.fetches.length - fetches <= 1 + (performance.now() - startedMs) / 30_000);
   });

@@ -17,7 +17,7 @@ const env = {
 };
 
 describe('the process', () => {
-  it('serves without waiting for Entra, answers 503 where it must, and ends on SIGTERM with 0', async () => {
+  it('serves without waiting for Entra, responds with 503 where it must, and ends on SIGTERM with 0', async () => {
     const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     const { port } = JSON.parse(String((await lines.next()).value));
@@ -31,7 +31,7 @@ describe('the process', () => {
     assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
-  it('warns at the start that any client of the tenants may call, unless it is told which', async () => {
+  it('warns at the start that any client of the tenants may call, unless the configuration names them', async () => {
     const firstLine = async (more: object) => {
       const child = spawn(process.execPath, [main], { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'inherit'] });
       const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();

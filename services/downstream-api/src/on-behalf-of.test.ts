@@ -16,13 +16,13 @@ const userToken = new Secret('user-token');
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
 const audience = 'a9100000-7e57-4000-8000-000000000021';
 
-/** A broker or Graph that answers as it is told. */
-let answer: RequestListener;
+/** A broker or Graph whose response a test sets. */
+let respond: RequestListener;
 let server: Serving;
 let url: string;
 
 beforeEach(async () => {
-  server = await serve((req, res) => answer(req, res), { port: 0, host: '127.0.0.1', drainMs: 0 });
+  server = await serve((req, res) => respond(req, res), { port: 0, host: '127.0.0.1', drainMs: 0 });
   url = `http://127.0.0.1:${server.port}`;
 });
 afterEach(() => server[Symbol.asyncDispose]());
@@ -53,7 +53,7 @@ describe('on behalf of', () => {
   it('asks the broker by the jwt-bearer grant, within the caller’s trace', async () => {
     const traceId = newTraceId();
     let seen: { req: IncomingMessage; form: string } | undefined;
-    answer = async (req, res) => {
+    respond = async (req, res) => {
       seen = { req, form: await text(req) };
       says(200, { access_token: 'graph-token', token_type: 'Bearer', expires_in: 3600 })(req, res);
     };
@@ -111,14 +111,14 @@ describe('on behalf of', () => {
   ];
   for (const [what, status, body, headers, expected] of rows) {
     it(`tells the caller when the broker asks for ${what}`, async () => {
-      answer = says(status, body, headers);
+      respond = says(status, body, headers);
       const fault = await faultOf(ask());
       for (const [name, value] of Object.entries(expected)) assert.equal(fault[name as keyof Fault], value);
     });
   }
 
   it('hands the claims that the person must satisfy to the caller', async () => {
-    answer = says(400, { error: 'interaction_required', suberror: 'basic_action', claims });
+    respond = says(400, { error: 'interaction_required', suberror: 'basic_action', claims });
     const fault = await faultOf(ask());
     assert.deepEqual([fault.code, claimsChallenge(fault.challenge)], ['insufficient_claims', claims]);
   });
@@ -127,19 +127,19 @@ describe('on behalf of', () => {
     await server[Symbol.asyncDispose]();
     const fault = await faultOf(ask());
     assert.deepEqual([fault.code, fault.retryAfterSeconds], ['unavailable', 2]);
-    server = await serve(answer, { port: 0, host: '127.0.0.1', drainMs: 0 });
+    server = await serve(respond, { port: 0, host: '127.0.0.1', drainMs: 0 });
   });
 
   it('asks once more if the connection breaks, and then no more', async () => {
     let asked = 0;
-    answer = (req, res) => {
+    respond = (req, res) => {
       asked += 1;
       if (asked === 1) req.socket.destroy();
       else says(200, { access_token: 'graph-token' })(req, res);
     };
     assert.equal((await ask()).reveal(), 'graph-token');
     asked = 0;
-    answer = (req) => {
+    respond = (req) => {
       asked += 1;
       req.socket.destroy();
     };
@@ -154,15 +154,15 @@ describe('on behalf of', () => {
       asked.push(ms);
       return controller.signal;
     });
-    answer = () => controller.abort(new DOMException('x', 'TimeoutError'));
+    respond = () => controller.abort(new DOMException('x', 'TimeoutError'));
     const fault = await faultOf(ask());
     assert.deepEqual([fault.code, asked], ['unavailable', [10_000]]);
   });
 
   for (const body of ['<html>', {}, { access_token: '' }, { error: 'canary canary' }, []]) {
-    it(`believes no answer like ${JSON.stringify(body)}`, async () => {
+    it(`accepts no response like ${JSON.stringify(body)}`, async () => {
       for (const status of [200, 400]) {
-        answer = says(status, body);
+        respond = says(status, body);
         await assert.rejects(ask(), (error) => !(error instanceof Fault) && !String(error).includes('canary'));
       }
     });
@@ -181,7 +181,7 @@ describe('Graph', () => {
 
   it('is asked with its own token for the person’s profile, of which three fields are passed on', async () => {
     let seen: ServerResponse['req'] | undefined;
-    answer = (req, res) => {
+    respond = (req, res) => {
       seen = req;
       says(200, { ...alice, id: '1', jobTitle: 'x' })(req, res);
     };
@@ -191,10 +191,10 @@ describe('Graph', () => {
 
   it('passes its own challenge up: continuous access evaluation', async () => {
     const challenge = `Bearer realm="", authorization_uri="https://a.example/authorize", error="insufficient_claims", claims="${btoa(claims)}"`;
-    answer = says(401, { error: { code: 'InvalidAuthenticationToken' } }, { 'WWW-Authenticate': challenge });
+    respond = says(401, { error: { code: 'InvalidAuthenticationToken' } }, { 'WWW-Authenticate': challenge });
     const fault = await faultOf(me());
     assert.deepEqual([fault.code, claimsChallenge(fault.challenge)], ['insufficient_claims', claims]);
-    answer = says(401, '', { 'WWW-Authenticate': challenge });
+    respond = says(401, '', { 'WWW-Authenticate': challenge });
     assert.equal((await faultOf(me())).code, 'insufficient_claims');
   });
 
@@ -205,15 +205,15 @@ describe('Graph', () => {
     [429, 'unavailable'],
     [503, 'unavailable'],
   ] as const) {
-    it(`that answers ${status} makes ${code}`, async () => {
-      answer = says(status, {});
+    it(`that responds with ${status} makes ${code}`, async () => {
+      respond = says(status, {});
       assert.equal((await faultOf(me())).code, code);
     });
   }
 
   it('is not followed elsewhere', async () => {
     let elsewhere = false;
-    answer = (req, res) => {
+    respond = (req, res) => {
       elsewhere ||= req.url === '/elsewhere';
       says(302, '', { Location: '/elsewhere' })(req, res);
     };

@@ -57,7 +57,7 @@ const keepsSaying =
     socket.once('close', () => clearInterval(timer));
   };
 
-const noAnswers: Record<string, Speech> = {
+const badResponses: Record<string, Speech> = {
   'switches to another protocol': says('HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'),
   'switches and goes on in it': (socket) => {
     says('HTTP/1.1 101 Switching Protocols', 'Upgrade: h2c', 'Connection: Upgrade')(socket);
@@ -74,8 +74,8 @@ const noAnswers: Record<string, Speech> = {
   'is announced, and its head has no end': keepsSaying('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nX: ', 'x'),
 };
 
-describe('what is no answer', () => {
-  for (const [what, speech] of Object.entries(noAnswers)) {
+describe('what is no response', () => {
+  for (const [what, speech] of Object.entries(badResponses)) {
     it(`is 502 at once, its connection closed and its span ended: ${what}`, async () => {
       await using speaker = await openSpeaker(speech);
       spans.take();
@@ -92,7 +92,7 @@ describe('what is no answer', () => {
   }
 
   it('is shown as 502 to a script and to a person, who stay signed in', async () => {
-    await using speaker = await openSpeaker(noAnswers['switches to another protocol'] as Speech);
+    await using speaker = await openSpeaker(badResponses['switches to another protocol'] as Speech);
     const apis = () => ({
       orders: { url: speaker.origin, scopes: ['api://orders/x'], routes: [{ methods: ['GET', 'POST'], path: '/*' }] },
     });
@@ -109,19 +109,19 @@ describe('what is no answer', () => {
 });
 
 describe('an upload that the API does not take whole', () => {
-  /** What the API does once an upload has begun, and what the browser is told. */
+  /** What the API does once an upload has begun, and what the browser gets. */
   const rows: [what: string, speech: Speech, status: number][] = [
     ['it breaks off', (socket) => socket.resetAndDestroy(), 503],
     ['it leaves', (socket) => socket.destroy(), 503],
     [
-      'it answers and leaves',
+      'it responds and leaves',
       (socket) => socket.end('HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\ntoo much'),
       413,
     ],
-    ['it answers and stays', says('HTTP/1.1 413 Too Large\r\nContent-Length: 0'), 413],
+    ['it responds and stays', says('HTTP/1.1 413 Too Large\r\nContent-Length: 0'), 413],
   ];
   for (const [what, speech, status] of rows) {
-    it(`has its answer, on a connection that goes on: ${what}`, async () => {
+    it(`has its response, on a connection that goes on: ${what}`, async () => {
       await using speaker = await openSpeaker(speech);
       const routes = [{ methods: ['GET', 'POST'], path: '/*' }];
       await using testbed = await openTestbed({
@@ -148,7 +148,7 @@ describe('an upload that the API does not take whole', () => {
       const [response] = await responding;
       assert.equal(response.statusCode, status);
       response.resume();
-      // As browsers do, which read the answer when they have sent everything.
+      // As browsers do, which read the response when they have sent everything.
       await new Promise((sent) => upload.end(Buffer.alloc(3_000_000), () => sent(undefined)));
       const next = open('GET', '/session').end();
       const [{ statusCode }] = await once(next, 'response');
@@ -158,8 +158,8 @@ describe('an upload that the API does not take whole', () => {
   }
 });
 
-describe('an answer', () => {
-  const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+describe('a response', () => {
+  const response = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
   it('may be announced for longer than a silence may last', async () => {
     await using speaker = await openSpeaker((socket) => {
@@ -168,7 +168,7 @@ describe('an answer', () => {
         said += 1;
         if (said <= 5) return void socket.write('HTTP/1.1 102 Processing\r\n\r\n');
         clearInterval(timer);
-        socket.write(answer);
+        socket.write(response);
       }, 100);
     });
     const url = new URL(speaker.origin);
@@ -176,7 +176,7 @@ describe('an answer', () => {
     assert.equal(await text(await requestApi({ url, method: 'GET', headers: {}, signal, silenceMs })), 'ok');
   });
 
-  it('gives the browser no trailer, and no interim answer', async () => {
+  it('gives the browser no trailer, and no interim response', async () => {
     await using speaker = await openSpeaker(
       says(
         'HTTP/1.1 103 Early Hints\r\nLink: </evil.js>; rel=preload\r\n',

@@ -3,9 +3,17 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { sessionCookie } from './session/session.ts';
-import { type Answer, alice, type Browser, openTestbed, publicBaseUrl, ringOf, signIn } from './testbed.fake.ts';
+import {
+  alice,
+  type Browser,
+  type BrowserResponse,
+  openTestbed,
+  publicBaseUrl,
+  ringOf,
+  signIn,
+} from './testbed.fake.ts';
 
-type Row = { what: string; status: number; send: (browser: Browser) => Promise<Answer>; allow?: string };
+type Row = { what: string; status: number; send: (browser: Browser) => Promise<BrowserResponse>; allow?: string };
 
 const form = { 'content-type': 'application/x-www-form-urlencoded', origin: publicBaseUrl };
 const post = (path: string, headers: Record<string, string>, body: string) => (browser: Browser) =>
@@ -53,17 +61,17 @@ const badInput: Row[] = [
 
 describe('bad input', () => {
   for (const { what, status, send, allow } of badInput) {
-    it(`is answered ${status} and changes nothing: ${what}`, async () => {
+    it(`gets ${status} and changes nothing: ${what}`, async () => {
       await using testbed = await openTestbed();
       const browser = testbed.browser();
       await signIn(testbed, browser);
       const [cookie, calls] = [browser.cookies.get(sessionCookie), testbed.broker.requests.length];
-      const answer = await send(browser);
-      assert.equal(answer.status, status);
-      if (allow !== undefined) assert.equal(answer.headers.get('allow'), allow);
-      assert.equal(answer.headers.get('cache-control'), 'no-store');
-      assert.match(answer.body, /Reference <span|"trace_id":"[0-9a-f]{32}"/);
-      assert.deepEqual(answer.setCookies, []);
+      const response = await send(browser);
+      assert.equal(response.status, status);
+      if (allow !== undefined) assert.equal(response.headers.get('allow'), allow);
+      assert.equal(response.headers.get('cache-control'), 'no-store');
+      assert.match(response.body, /Reference <span|"trace_id":"[0-9a-f]{32}"/);
+      assert.deepEqual(response.setCookies, []);
       assert.equal(browser.cookies.get(sessionCookie), cookie);
       assert.equal(testbed.broker.requests.length, calls);
       assert.equal(testbed.broker.sessions.size, 1);
@@ -183,7 +191,7 @@ describe('cross-site request forgery', () => {
 });
 
 describe('the session', () => {
-  it('is told with its times', async () => {
+  it('is shown with its times', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     await signIn(testbed, browser);

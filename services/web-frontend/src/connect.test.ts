@@ -59,7 +59,7 @@ describe("the first look at Entra's metadata", () => {
     assert.deepEqual([at.asked, lines], [2, []]);
   });
 
-  it('is told to the log when it fails, with the reason', async () => {
+  it('is logged when it fails, with the reason', async () => {
     const { at, lines, entra } = openEntra(2);
     await assert.rejects(entra.configured.get(), { code: 'unavailable', retryAfterSeconds: 5 });
     assert.equal(at.asked, 2);

@@ -13,7 +13,7 @@ const notListed = {
   trace: 'traceparent|tracestate|baggage',
   /** Has a server take another address or method than was judged, or send a file of its own. */
   detour: 'x-original-.*|x-rewrite-url|(x-)?http-method.*|(x-)?method-override|x-accel-.*|x-(lighttpd-)?send-?file',
-  /** What a browser is told of all this origin, or of what its page may do. */
+  /** What tells a browser something of this whole origin, or of what its page may do. */
   browser: 'sec-.*|origin|referer|access-control-.*|cross-origin-.*|origin-agent-cluster|clear-site-data|refresh',
   policies: 'content-security-policy.*|(permissions|feature|referrer|document)-policy.*|speculation-rules',
   protections: 'x-frame-options|x-content-type-options|x-xss-protection|strict-transport-security|public-key-pins.*',

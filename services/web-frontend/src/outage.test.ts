@@ -10,7 +10,7 @@ const brokerDown = (testbed: Testbed) => {
 };
 const answering = (path: string, status: number, retryAfter?: string) => (testbed: Testbed) => {
   const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter };
-  testbed.broker.answers.set(path, () => ({ status, headers, json: { error: 'temporarily_unavailable' } }));
+  testbed.broker.responses.set(path, () => ({ status, headers, json: { error: 'temporarily_unavailable' } }));
 };
 
 /** What an outage does, as web-frontend meets it: docs/architecture.md. */
@@ -55,21 +55,24 @@ describe('an outage', () => {
       const before = browser.cookies.get(sessionCookie);
       breakIt(testbed);
       const startedAtMs = performance.now();
-      const answer = await (script ? browser.script(path) : browser.send(path));
+      const response = await (script ? browser.script(path) : browser.send(path));
       assert.ok(performance.now() - startedAtMs < 1_000);
-      assert.deepEqual([answer.status, answer.headers.get('retry-after'), answer.setCookies], [503, retryAfter, []]);
+      assert.deepEqual(
+        [response.status, response.headers.get('retry-after'), response.setCookies],
+        [503, retryAfter, []],
+      );
       if (script) {
-        const { error, retry_after } = JSON.parse(answer.body);
+        const { error, retry_after } = JSON.parse(response.body);
         assert.deepEqual([error, retry_after], ['temporarily_unavailable', Number(retryAfter)]);
       } else {
-        assert.match(answer.body, /<h1>Sign-in service is unavailable, try again<\/h1>/);
-        assert.match(answer.body, /Reference <span id="reference">[0-9a-f]{32}/);
+        assert.match(response.body, /<h1>Sign-in service is unavailable, try again<\/h1>/);
+        assert.match(response.body, /Reference <span id="reference">[0-9a-f]{32}/);
       }
       await unharmed(testbed, browser, before);
     });
   }
 
-  it('is told of the service that is away, once, with a way to ask again', async () => {
+  it('shows which service is away, once, with a way to ask again', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     await signIn(testbed, browser);
@@ -95,7 +98,7 @@ describe('an outage', () => {
     const browser = testbed.browser();
     await signIn(testbed, browser);
     for (const error of ['invalid_client', 'unauthorized_client', 'invalid_scope', 'server_error']) {
-      testbed.broker.answers.set('/oauth2/token', () => ({
+      testbed.broker.responses.set('/oauth2/token', () => ({
         status: error === 'server_error' ? 500 : 401,
         json: { error },
       }));
@@ -120,7 +123,7 @@ describe('an outage', () => {
     assert.equal((await fresh.browser().send('/sign-in')).status, 303);
   });
 
-  it('opens the breaker after three calls without an answer: the rest do not wait, and one a second looks', async () => {
+  it('opens the breaker after three calls without a response: the rest do not wait, and one a second looks', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     await signIn(testbed, browser);

@@ -23,7 +23,7 @@ type Wire = { origin: string; down: boolean; hangs: boolean; connections: number
 export type Received = { method: string; path: string; headers: IncomingMessage['headers']; body: string };
 type Reply = { status?: number; headers?: Record<string, string>; json?: unknown };
 
-/** A server of our own that can be down (connections are cut) or hang (no answer). */
+/** A server of our own that can be down (connections are cut) or hang (no response). */
 async function openWire(reply: (received: Received) => Promise<Reply> | Reply, own?: (wire: Wire) => RequestListener) {
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -100,8 +100,8 @@ type Code = { nonce: string; challenge: string; claims: JWTPayload; forged: bool
 async function openBroker(entra: Entra) {
   const codes = new Map<string, Code>();
   const sessions = new Map<string, string>();
-  /** Overrides the answer of a path: how a test makes the broker refuse. */
-  const answers = new Map<string, (form: URLSearchParams) => Reply | undefined>();
+  /** Overrides the response of a path: how a test makes the broker refuse. */
+  const responses = new Map<string, (form: URLSearchParams) => Reply | undefined>();
   const grants = {
     async authorization_code(form: URLSearchParams): Promise<Reply> {
       const code = codes.get(form.get('code') ?? '');
@@ -124,7 +124,7 @@ async function openBroker(entra: Entra) {
   const wire = await openWire(async ({ path, body }) => {
     const form = new URLSearchParams(body);
     if (form.get('client_assertion') !== 'our-assertion') return { status: 401, json: { error: 'invalid_client' } };
-    const own = answers.get(path)?.(form);
+    const own = responses.get(path)?.(form);
     if (own) return own;
     const token = form.get('token') ?? form.get('subject_token') ?? '';
     if (path === '/oauth2/introspect') return { json: sessions.has(token) ? lifetime() : { active: false } };
@@ -138,7 +138,7 @@ async function openBroker(entra: Entra) {
     const grant = grants[form.get('grant_type') as keyof typeof grants];
     return path === '/oauth2/token' && grant ? grant(form) : {};
   });
-  return Object.assign(wire, { codes, sessions, answers });
+  return Object.assign(wire, { codes, sessions, responses });
 }
 
 function lifetime() {
@@ -166,12 +166,12 @@ export async function openTestbed(options: TestbedOptions = {}) {
   await using opened = new AsyncDisposableStack();
   const entra = opened.use(await openEntra());
   const broker = opened.use(await openBroker(entra));
-  const api = opened.use(await openWire((received) => answerOfApi(received)));
+  const api = opened.use(await openWire((received) => respondAsApi(received)));
   const routes = [{ methods: ['GET', 'HEAD', 'POST', 'DELETE'], path: '/*' }];
   const apis: Apis = apisSchema.parse(
     options.apis?.(api.origin) ?? { orders: { url: api.origin, scopes: [apiScope], routes } },
   );
-  let answerOfApi: (received: Received) => Promise<Reply> | Reply = ({ headers }) => ({
+  let respondAsApi: (received: Received) => Promise<Reply> | Reply = ({ headers }) => ({
     json: { authorization: headers.authorization },
   });
   const clock = { nowMs: Date.now() };
@@ -206,8 +206,8 @@ export async function openTestbed(options: TestbedOptions = {}) {
     ...{ app, revocation, entra, broker, api, clock, keys, pauses, port: server.port },
     /** Everything that was logged. */
     logs: () => lines.join(''),
-    setApiAnswer: (answer: typeof answerOfApi) => {
-      answerOfApi = answer;
+    setApiResponse: (response: typeof respondAsApi) => {
+      respondAsApi = response;
     },
     browser: () => new Browser(server.port),
     /** Entra's side of a visit: the person agrees, and Entra sends the browser back with these parameters. */
@@ -237,7 +237,13 @@ export function ringOf(current: string, ...others: string[]): KeyRing {
 export const incompressible = (length: number): string => randomBytes(length).toString('base64url').slice(0, length);
 
 type Sent = { method?: string; headers?: Record<string, string>; body?: string; cookies?: boolean };
-export type Answer = { status: number; headers: Headers; body: string; location: string; setCookies: string[] };
+export type BrowserResponse = {
+  status: number;
+  headers: Headers;
+  body: string;
+  location: string;
+  setCookies: string[];
+};
 
 /** As much of a browser as the tests need: it keeps cookies and follows nothing. */
 export class Browser {
@@ -248,7 +254,10 @@ export class Browser {
     this.#port = port;
   }
 
-  async send(path: string, { method = 'GET', headers = {}, body, cookies = true }: Sent = {}): Promise<Answer> {
+  async send(
+    path: string,
+    { method = 'GET', headers = {}, body, cookies = true }: Sent = {},
+  ): Promise<BrowserResponse> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const response = await fetch(`http://127.0.0.1:${this.#port}${path}`, {
       method,
@@ -263,13 +272,13 @@ export class Browser {
   }
 
   /** A form of one of our pages. */
-  submit(path: string, fields: Record<string, string> = {}): Promise<Answer> {
+  submit(path: string, fields: Record<string, string> = {}): Promise<BrowserResponse> {
     const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: publicBaseUrl };
     return this.send(path, { method: 'POST', headers, body: new URLSearchParams(fields).toString() });
   }
 
   /** A script of one of our pages. */
-  script(path: string, sent: Sent = {}): Promise<Answer> {
+  script(path: string, sent: Sent = {}): Promise<BrowserResponse> {
     return this.send(path, { ...sent, headers: { accept: '*/*', 'x-csrf': '1', ...sent.headers } });
   }
 
@@ -283,13 +292,18 @@ export class Browser {
 }
 
 /** Where a browser goes on to: by a redirect, or by a page that leads on. */
-export function leadsTo({ location, body }: Answer): string {
+export function leadsTo({ location, body }: BrowserResponse): string {
   const [, page = ''] = /http-equiv="refresh" content="0;url=([^"]*)"/.exec(body) ?? [];
   return location || page.replaceAll('&amp;', '&').replaceAll('&#39;', "'");
 }
 
-/** Signs a person in and gives the answer of the callback. */
-export async function signIn(testbed: Testbed, browser: Browser, path = '/sign-in', visit = {}): Promise<Answer> {
+/** Signs a person in and gives the response of the callback. */
+export async function signIn(
+  testbed: Testbed,
+  browser: Browser,
+  path = '/sign-in',
+  visit = {},
+): Promise<BrowserResponse> {
   const { location } = await browser.send(path);
   return browser.send(`/auth/callback?${testbed.visit(location, visit)}`);
 }

@@ -25,7 +25,7 @@ async function openApi(listener: RequestListener) {
   };
 }
 
-/** Answers the first request of a connection and resets it on the next. */
+/** Responds to the first request of a connection and resets it on the next. */
 function closesIdleConnections(): RequestListener {
   const seen = new WeakSet<Socket>();
   return (req, res) => {
@@ -45,17 +45,17 @@ describe('a request to an API', () => {
     await assert.rejects(api.call('POST'), isUnavailable);
   });
 
-  it('is given up when no answer begins', async () => {
+  it('is given up when no response begins', async () => {
     await using api = await openApi(() => {});
     await assert.rejects(api.call('GET', 50), isUnavailable);
   });
 
-  it('fails in its body when the answer stalls', async () => {
+  it('fails in its body when the response stalls', async () => {
     await using api = await openApi((_req, res) => void res.write('half'));
     await assert.rejects(text(await api.call('GET', 50)));
   });
 
-  it('lasts as long as the answer moves', async () => {
+  it('lasts as long as the response moves', async () => {
     await using api = await openApi((_req, res) => {
       let pieces = 0;
       const timer = setInterval(() => {
@@ -89,9 +89,9 @@ describe('a request to an API', () => {
     await using api = await openApi(async (req, res) => void res.end(await text(req)));
     const body = new PassThrough();
     body.write('a');
-    const answer = api.call('POST', 50, body);
+    const response = api.call('POST', 50, body);
     await delay(250);
     body.end('b');
-    assert.equal(await text(await answer), 'ab');
+    assert.equal(await text(await response), 'ab');
   });
 });

@@ -19,9 +19,9 @@ async function signedIn(options: Parameters<typeof openTestbed>[0] = {}) {
 }
 
 describe('a page that calls the API', () => {
-  it('shows the answer, escaped, and never the token', async () => {
+  it('shows the response, escaped, and never the token', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => ({ json: { name: '<img src=x>' } }));
+    at.testbed.setApiResponse(() => ({ json: { name: '<img src=x>' } }));
     const { status, body } = await at.browser.send('/whoami');
     assert.equal(status, 200);
     assert.match(body, /&lt;img src=x&gt;/);
@@ -41,7 +41,7 @@ describe('a page that calls the API', () => {
 
   it('shows a refusal of the API with its status', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => ({ status: 403, json: { error: 'forbidden' } }));
+    at.testbed.setApiResponse(() => ({ status: 403, json: { error: 'forbidden' } }));
     const { status, body } = await at.browser.send('/whoami');
     assert.equal(status, 200);
     assert.match(body, /refused with status 403/);
@@ -50,7 +50,7 @@ describe('a page that calls the API', () => {
 
   it('offers to sign in again where the API no longer takes the sign-in', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => ({ status: 401, json: { error: 'invalid_token' } }));
+    at.testbed.setApiResponse(() => ({ status: 401, json: { error: 'invalid_token' } }));
     const { body } = await at.browser.send('/whoami');
     assert.match(body, /refused with status 401[\s\S]*<a href="\/sign-in\?return_to=\/whoami">Sign in again<\/a>/);
   });
@@ -63,7 +63,7 @@ describe('a page that calls the API', () => {
   it('sends the person through consent and back to the very page', async () => {
     await using at = await signedIn();
     const { broker } = at.testbed;
-    broker.answers.set('/oauth2/token', (form) =>
+    broker.responses.set('/oauth2/token', (form) =>
       form.get('grant_type') === 'authorization_code'
         ? undefined
         : { status: 400, json: { error: 'consent_required', scope: apiScope, error_codes: [65_001] } },
@@ -83,13 +83,13 @@ describe('a page that calls the API', () => {
     assert.match(again.body, /href="\/sign-in\?return_to=%2Fwhoami&amp;claims=/);
     at.testbed.clock.nowMs += 301_000;
     assert.equal((await at.browser.send('/whoami')).status, 303);
-    broker.answers.clear();
+    broker.responses.clear();
     assert.equal((await at.browser.send('/whoami')).status, 200);
   });
 
   it('tells that only an administrator can consent, without a redirect', async () => {
     await using at = await signedIn();
-    at.testbed.broker.answers.set('/oauth2/token', () => ({
+    at.testbed.broker.responses.set('/oauth2/token', () => ({
       status: 400,
       json: { error: 'consent_required', error_codes: [90_094] },
     }));
@@ -100,7 +100,7 @@ describe('a page that calls the API', () => {
 
   it('takes a claims challenge to the broker and repeats the call', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(({ headers }) =>
+    at.testbed.setApiResponse(({ headers }) =>
       headers.authorization === 'Bearer at-plain' ? stepUp : { json: { paid: 1 } },
     );
     const { status, body } = await at.browser.send('/payroll');
@@ -115,10 +115,10 @@ describe('a page that calls the API', () => {
   it('sends the person to step up with the claims, and asks with them from then on', async () => {
     await using at = await signedIn();
     let satisfied = false;
-    at.testbed.broker.answers.set('/oauth2/token', (form) =>
+    at.testbed.broker.responses.set('/oauth2/token', (form) =>
       form.has('claims') && !satisfied ? { status: 400, json: { error: 'interaction_required', claims } } : undefined,
     );
-    at.testbed.setApiAnswer(({ headers }) =>
+    at.testbed.setApiResponse(({ headers }) =>
       headers.authorization === 'Bearer at-plain' ? stepUp : { json: { paid: 1 } },
     );
     const away = await at.browser.send('/payroll');
@@ -138,7 +138,7 @@ describe('a page that calls the API', () => {
 
   it('visits Entra twice at most when the API is never satisfied', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => stepUp);
+    at.testbed.setApiResponse(() => stepUp);
     let page = await at.browser.send('/payroll');
     let visits = 0;
     for (; page.status === 303 && visits < 10; visits += 1) {
@@ -151,7 +151,7 @@ describe('a page that calls the API', () => {
 
   it('does not resume when another account comes back', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => stepUp);
+    at.testbed.setApiResponse(() => stepUp);
     const away = await at.browser.send('/payroll');
     const { location } = await at.browser.send(away.location);
     const back = await at.browser.send(
@@ -163,7 +163,7 @@ describe('a page that calls the API', () => {
   it('asks for a scope that the API names, if it is configured', async () => {
     await using at = await signedIn();
     let scope = 'api://orders/.default';
-    at.testbed.setApiAnswer(() => ({
+    at.testbed.setApiResponse(() => ({
       status: 403,
       headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
     }));
@@ -241,9 +241,9 @@ const ofOrigin = {
 };
 
 describe('/api', () => {
-  it('streams a request and its answer with listed headers only', async () => {
+  it('streams a request and its response with listed headers only', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => ({
+    at.testbed.setApiResponse(() => ({
       status: 201,
       headers: {
         'set-cookie': 'a=b',
@@ -290,7 +290,7 @@ describe('/api', () => {
     const options = (url: string) => ({ orders: { url, scopes: [apiScope], routes, ...more } });
     await using at = await signedIn({ apis: options });
     const usual = { 'x-total-count': '7', 'x-ratelimit-remaining': '1', 'ratelimit-reset': '2' };
-    at.testbed.setApiAnswer(() => ({ headers: { ...usual, 'x-own': 'o', 'x-other': 'x', 'proxy-status': 'p' } }));
+    at.testbed.setApiResponse(() => ({ headers: { ...usual, 'x-own': 'o', 'x-other': 'x', 'proxy-status': 'p' } }));
     const asked = { 'last-event-id': '4', consistencylevel: 'eventual', 'ocp-apim-subscription-key': 'k' };
     const { headers } = await at.browser.script('/api/orders/x', { headers: { ...asked, 'x-own': 'o' } });
     for (const [name, value] of Object.entries({ ...usual, 'x-own': 'o' }))
@@ -319,7 +319,7 @@ describe('/api', () => {
     ];
     for (const [address, here] of rows) {
       const link = `<${address}>; rel="next", <https://other.example/>; rel="help"`;
-      at.testbed.setApiAnswer(() => ({ headers: { location: address, 'operation-location': address, link } }));
+      at.testbed.setApiResponse(() => ({ headers: { location: address, 'operation-location': address, link } }));
       const { headers } = await at.browser.script('/api/orders/list/');
       assert.deepEqual([headers.get('location'), headers.get('operation-location')], [here, here]);
       assert.equal(headers.get('link'), `<${here}>; rel="next", <https://other.example/>; rel="help"`);
@@ -350,17 +350,17 @@ describe('/api', () => {
     const hinted = [...hints, ...more].map((rel) => `</evil.js>; as=script; Rel = ${rel}`);
     const sent = kept.replaceAll('/api/orders/', '/');
     for (const link of [`${hinted.join(', ')}, ${sent}`, `${sent}, ${hinted.join(',')}`, sent]) {
-      at.testbed.setApiAnswer(() => ({ headers: { link } }));
+      at.testbed.setApiResponse(() => ({ headers: { link } }));
       assert.equal((await at.browser.script('/api/orders/x')).headers.get('link'), kept);
     }
-    at.testbed.setApiAnswer(() => ({ headers: { link: hinted.join(', ') } }));
+    at.testbed.setApiResponse(() => ({ headers: { link: hinted.join(', ') } }));
     assert.equal((await at.browser.script('/api/orders/x')).headers.get('link'), null);
   });
 
   it('speaks for this origin itself, whatever the API says of it', async () => {
     await using at = await signedIn();
     const ours = await at.browser.script('/api/orders/x');
-    at.testbed.setApiAnswer(() => ({ headers: { ...ofOrigin, 'x-total-count': '1' } }));
+    at.testbed.setApiResponse(() => ({ headers: { ...ofOrigin, 'x-total-count': '1' } }));
     const { headers } = await at.browser.script('/api/orders/x');
     assert.equal(headers.get('x-total-count'), '1');
     for (const name of Object.keys(ofOrigin)) assert.equal(headers.get(name), ours.headers.get(name), name);
@@ -379,7 +379,7 @@ describe('/api', () => {
 
   it('gives a redirect back instead of following it', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => ({ status: 302, headers: { location: `${at.testbed.entra.origin}/keys` } }));
+    at.testbed.setApiResponse(() => ({ status: 302, headers: { location: `${at.testbed.entra.origin}/keys` } }));
     const before = at.testbed.entra.requests.length;
     assert.equal((await at.browser.script('/api/orders/x')).status, 302);
     assert.equal(at.testbed.entra.requests.length, before);
@@ -387,7 +387,7 @@ describe('/api', () => {
 
   it('tells a script what is needed and where to go, and does not send a POST twice', async () => {
     await using at = await signedIn();
-    at.testbed.setApiAnswer(() => stepUp);
+    at.testbed.setApiResponse(() => stepUp);
     const { status, body } = await at.browser.script('/api/orders/x', { method: 'POST', body: 'x' });
     const { error, sign_in } = JSON.parse(body);
     assert.deepEqual([status, error], [401, 'interaction_required']);
@@ -400,7 +400,7 @@ describe('/api', () => {
     assert.deepEqual([again.repeated, again.sign_in], [true, undefined]);
   });
 
-  it('answers an anonymous script 401 with the way to sign in', async () => {
+  it('responds to an anonymous script with 401 and the way to sign in', async () => {
     await using testbed = await openTestbed();
     const { status, body } = await testbed.browser().script('/api/orders/x');
     assert.deepEqual([status, JSON.parse(body).sign_in], [401, '/sign-in']);
@@ -459,7 +459,7 @@ describe('/api', () => {
     await using at = await signedIn({
       apis: (url) => ({ orders: { url: `${url}/base`, scopes: [apiScope], routes } }),
     });
-    at.testbed.setApiAnswer(() => ({ headers: { location: '/base/packages/@org%2Fother' } }));
+    at.testbed.setApiResponse(() => ({ headers: { location: '/base/packages/@org%2Fother' } }));
     for (const path of [
       '/packages/@org%2Fname',
       '/packages/%2Fsubscriptions%2F1',
@@ -495,9 +495,9 @@ describe('/api', () => {
       for (const [name, value] of Object.entries(headersOf(at.browser))) sending.setHeader(name, value);
       sending.setHeader('transfer-encoding', 'chunked');
       sending.end(smuggled);
-      const [answer] = await once(sending, 'response');
-      answer.resume();
-      assert.equal(answer.statusCode, 200);
+      const [response] = await once(sending, 'response');
+      response.resume();
+      assert.equal(response.statusCode, 200);
       const received = at.testbed.api.requests.splice(0);
       assert.deepEqual(
         received.map(({ method: m, body }) => [m, body]),
@@ -508,8 +508,8 @@ describe('/api', () => {
     for (const [name, value] of Object.entries({ ...headersOf(at.browser), 'content-length': '3' }))
       reading.setHeader(name, value);
     reading.end('abc');
-    const [answer] = await once(reading, 'response');
-    answer.resume();
+    const [response] = await once(reading, 'response');
+    response.resume();
     assert.deepEqual(
       at.testbed.api.requests.map(({ body, headers }) => [body, headers['content-length']]),
       [['', undefined]],
@@ -561,7 +561,7 @@ function headersOf({ cookies }: { cookies: Map<string, string> }) {
 /** Sends a request line as it is: no client normalises it. */
 async function sendRaw(port: number, path: string, browser: { cookies: Map<string, string> }): Promise<number> {
   const sending = request({ port, host: '127.0.0.1', path, headers: headersOf(browser) }).end();
-  const [answer] = await once(sending, 'response');
-  answer.resume();
-  return answer.statusCode;
+  const [response] = await once(sending, 'response');
+  response.resume();
+  return response.statusCode;
 }

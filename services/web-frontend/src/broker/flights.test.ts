@@ -12,13 +12,13 @@ const spans = keepSpans();
 const traceId = 'a'.repeat(32);
 const alices = { token: 'alice', scopes: ['read'] };
 
-/** The broker's client before a wire on which each call waits to be answered by hand. */
+/** The broker's client before a wire on which each call waits for a response by hand. */
 function openWire() {
-  const calls: { form: URLSearchParams; answer(status: number, json: object): void }[] = [];
+  const calls: { form: URLSearchParams; respond(status: number, json: object): void }[] = [];
   const upstream = (_url: string, { body }: RequestInit) =>
     new Promise<Response>((resolve) => {
-      const answer = (status: number, json: object) => resolve(Response.json(json, { status }));
-      calls.push({ form: new URLSearchParams(String(body)), answer });
+      const respond = (status: number, json: object) => resolve(Response.json(json, { status }));
+      calls.push({ form: new URLSearchParams(String(body)), respond });
     });
   const broker = new Broker({ url: 'http://broker.test', upstream, assertion: async () => 'our-assertion' });
   const sent = async (count: number) => {
@@ -34,12 +34,12 @@ describe('equal exchanges of a session at once', () => {
   it('are one for three hundred, and the next begins anew', async () => {
     const { broker, calls, sent } = openWire();
     const asking = Array.from({ length: 300 }, () => broker.exchange(alices, traceId));
-    (await sent(1)).answer(200, token('t1'));
+    (await sent(1)).respond(200, token('t1'));
     const acquired = await Promise.all(asking);
     assert.ok(acquired.every((one) => one.kind === 'token' && one.accessToken === 't1'));
     assert.equal(calls.length, 1);
     const later = broker.exchange(alices, traceId);
-    (await sent(2)).answer(200, token('t2'));
+    (await sent(2)).respond(200, token('t2'));
     assert.deepEqual(await later, { kind: 'token', accessToken: 't2' });
   });
 
@@ -56,7 +56,7 @@ describe('equal exchanges of a session at once', () => {
       { token: 'alice', scopes: ['read","{}'] },
     ];
     const asking = different.map((asked) => broker.exchange(asked, traceId));
-    for (const [index] of different.entries()) (await sent(index + 1)).answer(200, token(`t${index}`));
+    for (const [index] of different.entries()) (await sent(index + 1)).respond(200, token(`t${index}`));
     assert.deepEqual(
       await Promise.all(asking),
       different.map((_, index) => ({ kind: 'token', accessToken: `t${index}` })),
@@ -66,10 +66,10 @@ describe('equal exchanges of a session at once', () => {
   it('fail together, and a failure is not kept', async () => {
     const { broker, calls, sent } = openWire();
     const asking = [broker.exchange(alices, traceId), broker.exchange(alices, traceId)];
-    (await sent(1)).answer(503, {});
+    (await sent(1)).respond(503, {});
     for (const one of asking) await assert.rejects(one, { code: 'unavailable' });
     const later = broker.exchange(alices, traceId);
-    (await sent(2)).answer(400, { error: 'invalid_grant' });
+    (await sent(2)).respond(400, { error: 'invalid_grant' });
     assert.deepEqual(await later, { kind: 'ended' });
     assert.equal(calls.length, 2);
   });
@@ -81,17 +81,17 @@ describe('equal exchanges of a session at once', () => {
       const bobs = broker.exchange({ ...alices, token: 'bob' }, traceId);
       const [beforeCall, bobsCall] = [await sent(1), await sent(2)];
       const ending = broker[end]('alice', traceId);
-      (await sent(3)).answer(200, { ended: 1 });
+      (await sent(3)).respond(200, { ended: 1 });
       await ending;
       const after = broker.exchange(alices, traceId);
       const afterCall = await sent(4);
       const joined = broker.exchange({ ...alices, token: 'bob' }, traceId);
-      beforeCall.answer(200, token('before'));
-      bobsCall.answer(200, token('bob'));
+      beforeCall.respond(200, token('before'));
+      bobsCall.respond(200, token('bob'));
       await before;
       // The flight that ended must not take the later one of the same name with it.
       const together = broker.exchange(alices, traceId);
-      afterCall.answer(400, { error: 'invalid_grant' });
+      afterCall.respond(400, { error: 'invalid_grant' });
       assert.deepEqual(await Promise.all([after, together]), [{ kind: 'ended' }, { kind: 'ended' }]);
       assert.deepEqual(await Promise.all([bobs, joined]).then(([one, other]) => one === other), true, "bob's goes on");
     });
@@ -111,7 +111,7 @@ describe('equal exchanges of a session at once', () => {
     const arrived = new Promise((resolve) => server.server.once('request', resolve));
     const second = ask();
     await arrived;
-    call.answer(200, token('t'));
+    call.respond(200, token('t'));
     await Promise.all([first, second]);
     const served = await ended(2);
     const [leader, follower] = served.toSorted((one, other) => one.links.length - other.links.length);
@@ -134,11 +134,11 @@ async function ended(count: number) {
 }
 
 describe('too many requests', () => {
-  it('are told as what they are: of an API, or to sign in', async () => {
+  it('are named as what they are: of an API, or to sign in', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     await signIn(testbed, browser);
-    testbed.broker.answers.set('/oauth2/token', () => ({ status: 429, headers: { 'retry-after': '3' } }));
+    testbed.broker.responses.set('/oauth2/token', () => ({ status: 429, headers: { 'retry-after': '3' } }));
     const { status, headers, body } = await browser.script('/api/orders/x');
     assert.deepEqual([status, headers.get('retry-after')], [429, '3']);
     assert.match(JSON.parse(body).error_description, /^Too many requests at once/);
@@ -146,7 +146,7 @@ describe('too many requests', () => {
     const { location } = await browser.send('/sign-in');
     const back = await browser.send(`/auth/callback?${testbed.visit(location)}`);
     assert.deepEqual([back.status, /too many sign-in requests/.test(back.body)], [429, true]);
-    testbed.broker.answers.set('/oauth2/token', () => ({ status: 429, headers: { 'retry-after': '-5' } }));
+    testbed.broker.responses.set('/oauth2/token', () => ({ status: 429, headers: { 'retry-after': '-5' } }));
     assert.equal((await browser.script('/api/orders/x')).headers.get('retry-after'), '1', 'never less than a second');
   });
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { sessionCookie } from '../session/session.ts';
-import { type Answer, alice, incompressible, leadsTo, openTestbed, ringOf, signIn } from '../testbed.fake.ts';
+import { alice, type BrowserResponse, incompressible, leadsTo, openTestbed, ringOf, signIn } from '../testbed.fake.ts';
 
 /** What nginx reads into its one buffer of 4 KB: the status line, every header, the empty line. */
-const headBytes = ({ status, headers }: Answer) =>
+const headBytes = ({ status, headers }: BrowserResponse) =>
   Buffer.byteLength(
     [`HTTP/1.1 ${status} See Other`, ...[...headers].map(([n, v]) => `${n}: ${v}`), '', ''].join('\r\n'),
   );
@@ -24,15 +24,15 @@ describe('the head of a redirect', () => {
         const browser = testbed.browser();
         await signIn(testbed, browser, '/sign-in', { claims: person });
         const claims = JSON.stringify({ access_token: { polids: { values: [incompressible(length - 40)] } } });
-        testbed.broker.answers.set('/oauth2/token', (form) =>
+        testbed.broker.responses.set('/oauth2/token', (form) =>
           form.has('code') ? undefined : { status: 400, json: { error: 'interaction_required', claims } },
         );
         testbed.keys.ring = ringOf('b', 'a');
-        const answers: (Answer & { completes: boolean })[] = [];
+        const responses: (BrowserResponse & { completes: boolean })[] = [];
         const send = async (url: string) => {
-          const answer = await browser.send(url);
-          answers.push({ ...answer, completes: url.startsWith('/auth/callback') });
-          return leadsTo(answer);
+          const response = await browser.send(url);
+          responses.push({ ...response, completes: url.startsWith('/auth/callback') });
+          return leadsTo(response);
         };
         const more = new URLSearchParams({ return_to: `/${incompressible(path)}` });
         more.set('login_hint', incompressible(320));
@@ -48,10 +48,10 @@ describe('the head of a redirect', () => {
         assert.equal(new URL(byScript).searchParams.get('claims'), claims);
         const back = await send(`/auth/callback?${testbed.visit(byScript, { claims: person })}`);
         assert.ok(back === '/' || back === more.get('return_to'));
-        for (const answer of answers) {
-          assert.ok(headBytes(answer) < 4_096, `${answer.location.slice(0, 60)}: ${headBytes(answer)}`);
-          const session = answer.setCookies.some((line) => line.startsWith(`${sessionCookie}=`));
-          assert.equal(session, answer.completes, answer.location);
+        for (const response of responses) {
+          assert.ok(headBytes(response) < 4_096, `${response.location.slice(0, 60)}: ${headBytes(response)}`);
+          const session = response.setCookies.some((line) => line.startsWith(`${sessionCookie}=`));
+          assert.equal(session, response.completes, response.location);
         }
         const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
         assert.ok(`cookie: ${cookie}\r\n`.length < 4_096, `cookies: ${cookie.length}`);
@@ -82,10 +82,10 @@ describe('the head of a redirect', () => {
       login_hint: hint,
       domain_hint: hint.slice(65),
     });
-    const answer = await testbed.browser().send(`/sign-in?${query}`);
-    assert.deepEqual([answer.status, answer.location], [200, '']);
-    assert.equal(new URL(leadsTo(answer)).searchParams.get('login_hint'), hint);
-    assert.ok(headBytes(answer) < 4_096, String(headBytes(answer)));
-    assert.doesNotMatch(answer.body, /<script/);
+    const response = await testbed.browser().send(`/sign-in?${query}`);
+    assert.deepEqual([response.status, response.location], [200, '']);
+    assert.equal(new URL(leadsTo(response)).searchParams.get('login_hint'), hint);
+    assert.ok(headBytes(response) < 4_096, String(headBytes(response)));
+    assert.doesNotMatch(response.body, /<script/);
   });
 });

@@ -11,7 +11,7 @@ async function open(headers: Headers = {}, status = 200) {
   const testbed = await openTestbed();
   const browser = testbed.browser();
   await signIn(testbed, browser);
-  testbed.setApiAnswer(() => ({ status, headers }));
+  testbed.setApiResponse(() => ({ status, headers }));
   return { testbed, browser, [Symbol.asyncDispose]: () => testbed[Symbol.asyncDispose]() };
 }
 
@@ -98,7 +98,7 @@ describe('what an API says of caching', () => {
 
 /** An API of versions: the same tag and time for everybody, and 304 to whoever names one of them. */
 function answerByVersion(testbed: Testbed, validators: Headers): void {
-  testbed.setApiAnswer(({ headers }) => {
+  testbed.setApiResponse(({ headers }) => {
     const { 'if-none-match': tags, 'if-modified-since': since } = headers;
     const same = tags === undefined ? since !== undefined : tags.includes(validators.etag ?? 'none');
     return { status: same ? 304 : 200, headers: validators, json: { of: headers.authorization } };
@@ -153,7 +153,7 @@ describe('what a browser keeps', () => {
 
       await signInAs(at.testbed, at.browser, bob);
       const bobs = await at.browser.script(path, { headers: conditions });
-      assert.equal(bobs.status, 200, "Bob was told to show Alice's");
+      assert.equal(bobs.status, 200, "Bob's browser had to show Alice's");
       assert.notEqual(bobs.headers.get('etag'), first.headers.get('etag'));
       await signInAs(at.testbed, at.browser, alice);
       assert.equal((await at.browser.script(path, { headers: conditions })).status, 304, 'Alice in another session');

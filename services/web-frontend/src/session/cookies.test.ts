@@ -19,8 +19,8 @@ async function ask(testbed: Testbed, ...cookies: string[]): Promise<{ status: nu
   const socket = connect(testbed.port, '127.0.0.1');
   const lines = ['GET /session HTTP/1.1', 'Host: x', 'X-CSRF: 1', 'Connection: close'];
   socket.write(Buffer.from([...lines, ...cookies.map((one) => `Cookie: ${one}`), '', ''].join('\r\n'), 'latin1'));
-  const answer = await text(socket);
-  return { status: Number(answer.split(' ')[1]), body: answer };
+  const response = await text(socket);
+  return { status: Number(response.split(' ')[1]), body: response };
 }
 
 async function twoPeople() {

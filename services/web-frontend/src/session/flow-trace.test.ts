@@ -127,7 +127,7 @@ describe('where a request belongs', () => {
 });
 
 describe('a login cookie', () => {
-  it('is told apart into place and sealed attempt', () => {
+  it('is split into place and sealed attempt', () => {
     assert.deepEqual(splitLogin(`${carried}.${jwe}`), { carried, sealed: jwe });
     assert.deepEqual(splitLogin(jwe), { carried: undefined, sealed: jwe });
   });

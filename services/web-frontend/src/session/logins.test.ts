@@ -74,7 +74,7 @@ describe('an attempt to sign in', () => {
     clock.ms -= loginSeconds * 1_000 + 1;
   });
 
-  it('crosses sites only where Entra answers by a form', async () => {
+  it('crosses sites only where Entra responds by a form', async () => {
     const { write, cookies } = browser();
     await write(login(), loginsOf('form_post'));
     assert.deepEqual(

@@ -22,7 +22,7 @@ import type { OidcClient, Redeemed } from './oidc.ts';
 import type { SessionRevocation } from './session-revocation.ts';
 import type { SignIn } from './sign-in.ts';
 import type { SignOut } from './sign-out.ts';
-import { answeredSpeculative } from './speculative.ts';
+import { respondedSpeculative } from './speculative.ts';
 
 /** RFC 6749 section 4.1.2; the checks read what Entra adds. */
 const callbackSchema = z.record(z.string(), z.string().max(8_192)).and(z.object({ state: z.string().min(1).max(256) }));
@@ -55,7 +55,7 @@ export class Callback {
 
   /** `input` is the query or the form, as the response mode says. */
   async callback(req: Request, res: Response, input: unknown): Promise<void> {
-    if (answeredSpeculative(req, res) || answeredAdministrator(res, input)) return;
+    if (respondedSpeculative(req, res) || answeredAdministrator(res, input)) return;
     const flow = flowReturns();
     try {
       await this.#finish(req, res, input, flow);

@@ -137,7 +137,7 @@ describe("a client's network", () => {
     assert.ok(performance.now() - startedAtMs < 200);
   });
 
-  it('cannot be told behind a proxy of ours that is not trusted: once, in the log', () => {
+  it('is not known behind a proxy of ours that is not trusted: once, in the log', () => {
     const lines: string[] = [];
     const logger = createLogger(
       { level: 'trace', service: 'web-frontend' },

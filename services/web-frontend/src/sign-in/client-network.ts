@@ -22,12 +22,12 @@ export type ClientNetwork = (req: Pick<IncomingMessage, 'headers' | 'socket'>) =
  */
 export function createClientNetwork(trusted: readonly string[], logger: Logger): ClientNetwork {
   const hops = blockListOf(trusted.flatMap((one) => ranges[one as keyof typeof ranges] ?? [one]));
-  let told = false;
+  let reported = false;
 
   /** Behind a proxy that is not trusted, all people are one client: its operator must hear of it. */
-  function tell(hop: Address): void {
-    if (told || !inside.check(hop.address, hop.family)) return;
-    told = true;
+  function reportUntrusted(hop: Address): void {
+    if (reported || !inside.check(hop.address, hop.family)) return;
+    reported = true;
     logger.warn({ event: 'proxy.untrusted' }, 'a proxy that TRUSTED_PROXIES lacks: its people count as one client');
   }
 
@@ -37,7 +37,7 @@ export function createClientNetwork(trusted: readonly string[], logger: Logger):
     if (!client) return 'unknown';
     if (forwarded === undefined) return networkOf(client);
     const path = String(forwarded).split(',');
-    if (!hops.check(client.address, client.family)) tell(client);
+    if (!hops.check(client.address, client.family)) reportUntrusted(client);
     while (path.length > 0 && hops.check(client.address, client.family)) {
       const before = path.pop() ?? '';
       if (/^[ \t]*$/.test(before)) continue;

@@ -72,7 +72,7 @@ describe('what is tried again', () => {
     assert.deepEqual(await round(), []);
   });
 
-  it('is bounded, in all and for one owner, and what finds no room is told at once', () => {
+  it('is bounded, in all and for one owner, and what finds no room is reported at once', () => {
     const { state, add } = bench({ all: 100, owner: 50 });
     for (let i = 0; i < 1_000; i += 1) add(`flood${i}`, 'stranger');
     assert.equal(state.lost.length, 950);
@@ -91,7 +91,7 @@ describe('what is tried again', () => {
     for (let i = 0; i < 20; i += 1) assert.equal(add(`b${i}`, 'one'), 'new');
   });
 
-  it('costs few calls a round while nobody answers, and each has its turn', async () => {
+  it('costs few calls a round while nothing responds, and each has its turn', async () => {
     const { add, round } = bench();
     for (let i = 0; i < 40; i += 1) add(`a${i}`, String(i));
     const rounds = [await round(), await round(), await round(), await round(), await round()];
@@ -140,7 +140,7 @@ describe('what is tried again', () => {
     assert.deepEqual(state.lost, [['late', 'shutdown']]);
   });
 
-  it('does not hold the end of the process up for longer, though nobody answers', async () => {
+  it('does not hold the end of the process up for longer, though nothing responds', async () => {
     const { state, retries } = bench();
     const never = {
       attempt: () => new Promise<never>(() => {}),

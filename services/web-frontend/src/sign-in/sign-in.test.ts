@@ -101,7 +101,7 @@ describe('sign-in', () => {
     assert.match(setCookies.find((line) => line.startsWith(sessionCookie)) ?? '', /SameSite=Strict$/);
   });
 
-  it('takes the answer by form_post with a login cookie that crosses sites', async () => {
+  it('takes the response by form_post with a login cookie that crosses sites', async () => {
     await using testbed = await openTestbed({ responseMode: 'form_post' });
     const browser = testbed.browser();
     const { location, setCookies } = await browser.send('/sign-in');
@@ -109,15 +109,15 @@ describe('sign-in', () => {
     assert.match(setCookies[0] ?? '', /Secure; SameSite=None$/);
     const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: testbed.entra.origin };
     const body = testbed.visit(location).toString();
-    const answer = await browser.send('/auth/callback', { method: 'POST', headers, body });
-    assert.deepEqual([answer.status, answer.location], [303, '/']);
+    const response = await browser.send('/auth/callback', { method: 'POST', headers, body });
+    assert.deepEqual([response.status, response.location], [303, '/']);
     assert.equal((await browser.send('/auth/callback')).status, 405);
   });
 
   it('starts over once when the code cannot be used, then says so', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
-    testbed.broker.answers.set('/oauth2/token', () => ({ status: 400, json: { error: 'invalid_grant' } }));
+    testbed.broker.responses.set('/oauth2/token', () => ({ status: 400, json: { error: 'invalid_grant' } }));
     const again = await signIn(testbed, browser, '/sign-in?return_to=/profile');
     assert.equal(again.status, 303);
     assert.match(again.location, /\/authorize\?/);
@@ -160,15 +160,15 @@ describe('sign-in', () => {
     ['neither code nor error', (p) => p.delete('code'), 400],
   ];
   for (const [what, change, status] of callbacks) {
-    it(`answers a callback with ${what} by ${status} and no session`, async () => {
+    it(`responds to a callback with ${what} by ${status} and no session`, async () => {
       await using testbed = await openTestbed();
       const browser = testbed.browser();
       const { location } = await browser.send('/sign-in');
       const parameters = testbed.visit(location);
       change(parameters);
-      const answer = await browser.send(`/auth/callback?${parameters}`);
-      assert.equal(answer.status, status);
-      assert.doesNotMatch(answer.body, /<script/);
+      const response = await browser.send(`/auth/callback?${parameters}`);
+      assert.equal(response.status, status);
+      assert.doesNotMatch(response.body, /<script/);
       assert.equal(browser.cookies.has(sessionCookie), false);
       assert.equal(testbed.broker.sessions.size, 0);
     });
@@ -212,9 +212,9 @@ describe('sign-in', () => {
     const { location } = await browser.send('/sign-in?return_to=/profile');
     const callback = `/auth/callback?${testbed.visit(location)}`;
     const both = await Promise.all([browser.send(callback), browser.send(callback)]);
-    const where = both.map((answer) => answer.location.replace(/\?.*/, '')).sort();
+    const where = both.map((response) => response.location.replace(/\?.*/, '')).sort();
     assert.deepEqual(where, ['/profile', `${testbed.entra.origin}/authorize`]);
-    const again = both.find((answer) => answer.location !== '/profile')?.location ?? '';
+    const again = both.find((response) => response.location !== '/profile')?.location ?? '';
     assert.equal((await browser.send(`/auth/callback?${testbed.visit(again)}`)).location, '/profile');
     assert.equal(testbed.broker.sessions.size, 1);
   });
@@ -313,15 +313,15 @@ describe('sign-in', () => {
     assert.equal((await browser.send(`/auth/callback?${parameters}`)).location, '/', 'a code that comes with it');
   });
 
-  it('keeps the attempt through an outage: the same answer works when it is over', async () => {
+  it('keeps the attempt through an outage: the same response works when it is over', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     const { location } = await browser.send('/sign-in');
     const callback = `/auth/callback?${testbed.visit(location)}`;
-    testbed.broker.answers.set('/oauth2/token', () => ({ status: 503, headers: { 'retry-after': '7' } }));
+    testbed.broker.responses.set('/oauth2/token', () => ({ status: 503, headers: { 'retry-after': '7' } }));
     const down = await browser.send(callback);
     assert.deepEqual([down.status, down.headers.get('retry-after')], [503, '7']);
-    testbed.broker.answers.clear();
+    testbed.broker.responses.clear();
     assert.equal((await browser.send(callback)).status, 303);
   });
 
@@ -399,7 +399,7 @@ describe('sign-in', () => {
     };
     await signIn(testbed, browser, '/sign-in', { claims });
     const challenge = JSON.stringify({ access_token: { capolids: { values: ['x'.repeat(700)] } } });
-    testbed.broker.answers.set('/oauth2/token', (form) =>
+    testbed.broker.responses.set('/oauth2/token', (form) =>
       form.has('code') ? undefined : { status: 400, json: { error: 'interaction_required', claims: challenge } },
     );
     for (const path of ['/api/orders/a', '/api/orders/b', '/api/orders/c', '/api/orders/d', '/api/orders/e']) {

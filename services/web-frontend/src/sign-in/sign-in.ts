@@ -10,7 +10,7 @@ import { flowStarts } from './flow.ts';
 import { parseParameters } from './form.ts';
 import type { OidcClient } from './oidc.ts';
 import { returnPath } from './return-path.ts';
-import { answeredSpeculative } from './speculative.ts';
+import { respondedSpeculative } from './speculative.ts';
 
 const signInSchema = z.object({
   return_to: z.string().optional(),
@@ -44,7 +44,7 @@ export class SignIn {
   }
 
   async signIn(req: Request, res: Response): Promise<void> {
-    if (answeredSpeculative(req, res)) return;
+    if (respondedSpeculative(req, res)) return;
     const { apis, entra, publicBaseUrl, sessions, stepUpLinks } = this.#deps;
     const query = parseParameters(signInSchema, req.query);
     const scopes = knownScopes(apis, [...new Set((query.scope ?? '').split(' '))].join(' '), entra.graph);

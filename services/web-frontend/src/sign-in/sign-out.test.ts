@@ -2,18 +2,26 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sessionCookie } from '../session/session.ts';
-import { type Answer, alice, type Browser, openTestbed, publicBaseUrl, signIn, type Testbed } from '../testbed.fake.ts';
+import {
+  alice,
+  type Browser,
+  type BrowserResponse,
+  openTestbed,
+  publicBaseUrl,
+  signIn,
+  type Testbed,
+} from '../testbed.fake.ts';
 
 /** How often the broker was asked to end something. */
 const ends = ({ broker }: Testbed) => broker.requests.filter(({ path }) => path === '/sessions/end').length;
 
-/** The way back from Entra, by whatever way it answers. */
-function returnTo(testbed: Testbed, browser: Browser, location: string): Promise<Answer> {
-  const answer = testbed.visit(location);
+/** The way back from Entra, in either response mode. */
+function returnTo(testbed: Testbed, browser: Browser, location: string): Promise<BrowserResponse> {
+  const response = testbed.visit(location);
   if (new URL(location).searchParams.get('response_mode') !== 'form_post')
-    return browser.send(`/auth/callback?${answer}`);
+    return browser.send(`/auth/callback?${response}`);
   const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: testbed.entra.origin };
-  return browser.send('/auth/callback', { method: 'POST', headers, body: answer.toString() });
+  return browser.send('/auth/callback', { method: 'POST', headers, body: response.toString() });
 }
 
 async function signInBy(testbed: Testbed, browser: Browser): Promise<void> {
@@ -158,13 +166,13 @@ describe('sign-out', () => {
       if (has === 'an ended one') browser.cookies.set(sessionCookie, cookie);
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
       const { body } = await browser.script('/sign-out', { method: 'POST', headers, body: `where=${where}` });
-      const { end_session: _, ...told } = JSON.parse(body);
-      assert.deepEqual(told, { signed_out: true, ended: 0, ...script });
+      const { end_session: _, ...rest } = JSON.parse(body);
+      assert.deepEqual(rest, { signed_out: true, ended: 0, ...script });
       assert.doesNotMatch(testbed.logs(), /session\.ended|end_confirmed/);
     });
   }
 
-  it('answers a script with where to go', async () => {
+  it('tells a script where to go', async () => {
     await using testbed = await openTestbed();
     const browser = testbed.browser();
     await signIn(testbed, browser);
@@ -214,8 +222,8 @@ describe('sign-out', () => {
     const browser = testbed.browser();
     await signIn(testbed, browser);
     testbed.broker.down = true;
-    const { end_session: _, ...told } = JSON.parse((await browser.script('/sign-out', { method: 'POST' })).body);
-    assert.deepEqual(told, { signed_out: true, confirmed: false, already_ended: false });
+    const { end_session: _, ...rest } = JSON.parse((await browser.script('/sign-out', { method: 'POST' })).body);
+    assert.deepEqual(rest, { signed_out: true, confirmed: false, already_ended: false });
   });
 
   it('gives up after a minute, loudly', async () => {
@@ -264,8 +272,8 @@ describe('front-channel logout', () => {
     assert.equal((await send({ iss: testbed.entra.issuer() })).status, 400);
     assert.equal((await send({ sid: '' })).status, 400);
     assert.equal(testbed.broker.sessions.size, 1);
-    const told = await send({ sid: alice.sid, iss: testbed.entra.issuer() });
-    assert.deepEqual([told.status, told.body], [200, 'signed out\n']);
+    const sent = await send({ sid: alice.sid, iss: testbed.entra.issuer() });
+    assert.deepEqual([sent.status, sent.body], [200, 'signed out\n']);
     assert.equal(testbed.broker.sessions.size, 0);
     assert.match(testbed.logs(), /"event":"session\.ended","reason":"front_channel","ended":1/);
   });
@@ -315,7 +323,7 @@ describe('front-channel logout', () => {
     }
   });
 
-  it('that finds no room in an outage is told so, and leaves room for others', async () => {
+  it('that finds no room in an outage is refused, and leaves room for others', async () => {
     await using testbed = await openTestbed({ trustedProxies: ['loopback'] });
     testbed.broker.down = true;
     const send = (sid: string, from: string) =>
@@ -344,7 +352,7 @@ describe('front-channel logout', () => {
     assert.ok(ends(testbed) <= 13, `${ends(testbed)} calls`);
   });
 
-  it('answers 503 while the broker is away', async () => {
+  it('responds with 503 while the broker is away', async () => {
     await using testbed = await openTestbed();
     testbed.broker.down = true;
     const { status, headers, body } = await testbed.browser().send(`/auth/front-channel-logout?sid=${alice.sid}`);

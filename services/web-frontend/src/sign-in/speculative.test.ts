@@ -34,9 +34,9 @@ describe('a request that no person has made', () => {
       const callback = `/auth/callback?${testbed.visit(location)}`;
       const calls = testbed.broker.requests.length;
       for (const path of ['/sign-in', '/sign-in?prompt=none&return_to=/profile', callback]) {
-        const answer = await browser.send(path, sent);
-        assert.deepEqual([answer.status, answer.location, answer.setCookies], [status, '', []], path);
-        if (sent.method !== 'HEAD') assert.match(answer.body, /<a class="button" href="">Sign in/);
+        const response = await browser.send(path, sent);
+        assert.deepEqual([response.status, response.location, response.setCookies], [status, '', []], path);
+        if (sent.method !== 'HEAD') assert.match(response.body, /<a class="button" href="">Sign in/);
       }
       assert.equal(testbed.broker.requests.length, calls, 'the code is not spent');
       assert.equal((await browser.send(callback)).location, '/profile');

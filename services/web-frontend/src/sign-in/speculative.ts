@@ -26,10 +26,10 @@ export const noSpeculativeCookies: RequestHandler = (req, res, next) => {
 };
 
 /**
- * Answers a request that no person has made, in place of a step of a sign-in; gives whether it did. A browser uses what
+ * Responds to a request that no person has made, in place of a step of a sign-in. Returns whether it did. A browser uses what
  * it has prefetched unless the status says that it failed, and asks again then.
  */
-export function answeredSpeculative(req: Request, res: Response): boolean {
+export function respondedSpeculative(req: Request, res: Response): boolean {
   const kind = kindOf(req);
   if (!kind) return false;
   res.status(kind === 'prefetch' ? 403 : 200);

@@ -11,7 +11,7 @@ async function stepUpAsked() {
   const testbed = await openTestbed();
   const browser = testbed.browser();
   await signIn(testbed, browser);
-  testbed.setApiAnswer(() => ({ status: 401, headers: { 'www-authenticate': challenge } }));
+  testbed.setApiResponse(() => ({ status: 401, headers: { 'www-authenticate': challenge } }));
   const link: string = JSON.parse((await browser.script('/api/orders/x')).body).sign_in;
   return { testbed, browser, link, [Symbol.asyncDispose]: () => testbed[Symbol.asyncDispose]() };
 }
