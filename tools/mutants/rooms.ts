@@ -15,7 +15,7 @@ const securityRooms = [
   ...['api/api-request', 'api/api-routes', 'api/api-wire', 'broker/challenge', 'broker/flights', 'step-up/step-up'],
   ...['session/caching', 'session/cookies', 'session/flow-trace', 'session/logins', 'session/same-origin'],
   ...['session/seal', 'session/session', 'sign-in/client-network', 'sign-in/rate', 'sign-in/return-path'],
-  ...['sign-in/sign-in', 'sign-in/sign-out'],
+  ...['sign-in/callback', 'sign-in/sign-in', 'sign-in/sign-out'],
 ];
 const chassisRooms = [
   ...['auth/authority', 'auth/bearer', 'auth/bearer-header', 'auth/challenge', 'auth/kept-keys', 'auth/key-ring'],
