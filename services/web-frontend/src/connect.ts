@@ -14,7 +14,7 @@ type ConnectOptions = {
 };
 
 /**
- * The two parties that the service speaks to. Nothing is opened; a first look at Entra's metadata is begun, so that the
+ * The two programs that the service calls. Nothing is opened; a first look at Entra's metadata is begun, so that the
  * first person does not wait for it, and later calls repeat it if it fails.
  */
 export function connect(options: ConnectOptions) {

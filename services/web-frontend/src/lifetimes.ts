@@ -25,10 +25,10 @@ export const breaker = { failures: 3, openMs: 1_000 };
 /** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
 export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
 
-/** For so long a browser may pause in sending to an API or in reading its response: a download that waits for its user. */
+/** How long a browser may pause in sending to an API or in reading its response: a download that waits for its user. */
 export const longestPauseMs = 15 * 60_000;
 
-/** A form is small: what has not come by then is no person's. */
+/** A form is small: a person's browser sends it in less time. */
 export const formMs = 20_000;
 
 /**

@@ -9,7 +9,7 @@ import type { StepUpLinks } from './step-up/step-up.ts';
 
 type PersonDeps = { broker: Broker; nowSeconds: () => number; sessions: Sessions; stepUpLinks: StepUpLinks };
 
-/** `/`, `/profile` and `/session`: who is signed in, as the broker knows it, not as the cookie says. */
+/** `/`, `/profile` and `/session`: the person who is signed in, by the broker's word, not by the cookie. */
 export function createPerson({ broker, nowSeconds, sessions, stepUpLinks }: PersonDeps) {
   async function look(req: Request, res: Response): Promise<{ session?: Session; lifetime?: Lifetime }> {
     const session = await sessions.read(req, res);

@@ -5,8 +5,8 @@ import type { SpanContext } from '@opentelemetry/api';
 type Flight<T> = { owner: string; result: Promise<T>; leader: SpanContext | undefined };
 
 /**
- * Work that is done once for all who ask for the same at the same time; who asks when it is over begins anew, so that
- * neither a result nor a failure outlives it. A flight has an owner and is joined by nobody else.
+ * Work that runs once for all equal requests at the same time. A later request starts it again, so neither a result nor
+ * a failure is kept. A flight has one owner; only the owner's requests join it.
  */
 export function createFlights<T>() {
   const flights = new Map<string, Flight<T>>();
@@ -16,7 +16,7 @@ export function createFlights<T>() {
       const key = JSON.stringify([owner, ...names]);
       const flying = flights.get(key);
       if (flying) {
-        // The call is in the trace of who made it.
+        // The call is in the leader's trace.
         if (flying.leader) linkRequest(flying.leader);
         return flying.result;
       }
@@ -27,7 +27,7 @@ export function createFlights<T>() {
       return result;
     },
 
-    /** Nobody joins what the owner has under way any more. */
+    /** No later request joins the owner's flights. */
     leave(owner: string): void {
       for (const [key, flight] of flights) if (flight.owner === owner) flights.delete(key);
     },

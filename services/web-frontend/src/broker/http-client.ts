@@ -39,7 +39,7 @@ export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => nu
 
 export type Upstream = ReturnType<typeof createUpstream>;
 
-/** What is attempted, once more if the connection failed, not the response. */
+/** Makes an attempt, and a second one if the connection failed, not the response. */
 export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
   return attempt().catch((error) => {
     if (!connectErrors.has(codeOf(error))) throw error;

@@ -6,8 +6,8 @@ import { forwarding } from './pages.ts';
 const maxHeadBytes = 4_000;
 
 /**
- * 303: whatever the method was, the browser goes on with GET. No body that would repeat the address; one that is too
- * long for a head goes into a page that leads on. A session is sealed anew by the next page, not by a redirect.
+ * 303: whatever the method was, the browser goes on with GET. No body repeats the address; an address that is
+ * too long for a head goes into a page that leads on. A session is sealed anew by the next page, not by a redirect.
  */
 export function redirect(res: Response, location: string): void {
   const resealed = res.locals.resealed as string | undefined;

@@ -6,16 +6,16 @@ import type { CookieOptions, RequestHandler } from 'express';
 /** The prefix makes browsers refuse the name unless it is Secure, HttpOnly, host-only and for `/`. RFC 6265bis. */
 export const cookiePrefix = '__Host-Http-';
 
-/** What every cookie of ours has; `__Host-` requires all but `httpOnly`. */
+/** The flags of all our cookies; `__Host-` requires all but `httpOnly`. */
 export const cookieFlags = { path: '/', secure: true, httpOnly: true } as const satisfies CookieOptions;
 
 /**
- * All that we have a browser send in `Cookie`, names and separators included: proxies read it into buffers of a few KB,
- * and what they refuse they refuse until the cookies end.
+ * The limit of all our cookies together in `Cookie`, names and separators included: proxies read the header into buffers
+ * of a few KB, and refuse a larger one until the cookies end.
  */
 export const maxCookieHeaderBytes = 4_000;
 
-/** What a cookie takes in `Cookie`: its name, its value, and what is between it and the next. */
+/** The bytes of a cookie in `Cookie`: its name, its value and the separators. */
 export const cookieBytes = (name: string, value: string): number => Buffer.byteLength(`${name}=${value}; `);
 
 type Carrier = Pick<IncomingMessage, 'headers'>;

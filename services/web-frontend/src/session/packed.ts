@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** More than anything that was ever packed here. */
+/** Larger than any text that is packed here. */
 const maxOutputLength = 65_536;
 
 /**
@@ -13,7 +13,7 @@ export function pack(text: string): string {
   return /^[z=]/.test(text) ? `=${text}` : text;
 }
 
-/** What was packed. */
+/** The text that `pack` packed. */
 export function unpack(packed: string): string {
   if (!packed.startsWith('z')) return packed.replace(/^=/, '');
   return inflateRawSync(Buffer.from(packed.slice(1), 'base64url'), { maxOutputLength }).toString();

@@ -2,7 +2,7 @@ import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { CompactEncrypt, compactDecrypt, errors } from 'jose';
 import type { z } from 'zod';
 
-/** What a sealed value is for; one sealed for another purpose does not open. */
+/** The purpose of a sealed value; a value of another purpose does not open. */
 type Purpose = 'session' | 'login' | 'challenge';
 
 export type Seal = ReturnType<typeof createSeal>;
@@ -40,7 +40,7 @@ export function createSeal(keys: () => KeyRing) {
         const parsed = schema.safeParse(JSON.parse(Buffer.from(plaintext).toString()));
         return parsed.success ? { value: parsed.data, stale: protectedHeader.kid !== current } : undefined;
       } catch (error) {
-        // Whatever a browser sends that is not ours is as good as nothing.
+        // A value that we did not seal counts as missing.
         if (error instanceof errors.JOSEError || error instanceof SyntaxError || error instanceof TypeError) return;
         throw error;
       }

@@ -11,7 +11,7 @@ import type { Seal } from './seal.ts';
 
 export const sessionCookie = `${cookiePrefix}session`;
 
-/** What a person was sent to Entra for, on behalf of which call: `<api>/<path>`, `short`. */
+/** A step-up that a person went to Entra for. `target` names the call: `<api>/<path>`, `short`. */
 export const resumption = z.object({
   target: z.string(),
   kind: z.enum(['claims', 'consent', 'sign_in']),
@@ -42,7 +42,7 @@ type StepUpState = Pick<Resumption, 'target' | 'kind' | 'scope'>;
 /** Of `Cookie`, which the attempts to sign in share: room for the longest claims. */
 export const maxSessionBytes = 1_900;
 
-/** The session as one sealed cookie, so that any pod can serve it; whether it still lives is the broker's to say. */
+/** The session as one sealed cookie, so that any pod can serve it; only the broker knows whether it still lives. */
 export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax' | 'strict' }) {
   const flags = { ...cookieFlags, sameSite };
   async function write(res: Response, session: Session): Promise<string> {
@@ -81,12 +81,12 @@ export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax'
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-/** The claims that this target's challenge was satisfied with; tokens for it are asked with them from then on. */
+/** The claims that satisfied this target's challenge; later token requests for it carry them. */
 export function claimsFor(session: Session, target: string): string | undefined {
   return session.resumed.find((entry) => entry.target === target && entry.claims)?.claims;
 }
 
-/** What is only compared, in 22 characters at most. */
+/** A text that is only compared, in at most 22 characters. */
 export function short(text: string): string {
   return text.length <= 22 ? text : createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }

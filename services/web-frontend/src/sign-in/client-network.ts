@@ -10,21 +10,21 @@ const ranges = {
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 };
 
-/** Where only a proxy of ours can be. */
+/** Addresses that only our own proxies have. */
 const inside = blockListOf(Object.values(ranges).flat());
 
 export type ClientNetwork = (req: Pick<IncomingMessage, 'headers' | 'socket'>) => string;
 
 /**
- * Whose request it is, as far as limits are concerned: an IPv4 address or the /64 of an IPv6 one, since a client has
+ * The client that a limit counts a request for: an IPv4 address or the /64 of an IPv6 one, since a client has
  * all addresses of its /64. `X-Forwarded-For` is read from its end, as far as the hops are `trusted` (addresses, CIDR
- * ranges, names of ranges). What cannot be read there is nobody's: then the hop that wrote it is the client.
+ * ranges, names of ranges). Where an entry cannot be read, the hop that wrote it is the client.
  */
 export function createClientNetwork(trusted: readonly string[], logger: Logger): ClientNetwork {
   const hops = blockListOf(trusted.flatMap((one) => ranges[one as keyof typeof ranges] ?? [one]));
   let reported = false;
 
-  /** Behind a proxy that is not trusted, all people are one client: its operator must hear of it. */
+  /** Behind a proxy that is not trusted all people count as one client: the log tells the operator. */
   function reportUntrusted(hop: Address): void {
     if (reported || !inside.check(hop.address, hop.family)) return;
     reported = true;

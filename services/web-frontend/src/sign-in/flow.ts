@@ -14,14 +14,14 @@ function kindOf({ claims, scopes }: Pick<LoginStart, 'claims' | 'scopes'>): stri
   return claims !== undefined ? 'step_up' : scopes.length > 0 ? 'consent' : 'sign_in';
 }
 
-/** Notes that a person is sent to Entra. */
+/** Records that a person is sent to Entra. */
 export function flowStarts(start: LoginStart): void {
   const kind = kindOf(start);
   describeRequest({ 'onbehalf.flow.kind': kind });
   measure('onbehalf.flow.started', 1, { 'onbehalf.flow.kind': kind });
 }
 
-/** Notes how a person came back, once: the first word stands. */
+/** Records how a person came back, once: the first outcome counts. */
 export function flowReturns() {
   const startedAtMs = performance.now();
   let kind = 'sign_in';

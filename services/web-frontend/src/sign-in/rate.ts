@@ -2,11 +2,11 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { RequestHandler } from 'express';
 import type { ClientNetwork } from './client-network.ts';
 
-/** Networks remembered; the one that was silent longest goes. About 100 bytes each. */
+/** How many networks are kept; the one without requests for the longest time goes first. About 100 bytes each. */
 const maxNetworks = 20_000;
 
 type Bucket = { tokens: number; atMs: number };
-/** Of a client network: 0 if its request passes, else the seconds until one does. */
+/** For a client network: 0 if its request passes, else the seconds until the next one passes. */
 export type Rate = (network: string) => number;
 
 /** A token bucket per client network, of this pod. */
