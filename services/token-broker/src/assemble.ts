@@ -16,7 +16,7 @@ import { hasSecrets, metadata, signInTenant } from './http/metadata.ts';
 import { reasonOf } from './redis/reason.ts';
 import { IndexGuard } from './sessions/index-guard.ts';
 import type { Session } from './sessions/record.ts';
-import { createSessions } from './sessions/sessions.ts';
+import { Sessions } from './sessions/sessions.ts';
 import { Tombstones } from './sessions/tombstone.ts';
 import { watch } from './signals.ts';
 import { createL1 } from './store/memory-cache.ts';
@@ -58,7 +58,7 @@ export function assemble(config: Config, parts: Parts) {
   const refusals = new Refusals(store, names, sealing, nowMs);
   const guard = new IndexGuard({ store, names, logger, nowMs });
   const tombstones = new Tombstones({ store, names, everybody: () => guard.everybody(), nowMs });
-  const sessions = createSessions({
+  const sessions = new Sessions({
     ...config.session,
     ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },
   });
@@ -96,7 +96,7 @@ export function assemble(config: Config, parts: Parts) {
   });
   const upkeep = async () => {
     await guard.check();
-    await sessions.sweep();
+    await sessions.revocation.sweep();
   };
   return { handler, upkeep, onReplaced: (listener: () => void) => guard.onReplaced(listener) };
 }

@@ -12,6 +12,7 @@ import type { Refusal } from '../entra/entra-errors.ts';
 import { signInMarkMs } from '../lifetimes.ts';
 import { createAssertionIndex } from '../sessions/assertion-index.ts';
 import type { Session } from '../sessions/record.ts';
+import { hashSessionToken } from '../sessions/session-token.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Tombstone, Tombstones } from '../sessions/tombstone.ts';
 import { type Names, shortName } from '../store/redis-keys.ts';
@@ -78,7 +79,7 @@ export function createBroker(deps: Deps) {
     return {
       token,
       idToken: signIn.idToken,
-      expiresInSeconds: sessions.endOf(session) - session.createdAtSeconds,
+      expiresInSeconds: session.expiresAtSeconds - session.createdAtSeconds,
       scope: sessionScope(client, signIn.scope, scope),
     };
   }
@@ -112,7 +113,7 @@ export function createBroker(deps: Deps) {
   async function endRevoked(client: Client, { account, hash }: Session, refusal: Refusal): Promise<void> {
     if (refusal.class !== 'revoked' || !account.homeAccountId.endsWith(`.${account.tenantId}`)) return;
     const aadsts = refusal.members.error_codes;
-    await sessions.endAccount(hash, { client: client.name, reason: 'revoked', aadsts });
+    await sessions.revocation.endAccount(hash, { client: client.name, reason: 'revoked', aadsts });
   }
 
   /** An access token for the next API, on behalf of the assertion's user. @throws Fault as `exchange`. */
@@ -185,17 +186,17 @@ export function createBroker(deps: Deps) {
 
   /** Ends the session of a token; an unknown token is fine. RFC 7009 section 2.2. @throws Fault `unavailable`: not yet. */
   async function revoke(client: Client, token: string): Promise<void> {
-    await sessions.end(sessions.hashOf(token), { client: client.name, reason: 'sign_out' });
+    await sessions.revocation.end(hashSessionToken(token), { client: client.name, reason: 'sign_out' });
   }
 
   /** Ends every session of the session's account at this client. Gives their number. @throws Fault `unavailable`. */
   async function endAccountOf(client: Client, token: string): Promise<number> {
-    return await sessions.endAccount(sessions.hashOf(token), { client: client.name, reason: 'sign_out' });
+    return await sessions.revocation.endAccount(hashSessionToken(token), { client: client.name, reason: 'sign_out' });
   }
 
   /** Ends what one Entra session carries at this client: OIDC Front-Channel Logout. @throws Fault `unavailable`. */
   async function endBySid(client: Client, sid: string): Promise<number> {
-    return await sessions.endBySid(sid, { client: client.name, reason: 'front_channel' });
+    return await sessions.revocation.endBySid(sid, { client: client.name, reason: 'front_channel' });
   }
 
   /** Ends every session of a person over all clients. @throws Fault `unauthorized_client` without the permission. */
@@ -205,7 +206,7 @@ export function createBroker(deps: Deps) {
     }
     // As Entra writes them.
     const homeAccountId = `${objectId}.${tenantId}`.toLowerCase();
-    return await sessions.endPerson(homeAccountId, { client: client.name, reason: 'operator' });
+    return await sessions.revocation.endPerson(homeAccountId, { client: client.name, reason: 'operator' });
   }
 
   return {
@@ -218,7 +219,6 @@ export function createBroker(deps: Deps) {
     endAccountOf,
     endBySid,
     endPerson,
-    endOf: sessions.endOf,
   };
 }
 

@@ -140,7 +140,7 @@ export function createEndpoints(
         sid: session.sid,
         client_id: client.name,
         iat: session.createdAtSeconds,
-        exp: broker.endOf(session),
+        exp: session.expiresAtSeconds,
         idle_exp: session.idleEndSeconds,
         absolute_exp: session.absoluteEndSeconds,
       };

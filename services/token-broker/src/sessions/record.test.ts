@@ -47,9 +47,9 @@ describe('a session record', () => {
   });
 
   it('says when its session ends: when it idles, and at last', () => {
-    const { complete, endOf, openSessionOf } = open();
-    assert.equal(endOf(complete('hash', record())), 1_060);
-    assert.equal(endOf(complete('hash', record(1_050))), 1_100);
+    const { complete, openSessionOf } = open();
+    assert.equal(complete('hash', record()).expiresAtSeconds, 1_060);
+    assert.equal(complete('hash', record(1_050)).expiresAtSeconds, 1_100);
     const expected = { sessionHash: 'hash', expiresAtSeconds: 1_100, createdAtSeconds: 1_000 };
     assert.deepEqual(openSessionOf(complete('hash', record(1_090))), expected);
   });

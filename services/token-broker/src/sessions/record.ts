@@ -8,16 +8,16 @@ const endSchema = z.object({
   sinceSeconds: z.number(),
   /** The name of the client that asked for it. */
   client: z.string(),
-  /** Why, as the metric says it; without a reason nobody is told. */
+  /** The reason, as the metric has it; an end without a reason is not logged. */
   reason: z.enum(['sign_out', 'front_channel', 'operator', 'revoked']).optional(),
-  /** Of one session, or of several. */
+  /** Whether one session was to end, or all of its account. */
   alone: z.boolean(),
   aadsts: z.array(z.number()).optional(),
   /** The hash of the session whose mark goes last; absent if the person's own mark does. */
   lead: z.string().optional(),
-  /** The hashes of all the sessions that end. */
+  /** The hashes of all sessions that end. */
   sessions: z.array(z.string()),
-  /** The keys of the account partitions that they are in. */
+  /** The keys of their account partitions. */
   accounts: z.array(z.string()),
 });
 
@@ -38,7 +38,7 @@ const recordSchema = z.object({
   lastSeenSeconds: z.number(),
   /** The fingerprint of the index key that names its account. */
   index: z.string(),
-  /** This is a mark: the session has ended, and this has yet to be done. */
+  /** Present in a mark: the session has ended, and this end is yet to complete. */
   ending: endSchema.optional(),
 });
 
@@ -46,13 +46,15 @@ const personMarkSchema = z.object({ homeAccountId: z.string(), ending: endSchema
 
 type Kept = Omit<z.output<typeof recordSchema>, 'ending' | 'index'>;
 
-/** What the broker knows of a sign-in. */
+/** A session as the broker reads it: the record, its place and its end. */
 export type Session = Kept & {
   hash: string;
   /** The key of its account partition. */
   accountKey: string;
   idleEndSeconds: number;
   absoluteEndSeconds: number;
+  /** The earlier of the two. */
+  expiresAtSeconds: number;
 };
 
 type Deps = { names: Names; sealing: Sealing; idleSeconds: number; absoluteSeconds: number };
@@ -62,18 +64,22 @@ type Deps = { names: Names; sealing: Sealing; idleSeconds: number; absoluteSecon
  * marks that stand in their place while they end.
  */
 export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds }: Deps) {
-  const complete = (hash: string, record: Kept): Session => ({
-    ...record,
-    hash,
-    accountKey: names.account(record.client, record.account.homeAccountId),
-    idleEndSeconds: record.lastSeenSeconds + idleSeconds,
-    absoluteEndSeconds: record.createdAtSeconds + absoluteSeconds,
-  });
-  const endOf = (session: Session) => Math.min(session.idleEndSeconds, session.absoluteEndSeconds);
-  const openSessionOf = (session: Session): OpenSession => ({
-    sessionHash: session.hash,
-    expiresAtSeconds: endOf(session),
-    createdAtSeconds: session.createdAtSeconds,
+  const complete = (hash: string, record: Kept): Session => {
+    const idleEndSeconds = record.lastSeenSeconds + idleSeconds;
+    const absoluteEndSeconds = record.createdAtSeconds + absoluteSeconds;
+    return {
+      ...record,
+      hash,
+      accountKey: names.account(record.client, record.account.homeAccountId),
+      idleEndSeconds,
+      absoluteEndSeconds,
+      expiresAtSeconds: Math.min(idleEndSeconds, absoluteEndSeconds),
+    };
+  };
+  const openSessionOf = ({ hash, expiresAtSeconds, createdAtSeconds }: Session): OpenSession => ({
+    sessionHash: hash,
+    expiresAtSeconds,
+    createdAtSeconds,
   });
   const seal = (session: Session & { ending?: End }, key: string) =>
     sealing.seal(JSON.stringify(recordSchema.parse({ ...session, index: names.fingerprint })), key);
@@ -81,13 +87,12 @@ export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeco
     const opened = sealed && sealing.open(sealed, names.session(hash));
     if (!opened) return undefined;
     const { index, ending, ...record } = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
-    // Another index key named its account: the session ended with that key.
+    // A former index key named its account: the session ended with that key.
     return index === names.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
   };
 
   return {
     complete,
-    endOf,
     openSessionOf,
     seal,
     unseal,

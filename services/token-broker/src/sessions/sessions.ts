@@ -1,22 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { LRUCache } from 'lru-cache';
 import type { SignIn } from '../entra/entra.ts';
-import { detached } from '../input/detached.ts';
 import { sessionRecheckMs, touchPart } from '../lifetimes.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import { type Names, sha256 } from '../store/redis-keys.ts';
+import type { Names } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
-import type { Store } from '../store/store.ts';
-import { createFields } from '../tokens/token-fields.ts';
-import { createSessionRecords, type Session } from './record.ts';
+import type { OpenSession, Store } from '../store/store.ts';
+import { createFields, type Fields } from '../tokens/token-fields.ts';
+import { createSessionRecords, type Session, type SessionRecords } from './record.ts';
 import { Revocation } from './revocation.ts';
+import { hashSessionToken, newSessionToken } from './session-token.ts';
 import type { Tombstones } from './tombstone.ts';
-
-const tokenBytes = 32;
-/** In base64url. */
-const tokenLength = Math.ceil((tokenBytes * 4) / 3);
 
 type Deps = {
   store: Store;
@@ -27,136 +21,154 @@ type Deps = {
   logger: Logger;
   idleSeconds: number;
   absoluteSeconds: number;
-  /** One account may hold so many sessions; the oldest goes. */
+  /** The most sessions that one account may have; a further sign-in ends the oldest. */
   perAccount: number;
   nowMs: () => number;
 };
 
 /**
- * Sessions: an opaque token the caller holds, a sealed record the store holds under the token's hash. They begin with a
- * sign-in, live while they are used, and end as `session-end.ts` says.
+ * Sessions: an opaque token that the caller holds, a sealed record that the store holds under the token's hash. They begin
+ * with a sign-in, live while they are used, and end as `revocation.ts` says.
  */
-export function createSessions(deps: Deps) {
-  const { store, l1, names, sealing, tombstones, idleSeconds, absoluteSeconds, perAccount, nowMs } = deps;
-  const nowSeconds = () => Math.floor(nowMs() / 1_000);
+export class Sessions {
+  /** Ends sessions: by hash, by account, by `sid`, by person. */
+  readonly revocation: Revocation;
+  readonly #deps: Deps;
+  readonly #records: SessionRecords;
+  readonly #fields: Fields;
+  readonly #touching = new Set<string>();
 
-  // OpenSSL costs a held session more than all else that it needs.
-  const hashes = new LRUCache<string, string>({ maxSize: 10_000, sizeCalculation: () => 1 });
-  const hashOf = (token: string): string => {
-    const known = hashes.get(token);
-    if (known !== undefined) return known;
-    const hash = sha256(token);
-    if (token.length === tokenLength) hashes.set(detached(token), hash);
-    return hash;
-  };
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#fields = createFields(deps);
+    this.#records = createSessionRecords(deps);
+    this.revocation = new Revocation({ ...deps, records: this.#records, nowSeconds: () => this.#nowSeconds() });
+  }
 
-  const fields = createFields({ store, sealing });
-  const records = createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds });
-  const { complete, endOf, openSessionOf, seal, unseal } = records;
-  const ends = new Revocation({ ...deps, records, nowSeconds });
-
-  /** Keeps a fresh sign-in; the MSAL cache of the account becomes this sign-in's. Gives the session token. */
-  async function start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
-    const token = randomBytes(tokenBytes).toString('base64url');
-    const hash = sha256(token);
-    const { account, sub, sid } = signIn;
-    const created = nowSeconds();
-    const record = {
-      client,
-      account,
-      sub,
-      ...(sid !== undefined && { sid }),
-      createdAtSeconds: created,
-      lastSeenSeconds: created,
-    };
-    const session = complete(hash, record);
-    const key = names.session(hash);
-    const absoluteMs = absoluteSeconds * 1_000;
-    // Indexes first: what they name and is not there yet does no harm, the reverse would not be found at sign-out.
-    await Promise.all([
-      ends.resumeOfPerson(account.homeAccountId),
-      store.addMember(names.user(account.homeAccountId), session.accountKey, absoluteMs),
-      sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, absoluteMs),
-    ]);
-    await store.set(key, seal(session, key), (endOf(session) - created) * 1_000);
+  /**
+   * Begins a session with a new sign-in, whose MSAL cache becomes the account's. Gives the session token.
+   * @throws Fault `invalid_grant` if the session was ended while it began, `unavailable`.
+   */
+  async start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
+    const { store, names } = this.#deps;
+    const token = newSessionToken();
+    const session = this.#newSession(hashSessionToken(token), client, signIn);
+    const key = names.session(session.hash);
+    // Indexes first: a name in them without its session does no harm; a session without its name is missed at sign-out.
+    await this.#addToIndexes(session);
+    const lifeMs = (session.expiresAtSeconds - session.createdAtSeconds) * 1_000;
+    await store.set(key, this.#records.seal(session, key), lifeMs);
     const open = await store.openSession(session.accountKey, {
-      session: openSessionOf(session),
-      msal: fields.seal(session.accountKey, 'msal', signIn.msal),
+      session: this.#records.openSessionOf(session),
+      msal: this.#fields.seal(session.accountKey, 'msal', signIn.msal),
     });
-    let kept: { session?: Session };
-    try {
-      await tombstones.withdrawProposal(account.homeAccountId);
-      kept = await read(hash, undefined);
-    } catch (error) {
-      // Nobody gets its token: it must not pass for the person's presence.
-      ends.end(hash, { client }).catch(() => {});
-      throw error;
-    }
-    // Who ended it before it stood in its partition could not take it out of there.
-    if (!kept.session) {
-      await ends.endUnkept(session);
-      throw new Fault('invalid_grant', 'The session was ended while it began.');
-    }
-    const oldest = open
-      .filter(({ sessionHash }) => sessionHash !== hash)
-      .sort((a, b) => a.createdAtSeconds - b.createdAtSeconds)
-      .slice(0, Math.max(0, open.length - perAccount));
-    // What is not ended now, the next sign-in ends.
-    for (const { sessionHash } of oldest) await ends.end(sessionHash, { client }).catch(() => {});
+    await this.#confirm(session);
+    await this.#endOldest(session, open);
     return { token, session };
   }
 
   /** The live session of a token at its own client, or undefined. Counts as activity. @throws Fault `unavailable`. */
-  async function find(token: string, client: string): Promise<Session | undefined> {
-    const hash = hashOf(token);
-    const key = names.session(hash);
-    const held = l1.get(key, '');
-    // What looks idle from here may have been used at another pod.
-    const usable = held && held.freshness !== 'expired' && endOf(held.value) > nowSeconds() ? held.value : undefined;
+  async find(token: string, client: string): Promise<Session | undefined> {
+    const nowSeconds = this.#nowSeconds();
+    const hash = hashSessionToken(token);
+    const held = this.#deps.l1.get(this.#deps.names.session(hash), '');
+    // A session that looks idle here may have been used at another pod.
+    const usable =
+      held && held.freshness !== 'expired' && held.value.expiresAtSeconds > nowSeconds ? held.value : undefined;
     const fresh = held?.freshness === 'fresh' && held.ageMs < sessionRecheckMs ? usable : undefined;
-    const { session, old } = fresh ? { session: fresh, old: false } : await read(hash, usable);
-    if (session?.client !== client || endOf(session) <= nowSeconds()) return undefined;
-    if (old || nowSeconds() - session.lastSeenSeconds >= idleSeconds * touchPart) touch(session, old);
+    const { session, old } = fresh ? { session: fresh, old: false } : await this.#read(hash, usable);
+    if (session?.client !== client || session.expiresAtSeconds <= this.#nowSeconds()) return undefined;
+    const touchSeconds = this.#deps.idleSeconds * touchPart;
+    if (old || this.#nowSeconds() - session.lastSeenSeconds >= touchSeconds) this.#touch(session, old);
     return session;
   }
 
-  async function read(hash: string, held: Session | undefined): Promise<{ session?: Session; old: boolean }> {
+  #nowSeconds(): number {
+    return Math.floor(this.#deps.nowMs() / 1_000);
+  }
+
+  #newSession(hash: string, client: string, { account, sub, sid }: SignIn): Session {
+    const now = this.#nowSeconds();
+    const times = { createdAtSeconds: now, lastSeenSeconds: now };
+    return this.#records.complete(hash, { client, account, sub, ...(sid !== undefined && { sid }), ...times });
+  }
+
+  async #addToIndexes({ hash, client, account, accountKey, sid }: Session): Promise<void> {
+    const { store, names, absoluteSeconds } = this.#deps;
+    const lifeMs = absoluteSeconds * 1_000;
+    await Promise.all([
+      this.revocation.resumeOfPerson(account.homeAccountId),
+      store.addMember(names.user(account.homeAccountId), accountKey, lifeMs),
+      sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, lifeMs),
+    ]);
+  }
+
+  /** Confirms a new session against concurrent ends. @throws Fault `invalid_grant` if one of them ended it. */
+  async #confirm(session: Session): Promise<void> {
+    const { hash, client, account } = session;
+    let kept: Session | undefined;
+    try {
+      await this.#deps.tombstones.withdrawProposal(account.homeAccountId);
+      kept = (await this.#read(hash, undefined)).session;
+    } catch (error) {
+      // Nobody gets the token of this session, so the session must not keep the person signed in.
+      this.revocation.end(hash, { client }).catch(() => {});
+      throw error;
+    }
+    if (kept) return;
+    // An end that came before the account named the session could not take it out of there.
+    await this.revocation.endUnkept(session);
+    throw new Fault('invalid_grant', 'The session was ended while it began.');
+  }
+
+  /** Ends the oldest sessions of an account that has more than it may hold. */
+  async #endOldest({ hash, client }: Session, open: OpenSession[]): Promise<void> {
+    const oldest = open
+      .filter(({ sessionHash }) => sessionHash !== hash)
+      .sort((a, b) => a.createdAtSeconds - b.createdAtSeconds)
+      .slice(0, Math.max(0, open.length - this.#deps.perAccount));
+    // The next sign-in ends those that cannot be ended now.
+    for (const { sessionHash } of oldest) await this.revocation.end(sessionHash, { client }).catch(() => {});
+  }
+
+  /** Reads a session from the store. `held`: the one in memory, which serves while the store is unavailable. */
+  async #read(hash: string, held: Session | undefined): Promise<{ session?: Session; old: boolean }> {
+    const { store, l1, names } = this.#deps;
     const key = names.session(hash);
     const mark = l1.mark();
     let sealed: Buffer | undefined;
     try {
       sealed = await store.get(key);
     } catch (error) {
-      // What memory held within its bound carries the session through an outage.
       if (held && error instanceof Fault && error.code === 'unavailable') return { session: held, old: false };
       throw error;
     }
-    const opened = unseal(hash, sealed);
+    const opened = this.#records.unseal(hash, sealed);
     if (!opened || opened.ending) {
       l1.withdraw(key);
-      if (opened) ends.resumeLater(key);
+      if (opened) this.revocation.resumeLater(key);
       return { old: false };
     }
     l1.put(key, '', opened.session, mark);
     return opened;
   }
 
-  const touching = new Set<string>();
-
-  /** Writes `last seen`, off the caller's path; a session that ended meanwhile stays ended. */
-  function touch(session: Session, sealedAnew = false): void {
-    if (touching.has(session.hash)) return;
-    touching.add(session.hash);
-    writeSeen(session)
-      .then(() => (sealedAnew ? resealAccount(session.accountKey) : undefined))
-      // The next use tries again: L1 is read anew before the idle limit is near.
+  /** Writes the time of this use in the background; a session that ended meanwhile stays ended. */
+  #touch(session: Session, sealedWithOldKey: boolean): void {
+    if (this.#touching.has(session.hash)) return;
+    this.#touching.add(session.hash);
+    this.#writeSeen(session)
+      .then(() => (sealedWithOldKey ? this.#resealAccount(session.accountKey) : undefined))
+      // The next use tries again: L1 reads the store again before the idle limit is near.
       .catch(() => {})
-      .finally(() => touching.delete(session.hash));
+      .finally(() => this.#touching.delete(session.hash));
   }
 
-  async function writeSeen(session: Session): Promise<void> {
+  async #writeSeen(session: Session): Promise<void> {
+    const { store, l1, names } = this.#deps;
+    const { complete, openSessionOf, seal, unseal } = this.#records;
     const key = names.session(session.hash);
-    const seen = complete(session.hash, { ...session, lastSeenSeconds: nowSeconds() });
+    const seen = complete(session.hash, { ...session, lastSeenSeconds: this.#nowSeconds() });
     const mark = l1.mark();
     const sealed = await store.get(key);
     const found = unseal(session.hash, sealed);
@@ -164,23 +176,14 @@ export function createSessions(deps: Deps) {
       found &&
       !found.ending &&
       (await store.touchSession(seen.accountKey, openSessionOf(seen))) &&
-      (await store.replace(key, sealed, seal(seen, key), (endOf(seen) - nowSeconds()) * 1_000));
+      (await store.replace(key, sealed, seal(seen, key), (seen.expiresAtSeconds - this.#nowSeconds()) * 1_000));
     if (alive) l1.put(key, '', seen, mark);
     else l1.withdraw(key);
   }
 
-  /** Sessions in use take their refresh token along to the current key: its own next use may be too late. */
-  async function resealAccount(key: string): Promise<void> {
-    const { msal } = await store.readPartition(key, []);
-    if (msal) fields.open(key, 'msal', msal);
+  /** Seals the refresh token of a session in use with the current key: its own next use may be too late. */
+  async #resealAccount(key: string): Promise<void> {
+    const { msal } = await this.#deps.store.readPartition(key, []);
+    if (msal) this.#fields.open(key, 'msal', msal);
   }
-
-  const end = ends.end.bind(ends);
-  const endAccount = ends.endAccount.bind(ends);
-  const endBySid = ends.endBySid.bind(ends);
-  const endPerson = ends.endPerson.bind(ends);
-  const sweep = ends.sweep.bind(ends);
-  return { start, find, endOf, hashOf, end, endAccount, endBySid, endPerson, sweep };
 }
-
-export type Sessions = ReturnType<typeof createSessions>;

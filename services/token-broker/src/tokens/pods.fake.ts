@@ -8,7 +8,7 @@ import { type Client, grantTypes } from '../clients/clients.ts';
 import { fakeEntra } from '../entra/entra.fake.ts';
 import { createBroker } from '../grants/broker.ts';
 import type { Session } from '../sessions/record.ts';
-import { createSessions } from '../sessions/sessions.ts';
+import { Sessions } from '../sessions/sessions.ts';
 import { Tombstones } from '../sessions/tombstone.ts';
 import { createL1 } from '../store/memory-cache.ts';
 import { createNames } from '../store/redis-keys.ts';
@@ -59,7 +59,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     const sessionL1 = createL1<Session>(bound, () => 600);
     const life = { idleSeconds, absoluteSeconds, perAccount };
     const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs });
-    const sessions = createSessions({ ...life, store, l1: sessionL1, names, sealing, tombstones, logger, nowMs });
+    const sessions = new Sessions({ ...life, store, l1: sessionL1, names, sealing, tombstones, logger, nowMs });
     const refusals = new Refusals(store, names, sealing, nowMs, () => 0);
     const tokens = new Tokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
     const perSession = {
@@ -85,7 +85,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
         (await broker.onBehalfOf(api, assertion, wanted(scope, claims))).record.accessToken,
       appToken: async (claims?: string) => (await broker.appToken(api, wanted(appScope, claims))).record.accessToken,
       /** Resumes what was broken off, as every pod does every few seconds. */
-      sweep: sessions.sweep,
+      sweep: () => sessions.revocation.sweep(),
       isActive: async (token: string) => (await broker.introspect(web, token)) !== undefined,
     };
   }
