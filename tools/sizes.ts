@@ -21,8 +21,6 @@ export const reasons: Record<string, string> = {
     'One walk of a person through Entra ID’s authorize endpoint: its steps share one transaction.',
   'services/entra-emulator/src/endpoints/grants.ts':
     'The grants of the token endpoint: each is short, and all of a person end in one answer.',
-  'services/token-broker/src/grants/broker.ts':
-    'What the endpoints may ask of the broker, grant by grant: each is short and all share one set of parts.',
   'services/token-broker/src/http/endpoints.ts':
     'The parameters of every endpoint, and what each makes of them: one is read with the other.',
   'services/token-broker/src/entra/entra-errors.ts':
@@ -50,13 +48,11 @@ export const functionDebt: Record<string, number> = {
   'services/entra-emulator/src/tokens/client-auth.ts': 1,
   'services/entra-emulator/src/tokens/keys.ts': 1,
   'services/entra-emulator/src/tokens/state.ts': 1,
-  'services/token-broker/src/grants/broker.ts': 1,
   'services/token-broker/src/http/endpoints.ts': 1,
   'services/token-broker/src/redis/redis-store.ts': 1,
   'services/token-broker/src/redis/redis.ts': 1,
   'services/token-broker/src/redis/rights.ts': 1,
   'services/token-broker/src/redis/sentinel.ts': 1,
-  'services/token-broker/src/sessions/sessions.ts': 1,
   'services/token-broker/src/tokens/acquire-token.ts': 1,
   'services/token-broker/src/tokens/refusals.ts': 1,
   'services/token-broker/src/tokens/tokens.ts': 1,

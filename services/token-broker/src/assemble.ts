@@ -9,7 +9,7 @@ import { createLimit } from './clients/rate-limit.ts';
 import type { Config } from './config.ts';
 import type { Entra } from './entra/entra.ts';
 import { createAccessTokens } from './grants/access-tokens.ts';
-import { createBroker } from './grants/broker.ts';
+import { Broker } from './grants/broker.ts';
 import { createHandler } from './http/app.ts';
 import { createEndpoints, type Endpoint } from './http/endpoints.ts';
 import { hasSecrets, metadata, signInTenant } from './http/metadata.ts';
@@ -64,7 +64,7 @@ export function assemble(config: Config, parts: Parts) {
   });
   const tokens = new Tokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
   const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
-  const broker = createBroker({
+  const broker = new Broker({
     ...{ entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
   });
   const { issuer, audience, jwksUri, tokenFile, allowPlaintext } = config.callers;

@@ -99,12 +99,10 @@ export function createEndpoints(
     [grantTypes.token_exchange]: async (client, form, traceId) => {
       const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
       // An access token of Entra's is the assertion of RFC 7523 in other words.
-      const work = isJwt(asked.subject_token) ? broker.onBehalfOf : broker.exchange;
-      const token = await work(client, asked.subject_token, {
-        scope: targetScope(client, asked, graph),
-        claims: asked.claims,
-        traceId,
-      });
+      const wanted = { scope: targetScope(client, asked, graph), claims: asked.claims, traceId };
+      const token = isJwt(asked.subject_token)
+        ? await broker.onBehalfOf(client, asked.subject_token, wanted)
+        : await broker.exchange(client, asked.subject_token, wanted);
       return tokenAnswer(token, `,"issued_token_type":"${accessTokenType}"`);
     },
     [grantTypes.jwt_bearer]: async (client, form, traceId) => {
@@ -155,7 +153,7 @@ export function createEndpoints(
       const { sid, iss, subject_token, tid, oid } = parameters(endParameters, form);
       if (iss !== undefined && !isIssuerOf(iss, authorityHost, client.tenantId)) return { ended: 0 };
       if (sid !== undefined) return { ended: await broker.endBySid(client, sid) };
-      if (subject_token !== undefined) return { ended: await broker.endAccountOf(client, subject_token) };
+      if (subject_token !== undefined) return { ended: await broker.endAccount(client, subject_token) };
       return { ended: await broker.endPerson(client, String(tid), String(oid)) };
     },
   };

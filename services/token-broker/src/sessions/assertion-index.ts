@@ -41,3 +41,5 @@ export function createAssertionIndex({ store, names, random = Math.random }: Dep
     },
   };
 }
+
+export type AssertionIndex = ReturnType<typeof createAssertionIndex>;

@@ -64,7 +64,7 @@ const kinds: [string, () => Promise<Scene>][] = [
       const { pods, person, assertion } = await openScene();
       const tokens: string[] = [];
       for (let i = 0; i < 3; i += 1) tokens.push(await pods.first.signIn(person));
-      const end = () => pods.first.broker.endAccountOf(web, tokens[1] ?? '');
+      const end = () => pods.first.broker.endAccount(web, tokens[1] ?? '');
       return { pods, person, assertion, tokens, end, says: { event: 'sessions_ended', reason: 'sign_out', ended: 3 } };
     },
   ],
@@ -232,7 +232,7 @@ describe('an end', () => {
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
     await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, a));
-    await breakOffAfter(pods, 'replace', () => pods.second.broker.endAccountOf(web, a));
+    await breakOffAfter(pods, 'replace', () => pods.second.broker.endAccount(web, a));
     assert.ok(await pods.first.isActive(b), 'its own turn had not come');
     pods.advance(endingDueSeconds);
     await pods.first.sweep();
@@ -285,7 +285,7 @@ describe('an end', () => {
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
     await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, b));
-    assert.equal(await pods.first.broker.endAccountOf(web, a), 2);
+    assert.equal(await pods.first.broker.endAccount(web, a), 2);
     pods.advance(endingDueSeconds);
     await pods.first.sweep();
     assert.deepEqual(pods.keys('session'), []);

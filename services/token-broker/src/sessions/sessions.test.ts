@@ -381,8 +381,8 @@ describe('sessions of one account', () => {
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
     const other = await pods.first.signIn(person, otherWeb);
-    assert.equal(await pods.first.broker.endAccountOf(otherWeb, a), 0);
-    assert.equal(await pods.first.broker.endAccountOf(web, a), 2);
+    assert.equal(await pods.first.broker.endAccount(otherWeb, a), 0);
+    assert.equal(await pods.first.broker.endAccount(web, a), 2);
     assert.deepEqual([await pods.first.isActive(a), await pods.first.isActive(b)], [false, false]);
     assert.ok(await pods.first.broker.introspect(otherWeb, other));
     assert.equal(await ended(pods, person), undefined, 'the person is still signed in');
@@ -394,7 +394,7 @@ describe('sessions of one account', () => {
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
     pods.store.invalidate = async () => {};
-    await pods.first.broker.endAccountOf(web, a);
+    await pods.first.broker.endAccount(web, a);
     assert.equal(await pods.first.isActive(b), false);
   });
 
@@ -593,7 +593,7 @@ describe('sign-out wins', () => {
 
   const ends: [string, (pods: Pods, person: string, token: string) => Promise<number>][] = [
     ['by sid', (pods, person) => pods.first.broker.endBySid(web, sidOf(person))],
-    ['of the account', (pods, _, token) => pods.first.broker.endAccountOf(web, token)],
+    ['of the account', (pods, _, token) => pods.first.broker.endAccount(web, token)],
     ['of the person', (pods, person) => pods.first.broker.endPerson(api, tenantId, person)],
   ];
   for (const [what, end] of ends) {

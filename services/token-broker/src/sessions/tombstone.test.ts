@@ -44,7 +44,7 @@ describe('the tombstone of a person who left', () => {
         const fresh = await pods.first.exchange(session);
         await assertTaken(pods, fresh);
         assert.equal(await pods.second.exchange(session), fresh, 'from the store too');
-        await pods.first.broker.endAccountOf(web, session);
+        await pods.first.broker.endAccount(web, session);
         olds.push(fresh);
         pods.advance(round * 20);
       }

@@ -6,7 +6,7 @@ import { seeded } from '@onbehalf/chassis/life/random';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Client, grantTypes } from '../clients/clients.ts';
 import { fakeEntra } from '../entra/entra.fake.ts';
-import { createBroker } from '../grants/broker.ts';
+import { Broker } from '../grants/broker.ts';
 import type { Session } from '../sessions/record.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { Tombstones } from '../sessions/tombstone.ts';
@@ -67,7 +67,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
         counts.exchanges += 1;
       },
     };
-    const broker = createBroker({
+    const broker = new Broker({
       ...{ entra: entra.entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
     });
     const wanted = (scope: string, claims?: string) => ({ scope, claims, traceId: '0'.repeat(32) });
