@@ -21,8 +21,6 @@ export const reasons: Record<string, string> = {
     'One walk of a person through Entra ID’s authorize endpoint: its steps share one transaction.',
   'services/entra-emulator/src/endpoints/grants.ts':
     'The grants of the token endpoint: each is short, and all of a person end in one answer.',
-  'services/token-broker/src/http/endpoints.ts':
-    'The parameters of every endpoint, and what each makes of them: one is read with the other.',
   'services/token-broker/src/entra/entra-errors.ts':
     'The meaning of every refusal of Entra: one table, and the order of its rules.',
   'services/token-broker/src/redis/redis.ts':
@@ -48,7 +46,6 @@ export const functionDebt: Record<string, number> = {
   'services/entra-emulator/src/tokens/client-auth.ts': 1,
   'services/entra-emulator/src/tokens/keys.ts': 1,
   'services/entra-emulator/src/tokens/state.ts': 1,
-  'services/token-broker/src/http/endpoints.ts': 1,
   'services/token-broker/src/redis/redis-store.ts': 1,
   'services/token-broker/src/redis/redis.ts': 1,
   'services/token-broker/src/redis/rights.ts': 1,

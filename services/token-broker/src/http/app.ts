@@ -8,7 +8,7 @@ import { Router } from 'express';
 import type { Callers } from '../clients/callers.ts';
 import type { Limit } from '../clients/rate-limit.ts';
 import { readForm } from '../input/form.ts';
-import type { Answer, Endpoint } from './endpoints.ts';
+import type { Endpoint, ResponseBody } from './endpoint.ts';
 import { openapi } from './metadata.ts';
 
 type Deps = {
@@ -28,7 +28,7 @@ type Deps = {
  */
 export function createHandler({ issuer, metadata, endpoints, callers, perCaller, logger }: Deps): RequestListener {
   const routes = Router({ strict: true, caseSensitive: true });
-  // Anybody may ask for it: it is made once.
+  // Any caller may request it, so it is built once.
   const description = openapi(issuer);
   routes.get('/.well-known/oauth-authorization-server', async (_req, res) => void res.json(await metadata()));
   routes.get('/openapi.json', (_req, res) => void res.json(description));
@@ -58,7 +58,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
       noteFailure(fault.code);
       logFault(logger, fault, `POST ${path}`, traceId);
       if (res.headersSent) return void res.destroy();
-      // What is left of the body is not worth reading.
+      // The rest of the body is not read.
       if (!req.complete) res.setHeader('Connection', 'close');
       for (const [name, value] of Object.entries(fault.toHeaders())) res.setHeader(name, value);
       send(res, fault.status, fault.toBody(traceId));
@@ -73,7 +73,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
   };
 }
 
-/** @throws Fault `invalid_request` for several: Node would take the first without a word. */
+/** @throws Fault `invalid_request` for several headers: Node would silently take the first. */
 function authorizationOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
   const { authorization } = headers;
   if (authorization === undefined) return undefined;
@@ -87,18 +87,18 @@ function originForm(target: string): string {
   return target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]+/i, '');
 }
 
-/** No browser comes here: of the security headers only the one that any client heeds. */
-const answerHeaders = {
+/** No browser calls these endpoints: of the security headers only the one that every client obeys. */
+const responseHeaders = {
   'Content-Type': 'application/json',
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
   Pragma: 'no-cache',
 };
 
-function send(res: ServerResponse, status: number, body: Answer): void {
+function send(res: ServerResponse, status: number, body: ResponseBody): void {
   const json = typeof body === 'string' ? body : JSON.stringify(body);
   const bytes = Buffer.byteLength(json);
-  res.writeHead(status, { ...answerHeaders, 'Content-Length': bytes });
-  // All ASCII, as tokens are, is the same bytes in latin1, which is written with less work.
+  res.writeHead(status, { ...responseHeaders, 'Content-Length': bytes });
+  // ASCII has the same bytes in latin1, which Node writes faster.
   res.end(json, bytes === json.length ? 'latin1' : 'utf8');
 }

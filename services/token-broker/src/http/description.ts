@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { assertionType } from '../clients/callers.ts';
 import { grantTypes } from '../clients/clients.ts';
 import { absent, optionalText, text } from '../input/parameters.ts';
-import { endParameters, grantSchemas, tokenParameter } from './endpoints.ts';
+import { endParameters, grantSchemas, tokenParameter } from './request-schemas.ts';
 
 const proof = text(16_384);
 const name = text(64);

@@ -1,0 +1,137 @@
+import { Fault } from '@onbehalf/chassis/fault';
+import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
+import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
+import { errorType } from '@onbehalf/chassis/telemetry/tracing';
+import type { Attributes } from '@opentelemetry/api';
+import { type Client, type GrantType, grantTypes } from '../clients/clients.ts';
+import type { Broker } from '../grants/broker.ts';
+import { type Form, parameters } from '../input/form.ts';
+import { isJwt } from '../input/token-shape.ts';
+import { measure } from '../signals.ts';
+import type { Token, TokenRecord } from '../tokens/token.ts';
+import type { JsonText, ResponseBody } from './endpoint.ts';
+import { accessTokenType, grantSchemas } from './request-schemas.ts';
+import { targetScope } from './target-scope.ts';
+
+/** The response of a grant, and the source of its token. */
+type Granted = { body: ResponseBody; level: Token['level'] };
+
+/** The token endpoint: RFC 6749 section 3.2, one method for each grant. */
+export class TokenEndpoint {
+  readonly #broker: Broker;
+  readonly #graph: string;
+
+  /** `graph`: the Microsoft Graph of the cloud, for `targetScope`. */
+  constructor(broker: Broker, graph: string) {
+    this.#broker = broker;
+    this.#graph = graph;
+  }
+
+  /** @throws Fault `invalid_request`, `unsupported_grant_type`, `unauthorized_client` or that of the grant. */
+  async handle(client: Client, form: Form, traceId: string): Promise<ResponseBody> {
+    const { grant_type } = form;
+    if (grant_type === undefined) throw new Fault('invalid_request', 'The parameter grant_type is missing.');
+    if (!grantNames.has(grant_type)) throw new Fault('unsupported_grant_type', 'This grant is not supported.');
+    const grant = grant_type as GrantType;
+    if (!permits(client, grant, form)) {
+      throw new Fault('unauthorized_client', 'The client is not configured for this grant.');
+    }
+    return await observeGrant(grant, () => this.#grant(grant, client, form, traceId));
+  }
+
+  #grant(grant: GrantType, client: Client, form: Form, traceId: string): Promise<Granted> {
+    switch (grant) {
+      case grantTypes.authorization_code:
+        return this.#redeemCode(client, form, traceId);
+      case grantTypes.token_exchange:
+        return this.#exchange(client, form, traceId);
+      case grantTypes.jwt_bearer:
+        return this.#onBehalfOf(client, form, traceId);
+      case grantTypes.client_credentials:
+        return this.#appToken(client, form, traceId);
+    }
+  }
+
+  async #redeemCode(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const asked = parameters(grantSchemas[grantTypes.authorization_code], form);
+    const { token, idToken, expiresInSeconds, scope } = await this.#broker.redeem(client, {
+      code: asked.code,
+      redirectUri: asked.redirect_uri,
+      codeVerifier: asked.code_verifier,
+      nonce: asked.nonce,
+      scope: asked.scope,
+      traceId,
+    });
+    const body = { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, scope, id_token: idToken };
+    return { body, level: 'none' };
+  }
+
+  async #exchange(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
+    const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
+    // With an access token of Entra as `subject_token` this is the grant of RFC 7523 in other words.
+    const token = isJwt(asked.subject_token)
+      ? await this.#broker.onBehalfOf(client, asked.subject_token, wanted)
+      : await this.#broker.exchange(client, asked.subject_token, wanted);
+    return tokenResponse(token, `,"issued_token_type":"${accessTokenType}"`);
+  }
+
+  async #onBehalfOf(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
+    const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
+    return tokenResponse(await this.#broker.onBehalfOf(client, asked.assertion, wanted));
+  }
+
+  async #appToken(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const asked = parameters(grantSchemas[grantTypes.client_credentials], form);
+    const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
+    return tokenResponse(await this.#broker.appToken(client, wanted));
+  }
+}
+
+/** With an access token as `subject_token`, token-exchange does the same as jwt-bearer: either permission is enough. */
+function permits({ grants }: Client, grant: GrantType, { subject_token }: Form): boolean {
+  if (grants.includes(grant)) return true;
+  const onBehalfOf = grant === grantTypes.token_exchange && subject_token !== undefined && isJwt(subject_token);
+  return onBehalfOf && grants.includes(grantTypes.jwt_bearer);
+}
+
+const grantNames = new Map<string, string>(Object.entries(grantTypes).map(([name, type]) => [type, name]));
+
+/** Records a grant in the request's span and in the metrics: the source of its token, or its Fault. */
+async function observeGrant(grant: GrantType, work: () => Promise<Granted>): Promise<ResponseBody> {
+  const startedAtMs = performance.now();
+  const attributes = { 'onbehalf.grant': grantNames.get(grant) ?? 'unknown' };
+  const done = (more: Attributes) => {
+    describeRequest({ ...attributes, ...more });
+    measure('onbehalf.token.acquire.duration', secondsSince(startedAtMs), { ...attributes, ...more });
+  };
+  try {
+    const { body, level } = await work();
+    done({ 'onbehalf.token.cache_level': level });
+    return body;
+  } catch (error) {
+    done({ 'error.type': errorType(error) });
+    throw error;
+  }
+}
+
+/** RFC 6749 section 5.1. `expires_in` is the time that is left now. */
+function tokenResponse({ record, level }: Token, more: JsonText = ''): Granted {
+  const expiresIn = Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000));
+  describeRequest({ 'onbehalf.token.expires_in': expiresIn });
+  measure('onbehalf.token.remaining', expiresIn, { 'onbehalf.token.cache_level': level });
+  const rest = `"token_type":"Bearer","expires_in":${expiresIn},"scope":${JSON.stringify(record.scope)}${more}`;
+  return { level, body: `{"access_token":${quoted(record)},${rest}}` };
+}
+
+/** Tokens that need no escaping: to look for escapes in 2 KB would cost a tenth of a hit. */
+const plain = new WeakSet<TokenRecord>();
+
+function quoted(record: TokenRecord): JsonText {
+  if (plain.has(record)) return `"${record.accessToken}"`;
+  const json = JSON.stringify(record.accessToken);
+  // Each escape makes the text longer.
+  if (json.length === record.accessToken.length + 2) plain.add(record);
+  return json;
+}
