@@ -5,7 +5,7 @@ import * as scripts from './scripts.ts';
 
 /** The store on Redis, standalone or Cluster. `channelName`: the channel between pods. */
 export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, channelName: string): Store {
-  const { command } = redis;
+  const command: Redis['command'] = (key, args) => redis.command(key, args);
 
   async function run({ lua, sha }: scripts.Script, key: string, ...args: (string | Buffer)[]): Promise<unknown> {
     try {
@@ -18,7 +18,7 @@ export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, chann
 
   return {
     channel: redis.channel,
-    permitted: redis.permitted,
+    permitted: () => redis.permitted(),
     get: async (key) => buffer(await command(key, ['GET', key])),
     async getBoth(one, other) {
       const apart = () => Promise.all([one, other].map((key) => command(key, ['GET', key])));

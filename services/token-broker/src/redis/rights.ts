@@ -3,14 +3,15 @@ import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { redisProbeMs, redisRetryAfterSeconds, redisRightsMs } from '../lifetimes.ts';
 import { watch } from '../signals.ts';
-import { type Channel, freshVersion, type Store } from '../store/store.ts';
+import { freshVersion, type Store } from '../store/store.ts';
 import { reasonOf } from './reason.ts';
 import type { Redis } from './redis.ts';
+import { findRefusal } from './redis-errors.ts';
 import { redisStore } from './redis-store.ts';
 
-type RightsOptions = Pick<Redis, 'command'> & { events: Channel } & {
-  /** Named as the keys are: what stands before its last colon is their prefix. */
-  channel: string;
+type RightsOptions = Pick<Redis, 'command' | 'channel'> & {
+  /** Named as the keys are: their prefix stands before its last colon. */
+  channelName: string;
   /** Settles when the channel is subscribed to, or Redis has refused that. */
   subscribed: () => Promise<unknown>;
   logger: Logger;
@@ -53,25 +54,72 @@ const probes: Record<Exclude<keyof Store, 'channel' | 'permitted'>, (store: Stor
 };
 
 /**
- * Finds out whether Redis lets the broker do what it needs, by doing it: managed services offer no other way. What is
- * refused is named in one line of the log, and again when that changes. While something is, no session may begin, since
- * it might never be ended; what already began goes on as far as Redis lets it.
+ * Finds out whether Redis lets the broker do what it needs, by doing it: managed services offer no other way. Logs once
+ * what Redis refuses, and again when that changes. Meanwhile no session may begin, since it might never be ended;
+ * sessions that already began go on as far as Redis lets them.
  */
-export function createRights({ command, events, channel, subscribed, logger }: RightsOptions) {
-  const prefix = channel.slice(0, channel.lastIndexOf(':') + 1);
-  let refused: string[] | undefined;
-  let looking: Promise<void> | undefined;
-  let dueAtMs = 0;
-  watch('onbehalf.cache.refused', () => refused?.length);
+export class Rights {
+  readonly #options: RightsOptions;
+  readonly #prefix: string;
+  #refused: string[] | undefined;
+  #looking: Promise<void> | undefined;
+  #dueAtMs = 0;
 
-  /** What is refused now; undefined if Redis cannot say, because it is away or full. */
-  async function tryAll(): Promise<Map<string, string> | undefined> {
+  constructor(options: RightsOptions) {
+    this.#options = options;
+    this.#prefix = options.channelName.slice(0, options.channelName.lastIndexOf(':') + 1);
+    watch('onbehalf.cache.refused', () => this.#refused?.length);
+  }
+
+  /** The last look may be out of date: Redis is another, or refused something. */
+  doubt(): void {
+    if (!this.#refused?.length) this.#dueAtMs = 0;
+  }
+
+  /** Looks if it is time to. */
+  async look(): Promise<void> {
+    if (performance.now() >= this.#dueAtMs) await this.#lookNow();
+  }
+
+  /** @throws Fault `unavailable` while Redis refuses something, and until it has permitted everything once. */
+  async permitted(): Promise<void> {
+    if (this.#refused === undefined) await this.#lookNow();
+    if (this.#refused?.length === 0) return;
+    throw new Fault('unavailable', 'Nobody can sign in: the session store refuses what that needs.', {
+      retryAfterSeconds: redisRetryAfterSeconds,
+    });
+  }
+
+  #lookNow(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const found = await this.#tryAll();
+    if (found === undefined) return;
+    this.#dueAtMs = found.size > 0 ? performance.now() + redisRightsMs : Number.POSITIVE_INFINITY;
+    const before = this.#refused ?? [];
+    const refused = [...found.keys()].sort();
+    this.#refused = refused;
+    if (refused.join() === before.join()) return;
+    const { logger } = this.#options;
+    const reason = [...new Set(found.values())].join(' ');
+    if (refused.length === 0) logger.info({ event: 'redis.permitted' }, 'Redis lets the broker do all it needs');
+    else logger.error({ event: 'redis.refused', reason, refused }, sentenceOf(refused, this.#prefix));
+  }
+
+  /** What Redis refuses now, each with its reason; undefined if Redis cannot say, because it is away or full. */
+  async #tryAll(): Promise<Map<string, string> | undefined> {
+    const { command, channel, channelName, subscribed } = this.#options;
     const found = new Map<string, string>();
     let silent = false;
     const note = (error: unknown, args: (string | Buffer)[]) => {
-      const what = refusalOf(error, args, prefix);
-      if (what !== undefined) found.set(what, reasonOf(error));
-      return what !== undefined;
+      const refusal = findRefusal(error, args, this.#prefix);
+      if (refusal !== undefined) found.set(refusal, reasonOf(error));
+      return refusal !== undefined;
     };
     const attempt = async (key: string | undefined, args: (string | Buffer)[]) => {
       try {
@@ -81,78 +129,20 @@ export function createRights({ command, events, channel, subscribed, logger }: R
         throw error;
       }
     };
-    const store = redisStore({ command: attempt, channel: events, permitted: async () => {} }, channel);
-    const keyOf = (operation: string) => `${prefix}check:{${randomUUID()}}:${operation}`;
-    const keys = Object.keys(probes).map(keyOf);
+    const store = redisStore({ command: attempt, channel, permitted: async () => {} }, channelName);
+    const toKey = (operation: string) => `${this.#prefix}check:{${randomUUID()}}:${operation}`;
+    const keys = Object.keys(probes).map(toKey);
     for (const [at, probe] of Object.values(probes).entries()) {
       await probe(store, keys[at] as string).catch(() => {});
       if (silent) return undefined;
     }
-    // Where a script is loaded already, the store does not send it.
-    const scripted = keyOf('eval');
+    // The store does not send a script that Redis has loaded already.
+    const scripted = toKey('eval');
     await attempt(scripted, ['EVAL', 'return 1', '1', scripted]).catch(() => {});
     await Promise.all(keys.map((key) => attempt(key, ['DEL', key]).catch(() => {})));
     await subscribed().catch((error) => note(error, ['SUBSCRIBE']));
     return silent ? undefined : found;
   }
-
-  async function look(): Promise<void> {
-    const found = await tryAll();
-    if (found === undefined) return;
-    dueAtMs = found.size > 0 ? performance.now() + redisRightsMs : Number.POSITIVE_INFINITY;
-    const before = refused ?? [];
-    refused = [...found.keys()].sort();
-    if (refused.join() === before.join()) return;
-    const reason = [...new Set(found.values())].join(' ');
-    if (refused.length === 0) logger.info({ event: 'redis.permitted' }, 'Redis lets the broker do all it needs');
-    else logger.error({ event: 'redis.refused', reason, refused }, sentenceOf(refused, prefix));
-  }
-
-  const lookNow = () => {
-    looking ??= look().finally(() => {
-      looking = undefined;
-    });
-    return looking;
-  };
-
-  return {
-    /** What was found out may be true no more: Redis is another, or refused something. */
-    doubt() {
-      if (!refused?.length) dueAtMs = 0;
-    },
-    /** Looks if it is time to. */
-    async look(): Promise<void> {
-      if (performance.now() >= dueAtMs) await lookNow();
-    },
-    /** @throws Fault `unavailable` while Redis refuses something, and before it has let us do all once. */
-    async permitted(): Promise<void> {
-      if (refused === undefined) await lookNow();
-      if (refused?.length === 0) return;
-      throw new Fault('unavailable', 'Nobody can sign in: the session store refuses what that needs.', {
-        retryAfterSeconds: redisRetryAfterSeconds,
-      });
-    },
-  };
-}
-
-/**
- * What Redis refuses by this error, in the words of its ACL or of our configuration; undefined if it refuses nothing.
- * It is made of the reply's known shapes: the rest of a reply may quote anything.
- */
-export function refusalOf(error: unknown, args: (string | Buffer)[] = [], prefix = ''): string | undefined {
-  const reply = error instanceof Fault ? error.cause : error;
-  if (!(reply instanceof Error)) return undefined;
-  const { message } = reply;
-  if (/^MOVED /.test(message)) return 'REDIS_MODE: must be cluster';
-  if (/cluster support disabled/.test(message)) return 'REDIS_MODE: must be standalone';
-  const unknown = /^ERR unknown command ['`](\w{1,20})/i.exec(message)?.[1];
-  if (unknown) return `+${unknown.toLowerCase()}`;
-  if (!/^NOPERM |ACL failure|user executing the script|^ERR Unknown Redis command/i.test(message)) return undefined;
-  if (/channel/.test(message)) return `&${prefix}*`;
-  if (/\bkeys?\b/.test(message)) return `~${prefix}*`;
-  const command = /'([a-z|]{1,20})' command/i.exec(message)?.[1] ?? /^NOPERM/.exec(message)?.[0];
-  if (command && command !== 'NOPERM') return `+${command.toLowerCase()}`;
-  return `+${String(args[0] ?? '').toLowerCase()}, or what its script calls`;
 }
 
 function sentenceOf(refused: string[], prefix: string): string {

@@ -1,0 +1,52 @@
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { reasonOf } from './reason.ts';
+import { isVerdict } from './redis-errors.ts';
+
+/** Whether Redis responds. Logs when it stops, when the reason becomes known, and when it responds again. */
+export class Availability {
+  readonly #silenceMs: number;
+  readonly #logger: Logger;
+  #repliedMs = performance.now();
+  #isUp = true;
+  /** The client's last error while no command could be sent. */
+  #trouble: unknown;
+  #loggedReason = '';
+
+  /** `silenceMs`: one lost command, or one node of many, is no outage; a store that is silent for so long is. */
+  constructor(silenceMs: number, logger: Logger) {
+    this.#silenceMs = silenceMs;
+    this.#logger = logger;
+  }
+
+  get trouble(): unknown {
+    return this.#trouble;
+  }
+
+  /** How long ago Redis last responded. */
+  get silentMs(): number {
+    return performance.now() - this.#repliedMs;
+  }
+
+  noteTrouble(error?: unknown): void {
+    this.#trouble = error ?? this.#trouble;
+  }
+
+  replied(): void {
+    this.#repliedMs = performance.now();
+    this.#trouble = undefined;
+    this.#loggedReason = '';
+    if (this.#isUp) return;
+    this.#isUp = true;
+    this.#logger.info({ event: 'redis.up' }, 'Redis answers again');
+  }
+
+  failed(error: unknown = this.#trouble): void {
+    const reason = reasonOf(error);
+    // Redis' own word says more than an error of the network, and any reason more than none.
+    const saysMore = reason !== this.#loggedReason && (isVerdict(error) || this.#loggedReason === reasonOf(undefined));
+    if ((!this.#isUp && !saysMore) || this.silentMs < this.#silenceMs) return;
+    this.#isUp = false;
+    this.#loggedReason = reason;
+    this.#logger.error({ event: 'redis.down', reason, error }, 'Redis does not answer');
+  }
+}
