@@ -23,8 +23,6 @@ export const reasons: Record<string, string> = {
     'The grants of the token endpoint: each is short, and all of a person end in one answer.',
   'services/token-broker/src/entra/entra-errors.ts':
     'The meaning of every refusal of Entra: one table, and the order of its rules.',
-  'services/token-broker/src/redis/redis.ts':
-    'The one file that knows the Redis client: connection, deadline, breaker and channel judge one another.',
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
   'services/trace-viewer/src/page/page.js':
     'The viewer’s one page: what it shows and what is pressed there hang on one state.',
