@@ -72,9 +72,9 @@ describe('whatever a caller sends', () => {
   });
 
   it('as an assertion is nobody, unless the cluster signed just that', async () => {
-    const { authenticate } = callers();
+    const known = callers();
     const good = issuer.user({ iss: issuer.origin, aud: 'token-broker', sub: subject });
-    assert.equal((await authenticate(formOf(good), undefined)).name, 'web');
+    assert.equal((await known.authenticate(formOf(good), undefined)).name, 'web');
     const [header = '', payload = '', signature = ''] = good.split('.');
     const other = (value: unknown) => Buffer.from(JSON.stringify(value) ?? '').toString('base64url');
     const forged = fc.oneof(
@@ -92,7 +92,10 @@ describe('whatever a caller sends', () => {
     await fc.assert(
       fc.asyncProperty(forged, async (assertion) => {
         if (assertion === good) return;
-        const client = await unlessRefusedLater(() => authenticate(formOf(assertion), undefined), 'invalid_client');
+        const client = await unlessRefusedLater(
+          () => known.authenticate(formOf(assertion), undefined),
+          'invalid_client',
+        );
         assert.equal(client, undefined, assertion);
       }),
       runs,
@@ -100,7 +103,7 @@ describe('whatever a caller sends', () => {
   });
 
   it('as claims the cluster did sign is nobody, unless they name a ServiceAccount that is configured', async () => {
-    const { authenticate } = callers();
+    const known = callers();
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(
@@ -111,7 +114,7 @@ describe('whatever a caller sends', () => {
           if (sub === subject) return;
           const assertion = issuer.user({ iss: issuer.origin, aud: 'token-broker', sub });
           assert.equal(
-            await unlessRefusedLater(() => authenticate(formOf(assertion), undefined), 'invalid_client'),
+            await unlessRefusedLater(() => known.authenticate(formOf(assertion), undefined), 'invalid_client'),
             undefined,
           );
         },

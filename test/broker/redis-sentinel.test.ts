@@ -116,10 +116,11 @@ describe('a Redis behind sentinels', () => {
     for (const endMs = performance.now() + 15_000; !(await written()); await delay(50)) {
       assert.ok(performance.now() < endMs, 'the new master is not followed');
     }
-    const heard = Promise.withResolvers<string>();
-    at.connection.channel.onInvalidate((what) => heard.resolve(what));
+    const heard = Promise.withResolvers<void>();
+    // Among the messages of its own rights.
+    at.connection.channel.onInvalidate((what) => what === 'after' && heard.resolve());
     await at.heard();
     await withRedis(now, (client) => client.publish('p:events', 'i:after'));
-    assert.equal(await heard.promise, 'after');
+    await heard.promise;
   });
 });

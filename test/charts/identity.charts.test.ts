@@ -127,16 +127,16 @@ describe('identity and secrets', () => {
     }
   });
 
-  it('mounts key rings as whole directories, from a Secret or from Key RedisInspector', () => {
+  it('mounts key rings as whole directories, from a Secret or from Key Vault', () => {
     const volume = (scenario: string, service: string, name: string) =>
       pod(scenario, service)?.spec?.volumes?.find((one) => one.name === name);
     assert.equal(volume('onbehalf/facts', 'web-frontend', 'session')?.secret?.secretName, 'web-session');
     assert.equal(volume('onbehalf/facts', 'token-broker', 'sealing')?.secret?.secretName, 'broker-sealing');
     assert.equal(volume('onbehalf/facts', 'token-broker', 'sealing')?.secret?.items, undefined);
-    const inspector = volume('onbehalf/key-inspector', 'token-broker', 'sealing');
-    assert.equal(inspector?.csi?.driver, 'secrets-store.csi.k8s.io');
-    assert.equal(inspector?.csi?.volumeAttributes?.secretProviderClass, 'onbehalf-token-broker');
-    assert.equal(inspector?.secret, undefined);
+    const vault = volume('onbehalf/key-vault', 'token-broker', 'sealing');
+    assert.equal(vault?.csi?.driver, 'secrets-store.csi.k8s.io');
+    assert.equal(vault?.csi?.volumeAttributes?.secretProviderClass, 'onbehalf-token-broker');
+    assert.equal(vault?.secret, undefined);
   });
 });
 
