@@ -12,7 +12,6 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
     if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
     npm ci --omit=optional --ignore-scripts --no-audit --no-fund
 COPY test test
-COPY tools tools
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.0.0
