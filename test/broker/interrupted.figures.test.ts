@@ -6,20 +6,18 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { decodeJwt } from 'jose';
-import { createClient } from 'redis';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
 import { createNames, indexKeyOf, type Names, shortName } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
+import { openRedisClient, type RedisClient } from '../kit/redis/client.ts';
 import { openRedisCluster } from '../kit/redis/cluster.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { openRedisTap, type RedisTap } from '../kit/redis/tap.ts';
 
-type Client = ReturnType<typeof createClient>;
-
 /** Brokers over a Redis whose doors count and shut; `masters` look past them. */
-type House = AsyncDisposable & { fleet: Fleet; tap: RedisTap; masters: Client[] };
+type House = AsyncDisposable & { fleet: Fleet; tap: RedisTap; masters: RedisClient[] };
 
 /** A person who is signed in on two devices, an assertion of theirs, and what audit lines call them. */
 type Person = { sessions: [string, string]; assertion: string; account: string };
@@ -32,15 +30,8 @@ const sweptWithinMs = (endingDueSeconds + 1) * 1_000 + 4 * upkeepMs;
 /** Kinds of keys that a person who left must not have. */
 const kinds = ['session:*', 'account:*', 'obo:*', 'sid:*', 'ending:*'];
 
-async function openClient({ host, port, password }: Redis): Promise<Client> {
-  const client = createClient({ socket: { host, port }, ...(password && { password }) });
-  client.on('error', () => {});
-  await client.connect();
-  return client as Client;
-}
-
 /** Puts a door before each node; clients of a cluster go where the nodes say they are. */
-async function openDoors(tap: RedisTap, nodes: Redis[], clients: Client[]): Promise<number[]> {
+async function openDoors(tap: RedisTap, nodes: Redis[], clients: RedisClient[]): Promise<number[]> {
   const ports: number[] = [];
   for (const node of nodes) ports.push(await tap.open(node));
   if (nodes.length === 1) return ports;
@@ -58,7 +49,7 @@ async function openDoors(tap: RedisTap, nodes: Redis[], clients: Client[]): Prom
 async function openHouse(name: string, nodes: Redis[]): Promise<House> {
   const opened = new AsyncDisposableStack();
   const tap = opened.use(openRedisTap());
-  const clients = await Promise.all(nodes.map(openClient));
+  const clients = await Promise.all(nodes.map(openRedisClient));
   opened.defer(() => {
     for (const client of clients) client.destroy();
   });

@@ -3,24 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'redis';
 import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { freePort } from '../kit/ports.ts';
+import { openRedisClient } from '../kit/redis/client.ts';
 import { openRedisGate, type RedisGate } from '../kit/redis/gate.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 
 const own = { cacheDir: '.cache', env: { ...process.env, REDIS_URL: undefined } };
 /** What the broker may do, as docs/aks says: its own keys and channel, no admin commands. */
 const rights = (prefix: string) => ['on', `~${prefix}*`, `&${prefix}*`, '+@all', '-@admin', '-@dangerous', '+info'];
-
-async function openAdmin({ host, port, password }: Redis) {
-  const client = createClient({ socket: { host, port }, ...(password && { password }) });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
-}
 
 describe('the broker signs in to Redis', { concurrency: true }, () => {
   it('as an ACL user over TLS with a private CA', async () => {
@@ -40,7 +33,7 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
             ...[`tls-ca-cert-file ${folder}/ca.pem`, 'tls-auth-clients no'],
           ];
           redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-tls-server', settings }));
-          const admin = await openAdmin(redis);
+          const admin = await openRedisClient(redis);
           await admin.sendCommand(['ACL', 'SETUSER', 'broker', ...rights('acl:'), '>of-the-acl-user']);
           admin.destroy();
           return {
@@ -64,7 +57,7 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
   it('not fully as a user without channels: nobody signs in, no code is spent, and all is well once it has them', async () => {
     await using stack = new AsyncDisposableStack();
     const redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-channels-server' }));
-    const admin = await openAdmin(redis);
+    const admin = await openRedisClient(redis);
     stack.defer(() => admin.destroy());
     await admin.sendCommand(['ACL', 'SETUSER', 'broker', 'on', '~ch:*', 'resetchannels', '+@all', '>of-the-acl-user']);
     const fleet = stack.use(
@@ -110,7 +103,7 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
   it('with Entra ID, and again before each token expires, with no request failing', async () => {
     await using stack = new AsyncDisposableStack();
     const redis = stack.use(await openRedis({ ...own, logDir: 'out/broker-redis-entra-server' }));
-    const admin = await openAdmin(redis);
+    const admin = await openRedisClient(redis);
     stack.defer(() => admin.destroy());
     let gate: RedisGate | undefined;
     const fleet = stack.use(

@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient, createCluster } from 'redis';
+import { createCluster } from 'redis';
 import { record } from '../../tools/run/figures.ts';
 import { type Answer, type Fleet, openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
+import { withRedis } from '../kit/redis/client.ts';
 import { openRedisCluster, type RedisCluster } from '../kit/redis/cluster.ts';
 
 /** How long every node of the cluster answers nobody. */
@@ -97,11 +98,8 @@ describe('three brokers over a Redis Cluster', () => {
 
   it('serve held tokens while every node is silent for 10 s, refuse the rest at once, and heal within 5 s', async () => {
     for (const broker of [0, 1, 2]) for (const session of sessions) await fleet.exchange(broker, session);
-    for (const { host, port } of cluster.nodes) {
-      const client = createClient({ socket: { host, port }, password: cluster.password });
-      await client.connect();
-      await client.sendCommand(['CLIENT', 'PAUSE', String(silenceMs), 'ALL']);
-      client.destroy();
+    for (const node of cluster.nodes) {
+      await withRedis(node, (client) => client.sendCommand(['CLIENT', 'PAUSE', String(silenceMs), 'ALL']));
     }
     const beganMs = performance.now();
     const held: Answer[] = [];

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'redis';
 import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { createEmulator, type Emulator } from '../../services/entra-emulator/src/emulator.ts';
 import { answers, type Child, startChild } from './child.ts';
@@ -11,6 +10,7 @@ import { type Cluster, openCluster, subjectOf } from './cluster.ts';
 import { startEmulator } from './emulator-process.ts';
 import { mountFiles, mountJson, mountKeyRing } from './mounts.ts';
 import { freePort } from './ports.ts';
+import { openRedisClient } from './redis/client.ts';
 import { openRedis, type Redis } from './redis/server.ts';
 import { openRelay, type Relay } from './relay.ts';
 
@@ -143,12 +143,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     ...env,
   };
 
-  const redisClient = redis && openRedisClient(redis);
-  if (redisClient) {
-    redisClient.on('error', () => {});
-    await redisClient.connect();
-    opened.defer(() => redisClient.destroy());
-  }
+  const redisClient = redis && (await openRedisClient(redis));
+  opened.defer(() => redisClient?.destroy());
 
   const startBroker = async (more: Record<string, string> = {}) => {
     const [port, adminPort] = [await freePort(), await freePort()];
@@ -282,10 +278,6 @@ async function authorize(
   const code = new URL(response.headers.get('location') ?? 'x:', url).searchParams.get('code');
   if (!code) throw new Error(`the emulator gave no code: ${response.status} ${(await response.text()).slice(0, 500)}`);
   return code;
-}
-
-function openRedisClient({ host, port, username, password }: Redis) {
-  return createClient({ socket: { host, port }, ...(username && { username }), ...(password && { password }) });
 }
 
 /** The seed, with consent of an administrator for these scopes at the client `web`, and whatever else of it is changed. */

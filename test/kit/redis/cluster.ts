@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'redis';
 import { freePort } from '../ports.ts';
+import { openRedisClient, type RedisClient } from './client.ts';
 import { openRedis, type Redis } from './server.ts';
 
 type Node = Redis & {
@@ -44,7 +44,7 @@ export async function openRedisCluster(
     const node = opened.use(
       await openRedis({ ...options, settings: [...settings, 'cluster-replica-validity-factor 0'] }),
     );
-    const client = await openClient(node);
+    const client = await openRedisClient(node);
     opened.defer(() => client.destroy());
     return { node: { ...node, tlsPort }, bus, client };
   };
@@ -79,16 +79,7 @@ export async function openRedisCluster(
   }
 }
 
-async function openClient({ host, port, password }: Redis) {
-  const client = createClient({ socket: { host, port }, ...(password && { password }) });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
-}
-
-type Client = Awaited<ReturnType<typeof openClient>>;
-
-const info = async (client: Client) => String(await client.sendCommand(['CLUSTER', 'INFO']));
+const info = async (client: RedisClient) => String(await client.sendCommand(['CLUSTER', 'INFO']));
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   const endMs = performance.now() + 20_000;
