@@ -19,10 +19,10 @@ type Series = [series: string, values: string];
 const http = (status: number) =>
   `http_server_request_duration_seconds_count{http_route="/oauth2/token", http_response_status_code="${status}"}`;
 const flow = (outcome: string) => `onbehalf_flow_completed_total{onbehalf_flow_outcome="${outcome}"}`;
-const acquired = (level: string) =>
-  `onbehalf_token_acquire_duration_seconds_count{onbehalf_grant="token_exchange", onbehalf_token_cache_level="${level}"}`;
+const acquired = (source: string) =>
+  `onbehalf_token_acquire_duration_seconds_count{onbehalf_grant="token_exchange", onbehalf_token_source="${source}"}`;
 const bucket = (le: string) =>
-  `onbehalf_token_acquire_duration_seconds_bucket{onbehalf_token_cache_level="l1", le="${le}"}`;
+  `onbehalf_token_acquire_duration_seconds_bucket{onbehalf_token_source="memory", le="${le}"}`;
 const entra = (name: string) => `onbehalf_entra_request_duration_seconds_count{onbehalf_entra_class="${name}"}`;
 const cache = (outcome: string) =>
   `onbehalf_cache_operation_duration_seconds_count{onbehalf_cache_outcome="${outcome}"}`;
@@ -94,12 +94,12 @@ const rows: [alert: string, after: string, fires: Series[], silent: Series[]][] 
     'HitRatioLow',
     '45m',
     [
-      [acquired('l1'), '0+800x400'],
-      [acquired('none'), '0+200x400'],
+      [acquired('memory'), '0+800x400'],
+      [acquired('entra'), '0+200x400'],
     ],
     [
-      [acquired('l1'), '0+990x400'],
-      [acquired('none'), '0+10x400'],
+      [acquired('memory'), '0+990x400'],
+      [acquired('entra'), '0+10x400'],
     ],
   ],
   ['Stampede', '25m', [['onbehalf_token_stampede_total', '0+60x400']], [['onbehalf_token_stampede_total', '0+1x400']]],

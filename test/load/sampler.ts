@@ -51,12 +51,12 @@ export function createSampler(stage: Stage) {
     );
     const samples = parseMetrics((await response?.text().catch(() => '')) ?? '');
     if (samples.length === 0) return {};
-    const bought = (level: string) =>
-      total(samples, 'onbehalf_token_acquire_duration_seconds_count', (l) => l.onbehalf_token_cache_level === level);
+    const acquired = (source: string) =>
+      total(samples, 'onbehalf_token_acquire_duration_seconds_count', (l) => l.onbehalf_token_source === source);
     const levels = {
-      l1: bought('l1'),
-      l2: bought('l2'),
-      entra: bought('none'),
+      l1: acquired('memory'),
+      l2: acquired('redis'),
+      entra: acquired('entra'),
       stampedes: total(samples, 'onbehalf_token_stampede_total'),
     };
     const redis = buckets(samples, 'onbehalf_cache_operation_duration_seconds');

@@ -14,7 +14,7 @@ import { accessTokenType, grantSchemas } from './request-schemas.ts';
 import { targetScope } from './target-scope.ts';
 
 /** The response of a grant, and the source of its token. */
-type Granted = { body: ResponseBody; level: Token['level'] };
+type Granted = { body: ResponseBody; source: Token['source'] };
 
 /** The token endpoint: RFC 6749 section 3.2, one method for each grant. */
 export class TokenEndpoint {
@@ -63,7 +63,7 @@ export class TokenEndpoint {
       traceId,
     });
     const body = { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, scope, id_token: idToken };
-    return { body, level: 'none' };
+    return { body, source: 'entra' };
   }
 
   async #exchange(client: Client, form: Form, traceId: string): Promise<Granted> {
@@ -107,8 +107,8 @@ async function observeGrant(grant: GrantType, work: () => Promise<Granted>): Pro
     measure('onbehalf.token.acquire.duration', secondsSince(startedAtMs), { ...attributes, ...more });
   };
   try {
-    const { body, level } = await work();
-    done({ 'onbehalf.token.cache_level': level });
+    const { body, source } = await work();
+    done({ 'onbehalf.token.source': source });
     return body;
   } catch (error) {
     done({ 'error.type': errorType(error) });
@@ -117,12 +117,12 @@ async function observeGrant(grant: GrantType, work: () => Promise<Granted>): Pro
 }
 
 /** RFC 6749 section 5.1. `expires_in` is the time that is left now. */
-function tokenResponse({ record, level }: Token, more: JsonText = ''): Granted {
+function tokenResponse({ record, source }: Token, more: JsonText = ''): Granted {
   const expiresIn = Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000));
   describeRequest({ 'onbehalf.token.expires_in': expiresIn });
-  measure('onbehalf.token.remaining', expiresIn, { 'onbehalf.token.cache_level': level });
+  measure('onbehalf.token.remaining', expiresIn, { 'onbehalf.token.source': source });
   const rest = `"token_type":"Bearer","expires_in":${expiresIn},"scope":${JSON.stringify(record.scope)}${more}`;
-  return { level, body: `{"access_token":${quoted(record)},${rest}}` };
+  return { source, body: `{"access_token":${quoted(record)},${rest}}` };
 }
 
 /** Tokens that need no escaping: to look for escapes in 2 KB would cost a tenth of a hit. */

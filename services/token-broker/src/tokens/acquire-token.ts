@@ -109,7 +109,7 @@ export class TokenAcquirer {
     const record = this.#fields.openToken(key, field, records[0]);
     if (record && isHit(record, this.#nowSeconds()) && record.refreshAtSeconds > refreshBefore) {
       this.#l1.put(key, wanted.l1Field, record, mark);
-      return { token: { record, level: 'l2' } };
+      return { token: { record, source: 'redis' } };
     }
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
     const signIn = request.signIn ? await request.signIn() : signInOf(version);
@@ -140,17 +140,17 @@ export class TokenAcquirer {
       // The store is away or full. The token is good nevertheless; the next request acquires another.
       if (!isUnavailable(error)) throw error;
       this.#logger.warn({ event: 'token.unsaved', error: describeError(error) });
-      return { record, level: 'none' };
+      return { record, source: 'entra' };
     }
     if (outcome === 'fenced') {
       measure('onbehalf.token.stampede', 1);
       const newer = this.#fields.openToken(key, field, await this.#store.readRecord(key, field));
-      if (newer && isHit(newer, this.#nowSeconds())) return { record: newer, level: 'l2' };
+      if (newer && isHit(newer, this.#nowSeconds())) return { record: newer, source: 'redis' };
     }
     if (outcome === 'gone' && kind !== 'app') throw new Fault('invalid_grant', 'The session has ended.');
     await request.afterWrite?.(acquired);
     if (outcome === 'written') this.#l1.put(key, l1Field, record, mark);
-    return { record, level: 'none' };
+    return { record, source: 'entra' };
   }
 
   async #write(

@@ -15,8 +15,8 @@ export const tokenRecord = z.object({
 /** An access token as it is stored and served. */
 export type TokenRecord = z.output<typeof tokenRecord>;
 
-/** Where it came from: this process' memory, the shared store, or Entra just now. */
-export type Token = { record: TokenRecord; level: 'l1' | 'l2' | 'none' };
+/** `source`: where this request found the token. */
+export type Token = { record: TokenRecord; source: 'memory' | 'redis' | 'entra' };
 
 export type Partition = {
   key: string;

@@ -67,7 +67,7 @@ export class Tokens {
       if (found.value.refreshAtSeconds <= this.#nowSeconds()) {
         this.#refreshInBackground(this.#toWanted(request, l1Field));
       }
-      return { record: found.value, level: 'l1' };
+      return { record: found.value, source: 'memory' };
     }
     // Nobody revokes an app's token: while the store is away it serves until it expires.
     const held = found?.freshness === 'expired' && request.partition.kind !== 'app' ? undefined : found?.value;
@@ -98,7 +98,7 @@ export class Tokens {
       if (found && isHit(found, this.#nowSeconds())) {
         this.#l1.put(key, l1Field, found, mark);
         if (found.refreshAtSeconds <= this.#nowSeconds()) this.#refreshInBackground(wanted);
-        return { record: found, level: 'l2' };
+        return { record: found, source: 'redis' };
       }
       // L1 may not have heard of a sign-out; Redis has.
       stale = found;
@@ -111,7 +111,7 @@ export class Tokens {
       const good = request.claims === undefined || (stale === held && stale && isHit(stale, this.#nowSeconds()));
       if (outage && stale && good && left >= staleMarginSeconds) {
         if (stale === held) measure('onbehalf.token.unverified', 1);
-        return { record: stale, level: held ? 'l1' : 'l2' };
+        return { record: stale, source: held ? 'memory' : 'redis' };
       }
       throw error;
     }
