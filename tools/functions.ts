@@ -1,6 +1,6 @@
 import type { Node, SourceFile } from 'typescript/unstable/ast';
 import * as is from 'typescript/unstable/ast/is';
-import { openProgram } from './mutants/program.ts';
+import { openProgram } from './mutants/mutations/program.ts';
 import { programFiles } from './sources.ts';
 
 export type FunctionSize = { path: string; name: string; line: number; lines: number };

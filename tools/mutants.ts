@@ -2,13 +2,13 @@ import { parseArgs } from 'node:util';
 import { openRedis } from '../test/kit/redis/server.ts';
 import { reasonOf, staleEntries } from './mutants/equivalents.ts';
 import { eachOf } from './mutants/gate.ts';
-import { type Mutant, mutantsOf } from './mutants/mutants.ts';
-import { openOutcomes } from './mutants/outcomes.ts';
-import { openProgram } from './mutants/program.ts';
-import { createReach } from './mutants/reach.ts';
+import { type Mutant, mutantsOf } from './mutants/mutations/mutants.ts';
+import { openProgram } from './mutants/mutations/program.ts';
 import { promisedRooms } from './mutants/rooms.ts';
 import { count, emptyRow, tableOf } from './mutants/table.ts';
-import { createTrials } from './mutants/trials.ts';
+import { openOutcomes } from './mutants/trials/outcomes.ts';
+import { createReach } from './mutants/trials/reach.ts';
+import { Trials } from './mutants/trials/trials.ts';
 
 const out = 'out/mutants';
 const help = `npm run mutants                 changes the rooms that implement promises, one thing at a time, and runs
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   const outcomes = openOutcomes(`${out}/outcomes.jsonl`);
   const atOnce = numberOf('at-once', values);
   const asked = { tests: numberOf('tests', values), beside: values.beside, atOnce };
-  const trials = createTrials({ program, reach: createReach(), outcomes }, promisedRooms(), asked);
+  const trials = new Trials({ program, reach: createReach(), outcomes }, promisedRooms(), asked);
 
   const rows = new Map(rooms.map((room) => [room, emptyRow(room)]));
   const toTry: Mutant[] = [];

@@ -58,15 +58,12 @@ export const functionDebt: Record<string, number> = {
   'test/load/sender.ts': 1,
   'test/load/sending.ts': 1,
   'test/load/tally.ts': 1,
-  'tools/check-journey.ts': 1,
-  'tools/mutants/trials.ts': 1,
 };
 
 /** Why a folder holds more than `fullFolderFiles` source files. */
 export const folderReasons: Record<string, string> = {
   'test/load': 'The load generator, the bench and their figures, which have yet to get folders of their own.',
   'test/load/report': 'One page: each file draws or writes one part of it.',
-  'tools/mutants': 'One program: each file is one step of a trial, and nobody else uses any.',
 };
 
 export type Size = { path: string; room: string; lines: number };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { threatModel } from '../promises.ts';
 import { reasonOf, reasons, staleEntries } from './equivalents.ts';
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutations/mutants.ts';
 
 const room = 'services/token-broker/src/input/form.ts';
 const argued = { was: 'if (contentType === formType) return true;', now: 'if (false) return true;' };

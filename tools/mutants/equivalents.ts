@@ -1,5 +1,5 @@
 import argued from './equivalents.json' with { type: 'json' };
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutations/mutants.ts';
 
 /**
  * Why no test can tell a mutant from the original, or why no promise rests on the difference; docs/threat-model.md has

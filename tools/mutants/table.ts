@@ -1,4 +1,4 @@
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutations/mutants.ts';
 
 /** What became of the mutants of one room. */
 export type Row = {

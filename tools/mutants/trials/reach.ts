@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { suites } from '../run/suites.ts';
+import { suites } from '../../run/suites.ts';
 
 /** Tests of the suite of journeys that are as quick as a unit's, and the only ones to show what Redis itself does. */
 const besideUnits = ['test/broker/store-redis.test.ts'];
