@@ -1,85 +1,111 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { accept, answerOn, pick, session } from '../test/kit/steps.ts';
+import type { Visitor } from '../test/kit/visitor.ts';
 import type { Progress, World } from '../test/kit/world.ts';
 
 const person = 'alice';
 
 /**
- * Walks the front door as a person would: sign in, consent, call the API, sign out, and prove that the session is dead
- * to whoever kept its cookie. Tells each step.
+ * Walks the front door as a person would: sign in, consent, call the API, sign out, and prove that a kept cookie opens
+ * nothing any more. Reports each step.
  * @throws Error naming the step that failed.
  */
 export async function checkJourney(world: World, progress: Progress): Promise<void> {
-  const visitor = world.visitor();
-  const step = async <T>(name: string, walk: () => Promise<[result: string, value: T]>): Promise<T> => {
+  const journey = new Journey(world);
+  const step = async (name: string, walk: () => Promise<string>): Promise<void> => {
     const startedAtMs = performance.now();
     try {
-      const [result, value] = await walk();
+      const result = await walk();
       progress(name, performance.now() - startedAtMs, result);
-      return value;
     } catch (error) {
       throw new Error(`The step "${name}" failed: ${error instanceof Error ? error.message : error}`, { cause: error });
     }
   };
+  await step('open', () => journey.open());
+  await step('sign in', () => journey.signIn());
+  await step('consent', () => journey.consent());
+  await step('call the API', () => journey.callApi());
+  await step('no token', () => journey.findNoToken());
+  await step('sign out', () => journey.signOut());
+  await step('session is dead', () => journey.findSessionDead());
+  if (world.viewer !== undefined) await step('trace', () => journey.followTrace(world.viewer as string));
+  console.log(`signed in, called downstream-api on behalf of ${journey.user}, signed out`);
+}
 
-  await step('open', async () => {
-    await visitor.open(world.web);
-    assert.equal(visitor.page.status, 200);
-    return ['the start page offers "Sign in"', await visitor.follow('Sign in')];
-  });
-  await step('sign in', async () => {
-    await pick(visitor, world, person);
-    const asked = await accept(visitor, world);
-    assert.match(visitor.words, /You are signed in as/);
-    return [`chose ${person} at Entra ID${asked ? ', consented' : ''}; back on the start page`, undefined];
-  });
-  await step('consent', async () => {
-    await visitor.follow('Who am I?');
-    assert.ok(await accept(visitor, world), 'nothing was asked');
-    return ["the API's scope was asked for and accepted", undefined];
-  });
-  const user = await step('call the API', async () => {
-    const { name, username } = answerOn(visitor.page);
+/** The steps of one visitor, in their order; each gives its result in words. */
+class Journey {
+  readonly #world: World;
+  readonly #visitor: Visitor;
+  /** The cookie of the session, as somebody may have copied it before the sign-out. */
+  #cookie = '';
+  /** The user name that the API saw. */
+  user = '';
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#visitor = world.visitor();
+  }
+
+  async open(): Promise<string> {
+    await this.#visitor.open(this.#world.web);
+    assert.equal(this.#visitor.page.status, 200);
+    await this.#visitor.follow('Sign in');
+    return 'the start page offers "Sign in"';
+  }
+
+  async signIn(): Promise<string> {
+    await pick(this.#visitor, this.#world, person);
+    const asked = await accept(this.#visitor, this.#world);
+    assert.match(this.#visitor.words, /You are signed in as/);
+    return `chose ${person} at Entra ID${asked ? ', consented' : ''}; back on the start page`;
+  }
+
+  async consent(): Promise<string> {
+    await this.#visitor.follow('Who am I?');
+    assert.ok(await accept(this.#visitor, this.#world), 'nothing was asked');
+    return "the API's scope was asked for and accepted";
+  }
+
+  async callApi(): Promise<string> {
+    const { name, username } = answerOn(this.#visitor.page);
     assert.match(String(username), new RegExp(`^${person}@`));
-    return [`downstream-api answers on behalf of ${name}`, String(username)];
-  });
-  await step('no token', async () => {
-    const seen = visitor.answers.filter(({ url }) => url.origin === world.web);
+    this.user = String(username);
+    return `downstream-api responds on behalf of ${name}`;
+  }
+
+  async findNoToken(): Promise<string> {
+    const seen = this.#visitor.answers.filter(({ url }) => url.origin === this.#world.web);
     for (const { url, body, headers } of seen) {
       const all = `${body} ${JSON.stringify(headers['set-cookie'] ?? '')}`;
-      assert.doesNotMatch(all, /eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/, `a token in the answer of ${url.pathname}`);
+      assert.doesNotMatch(all, /eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/, `a token in the response of ${url.pathname}`);
     }
-    return [`none in the ${seen.length} answers the browser got from web-frontend`, undefined];
-  });
-  const cookie = await visitor.jar.getCookieString(world.web);
-  await step('sign out', async () => {
-    await visitor.open(world.web);
-    await visitor.press('Sign out');
-    assert.equal(visitor.page.url.origin, world.web);
-    return ['here and at Entra ID; back on the start page', undefined];
-  });
-  await step('session is dead', async () => {
-    assert.equal((await session(visitor)).status, 401);
-    const headers = { cookie, 'x-csrf': '1', 'sec-fetch-site': 'same-origin' };
-    const replayed = await visitor.send(`${world.web}/session`, { headers });
-    assert.equal(replayed.status, 401, 'the old cookie still works');
-    return ['for this browser, and for one that kept the cookie', undefined];
-  });
-  const { viewer } = world;
-  if (viewer) {
-    await step('trace', async () => {
-      const { services, spans } = await drawnFlow(viewer);
-      await visitor.follow('See its trace');
-      assert.match(visitor.page.url.href, new RegExp(`^${viewer}/traces/[0-9a-f]{32}$`));
-      assert.equal(visitor.page.status, 200);
-      return [
-        `the sign-in is one trace of ${spans} spans over ${services.join(', ')}; pages link to theirs`,
-        undefined,
-      ];
-    });
+    return `none in the ${seen.length} responses the browser got from web-frontend`;
   }
-  console.log(`signed in, called downstream-api on behalf of ${user}, signed out`);
+
+  async signOut(): Promise<string> {
+    this.#cookie = await this.#visitor.jar.getCookieString(this.#world.web);
+    await this.#visitor.open(this.#world.web);
+    await this.#visitor.press('Sign out');
+    assert.equal(this.#visitor.page.url.origin, this.#world.web);
+    return 'here and at Entra ID; back on the start page';
+  }
+
+  async findSessionDead(): Promise<string> {
+    assert.equal((await session(this.#visitor)).status, 401);
+    const headers = { cookie: this.#cookie, 'x-csrf': '1', 'sec-fetch-site': 'same-origin' };
+    const replayed = await this.#visitor.send(`${this.#world.web}/session`, { headers });
+    assert.equal(replayed.status, 401, 'the old cookie still works');
+    return 'for this browser, and for one that kept the cookie';
+  }
+
+  async followTrace(viewer: string): Promise<string> {
+    const { services, spans } = await drawnFlow(viewer);
+    await this.#visitor.follow('See its trace');
+    assert.match(this.#visitor.page.url.href, new RegExp(`^${viewer}/traces/[0-9a-f]{32}$`));
+    assert.equal(this.#visitor.page.status, 200);
+    return `the sign-in is one trace of ${spans} spans over ${services.join(', ')}; pages link to theirs`;
+  }
 }
 
 type Flow = { action: string; services: string[]; spans: number };
