@@ -1,17 +1,18 @@
-# The load generator: docker build -f docker/load.Dockerfile -t onbehalf/load:dev .
-# A file of its own, so that what builds the services never sees test/. For development: it holds every dependency.
+# The load generator, for development: docker build -f docker/load.Dockerfile -t onbehalf/load:dev .
+# A program that ends by itself: it serves nothing, and a start may take its time.
 ARG NODE_IMAGE=node:24-bookworm-slim
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-COPY services services
+COPY services/chassis services/chassis
+COPY services/trace-viewer services/trace-viewer
+COPY services/load-generator services/load-generator
 # Behind a network that inspects TLS, npm needs that network's authority: --secret id=ca,src=ca.pem
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
     if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
-    npm ci --omit=optional --ignore-scripts --no-audit --no-fund
-COPY test test
+    npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --workspace services/load-generator
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.0.0
@@ -25,4 +26,4 @@ WORKDIR /tmp
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/node"]
-CMD ["/app/test/load/load.ts", "--help"]
+CMD ["/app/services/load-generator/src/main.ts", "--help"]

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { median } from '../../services/load-generator/src/results/statistics.ts';
+import { cpuUs } from '../../services/load-generator/src/sampling/process-figures.ts';
 import { record } from '../../tools/run/figures.ts';
 import { type Fleet, openFleet } from '../kit/fleet.ts';
-import { cpuUs, median } from '../load/slices.ts';
 
 const slices = 5;
 const requestsPerSlice = 1_000;

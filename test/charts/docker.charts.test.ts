@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
+import { readOptions } from '../../services/load-generator/src/options.ts';
 import { clientsSchema } from '../../services/token-broker/src/clients/clients.ts';
-import { readOptions } from '../load/options.ts';
 import { read } from './repository.ts';
 
 describe('docker/', () => {
@@ -25,11 +25,15 @@ describe('docker/', () => {
     for (const line of ['**/node_modules', '**/*.test.ts']) assert.ok(lines.includes(line), line);
   });
 
-  it('shows test/ to the load generator’s image alone', async () => {
-    assert.ok((await read('docker/load.Dockerfile.dockerignore')).split('\n').includes('!test'));
-    for (const path of ['.dockerignore', 'docker/Dockerfile', '.github/workflows/release.yml']) {
-      assert.doesNotMatch(await read(path), /^!test|COPY test|load\.Dockerfile/m, path);
-    }
+  it('shows test/ and tools/ to no image, and releases no load generator', async () => {
+    for (const path of [
+      '.dockerignore',
+      'docker/Dockerfile',
+      'docker/load.Dockerfile',
+      '.github/workflows/release.yml',
+    ])
+      assert.doesNotMatch(await read(path), /^!(test|tools)|COPY (test|tools)/m, path);
+    assert.doesNotMatch(await read('.github/workflows/release.yml'), /load\.Dockerfile/);
   });
 
   it('loads by a profile: a client of the broker with a file and options that are there', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { KubernetesObject, V1ConfigMap, V1Deployment, V1Job, V1NetworkPolicy } from '@kubernetes/client-node';
 import { readConfig } from '../../services/entra-emulator/src/config.ts';
-import { readOptions } from '../load/options.ts';
+import { readOptions } from '../../services/load-generator/src/options.ts';
 import { edgesOf } from './edges.ts';
 import { copyCharts, objectsOf, ofKind, render, type Scenario, scenarios } from './render.ts';
 import { read } from './repository.ts';

@@ -15,7 +15,7 @@ PEOPLE: {{ .Values.load.users | default 10000 | int | quote }}
 {{- end }}
 
 {{- define "dev.loadArgs" -}}
-- /app/test/load/load.ts
+- /app/services/load-generator/src/main.ts
 - {{ .Values.load.scenario }}
 - --url={{ .Values.load.brokerUrl }}
 - --entra=http://{{ include "common.sibling" (dict "root" . "name" "entra-emulator") }}:9440

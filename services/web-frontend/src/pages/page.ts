@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Response } from 'express';
-import { Html, html } from './html.ts';
+import { Html, html } from '../../../chassis/src/http/html.ts';
 import { style } from './style.ts';
 
 type Page = {

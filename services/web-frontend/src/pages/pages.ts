@@ -1,6 +1,6 @@
 import type { Fault } from '@onbehalf/chassis/fault';
+import { type Html, html } from '../../../chassis/src/http/html.ts';
 import type { Session } from '../session/session.ts';
-import { type Html, html } from './html.ts';
 
 export type Lifetime = { createdAt: number; idleEndsAt: number; endsAt: number };
 

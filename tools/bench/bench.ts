@@ -1,0 +1,96 @@
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { difference, median, ratio } from '../../services/load-generator/src/results/statistics.ts';
+import { inProcess } from './in-process.ts';
+import { rounds, type Slice } from './slices.ts';
+import { openSubjects } from './subjects.ts';
+import { describeRow, isMet, type Row } from './table.ts';
+
+const help = `npm run bench -- [--rounds N] [--json FILE]
+
+Measures what a token costs beside bare node:http, bare Express and MSAL Node with its DistributedCachePlugin, all in
+one run: CPU per request, medians of interleaved rounds. Exit 0 only if every target is met.
+  --rounds N   rounds of one-second slices, default 14
+  --json FILE  writes the figures there
+`;
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '14' }, json: { type: 'string' }, help: { type: 'boolean' } },
+});
+if (values.help) {
+  process.stdout.write(help);
+  process.exit(0);
+}
+const roundCount = Number(values.rounds);
+if (!Number.isInteger(roundCount) || roundCount < 1) {
+  process.stderr.write('--rounds must be a whole number of at least 1\n');
+  process.exit(2);
+}
+const connections = 32;
+const say = (line: string) => process.stdout.write(`${line}\n`);
+const progress = (what: string) => process.stderr.write(`\r${what.padEnd(60)}\r`);
+
+await using subjects = await openSubjects();
+const { fleet, hellos, brokers, stock } = subjects;
+const all = [...hellos, ...brokers, ...stock];
+say(`${cpus().length} cores, ${cpus()[0]?.model ?? ''}, node ${process.version}, ${connections} connections`);
+for (const subject of all) await rounds([subject], { rounds: 1, connections, sliceMs: 1_500, progress() {} });
+const slices = await rounds(all, {
+  rounds: roundCount,
+  connections,
+  sliceMs: 1_000,
+  progress: (round) => progress(`round ${round + 1} of ${roundCount}`),
+});
+// A difference of two like numbers wants a quieter measure than a ratio of unlike ones: many short slices, side by side.
+const pairs = await rounds(brokers, {
+  rounds: roundCount * 6,
+  connections,
+  sliceMs: 250,
+  progress: (round) => progress(`telemetry, pair ${round + 1} of ${roundCount * 6}`),
+});
+progress('');
+for (const [name, ofOne] of slices) say(describeSlices(name, ofOne));
+
+const cpuOf = (results: Map<string, Slice[]>, name: string) =>
+  (results.get(name) ?? []).map((one) => one.cpuUsPerRequest);
+const rows: Row[] = [
+  ratioRow('L1 hit / hello-express', '1', 1.5, ['broker L1', 'hello-express']),
+  ratioRow('stock / L1 hit', '2', -7, ['stock', 'broker L1']),
+  ratioRow('stock without caller check / L1 hit', '2, told', 0, ['stock, no caller check', 'broker L1']),
+  telemetryRow(cpuOf(pairs, 'broker L1, traced'), cpuOf(pairs, 'broker L1')),
+  ...(fleet.redis
+    ? await inProcess({ redis: fleet.redis, keysDir: join(fleet.stateDir, 'sealing'), rounds: roundCount, progress })
+    : []),
+];
+progress('');
+say('');
+for (const row of rows) say(describeRow(row));
+if (values.json)
+  writeFileSync(
+    values.json,
+    JSON.stringify({ node: process.version, rows, slices: Object.fromEntries(slices) }, null, 2),
+  );
+const judged = rows.filter((row) => row.limit !== 0);
+say(`${judged.filter(isMet).length} of ${judged.length} targets met`);
+process.exitCode = judged.every(isMet) ? 0 : 1;
+
+function describeSlices(name: string, ofOne: Slice[]): string {
+  const middle = (of: (one: Slice) => number) => median(ofOne.map(of));
+  const failed = ofOne.reduce((sum, one) => sum + one.failed, 0);
+  const cpu = middle((one) => one.cpuUsPerRequest).toFixed(0);
+  const latency = `p50 ${middle((one) => one.p50Ms).toFixed(1)} ms, p99 ${middle((one) => one.p99Ms).toFixed(1)} ms`;
+  return `${name.padEnd(24)} ${cpu.padStart(5)} us CPU a request, ${latency}${failed ? `, ${failed} FAILED` : ''}`;
+}
+
+function ratioRow(name: string, target: string, limit: number, [above, below]: [string, string]): Row {
+  const [ofAbove, ofBelow] = [cpuOf(slices, above), cpuOf(slices, below)];
+  const note = `${median(ofAbove).toFixed(0)} and ${median(ofBelow).toFixed(0)} us`;
+  return { name, target, limit, ...ratio(ofAbove, ofBelow), note };
+}
+
+function telemetryRow(traced: number[], untraced: number[]): Row {
+  const note = `${median(traced).toFixed(0)} minus ${median(untraced).toFixed(0)} us, pair by pair`;
+  return { name: 'telemetry, us a request', target: '9', limit: 80, ...difference(traced, untraced), note };
+}
