@@ -35,6 +35,10 @@ export function unknownMetrics(expr: string): string[] {
   const names = prometheusNames();
   const labels = labelNames();
   return words.filter(
-    (word) => word.includes('_') && !names.has(word) && !labels.has(word) && word !== 'histogram_quantile',
+    (word) =>
+      word.includes('_') &&
+      !names.has(word) &&
+      !labels.has(word) &&
+      !['histogram_quantile', 'present_over_time'].includes(word),
   );
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alertGroups } from '../alert-rules.ts';
 import { devGlobalValues, globalValues } from './global.ts';
 import { keyVault, networkPolicy, serviceValues } from './service.ts';
 import {
@@ -178,7 +179,24 @@ const onbehalf = section({
       serviceAccount: optional(dnsName),
     }),
   }),
-  alerts: section({ enabled: z.boolean() }),
+  alerts: section({
+    enabled: z.boolean(),
+    runbookUrl: url,
+    ownNamespaceOnly: z.boolean(),
+    labels: words,
+    rules: z.partialRecord(
+      z.enum(alertGroups().flatMap(({ rules }) => rules.map(({ alert }) => alert))),
+      z.strictObject({
+        enabled: z.boolean().optional(),
+        threshold: z.number().optional(),
+        for: z
+          .string()
+          .regex(/^\d+[smhd]$/)
+          .optional(),
+        severity: z.enum(['critical', 'warning', 'info']).optional(),
+      }),
+    ),
+  }),
   dashboards: section({ enabled: z.boolean() }),
   extraObjects: serviceValues.extraObjects,
   commonLabels: words,
