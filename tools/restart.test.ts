@@ -7,7 +7,7 @@ const names = ['token-broker-1', 'token-broker-2', 'web-frontend'];
 describe('the demo that watches', () => {
   it('restarts what runs a saved file: a service, or all for chassis, none for a test', () => {
     assert.deepEqual(programsOf(['services/web-frontend/src/pages/style.ts'], names), ['web-frontend']);
-    assert.deepEqual(programsOf(['services/token-broker/src/redis/take.lua'], names), names.slice(0, 2));
+    assert.deepEqual(programsOf(['services/token-broker/src/redis/lua/take-lease.lua'], names), names.slice(0, 2));
     assert.deepEqual(programsOf(['services/chassis/src/http/http.ts'], names), names);
     assert.deepEqual(programsOf(['services/chassis/src/http/http.test.ts'], names), []);
   });

@@ -5,7 +5,7 @@ const isOfTests = (path: string) => /\.(test|fake|contract|bench)\.ts$/.test(pat
 
 /** Every source file of the services that is no test and no part of one. */
 export function serviceFiles(): string[] {
-  return globSync('services/*/src/**/*.{ts,js,css,html}').filter((path) => !isOfTests(path));
+  return globSync('services/*/src/**/*.{ts,js,css,html,lua}').filter((path) => !isOfTests(path));
 }
 
 /** The same with the tools, and with what tests stand on. */

@@ -27,7 +27,7 @@ const chassisRooms = [
  * web-frontend, and what every service of ours trusts in chassis.
  */
 export function promisedRooms(): string[] {
-  const broker = globSync('services/token-broker/src/**/*.ts').filter(
+  const broker = globSync('services/token-broker/src/**/*.{ts,lua}').filter(
     (path) => !/\.(test|fake|contract)\.ts$/.test(path) && !(basename(path) in leftOut),
   );
   return [

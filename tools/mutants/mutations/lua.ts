@@ -24,11 +24,14 @@ const rules: [pattern: RegExp, ...texts: string[]][] = [
   [/, 'NX'/g, ''],
 ];
 
-/** The mutations of a script's text, by its words: Lua is read by nothing here but Redis. */
+export const isLua = (room: string) => room.endsWith('.lua');
+
+/** The mutations of a script's text, by its words, comments left out: only Redis reads Lua. */
 export function luaMutations(text: string): Mutation[] {
+  const code = text.replaceAll(/--.*/g, (comment) => ' '.repeat(comment.length));
   return rules
     .flatMap(([pattern, ...texts]) =>
-      [...text.matchAll(pattern)].flatMap((match) =>
+      [...code.matchAll(pattern)].flatMap((match) =>
         texts.map((one) => ({ start: match.index, end: match.index + match[0].length, text: one })),
       ),
     )

@@ -1,4 +1,6 @@
 import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isLua, luaMutations } from './lua.ts';
 import { type Mutation, mutationsOf } from './mutators.ts';
 import type { Program } from './program.ts';
 
@@ -16,20 +18,29 @@ export type Mutant = {
 
 /** Every mutant of a room, each text once. */
 export function mutantsOf(room: string, program: Program): Mutant[] {
-  const source = program.source(room);
-  const seen = new Set([source.text]);
+  const { source, mutations } = read(room, program);
+  const seen = new Set([source]);
   const named = new Map<string, number>();
-  return mutationsOf(source).flatMap((mutation) => {
-    const text = source.text.slice(0, mutation.start) + mutation.text + source.text.slice(mutation.end);
+  return mutations.flatMap((mutation) => {
+    const text = source.slice(0, mutation.start) + mutation.text + source.slice(mutation.end);
     if (seen.has(text)) return [];
     seen.add(text);
-    const { was, now } = linesOf(source.text, mutation);
+    const { was, now } = linesOf(source, mutation);
     const name = `${room}|${was}|${now}`;
     const nth = named.get(name) ?? 0;
     named.set(name, nth + 1);
-    const line = source.text.slice(0, mutation.start).split('\n').length;
+    const line = source.slice(0, mutation.start).split('\n').length;
     return [{ id: hash('sha1', `${name}|${nth}`), room, line, start: mutation.start, was, now, text }];
   });
+}
+
+function read(room: string, program: Program): { source: string; mutations: Mutation[] } {
+  if (isLua(room)) {
+    const source = readFileSync(room, 'utf8');
+    return { source, mutations: luaMutations(source) };
+  }
+  const source = program.source(room);
+  return { source: source.text, mutations: mutationsOf(source) };
 }
 
 /** The whole lines that a mutation touches, before and after it, without the white space that only lays them out. */

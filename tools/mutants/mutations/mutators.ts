@@ -1,6 +1,5 @@
 import { type Node, type SourceFile, SyntaxKind } from 'typescript/unstable/ast';
 import * as is from 'typescript/unstable/ast/is';
-import { luaMutations } from './lua.ts';
 import { mutateStatement } from './statements.ts';
 import { isSentence, tells, wordsOf } from './telling.ts';
 
@@ -31,11 +30,6 @@ export function mutationsOf(source: SourceFile): Mutation[] {
 
   function visit(node: Node): undefined {
     if (is.isTypeNode(node) || declaresNothing(node) || tells(node, textOf)) return;
-    const text = textOf(node);
-    if (text.includes('redis.call(') && is.isTemplateLiteral(node)) {
-      found.push(...luaMutations(text).map((one) => shifted(one, node.getStart(source))));
-      return;
-    }
     mutateStatement(node, put, textOf);
     mutateExpression(node, put, textOf);
     const words = wordsOf(node, textOf);
@@ -44,8 +38,6 @@ export function mutationsOf(source: SourceFile): Mutation[] {
   source.forEachChild(visit);
   return found;
 }
-
-const shifted = ({ start, end, text }: Mutation, by: number) => ({ start: start + by, end: end + by, text });
 
 const declaresNothing = (node: Node) =>
   is.isImportDeclaration(node) || is.isTypeAliasDeclaration(node) || is.isInterfaceDeclaration(node);

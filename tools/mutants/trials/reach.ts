@@ -8,6 +8,9 @@ const besideUnits = ['test/broker/store-redis.test.ts'];
 
 const testFiles = [...(suites.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
 
+/** What a source loads: a module, a module at need, a script in Lua. */
+const named = /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)';|\bimport\('([^']+)'\)|'(\.[^']+\.lua)'/gm;
+
 export type Reach = {
   /** The test files that load a room. */
   testsOf: (room: string) => string[];
@@ -16,7 +19,7 @@ export type Reach = {
   textOf: (file: string) => string;
 };
 
-/** Who imports whom, as the sources say; types are no imports. */
+/** Who imports whom, as the sources say; types are no imports, a script that is named by its path is one. */
 export function createReach(): Reach {
   const texts = new Map<string, string>();
   const imports = new Map<string, string[]>();
@@ -30,8 +33,7 @@ export function createReach(): Reach {
   function importsOf(file: string): string[] {
     const known = imports.get(file);
     if (known) return known;
-    const named = textOf(file).matchAll(/^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)';|\bimport\('([^']+)'\)/gm);
-    const found = [...named].flatMap(([, from, lazy]) => resolve(file, String(from ?? lazy)));
+    const found = [...textOf(file).matchAll(named)].flatMap(([, ...one]) => resolve(file, one.find(Boolean) ?? ''));
     imports.set(file, found);
     return found;
   }

@@ -41,6 +41,20 @@ describe('a trial', () => {
     assert.equal(failure, 'adds');
   });
 
+  it('names the test that fails with another text of a script', async () => {
+    const script = file('script.lua', 'return 1');
+    const reading = file(
+      'script.test.ts',
+      `import assert from 'node:assert';
+      import { readFileSync } from 'node:fs';
+      import { it } from 'node:test';
+      it('reads it', () => assert.equal(readFileSync(new URL('./script.lua', import.meta.url), 'utf8'), 'return 1'));`,
+    );
+    assert.ok((await tryTest(reading, patienceMs, {})).passed);
+    const mutant = file('mutant.lua', 'return 0');
+    assert.equal((await tryTest(reading, patienceMs, environmentOf(script, mutant))).failure, 'reads it');
+  });
+
   it('ends what does not end', async () => {
     const mutant = file('endless.ts', source.replace('a + b', '{ for (;;); }'));
     const { passed, failure } = await tryTest(test, 1_000, environmentOf(room, mutant));

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createGate } from '../gate.ts';
+import { isLua } from '../mutations/lua.ts';
 import type { Mutant } from '../mutations/mutants.ts';
 import type { Program } from '../mutations/program.ts';
 import { type Base, baseOf, runs } from './base.ts';
@@ -55,10 +56,11 @@ export class Trials {
 
   /** Runs the tests that reach a mutant until one fails, and keeps the outcome. */
   async attempt(mutant: Mutant): Promise<Outcome['outcome']> {
-    if (!this.#program.accepts(mutant.room, mutant.text)) return this.#keep(mutant, 'refused', [mutant.room]);
+    if (!isLua(mutant.room) && !this.#program.accepts(mutant.room, mutant.text))
+      return this.#keep(mutant, 'refused', [mutant.room]);
     const passed = this.#outcomes.find(mutant.id)?.outcome === 'survived' ? this.#filesThatHold(mutant) : [];
     const directory = mkdtempSync(join(out, 'mutant-'));
-    const file = join(directory, 'source.ts');
+    const file = join(directory, 'source');
     writeFileSync(file, mutant.text);
     try {
       const reaching = await this.#testsThatReach(mutant);

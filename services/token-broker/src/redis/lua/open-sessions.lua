@@ -1,0 +1,3 @@
+-- KEYS: the partition
+-- Returns all open sessions.
+return sessions(KEYS[1])
