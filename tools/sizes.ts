@@ -47,10 +47,6 @@ export const functionDebt: Record<string, number> = {
   'services/entra-emulator/src/tokens/client-auth.ts': 1,
   'services/entra-emulator/src/tokens/keys.ts': 1,
   'services/entra-emulator/src/tokens/state.ts': 1,
-  'services/load-generator/src/sampling/sampler.ts': 1,
-  'services/load-generator/src/sending/sender.ts': 1,
-  'services/load-generator/src/sending/sending.ts': 1,
-  'services/load-generator/src/sending/tally.ts': 1,
   'services/token-broker/src/redis/redis-store.ts': 1,
   'services/token-broker/src/redis/sentinel.ts': 1,
   'services/trace-viewer/src/viewer.ts': 1,
@@ -60,7 +56,6 @@ export const functionDebt: Record<string, number> = {
   'test/kit/redis/sentinels.ts': 1,
   'test/kit/redis/tap.ts': 1,
   'test/kit/world.ts': 1,
-  'tools/bench/in-process.ts': 1,
 };
 
 /** Why a folder holds more than `fullFolderFiles` source files. */

@@ -19,6 +19,7 @@ import type { Row } from './table.ts';
 
 const concurrency = 64;
 const users = 1_000;
+const manyUsers = 200_000;
 /** As long as Entra's access tokens for one API are. */
 const accessToken = `eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.${'x'.repeat(1_700)}.${'y'.repeat(342)}`;
 
@@ -103,48 +104,43 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
   if (!ring.index) throw new Error('the key ring has no index');
   sealingKeys = { index: ring.index };
   const sealing = createSealing(() => ring);
-  const rows: Row[] = [];
-
   progress('L1 with one user and with 200,000');
-  const few = createBench(emptyStore(), sealing);
-  const many = createBench(emptyStore(), sealing);
-  const allUsers = 200_000;
+  const ofMemory = await measureL1(sealing, rounds);
+  progress('L2 against stock, one process each');
+  return [...ofMemory, await measureL2(redis, sealing, rounds)];
+}
+
+type Sealing = ReturnType<typeof createSealing>;
+
+async function measureL1(sealing: Sealing, rounds: number): Promise<Row[]> {
+  const [few, many] = [createBench(emptyStore(), sealing), createBench(emptyStore(), sealing)];
   await few.get(0);
   const heapBefore = heapBytes();
-  for (let n = 0; n < allUsers; n += 1) await many.get(n);
-  const order = Uint32Array.from({ length: 100_000 }, () => Math.floor(Math.random() * allUsers));
+  for (let n = 0; n < manyUsers; n += 1) await many.get(n);
+  const order = Uint32Array.from({ length: 100_000 }, () => Math.floor(Math.random() * manyUsers));
   const one: number[] = [];
   const all: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     one.push(await cost(100_000, () => few.get(0)));
     all.push(await cost(100_000, (i) => many.get(order[i] ?? 0)));
   }
-  const l1 = ratio(all, one);
-  rows.push({
-    ...{ name: 'L1 hit, 200,000 users / 1 user', target: '4', limit: 5, ...l1 },
-    note: `${usOf(one)} and ${usOf(all)} us`,
-  });
-  const held = many.l1.bytes / allUsers;
-  rows.push({
-    name: 'L1 bytes per token, as bounded',
-    target: '7',
-    limit: 3_072,
-    value: held,
-    low: held,
-    high: held,
-    note: `heap grew by ${Math.round((heapBytes() - heapBefore) / allUsers)} bytes a user, the bench's own key included`,
-  });
+  const held = many.l1.bytes / manyUsers;
+  const grown = Math.round((heapBytes() - heapBefore) / manyUsers);
+  return [
+    {
+      ...{ name: 'L1 hit, 200,000 users / 1 user', target: '4', limit: 5, ...ratio(all, one) },
+      note: `${usOf(one)} and ${usOf(all)} us`,
+    },
+    {
+      ...{ name: 'L1 bytes per token, as bounded', target: '7', limit: 3_072, value: held, low: held, high: held },
+      note: `heap grew by ${grown} bytes a user, the bench's own key included`,
+    },
+  ];
+}
 
-  progress('L2 against stock, one process each');
+async function measureL2(redis: Redis, sealing: Sealing, rounds: number): Promise<Row> {
   const channel = `bench:${randomBytes(4).toString('hex')}`;
-  const url = `redis://${redis.host}:${redis.port}`;
-  const { password } = redis;
-  const logger = createLogger({ level: 'silent', service: 'bench' });
-  const credentials =
-    password === undefined ? undefined : passwordCredentials({ password: async () => password, logger });
-  const options = { url, mode: 'standalone' as const, credentials, commandTimeoutMs: 250 };
-  await using connection = connectRedis(options, channel, logger);
-  while (connection.channel.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  await using connection = await connect(redis, channel);
   const l2 = createBench(redisStore(connection, channel), sealing);
   for (let n = 0; n < users; n += 1) await l2.get(n);
   await using stock = await openStockCache(redis, { users, scope, accessToken });
@@ -159,12 +155,21 @@ export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Pr
     );
     theirs.push(await cost(2_000, (i) => stock.get(i % users)));
   }
-  const gain = ratio(theirs, ours);
-  rows.push({
-    ...{ name: 'stock / L2 hit', target: '3', limit: -7, ...gain },
+  return {
+    ...{ name: 'stock / L2 hit', target: '3', limit: -7, ...ratio(theirs, ours) },
     note: `${usOf(theirs)} and ${usOf(ours)} us`,
-  });
-  return rows;
+  };
+}
+
+async function connect({ host, port, password }: Redis, channel: string) {
+  const logger = createLogger({ level: 'silent', service: 'bench' });
+  const credentials =
+    password === undefined ? undefined : passwordCredentials({ password: async () => password, logger });
+  const url = `redis://${host}:${port}`;
+  const options = { url, mode: 'standalone' as const, credentials, commandTimeoutMs: 250 };
+  const connection = connectRedis(options, channel, logger);
+  while (connection.channel.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  return connection;
 }
 
 function heapBytes(): number {

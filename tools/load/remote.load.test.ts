@@ -35,10 +35,13 @@ const there = () => [
 
 type Ended = { code: number; stdout: string; stderr: string };
 
-function load(args: string[], env: Record<string, string> = {}): Promise<Ended> {
+/** What its image starts, and what `npm run load` does. */
+const programs = { image: 'services/load-generator/src/main.ts', here: 'tools/load/load.ts' };
+
+function load(args: string[], env: Record<string, string> = {}, program = programs.image): Promise<Ended> {
   return new Promise((resolve) => {
     const options = { env: { PATH: process.env.PATH ?? '', ...env }, timeout: 60_000 };
-    execFile(process.execPath, ['services/load-generator/src/main.ts', ...args], options, (error, stdout, stderr) =>
+    execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code ?? 99) : 0, stdout, stderr }),
     );
   });
@@ -96,7 +99,7 @@ describe('npm run load', () => {
       '--html',
       html,
     ];
-    const { code, stdout, stderr } = await load(args);
+    const { code, stdout, stderr } = await load(args, {}, programs.here);
     assert.equal(code, 0, stdout + stderr);
     const texts = await Promise.all([json, html].map((file) => readFile(file, 'utf8')));
     const { runs, verdict } = resultSchema.parse(JSON.parse(texts[0] ?? ''));
@@ -115,5 +118,11 @@ describe('npm run load', () => {
     const { code, stderr } = await load(['l1', '--rate', '10001', '--duration', '7201']);
     assert.equal(code, 2);
     assert.deepEqual(stderr.trim().split('\n'), ['--rate: must be at most 10000', '--duration: must be at most 7200']);
+  });
+
+  it('starts nothing in its image, which holds no broker', async () => {
+    const { code, stderr } = await load(['cold']);
+    assert.equal(code, 2);
+    assert.match(stderr, /^Only npm run load starts brokers/m);
   });
 });

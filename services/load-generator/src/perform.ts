@@ -3,7 +3,7 @@ import { noErrors, noForeign, percentileAtMost } from './judging/checks.ts';
 import { judge, nothingWatched, type Performing } from './judging/judging.ts';
 import type { Act, Clock, Scenario, Variant } from './judging/scenario.ts';
 import type { LoadEvent, ScenarioRun } from './results/result.ts';
-import { createSampler, redisCommands } from './sampling/sampler.ts';
+import { redisCommands, Sampler } from './sampling/sampler.ts';
 import { type LoadResults, runPlan, traceEvery } from './sending/generators.ts';
 import type { PlanInput, Progress } from './sending/plan.ts';
 import { preflightLocal } from './target/preflight.ts';
@@ -54,7 +54,7 @@ async function perform(
   const act = await variant.prepare(stage, performing.load);
   await stage.admin('DELETE', '/counters');
   const commandsBefore = await redisCommands(stage);
-  const sampler = createSampler(stage);
+  const sampler = new Sampler(stage);
   const events: LoadEvent[] = [];
   const startedAt = new Date().toISOString();
   const stopped = new AbortController();

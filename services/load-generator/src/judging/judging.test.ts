@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { createHistogram, encode, record } from '../results/histogram.ts';
 import { buckets, parseMetrics, quantileBetween, total } from '../sampling/metrics-text.ts';
 import type { Part, Seen } from '../sending/plan.ts';
-import { createTally } from '../sending/tally.ts';
+import { Tally } from '../sending/tally.ts';
 import { atLeast, atMost, exactly, percentileAtMost, ratioAtMost } from './checks.ts';
 import { judge, nothingWatched } from './judging.ts';
 import type { Act } from './scenario.ts';
@@ -17,7 +17,7 @@ function latencies(count: number, ms: number): string {
 }
 
 function seenOf(requests: number, failed: number): Seen {
-  const tally = createTally('token-exchange');
+  const tally = new Tally('token-exchange');
   for (let i = 0; i < requests; i += 1)
     tally.end({ dueMs: i, sentMs: i, endMs: i + 10 }, 0, i < failed ? { errorType: '500 server_error' } : {});
   return tally.toSeen();

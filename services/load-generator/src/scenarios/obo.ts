@@ -3,7 +3,7 @@ import type { Act, Scenario } from '../judging/scenario.ts';
 import { within } from '../judging/window.ts';
 import { cookieLine, walkSignIn } from '../sending/journeys.ts';
 import type { Person } from '../sending/plan.ts';
-import { createSender } from '../sending/sender.ts';
+import { Sender } from '../sending/sender.ts';
 import { apiScope } from '../target/oauth.ts';
 import { each, nameOf } from '../target/people.ts';
 import { entraMs, type Stage } from '../target/stage.ts';
@@ -27,7 +27,7 @@ async function prepare(stage: Stage, users: number): Promise<Act> {
   const people = await signInThroughFront(stage, users);
   await stage.admin('PUT', '/lifetimes', { access: lifeSeconds });
   const get = async (path: string) => {
-    await using sender = createSender();
+    await using sender = new Sender();
     await each(people, async ({ headers }, i) => {
       const { status } = await sender.ask(stage.web ?? '', { path, method: 'GET', headers, body: null });
       if (status !== 200) throw new Error(`${path} answered ${status} to person ${i + 1}`);
@@ -59,7 +59,7 @@ async function prepare(stage: Stage, users: number): Promise<Act> {
 
 /** People with a session at web-frontend: their cookies and what its scripts send. */
 async function signInThroughFront(stage: Stage, users: number): Promise<Person[]> {
-  await using sender = createSender();
+  await using sender = new Sender();
   await stage.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
   const numbers = Array.from({ length: users }, (_, i) => i + 1);
   return await each(numbers, async (number) => {

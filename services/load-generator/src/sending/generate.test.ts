@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { mix, placeOf, turns } from './mix.ts';
 import { dueTimesMs, scheduleSchema } from './schedule.ts';
 import { selfTest, selfTestLeastMs } from './self-test.ts';
-import { createTally } from './tally.ts';
+import { Tally } from './tally.ts';
 
 const due = (schedule: object) => [
   ...dueTimesMs(scheduleSchema.parse({ ratePerSecond: 100, durationSeconds: 2, ...schedule })),
@@ -61,7 +61,7 @@ describe('a tally', () => {
   const throttled = (retryAfterSeconds?: number) => ({ errorType: '429 x', refused: true, retryAfterSeconds });
 
   it('sees a Retry-After that moves away before it has come', () => {
-    const tally = createTally('falling');
+    const tally = new Tally('falling');
     for (const [at, left] of [
       [0, 30],
       [10, 20],
@@ -77,7 +77,7 @@ describe('a tally', () => {
   });
 
   it('counts refusals that do not say when to come again, errors by type, and by the second they were due', () => {
-    const tally = createTally('failing');
+    const tally = new Tally('failing');
     tally.end(times(0.2), 1, throttled());
     tally.end(times(1.2), 1, {});
     const seen = tally.toSeen();

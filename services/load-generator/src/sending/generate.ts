@@ -3,8 +3,8 @@ import { createHistogram } from '../results/histogram.ts';
 import { mix, turns } from './mix.ts';
 import type { Part, Plan, Progress } from './plan.ts';
 import { dueTimesMs } from './schedule.ts';
-import { createSender, type Reply, type Sender } from './sender.ts';
-import { createSending, type Job } from './sending.ts';
+import { type Reply, Sender } from './sender.ts';
+import { type Job, Sending } from './sending.ts';
 
 /** Over so many in flight, requests queue here and their latency grows: nothing is dropped. */
 const inFlightMost = 4_096;
@@ -20,7 +20,7 @@ export async function generate(
   begin: () => Promise<number>,
   tell: (progress: Progress) => void,
 ): Promise<Part> {
-  await using sender = createSender();
+  await using sender = new Sender();
   const origins = new Set(plan.kinds.flatMap(({ targets }) => targets ?? plan.targets));
   await sender.connect([...origins], plan.connections);
   rehearse(plan);
@@ -31,7 +31,7 @@ export async function generate(
   const began = process.cpuUsage();
 
   const recent = createHistogram(2);
-  const sending = createSending(plan, { sender, originMs, recent });
+  const sending = new Sending(plan, { sender, originMs, recent });
   const queue: Job[] = [];
   sending.onEnd(() => {
     const next = queue.shift();
@@ -65,7 +65,7 @@ function rehearse(plan: Plan): void {
     send: (...[, , , end]: Parameters<Sender['send']>) => end(answer),
     ask: async () => answer,
   };
-  const sending = createSending(plan, { sender, originMs: performance.now(), recent: createHistogram(2) });
+  const sending = new Sending(plan, { sender, originMs: performance.now(), recent: createHistogram(2) });
   const kinds = plan.kinds.flatMap(({ journey }, kind) => (journey ? [] : [kind]));
   for (const kind of kinds) for (let turn = 0; turn < rehearsals; turn += 1) sending.start({ dueMs: 0, kind, turn });
 }

@@ -21,18 +21,11 @@ const connectMs = 10_000;
 const warmUpRequests = 160;
 
 /** Sends requests by undici's lowest interface, which costs least: a generator must not be what is measured. */
-export function createSender() {
-  const pools = new Map<string, Pool>();
-  const poolOf = (origin: string) => {
-    const known = pools.get(origin);
-    if (known) return known;
-    const timeouts = { headersTimeout: answerMs, bodyTimeout: answerMs, connectTimeout: connectMs };
-    const pool = new Pool(origin, { ...timeouts, connections: 2_048, pipelining: 1 });
-    pools.set(origin, pool);
-    return pool;
-  };
+export class Sender {
+  readonly #pools = new Map<string, Pool>();
 
-  function send(origin: string, ask: Ask, wantsBody: boolean, end: (reply: Reply) => void): void {
+  /** Calls `end` once, whatever happens. `wantsBody`: of a success too. */
+  send(origin: string, ask: Ask, wantsBody: boolean, end: (reply: Reply) => void): void {
     let [status, retryAfter, sentMs] = [0, undefined as string | undefined, undefined as number | undefined];
     let headers: Reply['headers'] = {};
     const chunks: Buffer[] = [];
@@ -40,7 +33,7 @@ export function createSender() {
       const retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter);
       end({ status, error, headers, body: Buffer.concat(chunks).toString(), retryAfterSeconds, sentMs });
     };
-    poolOf(origin).dispatch(ask, {
+    this.#poolTo(origin).dispatch(ask, {
       onRequestStart() {
         sentMs = performance.now();
       },
@@ -62,32 +55,35 @@ export function createSender() {
     });
   }
 
-  return {
-    send,
-    ask: (origin: string, ask: Ask): Promise<Reply> =>
-      new Promise((resolve) => {
-        send(origin, ask, true, resolve);
-      }),
-    /** Opens so many connections to each origin before they are needed, and uses them until this code is fast. */
-    async connect(origins: string[], connections: number): Promise<void> {
-      const probe: Ask = {
-        path: '/.well-known/oauth-authorization-server',
-        method: 'GET',
-        headers: {},
-        body: null,
-      };
-      const each = (origin: string) =>
-        Array.from({ length: connections }, () => new Promise((done) => send(origin, probe, false, done)));
-      for (let sent = 0; sent < warmUpRequests && connections > 0; sent += connections)
-        await Promise.all(origins.flatMap(each));
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
-    },
-  };
+  ask(origin: string, ask: Ask): Promise<Reply> {
+    return new Promise((resolve) => {
+      this.send(origin, ask, true, resolve);
+    });
+  }
+
+  /** Opens so many connections to each origin before they are needed, and uses them until this code is fast. */
+  async connect(origins: string[], connections: number): Promise<void> {
+    const each = (origin: string) =>
+      Array.from({ length: connections }, () => new Promise((done) => this.send(origin, probe, false, done)));
+    for (let sent = 0; sent < warmUpRequests && connections > 0; sent += connections)
+      await Promise.all(origins.flatMap(each));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+  }
+
+  #poolTo(origin: string): Pool {
+    const known = this.#pools.get(origin);
+    if (known) return known;
+    const timeouts = { headersTimeout: answerMs, bodyTimeout: answerMs, connectTimeout: connectMs };
+    const pool = new Pool(origin, { ...timeouts, connections: 2_048, pipelining: 1 });
+    this.#pools.set(origin, pool);
+    return pool;
+  }
 }
 
-export type Sender = ReturnType<typeof createSender>;
+const probe: Ask = { path: '/.well-known/oauth-authorization-server', method: 'GET', headers: {}, body: null };
 
 function errorOf(body: string): string {
   try {

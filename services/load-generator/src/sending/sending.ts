@@ -4,9 +4,9 @@ import { type Ask, createAsking } from './asking.ts';
 import { journeys } from './journeys.ts';
 import { placeOf } from './mix.ts';
 import { outcomeOf } from './outcome.ts';
-import type { Part, Plan } from './plan.ts';
+import type { Kind, Part, Plan } from './plan.ts';
 import type { Reply, Sender } from './sender.ts';
-import { createTally, type Outcome } from './tally.ts';
+import { type Outcome, Tally } from './tally.ts';
 import { oidOf } from './token.ts';
 
 /** One request that is due: `kind` by its place in the plan, `turn` counts that kind's requests. */
@@ -23,74 +23,112 @@ const wentAway = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET
 
 type Means = { sender: Pick<Sender, 'send' | 'ask'>; originMs: number; recent: Histogram };
 
-/** Sends jobs and keeps count of them. `originMs` is the start by `performance.now()`; `recent` takes latencies too. */
-export function createSending(plan: Plan, { sender, originMs, recent }: Means) {
-  const kinds = plan.kinds.map((kind) => ({
-    ...{ kind, asking: createAsking(kind), tally: createTally(kind.name) },
-    targets: kind.targets ?? plan.targets,
-  }));
-  const now = () => performance.now() - originMs;
-  const lag = createHistogram();
-  const slowest: Part['slowest'] = [];
-  const scheduledMs = plan.schedule.durationSeconds * 1_000 + graceMs;
-  let [sent, ended, sentInTime, errors] = [0, 0, 0, 0];
-  let ending = () => {};
-  let { promise: idle, resolve: becomeIdle } = Promise.withResolvers<void>();
-  becomeIdle();
+type KindSending = { kind: Kind; asking: ReturnType<typeof createAsking>; tally: Tally; targets: string[] };
 
-  function start(job: Job): void {
-    const { kind, asking, tally, targets } = kinds[job.kind] ?? never();
+/** Sends jobs and keeps count of them. `originMs` is the start by `performance.now()`; `recent` takes latencies too. */
+export class Sending {
+  readonly #plan: Plan;
+  readonly #sender: Means['sender'];
+  readonly #originMs: number;
+  readonly #recent: Histogram;
+  readonly #kinds: KindSending[];
+  readonly #lag = createHistogram();
+  readonly #slowest: Part['slowest'] = [];
+  readonly #scheduledMs: number;
+  #sent = 0;
+  #ended = 0;
+  #sentInTime = 0;
+  #errors = 0;
+  #onEnd = () => {};
+  #idle = Promise.withResolvers<void>();
+
+  constructor(plan: Plan, { sender, originMs, recent }: Means) {
+    this.#plan = plan;
+    this.#sender = sender;
+    this.#originMs = originMs;
+    this.#recent = recent;
+    this.#kinds = plan.kinds.map((kind) => ({
+      ...{ kind, asking: createAsking(kind), tally: new Tally(kind.name) },
+      targets: kind.targets ?? plan.targets,
+    }));
+    this.#scheduledMs = plan.schedule.durationSeconds * 1_000 + graceMs;
+    this.#idle.resolve();
+  }
+
+  start(job: Job): void {
+    const { kind, asking, targets, tally } = this.#kinds[job.kind] ?? never();
+    const { traceEvery } = this.#plan;
     const person = job.turn % asking.size;
     const target = targets[placeOf(job.turn, asking.size, targets.length)] ?? '';
-    const startedMs = now();
-    const [traced, opens] = [plan.traceEvery > 0 && sent % plan.traceEvery === 0, sent % openEvery === 0];
-    const traceId = traced ? randomBytes(16).toString('hex') : undefined;
-    if (sent === ended) ({ promise: idle, resolve: becomeIdle } = Promise.withResolvers<void>());
-    sent += 1;
-    record(lag, startedMs - job.dueMs);
-    if (startedMs <= scheduledMs) sentInTime += 1;
+    const startedMs = this.#now();
+    const opens = this.#sent % openEvery === 0;
+    const traceId = traceEvery > 0 && this.#sent % traceEvery === 0 ? randomBytes(16).toString('hex') : undefined;
+    if (this.#sent === this.#ended) this.#idle = Promise.withResolvers<void>();
+    this.#sent += 1;
+    record(this.#lag, startedMs - job.dueMs);
+    if (startedMs <= this.#scheduledMs) this.#sentInTime += 1;
 
-    const end = (outcome: Outcome, sentMs = startedMs) => {
-      const endMs = now();
-      tally.end({ dueMs: job.dueMs, sentMs, endMs }, person, outcome);
-      record(recent, endMs - job.dueMs);
-      if (outcome.errorType !== undefined) errors += 1;
-      if (traceId) keepSlowest(slowest, { traceId, latencyMs: endMs - job.dueMs, atSeconds: job.dueMs / 1_000 });
-      ended += 1;
-      ending();
-      if (sent === ended) becomeIdle();
-    };
+    const end = (outcome: Outcome, sentMs = startedMs) => this.#end(job, person, tally, outcome, sentMs, traceId);
     if (kind.journey) {
-      void journeys[kind.journey]({ sender, target, kind, asking, person, places: plan.places }).then(end);
+      const about = { sender: this.#sender, target, kind, asking, person, places: this.#plan.places };
+      void journeys[kind.journey](about).then(end);
       return;
     }
     const answered = (reply: Reply) => {
       const { oid } = asking.person(person);
       if (opens && reply.status === 200 && oid) tally.open(oidOf(reply.body) === oid);
-      end(outcomeOf(reply), reply.sentMs === undefined ? startedMs : reply.sentMs - originMs);
+      end(outcomeOf(reply), reply.sentMs === undefined ? startedMs : reply.sentMs - this.#originMs);
     };
     const ask = withTrace(asking.ask(person), traceId);
-    sender.send(target, ask, opens, (reply) => {
+    this.#sender.send(target, ask, opens, (reply) => {
       if (!kind.asksAgain || !wentAway.has(reply.error)) return answered(reply);
       tally.askAgain();
-      sender.send(target, ask, opens, answered);
+      this.#sender.send(target, ask, opens, answered);
     });
   }
 
-  return {
-    start,
-    /** Called after each end. */
-    onEnd(then: () => void): void {
-      ending = then;
-    },
-    counts: () => ({ sent, errors, inFlight: sent - ended }),
-    /** Resolves when nothing is under way. */
-    allEnded: () => idle,
-    seen: () => ({
-      ...{ requests: ended, sentInTime, slowest, lag: encode(lag) },
-      kinds: kinds.map(({ tally }) => tally.toSeen()),
-    }),
-  };
+  /** Called after each end. */
+  onEnd(then: () => void): void {
+    this.#onEnd = then;
+  }
+
+  counts() {
+    return { sent: this.#sent, errors: this.#errors, inFlight: this.#sent - this.#ended };
+  }
+
+  /** Resolves when nothing is under way. */
+  allEnded(): Promise<void> {
+    return this.#idle.promise;
+  }
+
+  seen() {
+    return {
+      ...{ requests: this.#ended, sentInTime: this.#sentInTime, slowest: this.#slowest, lag: encode(this.#lag) },
+      kinds: this.#kinds.map(({ tally }) => tally.toSeen()),
+    };
+  }
+
+  #now(): number {
+    return performance.now() - this.#originMs;
+  }
+
+  #end(
+    { dueMs }: Job,
+    person: number,
+    tally: Tally,
+    outcome: Outcome,
+    sentMs: number,
+    traceId: string | undefined,
+  ): void {
+    const endMs = this.#now();
+    tally.end({ dueMs, sentMs, endMs }, person, outcome);
+    record(this.#recent, endMs - dueMs);
+    if (outcome.errorType !== undefined) this.#errors += 1;
+    if (traceId) keepSlowest(this.#slowest, { traceId, latencyMs: endMs - dueMs, atSeconds: dueMs / 1_000 });
+    this.#ended += 1;
+    this.#onEnd();
+    if (this.#sent === this.#ended) this.#idle.resolve();
+  }
 }
 
 function keepSlowest(slowest: Part['slowest'], one: Part['slowest'][number]): void {

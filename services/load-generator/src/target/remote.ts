@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Options } from '../options.ts';
 import { startCodeGrant } from '../sending/journeys.ts';
 import type { KindInput, Person, Plan } from '../sending/plan.ts';
-import { createSender } from '../sending/sender.ts';
+import { Sender } from '../sending/sender.ts';
 import { claimsOf } from '../sending/token.ts';
 import { grants } from './oauth.ts';
 import { each, nameOf } from './people.ts';
@@ -50,7 +50,7 @@ export async function openRemote(options: Options): Promise<Remote> {
     client_assertion: (await readFile(assertionFile, 'utf8')).trim(),
   });
   const redeem = async (number: number) => {
-    await using sender = createSender();
+    await using sender = new Sender();
     const grant = await startCodeGrant(sender, places, `${nameOf(number)}@contoso.test`);
     if (!('code' in grant))
       throw new Unsafe(`The emulator gave no code (status ${grant.status}): is INTERACTION=auto?`);
