@@ -12,10 +12,12 @@ export type Registry = {
 };
 
 let measuring = false;
+const waitingToStart: (() => void)[] = [];
 
-/** From now on what is measured is kept: the SDK is up. */
+/** From now on what is measured is kept: the SDK is up. Every counter begins at 0. */
 export function startMeasuring(): void {
   measuring = true;
+  for (const startAtZero of waitingToStart.splice(0)) startAtZero();
 }
 
 /**
@@ -42,16 +44,26 @@ export function createMeasures<R extends Registry>(registry: R) {
     return histogram.record.bind(histogram);
   }
 
+  function measure(name: Name, value: number, attributes?: Attributes): void {
+    if (!measuring) return;
+    atTurnEnd(() => {
+      const record = made.get(name) ?? make(name);
+      made.set(name, record);
+      record(value, attributes);
+    });
+  }
+
+  // A series that begins with its first event hides it: a rate needs a sample of before.
+  function startAtZero(): void {
+    for (const [name, { kind, attributes }] of Object.entries(registry.metrics))
+      if (kind === 'counter') for (const each of combinations(registry, attributes)) measure(name as Name, 0, each);
+  }
+  if (measuring) startAtZero();
+  else waitingToStart.push(startAtZero);
+
   return {
     /** Adds to a counter, records into a histogram (durations in seconds), or sets a gauge. */
-    measure(name: Name, value: number, attributes?: Attributes): void {
-      if (!measuring) return;
-      atTurnEnd(() => {
-        const record = made.get(name) ?? make(name);
-        made.set(name, record);
-        record(value, attributes);
-      });
-    },
+    measure,
     /** Reads a gauge whenever metrics are collected. */
     watch(name: Name, read: () => number | undefined): void {
       const { unit, brief: description } = registry.metrics[name] as Metric;
@@ -62,6 +74,18 @@ export function createMeasures<R extends Registry>(registry: R) {
       });
     },
   };
+}
+
+/** Every combination of the closed values of these attributes; those with open values are left out. */
+function combinations(registry: Registry, names: string[]): Attributes[] {
+  const known: Registry['attributes'] = { ...chassis.attributes, ...registry.attributes };
+  return names.reduce<Attributes[]>(
+    (all, name) => {
+      const values = known[name]?.values;
+      return values ? all.flatMap((each) => values.map((value) => ({ ...each, [name]: value }))) : all;
+    },
+    [{}],
+  );
 }
 
 /** What every service measures. */
