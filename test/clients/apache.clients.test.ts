@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
-import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
+import { readClaims } from '../../services/entra-emulator/src/rig.fake.ts';
 import { type Fleet, openFleet } from '../kit/fleet.ts';
 import { framesOf } from '../kit/html.ts';
 import { freePort } from '../kit/ports.ts';
@@ -107,7 +107,7 @@ clientTests(
   {
     [signIn]: (seen) => {
       assert.deepEqual([seen.status, seen.name], [200, 'Alice Ahrens']);
-      assert.equal(claimsOf(String(seen.access_token)).oid, fleet.emulator.ids.users.alice);
+      assert.equal(readClaims(String(seen.access_token)).oid, fleet.emulator.ids.users.alice);
     },
     [signOut]: (seen) => assert.deepEqual(seen, { frames: 1, page: 'Pick an account' }),
   },

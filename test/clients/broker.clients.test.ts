@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import tls from 'node:tls';
-import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
+import { readClaims } from '../../services/entra-emulator/src/rig.fake.ts';
 import { type Fleet, openFleet } from '../kit/fleet.ts';
 import { brokerEnvironment } from './broker.ts';
 import { clientTests, runProgram, type Seen } from './client.ts';
@@ -18,13 +18,13 @@ before(async () => {
 });
 after(() => fleet?.[Symbol.asyncDispose]());
 
-const claims = ({ access_token }: Seen) => claimsOf(String(access_token));
+const claims = ({ access_token }: Seen) => readClaims(String(access_token));
 const ids = () => fleet.emulator.ids;
 
 /** A session is opaque; who checked the ID token tells the name in it. */
 const session = (seen: Seen) => {
   assert.match(String(seen.access_token), /^[\w-]{43}$/);
-  if (seen.id_token) assert.equal(claimsOf(String(seen.id_token)).oid, ids().users.alice);
+  if (seen.id_token) assert.equal(readClaims(String(seen.id_token)).oid, ids().users.alice);
   if (seen.name) assert.equal(seen.name, 'Alice Ahrens');
   assert.ok(seen.id_token ?? seen.name);
 };

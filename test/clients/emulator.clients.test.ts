@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
+import { readClaims } from '../../services/entra-emulator/src/rig.fake.ts';
 import { clientTests, runProgram, type Seen } from './client.ts';
 import { type EmulatorPlace, openEmulator } from './emulator.ts';
 import type { LanguageName } from './languages.ts';
@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => opened.disposeAsync());
 
-const claims = ({ access_token }: Seen) => claimsOf(String(access_token));
+const claims = ({ access_token }: Seen) => readClaims(String(access_token));
 const ids = () => place.emulator.ids;
 
 /** An app's token by a credential of this kind, for the API. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before } from 'node:test';
 import manifest from '@azure/msal-browser/package.json' with { type: 'json' };
 import { createEmulator, type Emulator } from '../../services/entra-emulator/src/emulator.ts';
-import { claimsOf } from '../../services/entra-emulator/src/rig.fake.ts';
+import { readClaims } from '../../services/entra-emulator/src/rig.fake.ts';
 import { launchChromium } from '../kit/browser/chromium.ts';
 import { clientTests, type Seen } from './client.ts';
 import { change } from './emulator.ts';
@@ -80,7 +80,7 @@ const run = async () => {
 };
 
 const userToken = (seen: Seen) => {
-  const { aud, azp, azpacr, oid } = claimsOf(String(seen.access_token));
+  const { aud, azp, azpacr, oid } = readClaims(String(seen.access_token));
   const { apps, users } = emulator.ids;
   assert.deepEqual([aud, azp, azpacr, oid], [apps.api, apps.spa, '0', users.alice]);
   assert.notEqual(seen.access_token, seen.before);

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { builtInSeed } from './directory/seed.ts';
 import { createEmulator } from './emulator.ts';
-import { claimsOf, openRig, type Rig } from './rig.fake.ts';
+import { openRig, type Rig, readClaims } from './rig.fake.ts';
 
 describe('the emulator', () => {
   const lines: string[] = [];
@@ -39,7 +39,7 @@ describe('the emulator', () => {
     assert.deepEqual([plain.origin, plain.browserOrigin], ['https://localhost', 'http://localhost']);
     const response = await fetch(`${plain.admin}/mint`, { method: 'POST', body: '{"claims":{}}' });
     const { token } = (await response.json()) as { token: string };
-    assert.equal(claimsOf(token).iss, `https://localhost/${plain.ids.tenants.contoso}/v2.0`);
+    assert.equal(readClaims(token).iss, `https://localhost/${plain.ids.tenants.contoso}/v2.0`);
   });
 
   it('serves the same over plain http, for browsers', async () => {

@@ -9,7 +9,7 @@ import type { AccountInfo, AuthenticationResult } from '@azure/msal-node';
 import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
 import { fakeIssuer } from './issuer.fake.ts';
 import { msalClient } from './msal.fake.ts';
-import { apiScope, callback, claimsOf, graphScope, openRig, type Rig, verifier } from './rig.fake.ts';
+import { apiScope, callback, graphScope, openRig, type Rig, readClaims, verifier } from './rig.fake.ts';
 
 /** What work gives once it no longer throws; the last error after 5 s. */
 async function eventually<T>(work: () => Promise<T>): Promise<T> {
@@ -56,7 +56,7 @@ describe('MSAL Node', () => {
     const request = { oboAssertion: accessToken, scopes: [graphScope], ...more };
     return (await api().acquireTokenOnBehalfOf(request)) as AuthenticationResult;
   };
-  const accountOf = ({ account }: AuthenticationResult) => account as AccountInfo;
+  const toAccount = ({ account }: AuthenticationResult) => account as AccountInfo;
   /** The AADSTS number of a refusal, and its suberror. */
   const refusal = async (work: Promise<unknown>) => {
     const error = await work.then(
@@ -74,16 +74,16 @@ describe('MSAL Node', () => {
   describe('is granted', () => {
     it('a code, with an account and tokens for the API', async () => {
       const result = await byCode();
-      assert.equal(accountOf(result).homeAccountId, `${rig.ids.users.alice}.${rig.tenant}`);
-      assert.equal(accountOf(result).username, 'alice@contoso.test');
-      assert.equal(claimsOf(result.accessToken).aud, rig.ids.apps.api);
-      assert.equal(claimsOf(result.accessToken).scp, 'access_as_user');
+      assert.equal(toAccount(result).homeAccountId, `${rig.ids.users.alice}.${rig.tenant}`);
+      assert.equal(toAccount(result).username, 'alice@contoso.test');
+      assert.equal(readClaims(result.accessToken).aud, rig.ids.apps.api);
+      assert.equal(readClaims(result.accessToken).scp, 'access_as_user');
     });
 
     it('a refresh when it is forced, and nothing when its cache will do', async () => {
       const msal = msalClient(rig);
       const first = await byCode(msal);
-      const account = accountOf(first);
+      const account = toAccount(first);
       const hit = await msal.acquireTokenSilent({ account, scopes: [apiScope] });
       const fresh = await msal.acquireTokenSilent({ account, scopes: [apiScope], forceRefresh: true });
       assert.equal(hit.accessToken, first.accessToken);
@@ -102,16 +102,16 @@ describe('MSAL Node', () => {
 
     it('another resource by the same refresh token once it is consented', async () => {
       const msal = msalClient(rig);
-      const account = accountOf(await byCode(msal));
+      const account = toAccount(await byCode(msal));
       assert.equal((await refusal(msal.acquireTokenSilent({ account, scopes: [graphScope] }))).code, 65001);
       await rig.code('alice@contoso.test', { scope: graphScope });
       const { accessToken } = await msal.acquireTokenSilent({ account, scopes: [graphScope] });
-      assert.equal(claimsOf(accessToken).aud, 'https://graph.microsoft.com');
+      assert.equal(readClaims(accessToken).aud, 'https://graph.microsoft.com');
     });
 
     it('client credentials by secret, with the roles an administrator granted', async () => {
       const result = await job().acquireTokenByClientCredential({ scopes: [appScope] });
-      const { roles, azpacr, oid, sub, scp } = claimsOf(result?.accessToken ?? '');
+      const { roles, azpacr, oid, sub, scp } = readClaims(result?.accessToken ?? '');
       assert.deepEqual([roles, azpacr, oid === sub, scp], [['Reports.Read'], '1', true, undefined]);
     });
 
@@ -120,7 +120,7 @@ describe('MSAL Node', () => {
       const thumbprintSha256 = new X509Certificate(cert).fingerprint256.replaceAll(':', '');
       const msal = msalClient(rig, { clientCertificate: { thumbprintSha256, privateKey: key } });
       const result = await msal.acquireTokenByClientCredential({ scopes: [appScope] });
-      assert.equal(claimsOf(result?.accessToken ?? '').azpacr, '2');
+      assert.equal(readClaims(result?.accessToken ?? '').azpacr, '2');
     });
 
     it('client credentials by a federated token from a file, also after its issuer rotated', async (t) => {
@@ -130,7 +130,7 @@ describe('MSAL Node', () => {
       const ask = async () => {
         await writeFile(file, await issuer.token());
         const msal = msalClient(rig, { clientAssertion: createMountedFile(file) });
-        return claimsOf((await msal.acquireTokenByClientCredential({ scopes: [appScope] }))?.accessToken ?? '');
+        return readClaims((await msal.acquireTokenByClientCredential({ scopes: [appScope] }))?.accessToken ?? '');
       };
       assert.equal((await ask()).azpacr, '2');
       await issuer.rotate();
@@ -142,10 +142,10 @@ describe('MSAL Node', () => {
     it('on behalf of a user, whose session carries on', async () => {
       const first = await byCode();
       const { accessToken } = await onBehalf(first);
-      const claims = claimsOf(accessToken);
+      const claims = readClaims(accessToken);
       assert.equal(claims.oid, rig.ids.users.alice);
       assert.equal(claims.azp, rig.ids.apps.api);
-      assert.equal(claims.sid, claimsOf(first.accessToken).sid);
+      assert.equal(claims.sid, readClaims(first.accessToken).sid);
       const me = await fetch(`${rig.emulator.origin}/v1.0/me`, { headers: { authorization: `Bearer ${accessToken}` } });
       assert.equal(((await me.json()) as { displayName: string }).displayName, 'Alice Ahrens');
     });
@@ -200,7 +200,7 @@ describe('MSAL Node', () => {
 
     it('an unknown scope', async () => {
       const msal = msalClient(rig);
-      const account = accountOf(await byCode(msal));
+      const account = toAccount(await byCode(msal));
       assert.equal(
         (await refusal(msal.acquireTokenSilent({ account, scopes: ['api://onbehalf-api/nothing'] }))).code,
         70011,
@@ -218,13 +218,13 @@ describe('MSAL Node', () => {
 
     it('claims it has not, until the person has stepped up', async () => {
       const msal = msalClient(rig);
-      const account = accountOf(await byCode(msal));
+      const account = toAccount(await byCode(msal));
       const silent = () => msal.acquireTokenSilent({ account, scopes: [apiScope], claims: c1 });
       assert.deepEqual(await refusal(silent()), { code: 50076, suberror: 'basic_action', interaction: true });
       const code = await rig.code('alice@contoso.test', { scope: `openid offline_access ${apiScope}`, claims: c1 });
       const stepped = { code, scopes: [apiScope], redirectUri: callback, codeVerifier: verifier, nonce: 'some-nonce' };
       await msal.acquireTokenByCode(stepped);
-      assert.deepEqual(claimsOf((await silent()).accessToken).acrs, ['c1']);
+      assert.deepEqual(readClaims((await silent()).accessToken).acrs, ['c1']);
     });
 
     it('as Entra throttles: a text, which its own HTTP client cannot read', async () => {
@@ -244,7 +244,7 @@ describe('MSAL Node', () => {
 
     it('what was revoked', async () => {
       const msal = msalClient(rig);
-      const account = accountOf(await byCode(msal));
+      const account = toAccount(await byCode(msal));
       await rig.admin('POST', '/users/alice@contoso.test/revoke');
       const silent = msal.acquireTokenSilent({ account, scopes: [apiScope], forceRefresh: true });
       assert.deepEqual(await refusal(silent), { code: 50173, suberror: 'bad_token', interaction: true });

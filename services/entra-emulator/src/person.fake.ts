@@ -33,10 +33,10 @@ export function createPerson(emulatorOrigins: string[]) {
     title,
     page: () => page as Page,
     /** The hidden fields of the page's first form, and where it goes. */
-    form: () => formOf(page as Page),
+    form: () => readForm(page as Page),
     /** Presses a button of the page's form. */
     answer(fields: Record<string, string>) {
-      const { action, hidden } = formOf(page as Page);
+      const { action, hidden } = readForm(page as Page);
       return send(action, { method: 'POST', body: new URLSearchParams({ ...hidden, ...fields }) });
     },
     /** Signs in and agrees to whatever is asked, until the application has its answer. */
@@ -60,7 +60,7 @@ export function createPerson(emulatorOrigins: string[]) {
 
 export type Person = ReturnType<typeof createPerson>;
 
-function formOf({ html, url }: Page) {
+function readForm({ html, url }: Page) {
   const action = new URL(unescapeHtml(/<form[^>]* action="([^"]+)"/.exec(html)?.[1] ?? ''), url);
   const form = html.slice(html.indexOf('<form'), html.indexOf('</form>'));
   const inputs = [...form.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)];

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { apiScope, claimsOf, openRig, type Rig, verifier } from './rig.fake.ts';
+import { apiScope, openRig, type Rig, readClaims, verifier } from './rig.fake.ts';
 
 const page = 'http://localhost:5173/';
 const program = 'http://localhost:54321';
@@ -27,23 +27,23 @@ describe('a public client', () => {
       { client_id: rig.ids.apps[app] ?? '', grant_type: 'refresh_token', refresh_token, scope, ...more },
       { headers },
     );
-  const codeOf = ({ body }: { body: { error_codes: number[] } }) => body.error_codes[0];
+  const errorCode = ({ body }: { body: { error_codes: number[] } }) => body.error_codes[0];
 
   it('that is a page redeems and refreshes across origins by PKCE alone', async () => {
     const { status, headers, body } = await signIn('spa', page, origin);
     assert.deepEqual([status, headers.get('access-control-allow-origin')], [200, '*']);
-    assert.equal(claimsOf(body.access_token).azpacr, '0');
+    assert.equal(readClaims(body.access_token).azpacr, '0');
     const again = await refresh('spa', body.refresh_token ?? '', origin);
     assert.deepEqual([again.status, again.headers.get('access-control-allow-origin')], [200, '*']);
   });
 
   it('that is a page gets nothing outside a page, nor without PKCE, nor with a secret', async () => {
     const { body } = await signIn('spa', page, origin);
-    assert.equal(codeOf(await signIn('spa', page, {})), 9002327);
-    assert.equal(codeOf(await refresh('spa', body.refresh_token ?? '', {})), 9002327);
+    assert.equal(errorCode(await signIn('spa', page, {})), 9002327);
+    assert.equal(errorCode(await refresh('spa', body.refresh_token ?? '', {})), 9002327);
     const bare = { code_challenge: undefined, code_challenge_method: undefined };
-    assert.equal(codeOf(await signIn('spa', page, origin, bare)), 9002325);
-    assert.equal(codeOf(await refresh('spa', body.refresh_token ?? '', origin, { client_secret: 'x' })), 700025);
+    assert.equal(errorCode(await signIn('spa', page, origin, bare)), 9002325);
+    assert.equal(errorCode(await refresh('spa', body.refresh_token ?? '', origin, { client_secret: 'x' })), 700025);
   });
 
   it('that is a page has refresh tokens that all end a day after the sign-in', async () => {
@@ -52,31 +52,31 @@ describe('a public client', () => {
     const later = await refresh('spa', body.refresh_token ?? '', origin);
     assert.equal(later.status, 200);
     await rig.admin('PUT', '/clock', { offsetSeconds: 86_401 });
-    assert.equal(codeOf(await refresh('spa', later.body.refresh_token ?? '', origin)), 700084);
+    assert.equal(errorCode(await refresh('spa', later.body.refresh_token ?? '', origin)), 700084);
   });
 
   it('that is a program redeems and refreshes with no credential on any loopback port, and not from a page', async () => {
     const { status, body, form } = await signIn('cli', program, {});
-    assert.deepEqual([status, claimsOf(body.access_token).azpacr], [200, '0']);
+    assert.deepEqual([status, readClaims(body.access_token).azpacr], [200, '0']);
     assert.equal((await refresh('cli', body.refresh_token ?? '', {})).status, 200);
-    assert.equal(codeOf(await refresh('cli', body.refresh_token ?? '', origin)), 9002326);
-    assert.equal(codeOf(await rig.post(form)), 54005);
+    assert.equal(errorCode(await refresh('cli', body.refresh_token ?? '', origin)), 9002326);
+    assert.equal(errorCode(await rig.post(form)), 54005);
   });
 
   it('gets no token of its own and none on behalf of others', async () => {
     const client_id = rig.ids.apps.cli ?? '';
     const own = { client_id, grant_type: 'client_credentials', scope: 'api://onbehalf-api/.default' };
-    assert.equal(codeOf(await rig.post(own)), 7000216);
+    assert.equal(errorCode(await rig.post(own)), 7000216);
     const { body } = await signIn('cli', program, {});
     const onBehalf = { client_id, client_secret: '', assertion: body.access_token };
-    assert.equal(codeOf(await rig.onBehalf(body.access_token, onBehalf)), 7000218);
+    assert.equal(errorCode(await rig.onBehalf(body.access_token, onBehalf)), 7000218);
   });
 
   it('is not what a confidential client becomes by leaving its secret out, or by saying it is a page', async () => {
     const bare = { client_id: rig.ids.apps.web, client_secret: '' };
-    assert.equal(codeOf(await rig.redeem(await rig.code(), bare)), 7000218);
+    assert.equal(errorCode(await rig.redeem(await rig.code(), bare)), 7000218);
     const refused = await rig.post({ ...rig.web, grant_type: 'authorization_code', code: 'x' }, { headers: origin });
-    assert.equal(codeOf(refused), 9002326);
+    assert.equal(errorCode(refused), 9002326);
     assert.equal(refused.headers.get('access-control-allow-origin'), '*');
   });
 
@@ -106,6 +106,6 @@ describe('a public client', () => {
   it('that is a page can read the trouble an admin asked for', async () => {
     await rig.admin('PUT', '/faults', [{ then: { aadsts: 50173 } }]);
     const refused = await refresh('spa', '2.x', origin);
-    assert.deepEqual([codeOf(refused), refused.headers.get('access-control-allow-origin')], [50173, '*']);
+    assert.deepEqual([errorCode(refused), refused.headers.get('access-control-allow-origin')], [50173, '*']);
   });
 });

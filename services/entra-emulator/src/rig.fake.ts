@@ -9,7 +9,7 @@ export const graphScope = 'https://graph.microsoft.com/User.Read';
 export const verifier = randomBytes(32).toString('base64url');
 
 export type TokenBody = Record<string, string> & { access_token: string; error_codes: number[]; expires_in: number };
-export type TokenAnswer = { status: number; headers: Headers; body: TokenBody };
+export type TokenResponse = { status: number; headers: Headers; body: TokenBody };
 
 const challenge = createHash('sha256').update(verifier).digest('base64url');
 
@@ -48,7 +48,7 @@ export function createRig(emulator: Emulator) {
       const given = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined);
       return `${browserOrigin}/${at}/oauth2/v2.0/authorize?${new URLSearchParams(given)}`;
     },
-    async post(form: Record<string, string>, { at = tenant, headers = {} } = {}): Promise<TokenAnswer> {
+    async post(form: Record<string, string>, { at = tenant, headers = {} } = {}): Promise<TokenResponse> {
       const url = `${origin}/${at}/oauth2/v2.0/token`;
       const response = await fetch(url, { method: 'POST', headers, body: new URLSearchParams(form) });
       return { status: response.status, headers: response.headers, body: (await response.json()) as TokenBody };
@@ -93,6 +93,6 @@ export function createRig(emulator: Emulator) {
 
 export type Rig = ReturnType<typeof createRig>;
 
-export function claimsOf(jwt: string): Record<string, unknown> {
+export function readClaims(jwt: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
 }

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { apiScope, callback, claimsOf, openRig, type Rig } from './rig.fake.ts';
+import { apiScope, callback, openRig, type Rig, readClaims } from './rig.fake.ts';
 
 const alice = 'alice@contoso.test';
 const bob = 'bob@contoso.test';
@@ -42,7 +42,7 @@ describe('the sign-in', () => {
       assert.equal(person.title(), 'Pick an account');
       const landing = await person.visit(rig.authorizeUrl({ login_hint: bob }));
       const { body } = await rig.redeem(landing?.parameters.get('code') ?? '');
-      assert.equal(claimsOf(body.id_token ?? '').oid, rig.ids.users.bob);
+      assert.equal(readClaims(body.id_token ?? '').oid, rig.ids.users.bob);
       assert.equal(
         (await person.visit(rig.authorizeUrl({ prompt: 'none' })))?.parameters.get('error'),
         'login_required',
@@ -74,7 +74,7 @@ describe('the sign-in', () => {
     it('may be of any tenant at organizations, whose issuer the token names', async () => {
       const code = await rig.code('fay@fabrikam.test', {}, 'organizations');
       const { body } = await rig.redeem(code, {}, 'organizations');
-      const { tid, iss } = claimsOf(body.id_token ?? '');
+      const { tid, iss } = readClaims(body.id_token ?? '');
       assert.equal(tid, rig.ids.tenants.fabrikam);
       assert.equal(iss, `${rig.emulator.origin}/${tid}/v2.0`);
     });
@@ -83,7 +83,7 @@ describe('the sign-in', () => {
       const guest = 'fay_fabrikam.test#EXT#@contoso.test';
       const code = await rig.code(guest);
       const { body } = await rig.redeem(code, { client_info: '1' });
-      const { oid, tid } = claimsOf(body.id_token ?? '');
+      const { oid, tid } = readClaims(body.id_token ?? '');
       const atHome = JSON.parse(Buffer.from(body.client_info ?? '', 'base64url').toString());
       assert.deepEqual(atHome, { uid: rig.ids.users.fay, utid: rig.ids.tenants.fabrikam });
       assert.equal(tid, rig.ids.tenants.contoso);
@@ -105,7 +105,7 @@ describe('the sign-in', () => {
       await rig.admin('PUT', '/interaction', { mode: 'auto', user: alice });
       const landing = await rig.person().visit(rig.authorizeUrl({ login_hint: bob }));
       const { body } = await rig.redeem(landing?.parameters.get('code') ?? '');
-      assert.equal(claimsOf(body.access_token).preferred_username, bob);
+      assert.equal(readClaims(body.access_token).preferred_username, bob);
     });
   });
 
@@ -138,7 +138,7 @@ describe('the sign-in', () => {
       assert.match(carol.page().html, /read your profile <span class="fine">\(Onbehalf downstream API\)/);
       const landing = await carol.answer({ consent: 'accept' });
       const { body } = await rig.redeem(landing?.parameters.get('code') ?? '');
-      assert.equal(claimsOf(body.access_token).scp, 'access_as_user');
+      assert.equal(readClaims(body.access_token).scp, 'access_as_user');
       assert.equal((await rig.onBehalf(body.access_token)).status, 200);
     });
 
@@ -174,12 +174,12 @@ describe('the sign-in', () => {
       const scope = `openid offline_access ${apiScope}`;
       const landing = await person.signIn(rig.authorizeUrl({ claims, scope }), alice);
       const { body } = await rig.redeem(landing.get('code') ?? '');
-      assert.deepEqual(claimsOf(body.access_token).acrs, ['c1']);
+      assert.deepEqual(readClaims(body.access_token).acrs, ['c1']);
       const refreshed = await rig.refresh(body.refresh_token ?? '', apiScope, { claims });
-      assert.deepEqual(claimsOf(refreshed.body.access_token).acrs, ['c1']);
+      assert.deepEqual(readClaims(refreshed.body.access_token).acrs, ['c1']);
       assert.ok((await person.visit(rig.authorizeUrl({ claims, prompt: 'none' })))?.parameters.get('code'));
       const graph = await rig.onBehalf(body.access_token);
-      assert.deepEqual(claimsOf(graph.body.access_token).acrs, ['c1']);
+      assert.deepEqual(readClaims(graph.body.access_token).acrs, ['c1']);
     });
 
     it('is asked by the policy of an API, also of a token request', async () => {
@@ -227,7 +227,7 @@ describe('the sign-in', () => {
       const person = rig.person();
       const landing = await person.signIn(rig.authorizeUrl(), alice);
       const { body } = await rig.redeem(landing.get('code') ?? '');
-      const { sid } = claimsOf(body.id_token ?? '');
+      const { sid } = readClaims(body.id_token ?? '');
       const next = encodeURIComponent('http://localhost:3000/');
       await person.visit(
         `${rig.emulator.browserOrigin}/${rig.tenant}/oauth2/v2.0/logout?post_logout_redirect_uri=${next}&state=x`,

@@ -1,74 +1,91 @@
 import type { Directory } from './directory.ts';
-import { type Asked, parseScope } from './scopes.ts';
+import { parseScope, type RequestedScopes } from './scopes.ts';
 import type { App, Seed, User } from './seed.ts';
 
 /** One permission of an API for a client. */
 export type Permission = { client: App; resource: App; name: string };
 
-/** Who consented to what: by user, by an administrator for all, or because the API trusts the client. */
-export type Consents = ReturnType<typeof createConsents>;
+/** The consents: of a user, of an administrator for all, or because the API trusts the client. */
+export class Consents {
+  readonly #directory: Directory;
+  readonly #graph: App;
+  /** The names of granted scopes by user, client and resource. */
+  readonly #granted = new Map<string, Set<string>>();
 
-export function createConsents(directory: Directory, seed: Seed['consents']) {
-  const granted = new Map<string, Set<string>>();
-  const key = (oid: string, client: App, resource: App) => `${oid} ${client.appId} ${resource.appId}`;
-  const graph = directory.findApp('https://graph.microsoft.com') as App;
-
-  const has = (user: User, { client, resource, name }: Permission) =>
-    granted.get(key(user.oid, client, resource))?.has(name) ||
-    client.adminConsent.includes(`${resource.identifierUri ?? resource.appId}/${name}`) ||
-    resource.preAuthorized.some((entry) => directory.findApp(entry.client) === client && entry.scopes.includes(name));
-
-  const grant = (user: User, { client, resource, name }: Permission) => {
-    const names = granted.get(key(user.oid, client, resource)) ?? new Set<string>();
-    granted.set(key(user.oid, client, resource), names.add(name));
-  };
-
-  /** What a registration asks for, of one resource or of all. */
-  const required = (client: App, only?: App): Permission[] =>
-    [...parseScope(directory, client.requiredScopes.join(' '), undefined).resources]
-      .filter(([resource]) => !only || resource === only)
-      .flatMap(([resource, names]) => names.map((name) => ({ client, resource, name })));
-
-  /** `.default` written out; for an API that knows the client, with what that API needs itself. */
-  const expand = (client: App, resource: App, name: string): Permission[] => {
-    if (name !== '.default') return [{ client, resource, name }];
-    const known = resource.knownClientApplications.some((id) => directory.findApp(id) === client);
-    return [...required(client, resource), ...(known ? required(resource) : [])];
-  };
-
-  for (const { user: pattern, client: id, scopes } of seed) {
-    const client = directory.findApp(id);
-    const matches = ({ upn }: User) => (pattern.endsWith('*') ? upn.startsWith(pattern.slice(0, -1)) : upn === pattern);
-    if (!client) throw new Error(`The seed's consents name ${id}, which is no app`);
-    for (const [resource, names] of parseScope(directory, scopes.join(' '), undefined).resources)
-      for (const user of directory.users.filter(matches))
-        for (const name of names) grant(user, { client, resource, name });
+  /** @throws Error if the seed names an unknown app. */
+  constructor(directory: Directory, seed: Seed['consents']) {
+    this.#directory = directory;
+    this.#graph = directory.findApp('https://graph.microsoft.com') as App;
+    for (const entry of seed) this.#grantAll(entry);
   }
 
-  return {
-    has,
-    grant,
-    /** Every permission a sign-in asks for. */
-    asked: (client: App, asked: Asked): Permission[] => [
-      ...asked.oidc.map((name) => ({ client, resource: graph, name })),
-      ...[...asked.resources].flatMap(([resource, names]) => names.flatMap((name) => expand(client, resource, name))),
-    ],
-    /** The `scp` of a token: the names as asked, or for `.default` all that are consented; undefined if one is missing. */
-    scp(user: User, client: App, resource: App, names: string[]): string[] | undefined {
-      const wanted = names.filter((name) => name !== '.default');
-      if (!wanted.every((name) => has(user, { client, resource, name }))) return undefined;
-      if (wanted.length === names.length) return wanted;
-      const all = resource.scopes
-        .map(({ value: name }) => name)
-        .filter((name) => has(user, { client, resource, name }));
-      return all.length > 0 ? [...new Set([...all, ...wanted])] : undefined;
-    },
-    /** Forgets consents, all or those of a user, a client. */
-    forget({ user, client }: { user?: User | undefined; client?: App | undefined }) {
-      for (const entry of granted.keys()) {
-        const [oid, appId] = entry.split(' ');
-        if ((!user || user.oid === oid) && (!client || client.appId === appId)) granted.delete(entry);
-      }
-    },
-  };
+  #grantAll({ user: pattern, client: id, scopes }: Seed['consents'][number]): void {
+    const client = this.#directory.findApp(id);
+    if (!client) throw new Error(`The seed's consents name ${id}, which is no app`);
+    const matches = ({ upn }: User) => (pattern.endsWith('*') ? upn.startsWith(pattern.slice(0, -1)) : upn === pattern);
+    for (const [resource, names] of parseScope(this.#directory, scopes.join(' '), undefined).resources)
+      for (const user of this.#directory.users.filter(matches))
+        for (const name of names) this.grant(user, { client, resource, name });
+  }
+
+  has(user: User, { client, resource, name }: Permission): boolean {
+    const trusts = ({ client: id, scopes }: App['preAuthorized'][number]) =>
+      this.#directory.findApp(id) === client && scopes.includes(name);
+    return (
+      this.#granted.get(toKey(user, client, resource))?.has(name) ||
+      client.adminConsent.includes(`${resource.identifierUri ?? resource.appId}/${name}`) ||
+      resource.preAuthorized.some(trusts)
+    );
+  }
+
+  grant(user: User, { client, resource, name }: Permission): void {
+    const key = toKey(user, client, resource);
+    const names = this.#granted.get(key) ?? new Set<string>();
+    this.#granted.set(key, names.add(name));
+  }
+
+  /** Every permission that a sign-in asks for. */
+  permissions(client: App, { oidc, resources }: RequestedScopes): Permission[] {
+    return [
+      ...oidc.map((name) => ({ client, resource: this.#graph, name })),
+      ...[...resources].flatMap(([resource, names]) => names.flatMap((name) => this.#expand(client, resource, name))),
+    ];
+  }
+
+  /** `.default` written out; for an API that knows the client, with what that API needs itself. */
+  #expand(client: App, resource: App, name: string): Permission[] {
+    if (name !== '.default') return [{ client, resource, name }];
+    const known = resource.knownClientApplications.some((id) => this.#directory.findApp(id) === client);
+    return [...this.#required(client, resource), ...(known ? this.#required(resource) : [])];
+  }
+
+  /** What a registration asks for, of one resource or of all. */
+  #required(client: App, only?: App): Permission[] {
+    return [...parseScope(this.#directory, client.requiredScopes.join(' '), undefined).resources]
+      .filter(([resource]) => !only || resource === only)
+      .flatMap(([resource, names]) => names.map((name) => ({ client, resource, name })));
+  }
+
+  /** The `scp` of a token: the requested names, or for `.default` all with consent; undefined if one has none. */
+  scp(user: User, client: App, resource: App, names: string[]): string[] | undefined {
+    const wanted = names.filter((name) => name !== '.default');
+    if (!wanted.every((name) => this.has(user, { client, resource, name }))) return undefined;
+    if (wanted.length === names.length) return wanted;
+    const all = resource.scopes
+      .map(({ value: name }) => name)
+      .filter((name) => this.has(user, { client, resource, name }));
+    return all.length > 0 ? [...new Set([...all, ...wanted])] : undefined;
+  }
+
+  /** Forgets consents: all, or those of a user, of a client. */
+  forget({ user, client }: { user?: User | undefined; client?: App | undefined }): void {
+    for (const key of this.#granted.keys()) {
+      const [oid, appId] = key.split(' ');
+      if ((!user || user.oid === oid) && (!client || client.appId === appId)) this.#granted.delete(key);
+    }
+  }
+}
+
+function toKey({ oid }: User, client: App, resource: App): string {
+  return `${oid} ${client.appId} ${resource.appId}`;
 }

@@ -1,59 +1,75 @@
 import { Refusal } from '../requests/aadsts.ts';
-import { type App, appSchema, generatedUsers, type Seed, type Tenant } from './seed.ts';
+import { type App, appSchema, generatedUsers, type Seed, type Tenant, type User } from './seed.ts';
 
-/** Tenants whose tokens are for any organization. */
+/** Segments that stand for any organization. */
 const shared = ['common', 'organizations'];
 const guidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The tenant segment of a URL: one tenant, or any (`common`, `organizations`). */
 export type Realm = { segment: string; tenant: Tenant | undefined };
 
-/** The seed as it stands now: tenants, people, applications, consents. */
-export type Directory = ReturnType<typeof createDirectory>;
+/** The seed as it stands now: tenants, people, applications. */
+export class Directory {
+  readonly tenants: Tenant[];
+  readonly users: User[];
+  readonly apps: App[];
+  readonly #usersByOid: Map<string, User>;
+  readonly #usersByUpn: Map<string, User>;
 
-export function createDirectory(seed: Seed) {
-  const { tenants } = seed;
-  const tenantOf = (name: string) =>
-    tenants.find(({ tid, domain }) => tid === name.toLowerCase() || domain === name.toLowerCase());
-  const home = <T extends { tid: string }>(item: T): T => ({ ...item, tid: tenantOf(item.tid)?.tid ?? item.tid });
-  const users = [...seed.users, ...generatedUsers(seed)].map(home);
-  const usersByOid = new Map(users.map((user) => [user.oid, user]));
-  const usersByUpn = new Map(users.map((user) => [user.upn.toLowerCase(), user]));
-  const apps = seed.apps.map(home);
+  constructor(seed: Seed) {
+    this.tenants = seed.tenants;
+    this.users = [...seed.users, ...generatedUsers(seed)].map((user) => this.#withTenantId(user));
+    this.apps = seed.apps.map((app) => this.#withTenantId(app));
+    this.#usersByOid = new Map(this.users.map((user) => [user.oid, user]));
+    this.#usersByUpn = new Map(this.users.map((user) => [user.upn.toLowerCase(), user]));
+  }
+
+  /** A copy whose `tid` is the id, where the seed may have the domain. */
+  #withTenantId<T extends { tid: string }>(item: T): T {
+    return { ...item, tid: this.#findTenant(item.tid)?.tid ?? item.tid };
+  }
+
+  #findTenant(name: string): Tenant | undefined {
+    const lower = name.toLowerCase();
+    return this.tenants.find(({ tid, domain }) => tid === lower || domain === lower);
+  }
 
   /** An app by its name, id or identifier URI. */
-  const findApp = (id: string): App | undefined =>
-    apps.find((app) => app.name === id || app.appId === id.toLowerCase() || app.identifierUri === id);
+  findApp(id: string): App | undefined {
+    return this.apps.find((app) => app.name === id || app.appId === id.toLowerCase() || app.identifierUri === id);
+  }
 
-  return {
-    tenants,
-    users,
-    apps,
-    findApp,
-    /** @throws Refusal 90002. */
-    realm(segment: string): Realm {
-      const tenant = tenantOf(segment);
-      if (!tenant && !shared.includes(segment)) throw new Refusal(90002, { tenant: segment });
-      return { segment, tenant };
-    },
-    /** The client `appId` as this realm knows it. @throws Refusal 700038, 700016, 50194. */
-    client(appId: string, { tenant, segment }: Realm): App {
-      if (!guidShape.test(appId)) throw new Refusal(700038, { client: appId });
-      const app = apps.find((candidate) => candidate.appId === appId.toLowerCase());
-      if (!app || (tenant && !isIn(app, tenant.tid))) throw new Refusal(700016, { client: appId, tenant: segment });
-      if (!tenant && app.signInAudience === 'AzureADMyOrg') throw new Refusal(50194, { client: appId });
-      return app;
-    },
-    isIn,
-    user: (oid: string) => usersByOid.get(oid),
-    userByUpn: (upn: string) => usersByUpn.get(upn.toLowerCase()),
-    /** Changes a registration; what is wrong with it is a ZodError. */
-    patchApp(app: App, patch: object): App {
-      return Object.assign(app, home(appSchema.parse({ ...app, ...patch })));
-    },
-  };
+  /** @throws Refusal 90002. */
+  realm(segment: string): Realm {
+    const tenant = this.#findTenant(segment);
+    if (!tenant && !shared.includes(segment)) throw new Refusal(90002, { tenant: segment });
+    return { segment, tenant };
+  }
+
+  /** The client `appId` as this realm knows it. @throws Refusal 700038, 700016, 50194. */
+  client(appId: string, { tenant, segment }: Realm): App {
+    if (!guidShape.test(appId)) throw new Refusal(700038, { client: appId });
+    const app = this.apps.find((candidate) => candidate.appId === appId.toLowerCase());
+    if (!app || (tenant && !isIn(app, tenant.tid))) throw new Refusal(700016, { client: appId, tenant: segment });
+    if (!tenant && app.signInAudience === 'AzureADMyOrg') throw new Refusal(50194, { client: appId });
+    return app;
+  }
+
+  user(oid: string): User | undefined {
+    return this.#usersByOid.get(oid);
+  }
+
+  userByUpn(upn: string): User | undefined {
+    return this.#usersByUpn.get(upn.toLowerCase());
+  }
+
+  /** Changes a registration. @throws ZodError if the result is no registration. */
+  patchApp(app: App, patch: object): App {
+    return Object.assign(app, this.#withTenantId(appSchema.parse({ ...app, ...patch })));
+  }
 }
 
-function isIn(app: App, tid: string): boolean {
+/** Whether a tenant knows this app. */
+export function isIn(app: App, tid: string): boolean {
   return app.tid === tid || app.signInAudience === 'AzureADMultipleOrgs';
 }

@@ -17,7 +17,7 @@ const userSchema = z.strictObject({
   /** App roles by value; a token carries those that its application declares for users. */
   roles: texts,
   disabled: z.boolean().default(false),
-  /** A guest's account where they are at home; their `oid` and `tid` are those of the tenant that they visit. */
+  /** A guest's account in their home tenant; `oid` and `tid` are those of the tenant that they visit. */
   home: z.strictObject({ oid: guid, tid: guid }).optional(),
 });
 
@@ -25,7 +25,7 @@ const optionalClaimsSchema = z.strictObject({ idToken: texts, accessToken: texts
 
 /** An app registration with its service principal; the words are those of Entra's manifest where it has one. */
 export const appSchema = z.strictObject({
-  /** The short word by which the seed, the admin API and faults may call it. */
+  /** The short name for the seed, the admin API and injected faults. */
   name: text,
   displayName: text,
   appId: guid,
@@ -34,17 +34,17 @@ export const appSchema = z.strictObject({
   signInAudience: z.enum(['AzureADMyOrg', 'AzureADMultipleOrgs']).default('AzureADMyOrg'),
   identifierUri: text.optional(),
   secrets: z.array(z.strictObject({ value: text, expires: z.iso.datetime().optional() })).default([]),
-  /** PEM; the word `generated` asks for a fresh pair, written to the state directory. */
+  /** PEM; the word `generated` makes a new pair, which is written to the state directory. */
   certificates: texts,
   /** Without an issuer, every issuer the emulator is told to trust. */
   federated: z.array(z.strictObject({ issuer: text.optional(), subject: text, audience: text })).default([]),
-  /** Of a confidential client (the platform "Web"). */
+  /** Redirect URIs of a confidential client (the platform "Web"). */
   redirectUris: texts,
-  /** Of a page that redeems its codes itself (the platform "Single-page application"). */
+  /** Redirect URIs of a page that redeems its codes itself (the platform "Single-page application"). */
   spaRedirectUris: texts,
-  /** Of a program on a person's machine (the platform "Mobile and desktop applications"). */
+  /** Redirect URIs of a program on a person's machine (the platform "Mobile and desktop applications"). */
   publicRedirectUris: texts,
-  /** The device code grant asks for no credential ("Allow public client flows"). */
+  /** The device code grant needs no credential ("Allow public client flows"). */
   isFallbackPublicClient: z.boolean().default(false),
   frontChannelLogoutUri: z.url().optional(),
   /** Delegated permissions this API offers. */
@@ -54,15 +54,15 @@ export const appSchema = z.strictObject({
     .default([]),
   /** App roles of other APIs that an administrator granted this app. */
   granted: z.array(z.strictObject({ resource: text, roles: z.array(text) })).default([]),
-  /** What the registration asks for: the meaning of `/.default` in a user's consent. */
+  /** The scopes of the registration: `/.default` means these in a user's consent. */
   requiredScopes: texts,
-  /** Clients that need nobody's consent for these scopes of this API. */
+  /** Clients that need no consent for these scopes of this API. */
   preAuthorized: z.array(z.strictObject({ client: text, scopes: z.array(text) })).default([]),
   knownClientApplications: texts,
   /** Scopes an administrator consented to for everyone. */
   adminConsent: texts,
   optionalClaims: optionalClaimsSchema.default({ idToken: [], accessToken: [] }),
-  /** Conditional Access in front of this API: `mfa` asks for a step-up, `block` lets nobody in. */
+  /** Conditional Access in front of this API: `mfa` requires a step-up, `block` refuses everybody. */
   policy: z.enum(['none', 'mfa', 'block']).default('none'),
   /** Takes part in Continuous Access Evaluation. */
   cae: z.boolean().default(false),

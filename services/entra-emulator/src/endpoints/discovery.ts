@@ -1,8 +1,8 @@
-import { type Answer, json } from '../requests/call.ts';
+import { type HttpResponse, json } from '../requests/call.ts';
 import type { World } from '../world.ts';
 
 /** OpenID Connect Discovery, with the members Entra adds. */
-export function configuration({ directory, origin, browserOrigin, issuerOf }: World, segment: string): Answer {
+export function configuration({ directory, origin, browserOrigin, issuerFor }: World, segment: string): HttpResponse {
   const { tenant } = directory.realm(segment);
   const id = tenant?.tid ?? segment;
   const host = new URL(origin).host;
@@ -15,7 +15,7 @@ export function configuration({ directory, origin, browserOrigin, issuerOf }: Wo
     id_token_signing_alg_values_supported: ['RS256'],
     response_types_supported: ['code'],
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-    issuer: issuerOf(tenant?.tid ?? '{tenantid}'),
+    issuer: issuerFor(tenant?.tid ?? '{tenantid}'),
     request_uri_parameter_supported: false,
     userinfo_endpoint: `${origin}/oidc/userinfo`,
     authorization_endpoint: `${browserOrigin}/${id}/oauth2/v2.0/authorize`,
@@ -36,13 +36,13 @@ export function configuration({ directory, origin, browserOrigin, issuerOf }: Wo
   });
 }
 
-export function keys(world: World, segment: string): Answer {
+export function keys(world: World, segment: string): HttpResponse {
   const { tenant } = world.directory.realm(segment);
-  return json(200, world.keys.jwks(world.issuerOf(tenant?.tid ?? '{tenantid}')));
+  return json(200, world.keys.jwks(world.issuerFor(tenant?.tid ?? '{tenantid}')));
 }
 
-/** Which hosts are one cloud: the emulator is a cloud of its own. */
-export function instance({ origin, directory }: World): Answer {
+/** The hosts of this cloud: the emulator is a cloud of its own. */
+export function instance({ origin, directory }: World): HttpResponse {
   const { host } = new URL(origin);
   return json(200, {
     tenant_discovery_endpoint: `${origin}/${directory.tenants[0]?.tid}/v2.0/.well-known/openid-configuration`,

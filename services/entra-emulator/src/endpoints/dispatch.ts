@@ -1,42 +1,45 @@
 import type { ServerResponse } from 'node:http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import type { Answer, Call } from '../requests/call.ts';
+import type { Call, HttpResponse } from '../requests/call.ts';
 import type { World } from '../world.ts';
-import { type Counters, createCounters } from './counters.ts';
-import { createFaults, type Faults } from './faults.ts';
-import type { Protocol } from './protocol.ts';
-import { createSubjects } from './subject.ts';
+import { Counters } from './counters.ts';
+import { InjectedFaults } from './injected-faults.ts';
+import { Protocol } from './protocol.ts';
+import { readSubject } from './subject.ts';
 
-type Needs = { world: World; protocol: Protocol; logger: Logger; signal: AbortSignal };
+type Needs = { world: World; logger: Logger; signal: AbortSignal };
 
-export type Dispatch = {
-  faults: Faults;
-  counters: Counters;
-  /** Counts and logs one call, lets a fault have it first, else the protocol. Undefined: the connection was cut. */
-  dispatch(call: Call, res: ServerResponse): Promise<Answer | undefined>;
-};
+/** What every call passes: counters, injected faults, the protocol, the log. */
+export class Dispatch {
+  readonly world: World;
+  readonly faults: InjectedFaults;
+  readonly counters: Counters;
+  readonly #protocol: Protocol;
+  readonly #logger: Logger;
 
-export function createDispatch({ world, protocol, logger, signal }: Needs): Dispatch {
-  const faults = createFaults({ origin: world.origin, signal });
-  const counters = createCounters(world.now);
-  const subjectOf = createSubjects(world);
-  return {
-    faults,
-    counters,
-    async dispatch(call, res) {
-      const endpoint = protocol.endpointOf(call.path);
-      const subject = subjectOf(call);
-      const finish = counters.begin(endpoint, subject, call);
-      let outcome = 'failed';
-      try {
-        const result = await faults.around(call, subject, res, () => protocol.handle(call));
-        outcome = result.outcome;
-        return result.answer && protocol.share(call.path, result.answer);
-      } finally {
-        finish(outcome);
-        const { grant, client } = subject;
-        logger.info({ event: 'request', endpoint, grant, client, outcome, trace_id: call.ids.traceId });
-      }
-    },
-  };
+  /** @param signal ends the delays of faults. */
+  constructor({ world, logger, signal }: Needs) {
+    this.world = world;
+    this.faults = new InjectedFaults({ origin: world.origin, signal });
+    this.counters = new Counters(world.now);
+    this.#protocol = new Protocol(world);
+    this.#logger = logger;
+  }
+
+  /** The response of an injected fault, if one takes the call, else of the protocol. Undefined: the connection is cut. */
+  async handle(call: Call, res: ServerResponse): Promise<HttpResponse | undefined> {
+    const endpoint = this.#protocol.endpointName(call.path);
+    const subject = readSubject(this.world, call);
+    const finish = this.counters.begin(endpoint, subject, call);
+    let outcome = 'failed';
+    try {
+      const result = await this.faults.around(call, subject, res, () => this.#protocol.handle(call));
+      outcome = result.outcome;
+      return result.response && this.#protocol.share(call.path, result.response);
+    } finally {
+      finish(outcome);
+      const { grant, client } = subject;
+      this.#logger.info({ event: 'request', endpoint, grant, client, outcome, trace_id: call.ids.traceId });
+    }
+  }
 }

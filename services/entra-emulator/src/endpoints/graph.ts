@@ -1,11 +1,11 @@
 import type { User } from '../directory/seed.ts';
-import { type Answer, type Call, json } from '../requests/call.ts';
-import type { Claims } from '../tokens/keys.ts';
+import { type Call, type HttpResponse, json } from '../requests/call.ts';
+import type { Claims } from '../tokens/jwt.ts';
 import { pairwise, readAio } from '../tokens/tokens.ts';
 import type { World } from '../world.ts';
 
 /** OIDC Core section 5.3: for a Graph token with `openid`. */
-export function userinfo(world: World, call: Call): Answer {
+export function userinfo(world: World, call: Call): HttpResponse {
   return withToken(world, call, 'openid', (user, { azp }, scopes) => {
     const [given, ...family] = user.name.split(' ');
     const client = world.directory.findApp(String(azp));
@@ -19,8 +19,8 @@ export function userinfo(world: World, call: Call): Answer {
   });
 }
 
-/** Microsoft Graph's `GET /me`, the four members everyone asks for. */
-export function me(world: World, call: Call): Answer {
+/** Microsoft Graph's `GET /me`, with the four members that most programs read. */
+export function me(world: World, call: Call): HttpResponse {
   return withToken(world, call, 'User.Read', ({ oid, name, upn }) => ({
     id: oid,
     displayName: name,
@@ -31,36 +31,29 @@ export function me(world: World, call: Call): Answer {
 
 function withToken(
   world: World,
-  { headers, ids }: Call,
+  call: Call,
   scope: string,
   work: (user: User, claims: Claims, scopes: string[]) => object,
-): Answer {
-  const error = (status: number, code: string, challenge?: string): Answer => ({
-    ...json(
-      status,
-      {
-        error: {
-          code,
-          message: code,
-          innerError: { 'request-id': ids.traceId, 'client-request-id': ids.correlationId },
-        },
-      },
-      challenge ? { 'WWW-Authenticate': challenge } : {},
-    ),
-    outcome: code,
-  });
-  const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1];
+): HttpResponse {
+  const bearer = /^Bearer (.+)$/i.exec(call.headers.authorization ?? '')?.[1];
   const claims = bearer ? world.keys.verify(bearer) : undefined;
   const user = world.directory.user(String(claims?.oid));
   const fresh = Number(claims?.exp) > world.now() && claims?.aud === 'https://graph.microsoft.com';
-  if (!claims || !user || !fresh) return error(401, 'InvalidAuthenticationToken', 'Bearer');
+  if (!claims || !user || !fresh) return fail(call, 401, 'InvalidAuthenticationToken', 'Bearer');
   const evaluated = Array.isArray(claims.xms_cc) && claims.xms_cc.includes('CP1');
-  if (evaluated && readAio(claims).generation !== world.state.generationOf(user)) {
-    return error(401, 'TokenCreatedWithOutdatedPolicies', challengeSince(world, user));
+  if (evaluated && readAio(claims).generation !== world.state.generation(user)) {
+    return fail(call, 401, 'TokenCreatedWithOutdatedPolicies', challengeSince(world, user));
   }
   const scopes = String(claims.scp).split(' ');
-  if (!scopes.includes(scope)) return error(403, 'Authorization_RequestDenied');
+  if (!scopes.includes(scope)) return fail(call, 403, 'Authorization_RequestDenied');
   return { ...json(200, work(user, claims, scopes)), outcome: 'ok' };
+}
+
+/** An error in Graph's own form. */
+function fail({ ids }: Call, status: number, code: string, challenge?: string): HttpResponse {
+  const innerError = { 'request-id': ids.traceId, 'client-request-id': ids.correlationId };
+  const headers: Record<string, string> = challenge ? { 'WWW-Authenticate': challenge } : {};
+  return { ...json(status, { error: { code, message: code, innerError } }, headers), outcome: code };
 }
 
 /** A claims challenge: sign in again, later than the revocation. Learn: "Claims challenges, claims requests". */

@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import type { Answer, Call } from '../requests/call.ts';
+import type { Call, HttpResponse } from '../requests/call.ts';
 
 const maxBodyBytes = 100_000;
 const guidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * What a request goes through: read, answered, written. `undefined` from `answer` cuts the connection.
- * Every answer is uncacheable and names itself; a body over the limit is 413.
+ * Reads a request, handles it and writes the response; `undefined` from `handle` cuts the connection. Every response is
+ * uncacheable and carries its ids; a body over the limit is 413.
  */
 export function createListener(
-  answer: (call: Call, res: ServerResponse) => Promise<Answer | undefined>,
+  handle: (call: Call, res: ServerResponse) => Promise<HttpResponse | undefined>,
   { secure, now, logger }: { secure: boolean; now: () => number; logger: Logger },
 ): RequestListener {
   const respond = async (req: IncomingMessage, res: ServerResponse) => {
     const body = await readBody(req);
     if (body === undefined) return write(res, { status: 413, headers: { Connection: 'close' } });
     const call = readCall(req, body, secure, now());
-    const result = await answer(call, res);
+    const result = await handle(call, res);
     if (!result) return res.destroy();
     const ids = { 'x-ms-request-id': call.ids.traceId, 'client-request-id': call.ids.correlationId };
     write(res, { ...result, headers: { ...result.headers, ...ids } });
@@ -32,12 +32,12 @@ export function createListener(
   };
 }
 
-function write(res: ServerResponse, { status, headers = {}, body = '' }: Answer): void {
+function write(res: ServerResponse, { status, headers = {}, body = '' }: HttpResponse): void {
   res.writeHead(status, { ...headers, 'Cache-Control': 'no-store', 'Content-Length': Buffer.byteLength(body) });
   res.end(body);
 }
 
-/** The body as text; undefined if it is over the limit. Events: the async iterator costs as much as the rest of a read. */
+/** The body as text; undefined if it is over the limit. By events: the async iterator would double the cost of a read. */
 function readBody(req: IncomingMessage): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

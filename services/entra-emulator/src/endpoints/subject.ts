@@ -1,21 +1,21 @@
 import { hash } from 'node:crypto';
 import type { User } from '../directory/seed.ts';
-import { type Call, parametersOf } from '../requests/call.ts';
+import { type Call, readParameters } from '../requests/call.ts';
 import type { World } from '../world.ts';
-import { deviceGrants } from './grants.ts';
-import { readCredentials } from './token.ts';
+import { deviceGrants } from './token/grants.ts';
+import { readCredentials } from './token/token.ts';
 
-/** Whom a call is about, as far as it can be seen before it is answered: for faults, counters, the request log. */
+/** The client, user and grant of a call, as far as its parameters show: for faults, counters and the request log. */
 export type Subject = {
   grant: string | undefined;
-  /** The client's short name; `unknown` for a stranger, whose words go into no log. */
+  /** The client's short name; `unknown` for an unknown client, whose words must not reach the log. */
   client: string | undefined;
   clientIds: string[];
   /** `secret`, `assertion` or `none`. */
   auth: string;
   scopes: string[];
   claims: string | undefined;
-  /** Asked for only where it matters: it means to look into tokens. */
+  /** RequestedScopes for only where it matters: it means to look into tokens. */
   user(): User | undefined;
   /** SHA-256 of each token in the request, by parameter. */
   tokens(): Record<string, string>;
@@ -30,36 +30,38 @@ const grantNames: Record<string, string> = {
   ...Object.fromEntries(deviceGrants.map((name) => [name, 'device_code'])),
 };
 
-export function createSubjects({ directory, state, keys }: World) {
-  const userOf = (form: URLSearchParams) =>
-    state.grantOf(form.get('refresh_token') ?? form.get('code') ?? '')?.user ??
-    directory.user(String(keys.verify(form.get('assertion') ?? '')?.oid)) ??
-    directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '');
-
-  return (call: Call): Subject => {
-    const form = parametersOf(call);
-    const type = form.get('grant_type') ?? '';
-    const { clientId, assertion, secret } = attempt(() => readCredentials(call, type)) ?? {};
-    const app = clientId ? directory.findApp(clientId) : undefined;
-    return {
-      grant: type ? (grantNames[type] ?? 'unknown') : undefined,
-      client: app?.name ?? (clientId && 'unknown'),
-      clientIds: app ? [app.name, app.appId] : [],
-      auth: assertion ? 'assertion' : secret ? 'secret' : 'none',
-      scopes: (form.get('scope') ?? '').split(' ').filter(Boolean),
-      claims: form.get('claims') ?? undefined,
-      user: () => userOf(form),
-      tokens: () => hashesOf(form),
-    };
+/** Reads what a call is about. */
+export function readSubject(world: World, call: Call): Subject {
+  const form = readParameters(call);
+  const type = form.get('grant_type') ?? '';
+  const { clientId, assertion, secret } = attempt(() => readCredentials(call, type)) ?? {};
+  const app = clientId ? world.directory.findApp(clientId) : undefined;
+  return {
+    grant: type ? (grantNames[type] ?? 'unknown') : undefined,
+    client: app?.name ?? (clientId && 'unknown'),
+    clientIds: app ? [app.name, app.appId] : [],
+    auth: assertion ? 'assertion' : secret ? 'secret' : 'none',
+    scopes: (form.get('scope') ?? '').split(' ').filter(Boolean),
+    claims: form.get('claims') ?? undefined,
+    user: () => findUser(world, form),
+    tokens: () => hashTokens(form),
   };
 }
 
-function hashesOf(form: URLSearchParams): Record<string, string> {
+function findUser({ directory, state, keys }: World, form: URLSearchParams): User | undefined {
+  return (
+    state.findGrant(form.get('refresh_token') ?? form.get('code') ?? '')?.user ??
+    directory.user(String(keys.verify(form.get('assertion') ?? '')?.oid)) ??
+    directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '')
+  );
+}
+
+function hashTokens(form: URLSearchParams): Record<string, string> {
   const present = [...form].filter(([name]) => tokenParameters.includes(name));
   return Object.fromEntries(present.map(([name, value]) => [name, hash('sha256', value)]));
 }
 
-/** What cannot be read here is refused by the protocol, in its own words. */
+/** Undefined for what cannot be read: the protocol refuses it later, with the code that Entra gives. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto';
 import type { Permission } from '../directory/consent.ts';
 import type { App, User } from '../directory/seed.ts';
 import type { CallIds, Refusal } from '../requests/aadsts.ts';
-import type { Answer } from '../requests/call.ts';
+import type { HttpResponse } from '../requests/call.ts';
 import { style } from './style.ts';
 
 /** What every form of a sign-in needs. */
-type Form = { tx: string; action: string; client: App; redirectUri: string | undefined };
+export type Form = { tx: string; action: string; client: App; redirectUri: string | undefined };
 
-/** More people than this are not listed: one types a name. */
-const listed = 12;
+/** The page lists so many people; for others one types the name. */
+const maxListed = 12;
 
 export function pickAccount(
   form: Form & { users: User[]; hinted: User | undefined; problem: string | undefined },
-): Answer {
+): HttpResponse {
   const { users, hinted, problem: text, client } = form;
-  const shown = users.length > listed ? users.slice(0, listed) : users;
+  const shown = users.slice(0, maxListed);
   const button = (user: User) =>
     `<button class="account" name="username" value="${html(user.upn)}"${user === hinted ? ' autofocus' : ''}>
       <strong>${html(user.name)}</strong><span>${html(user.upn)}</span></button>`;
@@ -34,7 +34,7 @@ export function pickAccount(
   );
 }
 
-export function approve(form: Form & { user: User; acrs: string[] }): Answer {
+export function approve(form: Form & { user: User; acrs: string[] }): HttpResponse {
   const { user, acrs, client } = form;
   return page(
     'Approve sign-in',
@@ -49,17 +49,17 @@ export function approve(form: Form & { user: User; acrs: string[] }): Answer {
   );
 }
 
-export function permissions(form: Form & { user: User; permissions: Permission[] }): Answer {
-  const { user, permissions: asked, client } = form;
-  const words = ({ client: asking, resource, name }: Permission) => {
+export function permissions(form: Form & { user: User; permissions: Permission[] }): HttpResponse {
+  const { user, permissions: missing, client } = form;
+  const describe = ({ client: asking, resource, name }: Permission) => {
     const { description } = resource.scopes.find(({ value }) => value === name) ?? { description: name };
-    const who = asking === client ? '' : ` <span class="fine">(${html(asking.displayName)})</span>`;
-    return `<li>${html(description)}${who}</li>`;
+    const forOther = asking === client ? '' : ` <span class="fine">(${html(asking.displayName)})</span>`;
+    return `<li>${html(description)}${forOther}</li>`;
   };
   return page(
     'Permissions requested',
     `<p>${html(user.name)}, <strong>${html(client.displayName)}</strong> would like to:</p>
-    <ul>${asked.map(words).join('\n')}</ul>
+    <ul>${missing.map(describe).join('\n')}</ul>
     ${stepForm(
       form,
       `<button class="main" name="consent" value="accept">Accept</button>
@@ -69,8 +69,8 @@ export function permissions(form: Form & { user: User; permissions: Permission[]
   );
 }
 
-/** An error nobody can be redirected with. */
-export function problem(refusal: Refusal, ids: CallIds): Answer {
+/** An error that cannot go to a redirect URI. */
+export function problem(refusal: Refusal, ids: CallIds): HttpResponse {
   const body = `<p class="problem" role="alert">${html(refusal.message)}</p>
     <dl class="fine"><dt>Correlation ID</dt><dd>${html(ids.correlationId)}</dd>
     <dt>Trace ID</dt><dd>${html(ids.traceId)}</dd><dt>Timestamp</dt><dd>${html(ids.timestamp)}</dd></dl>`;
@@ -78,7 +78,7 @@ export function problem(refusal: Refusal, ids: CallIds): Answer {
 }
 
 /** Asks for the code that a device shows. */
-export function enterCode(action: string, text?: string): Answer {
+export function enterCode(action: string, text?: string): HttpResponse {
   return page(
     'Enter code',
     `<p>Enter the code that your device or program shows.</p>
@@ -89,22 +89,22 @@ export function enterCode(action: string, text?: string): Answer {
   );
 }
 
-/** The person is done; the device goes on. */
-export function deviceDone({ displayName }: App): Answer {
+/** The person has signed in; the device continues. */
+export function deviceDone({ displayName }: App): HttpResponse {
   const body = `<p>You have signed in to <strong>${html(displayName)}</strong> on your device. You may close this window.</p>`;
   return { ...page('Signed in', body), outcome: 'ok' };
 }
 
-/** A response that posts itself; without script a button does it. */
-export function formPost(redirectUri: string, members: Record<string, string>): Answer {
+/** A form that a script submits; without script a button does. */
+export function formPost(redirectUri: string, members: Record<string, string>): HttpResponse {
   const inputs = Object.entries(members).map(([name, value]) => hidden(name, value));
   const body = `<form method="post" action="${html(redirectUri)}">${inputs.join('')}
     <button class="main">Continue</button></form>`;
   return page('Signing you in', body, { redirectUri, script: 'document.forms[0].submit()' });
 }
 
-/** Tells every application by a hidden frame, then goes on. */
-export function signedOut(frames: string[], next: string | undefined): Answer {
+/** Tells every application by a hidden frame, then continues. */
+export function signedOut(frames: string[], next: string | undefined): HttpResponse {
   const iframes = frames.map(
     (url) => `<iframe src="${html(url)}" title="Signing out of an application" hidden></iframe>`,
   );
@@ -116,14 +116,18 @@ export function signedOut(frames: string[], next: string | undefined): Answer {
 
 type PageOptions = { redirectUri?: string | undefined; script?: string; frames?: string[]; head?: string };
 
-function page(title: string, body: string, { redirectUri, script, frames = [], head = '' }: PageOptions = {}): Answer {
+function page(
+  title: string,
+  body: string,
+  { redirectUri, script, frames = [], head = '' }: PageOptions = {},
+): HttpResponse {
   const nonce = randomBytes(16).toString('base64');
   const origins = (urls: string[]) => [...new Set(urls.map((url) => new URL(url).origin))].join(' ');
   const policy = [
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     `style-src 'nonce-${nonce}'`,
     `script-src ${script ? `'nonce-${nonce}'` : "'none'"}`,
-    // The answer to a form is a redirect to the application; browsers hold that against form-action too.
+    // The response to a form is a redirect to the application, and browsers apply form-action to it too.
     `form-action 'self' ${redirectUri ? origins([redirectUri]) : ''}`.trim(),
     `frame-src ${frames.length > 0 ? origins(frames) : "'none'"}`,
   ];

@@ -3,7 +3,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { SignJWT } from 'jose';
 import { fakeIssuer } from '../issuer.fake.ts';
-import { apiScope, openRig, type Rig, type TokenAnswer, verifier } from '../rig.fake.ts';
+import { apiScope, openRig, type Rig, type TokenResponse, verifier } from '../rig.fake.ts';
 import { table } from './aadsts.ts';
 
 type Seen = {
@@ -19,7 +19,7 @@ const { privateKey: strangerKey } = generateKeyPairSync('rsa', { modulusLength: 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 let issuer: Awaited<ReturnType<typeof fakeIssuer>>;
 
-const fromToken = ({ status, body }: TokenAnswer): Seen => ({
+const fromToken = ({ status, body }: TokenResponse): Seen => ({
   status,
   error: body.error,
   suberror: body.suberror,

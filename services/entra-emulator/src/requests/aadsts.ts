@@ -1,12 +1,12 @@
 import rows from './aadsts.json' with { type: 'json' };
 
-/** A code of the AADSTS table (`aadsts.json`): what Entra answers, and how well that is known. */
+/** A code of the AADSTS table (`aadsts.json`): Entra's response, and how well it is known. */
 export type Aadsts = keyof typeof rows;
 
 type Row = {
   error: string;
   text: string;
-  /** 400 unless said. */
+  /** Default 400. */
   status?: number;
   suberror?: string;
   /** Entra leaves `error_uri` out of these. */
@@ -19,7 +19,7 @@ type Row = {
 
 export const table: Readonly<Record<string, Row>> = rows;
 
-/** What an answer says differently from its row; `null` leaves a member out. */
+/** Members that differ from the code's row; `null` leaves a member out. */
 export type RefusalMembers = {
   error?: string | undefined;
   status?: number | undefined;
@@ -28,7 +28,7 @@ export type RefusalMembers = {
   retryAfterSeconds?: number | undefined;
 };
 
-/** How Entra says no: thrown by the protocol, shown as JSON, redirect or page by the endpoint. */
+/** An error of Entra: the protocol throws it, and the endpoint responds with JSON, a redirect or a page. */
 export class Refusal extends Error {
   override name = 'Refusal';
   readonly code: number;
@@ -70,5 +70,5 @@ export class Refusal extends Error {
   }
 }
 
-/** How one request is named in answers. `timestamp` is `yyyy-mm-dd hh:mm:ssZ`. */
+/** The ids of one request in its responses. `timestamp` is `yyyy-mm-dd hh:mm:ssZ`. */
 export type CallIds = { traceId: string; correlationId: string; timestamp: string };

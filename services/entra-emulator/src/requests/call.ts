@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { CallIds, Refusal } from './aadsts.ts';
+import { type CallIds, Refusal } from './aadsts.ts';
 
-/** One request, read: what the protocol looks at. */
+/** One request as the protocol reads it. */
 export type Call = {
   method: string;
   /** Without the query, decoded. */
@@ -12,20 +12,20 @@ export type Call = {
   /** The raw body, for the admin's JSON. */
   body: string;
   headers: IncomingHttpHeaders;
-  /** Came by https. */
+  /** It came by https. */
   secure: boolean;
   ids: CallIds;
 };
 
-export type Answer = {
+export type HttpResponse = {
   status: number;
   headers?: Record<string, string | string[]>;
   body?: string;
-  /** What the counters and the log call it: `ok`, an AADSTS number, `fault`. */
+  /** Its name in the counters and the log: `ok`, an AADSTS number, `fault`. */
   outcome?: string;
 };
 
-export function json(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
+export function json(status: number, body: unknown, headers: Record<string, string> = {}): HttpResponse {
   return {
     status,
     headers: { 'Content-Type': 'application/json; charset=utf-8', ...headers },
@@ -34,7 +34,7 @@ export function json(status: number, body: unknown, headers: Record<string, stri
 }
 
 /** A refusal as the JSON of the token endpoint. RFC 6749 section 5.2. */
-export function refuse(refusal: Refusal, ids: CallIds, origin: string): Answer {
+export function refuse(refusal: Refusal, ids: CallIds, origin: string): HttpResponse {
   const after = refusal.members.retryAfterSeconds;
   return {
     ...json(refusal.status, refusal.toBody(ids, origin), after === undefined ? {} : { 'Retry-After': String(after) }),
@@ -43,11 +43,18 @@ export function refuse(refusal: Refusal, ids: CallIds, origin: string): Answer {
 }
 
 /** Parameters of an endpoint that takes both GET and POST. */
-export function parametersOf({ method, query, form }: Call): URLSearchParams {
+export function readParameters({ method, query, form }: Call): URLSearchParams {
   return method === 'POST' ? form : query;
 }
 
-export function cookieOf({ headers }: Call, name: string): string | undefined {
+export function readCookie({ headers }: Call, name: string): string | undefined {
   const pairs = (headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='));
   return pairs.find(([key]) => key === name)?.[1];
+}
+
+/** @throws Refusal 900144 if the parameter is missing or empty. */
+export function requireParameter(form: URLSearchParams, parameter: string): string {
+  const value = form.get(parameter);
+  if (!value) throw new Refusal(900144, { parameter });
+  return value;
 }

@@ -8,13 +8,13 @@ const request = z
 const member = z.record(z.string(), request);
 const schema = z.object({ access_token: member, id_token: member }).partial();
 
-/** The part of OpenID Connect's `claims` parameter that Entra acts on (Learn: "Claims challenges"). */
+/** The part of OpenID Connect's `claims` parameter that Entra uses (Learn: "Claims challenges"). */
 export type ClaimsRequest = {
-  /** The parameter as it came, to be repeated in a refusal. */
+  /** The parameter as it came; a refusal repeats it. */
   text: string | undefined;
-  /** Authentication contexts that must have been satisfied. */
+  /** Authentication contexts that the sign-in must have satisfied. */
   acrs: string[];
-  /** A Conditional Access policy asks for a step-up. */
+  /** A Conditional Access policy requires a step-up. */
   capolids: boolean;
   /** Sign-ins before this are too old, epoch seconds. */
   notBefore: number | undefined;
@@ -25,23 +25,23 @@ export type ClaimsRequest = {
 const none: ClaimsRequest = { text: undefined, acrs: [], capolids: false, notBefore: undefined, cp1: false };
 
 /** Clients send the same text with every request. */
-const read = new Map<string, ClaimsRequest>();
-const rememberedTexts = 1_000;
+const parsed = new Map<string, ClaimsRequest>();
+const maxRemembered = 1_000;
 
 /** Reads `claims`. @throws Refusal 9002313 if it is not the JSON it should be. */
 export function parseClaims(text: string | undefined): ClaimsRequest {
   if (!text) return none;
-  const claims = read.get(text) ?? readClaims(text);
-  if (read.size >= rememberedTexts) read.clear();
-  read.set(text, claims);
+  const claims = parsed.get(text) ?? parseRequest(text);
+  if (parsed.size >= maxRemembered) parsed.clear();
+  parsed.set(text, claims);
   return claims;
 }
 
-function readClaims(text: string): ClaimsRequest {
+function parseRequest(text: string): ClaimsRequest {
   const { access_token: access = {}, id_token: id = {} } = parse(text);
   const values = (name: string, from = access) => {
-    const asked = from[name];
-    return [...(asked?.values ?? []), ...(asked?.value === undefined ? [] : [asked.value])];
+    const { value, values = [] } = from[name] ?? {};
+    return [...values, ...(value === undefined ? [] : [value])];
   };
   const notBefore = Number(values('nbf')[0]);
   return {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
-import { createFederation } from './federation.ts';
+import { Federation } from './federation.ts';
 import { openTls } from './tls.ts';
 
 /** A cluster's API server: its own CA, and nobody is let in without a token. */
@@ -38,13 +38,13 @@ describe("an outside issuer's keys", () => {
   after(() => closing.disposeAsync());
 
   it('are found by discovery behind its own CA and a bearer token', async () => {
-    const federation = createFederation([{ issuer, ...files }]);
+    const federation = new Federation([{ issuer, ...files }]);
     const { payload } = await jwtVerify(token, await federation.keys(issuer));
     assert.equal(payload.iss, issuer);
   });
 
   it('cannot be had without its CA or without the token', async () => {
-    await assert.rejects(createFederation([{ issuer, bearerTokenFile: files.bearerTokenFile }]).keys(issuer));
-    await assert.rejects(createFederation([{ issuer, caFile: files.caFile }]).keys(issuer), /401/);
+    await assert.rejects(new Federation([{ issuer, bearerTokenFile: files.bearerTokenFile }]).keys(issuer));
+    await assert.rejects(new Federation([{ issuer, caFile: files.caFile }]).keys(issuer), /401/);
   });
 });

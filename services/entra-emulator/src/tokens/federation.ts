@@ -10,7 +10,7 @@ export const federatedIssuerSchema = z.strictObject({
   jwksUri: z.url().optional(),
   /** The CA of its server, PEM; Kubernetes has its own. */
   caFile: z.string().optional(),
-  /** A bearer token that its server wants (kind: the API server lets nobody in unasked). */
+  /** A file with a bearer token for its server: kind's API server requires one. */
   bearerTokenFile: z.string().optional(),
 });
 
@@ -19,30 +19,43 @@ export type FederatedIssuer = z.output<typeof federatedIssuerSchema>;
 const timeoutMs = 5_000;
 const maxBytes = 1_000_000;
 
-/** The key sets of outside issuers, each fetched when first needed and again for an unknown `kid`, at most once a second. */
-export function createFederation(issuers: readonly FederatedIssuer[]) {
-  const keySets = new Map<string, Promise<JWTVerifyGetKey>>();
-  const open = async (issuer: string): Promise<JWTVerifyGetKey> => {
-    const known = issuers.find((candidate) => candidate.issuer === issuer) ?? { issuer };
-    const fetchOne = (url: string) => fetchText(url, known);
-    const discovery = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const jwksUri =
-      known.jwksUri ?? z.object({ jwks_uri: z.url() }).parse(JSON.parse(await fetchOne(discovery))).jwks_uri;
+/** The key sets of outside issuers: fetched when first needed, and again for an unknown `kid`, at most once a second. */
+export class Federation {
+  readonly #issuers: readonly FederatedIssuer[];
+  readonly #keySets = new Map<string, Promise<JWTVerifyGetKey>>();
+
+  constructor(issuers: readonly FederatedIssuer[]) {
+    this.#issuers = issuers;
+  }
+
+  /** Whether the emulator was told of this issuer. */
+  trusts(issuer: string): boolean {
+    return this.#issuers.some((each) => each.issuer === issuer);
+  }
+
+  /** The keys of an issuer. @throws Error if its discovery document cannot be fetched. */
+  keys(issuer: string): Promise<JWTVerifyGetKey> {
+    const keys = this.#keySets.get(issuer) ?? this.#open(issuer);
+    this.#keySets.set(issuer, keys);
+    // An issuer that could not be reached is tried again next time.
+    keys.catch(() => this.#keySets.delete(issuer));
+    return keys;
+  }
+
+  async #open(issuer: string): Promise<JWTVerifyGetKey> {
+    const known = this.#issuers.find((candidate) => candidate.issuer === issuer) ?? { issuer };
+    const jwksUri = known.jwksUri ?? (await discoverKeys(known));
     return createRemoteJWKSet(new URL(jwksUri), {
       cooldownDuration: 1_000,
-      [customFetch]: async (url) => new Response(await fetchOne(url)),
+      [customFetch]: async (url) => new Response(await fetchText(url, known)),
     });
-  };
-  return {
-    issuers: issuers.map(({ issuer }) => issuer),
-    keys(issuer: string): Promise<JWTVerifyGetKey> {
-      const keys = keySets.get(issuer) ?? open(issuer);
-      keySets.set(issuer, keys);
-      // An issuer that was away is asked again next time.
-      keys.catch(() => keySets.delete(issuer));
-      return keys;
-    },
-  };
+  }
+}
+
+async function discoverKeys(known: FederatedIssuer): Promise<string> {
+  const url = `${known.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const document: unknown = JSON.parse(await fetchText(url, known));
+  return z.object({ jwks_uri: z.url() }).parse(document).jwks_uri;
 }
 
 async function fetchText(url: string, { caFile, bearerTokenFile }: FederatedIssuer): Promise<string> {
@@ -51,7 +64,7 @@ async function fetchText(url: string, { caFile, bearerTokenFile }: FederatedIssu
     : {};
   if (!caFile) {
     const response = await fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
-    if (!response.ok) throw new Error(`The issuer answered ${response.status}`);
+    if (!response.ok) throw new Error(`The issuer responded ${response.status}`);
     return response.text();
   }
   return getWithCa(url, { headers, ca: await readFile(caFile), signal: AbortSignal.timeout(timeoutMs) });
@@ -65,10 +78,10 @@ function getWithCa(url: string, options: RequestOptions): Promise<string> {
       response.setEncoding('utf8').on('error', reject);
       response.on('data', (chunk: string) => {
         body += chunk;
-        if (body.length > maxBytes) response.destroy(new Error('The issuer answered too much'));
+        if (body.length > maxBytes) response.destroy(new Error('The response of the issuer is too long'));
       });
       response.on('end', () =>
-        response.statusCode === 200 ? resolve(body) : reject(new Error(`The issuer answered ${response.statusCode}`)),
+        response.statusCode === 200 ? resolve(body) : reject(new Error(`The issuer responded ${response.statusCode}`)),
       );
     })
       .on('error', reject)

@@ -1,5 +1,6 @@
 import type { Lifetimes } from '../lifetimes.ts';
-import { type Claims, type Keys, opaque } from './keys.ts';
+import { type Claims, opaque } from './jwt.ts';
+import type { Keys } from './keys.ts';
 
 export type Minted = { token: string; expiresIn: number };
 
@@ -10,13 +11,11 @@ type SignOptions = {
   hold?: boolean;
 };
 
-/**
- * Makes a token of claims, adding what differs between any two: times, `uti`, `rh` and the opaque beginning of `aio`.
- */
+/** Makes a token of claims, and adds what differs between any two: times, `uti`, `rh`, the beginning of `aio`. */
 export type Sign = (claims: Claims, options: SignOptions) => Minted;
 
 const reuseSeconds = 1;
-/** A held token is given out until then, so that nobody gets one that is about to expire. */
+/** A held token is given out until so long before its end: nobody gets one that is about to expire. */
 const leaveSeconds = 600;
 
 /** A signature for every token, as Entra makes them. */

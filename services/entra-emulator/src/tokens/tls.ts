@@ -38,7 +38,7 @@ export async function openTls(names: string[], stateDir: string | undefined): Pr
 }
 
 function isUsable({ ca, cert, key }: Tls, names: string[]): boolean {
-  // One whose last line has no end was written in another way than today's.
+  // A file whose last line has no end was written in an older format.
   if (![ca, cert, key].every((pem) => pem.endsWith('\n'))) return false;
   const certificate = new Certificate(cert);
   const fresh = Date.parse(certificate.validTo) - Date.now() > renewUnderDays * dayMs;
@@ -74,7 +74,7 @@ async function issueTls(names: string[]): Promise<Tls> {
       await x509.AuthorityKeyIdentifierExtension.create(caKeys.publicKey),
     ],
   });
-  return { ca: pemOf(ca), cert: pemOf(leaf), key: await exportKey(keys.privateKey) };
+  return { ca: toPem(ca), cert: toPem(leaf), key: await exportKey(keys.privateKey) };
 }
 
 /** A self-signed RSA pair for a client that authenticates by certificate, as one uploads it to an app registration. */
@@ -82,7 +82,7 @@ export async function issueClientCertificate(name: string): Promise<{ cert: stri
   const keys = await createPair(rsa);
   const options = { ...validity(), name: `CN=${name}`, keys, signingAlgorithm: rsa };
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(options);
-  return { cert: pemOf(certificate), key: await exportKey(keys.privateKey) };
+  return { cert: toPem(certificate), key: await exportKey(keys.privateKey) };
 }
 
 async function createPair(algorithm: typeof ecdsa | typeof rsa): Promise<webcrypto.CryptoKeyPair> {
@@ -93,8 +93,8 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return `${x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`;
 }
 
-/** A text file's last line has an end: what `cat key.pem cert.pem` makes is read by everyone. */
-function pemOf(certificate: x509.X509Certificate): string {
+/** The last line has an end, so that `cat key.pem cert.pem` makes a file that every program reads. */
+function toPem(certificate: x509.X509Certificate): string {
   return `${certificate.toString('pem')}\n`;
 }
 

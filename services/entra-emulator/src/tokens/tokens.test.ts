@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { apiScope, claimsOf, graphScope, openRig, type Rig, type TokenBody } from '../rig.fake.ts';
+import { apiScope, graphScope, openRig, type Rig, readClaims, type TokenBody } from '../rig.fake.ts';
 
 const sorted = (claims: Record<string, unknown>) => Object.keys(claims).sort();
 
@@ -17,7 +17,7 @@ describe('the tokens', () => {
 
   it('have the claims of Entra’s v2.0 ID token', async () => {
     const { id_token = '' } = await rig.tokens('bob@contoso.test');
-    const claims = claimsOf(id_token);
+    const claims = readClaims(id_token);
     const names = 'aio aud exp iat iss name nbf nonce oid preferred_username rh sid sub tid uti ver';
     assert.deepEqual(sorted(claims), names.split(' '));
     assert.equal(claims.aud, rig.ids.apps.web);
@@ -27,13 +27,13 @@ describe('the tokens', () => {
   it('have the claims of Entra’s v2.0 access token for a user', async () => {
     const { access_token } = await rig.tokens('bob@contoso.test');
     const names = 'aio aud azp azpacr exp iat iss name nbf oid preferred_username rh scp sid sub tid uti ver';
-    assert.deepEqual(sorted(claimsOf(access_token)), names.split(' '));
+    assert.deepEqual(sorted(readClaims(access_token)), names.split(' '));
   });
 
   it('have the claims of Entra’s v2.0 access token for an app', async () => {
     const { access_token, scope, refresh_token } = await appToken();
     const names = 'aio aud azp azpacr exp iat iss nbf oid rh roles sub tid uti ver xms_ftd';
-    assert.deepEqual(sorted(claimsOf(access_token)), names.split(' '));
+    assert.deepEqual(sorted(readClaims(access_token)), names.split(' '));
     assert.deepEqual([scope, refresh_token], [undefined, undefined]);
   });
 
@@ -45,7 +45,7 @@ describe('the tokens', () => {
     ]) {
       const { status, body } = await ask(scope);
       assert.deepEqual([status, body.refresh_token, body.id_token], [200, undefined, undefined], scope);
-      assert.deepEqual(claimsOf(body.access_token).roles, ['Reports.Read']);
+      assert.deepEqual(readClaims(body.access_token).roles, ['Reports.Read']);
     }
     for (const scope of ['openid', 'api://onbehalf-api/.default api://other-api/.default', 'openid User.Read']) {
       assert.equal((await ask(scope)).body.error_codes[0], 1002012, scope);
@@ -54,7 +54,7 @@ describe('the tokens', () => {
 
   it('name a person by another sub at every application, and by the same at each', async () => {
     const [first, second] = [await rig.tokens(), await rig.tokens()];
-    const sub = (body: TokenBody, name: string) => claimsOf(body[name] ?? '').sub;
+    const sub = (body: TokenBody, name: string) => readClaims(body[name] ?? '').sub;
     assert.equal(sub(first, 'id_token'), sub(second, 'id_token'));
     assert.notEqual(sub(first, 'id_token'), sub(first, 'access_token'));
   });
@@ -64,13 +64,13 @@ describe('the tokens', () => {
     await rig.admin('PATCH', '/apps/web', { optionalClaims: optional });
     await rig.admin('PATCH', '/apps/api', { optionalClaims: optional });
     const { id_token = '', access_token } = await rig.tokens();
-    assert.equal((claimsOf(id_token).groups as string[]).length, 1);
-    const silent = rig.authorizeUrl({ login_hint: String(claimsOf(id_token).login_hint) });
+    assert.equal((readClaims(id_token).groups as string[]).length, 1);
+    const silent = rig.authorizeUrl({ login_hint: String(readClaims(id_token).login_hint) });
     const person = rig.person();
     await person.visit(silent);
     assert.match(person.page().html, /value="alice@contoso\.test" autofocus/);
-    assert.equal(claimsOf(access_token).idtyp, 'user');
-    assert.equal(claimsOf((await appToken()).access_token).idtyp, 'app');
+    assert.equal(readClaims(access_token).idtyp, 'user');
+    assert.equal(readClaims((await appToken()).access_token).idtyp, 'app');
   });
 
   it('live as long as the admin says, and name refresh_in over two hours or on demand', async () => {
@@ -89,7 +89,7 @@ describe('the tokens', () => {
     for (const backdate of [300, 0, 590]) {
       await rig.admin('PUT', '/lifetimes', { backdate });
       const { access_token, expires_in } = await appToken();
-      const { iat, nbf, exp } = claimsOf(access_token);
+      const { iat, nbf, exp } = readClaims(access_token);
       assert.equal(nbf, iat);
       assert.equal(Number(exp) - Number(iat), Number(expires_in) + backdate);
     }
@@ -103,7 +103,7 @@ describe('the tokens', () => {
     assert.equal(body.scope, scope);
     assert.equal(body.refresh_token, undefined);
     assert.ok(body.id_token);
-    assert.equal(claimsOf(body.access_token).scp, 'User.Read openid');
+    assert.equal(readClaims(body.access_token).scp, 'User.Read openid');
   });
 
   it('never name offline_access in scope, neither for a code nor for a refresh, and give its refresh token', async () => {
@@ -166,7 +166,7 @@ describe('the tokens', () => {
       };
       const tokens = await Promise.all([ask(), ask(), ask(), ask()]);
       assert.ok(new Set(tokens).size < tokens.length);
-      const [one, two] = [await load.tokens(), await load.tokens()].map(({ id_token = '' }) => claimsOf(id_token));
+      const [one, two] = [await load.tokens(), await load.tokens()].map(({ id_token = '' }) => readClaims(id_token));
       assert.notEqual(one?.sid, two?.sid);
     });
 

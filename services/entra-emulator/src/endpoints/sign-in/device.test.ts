@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { apiScope, claimsOf, openRig, type Rig } from '../rig.fake.ts';
+import { apiScope, openRig, type Rig, readClaims } from '../../rig.fake.ts';
 
 const alice = 'alice@contoso.test';
 const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
@@ -48,7 +48,7 @@ describe('a device', () => {
     assert.equal(person.title(), 'Signed in');
     const { status, body } = await ask(codes.device_code);
     assert.equal(status, 200);
-    const { oid, azpacr, scp } = claimsOf(body.access_token);
+    const { oid, azpacr, scp } = readClaims(body.access_token);
     assert.deepEqual([oid, azpacr, scp], [rig.ids.users.alice, '0', 'access_as_user']);
     assert.ok(body.id_token && body.refresh_token);
     const form = { client_id: rig.ids.apps.cli ?? '', grant_type: 'refresh_token', refresh_token: body.refresh_token };
