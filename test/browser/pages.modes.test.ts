@@ -181,11 +181,11 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await page.goto(`${world.web}/nowhere`);
     await inspect(dan, 'not-found', 'There is nothing here');
     await page.goto(`${world.web}/auth/callback?code=x&state=y`);
-    await inspect(dan, 'callback-of-nobody', 'This request cannot be used');
+    await inspect(dan, 'callback-of-nobody', 'This sign-in cannot be completed');
     await page.goto(`${world.web}/sign-in?prompt=consent`);
     await button(dan, /bob@/).click();
     await button(dan, 'Cancel').click();
-    await inspect(dan, 'declined', 'This is not allowed');
+    await inspect(dan, 'declined', 'You cancelled the sign-in');
     await page.goto(`${world.web}/sign-in?prompt=select_account`);
     await button(dan, /dan@/).click();
     await inspect(dan, 'disabled-account', 'Sign-in error');
@@ -202,7 +202,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     world.relays.broker.cut();
     try {
       await page.reload();
-      await inspect(bob, 'outage', 'Sign-in service is unavailable, try again');
+      await inspect(bob, 'outage', 'Sign-in service is unavailable');
       await other.tab.getByRole('button', { name: 'Sign out', exact: true }).click();
       await inspect({ ...bob, page: other.tab }, 'sign-out-unconfirmed', 'Welcome');
     } finally {

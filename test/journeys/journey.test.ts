@@ -62,7 +62,7 @@ describe('signing in', () => {
     await bob.press('Cancel');
     assert.equal(bob.page.url.origin, world.web);
     assert.equal(bob.page.status, 403);
-    assert.match(bob.words, /The permission was not given/);
+    assert.match(bob.words, /You cancelled the sign-in/);
     assert.equal((await session(bob)).status, 401);
   });
 

@@ -8,7 +8,7 @@ import type { Apis } from './apis.ts';
 import type { Broker } from './broker/broker.ts';
 import type { Config } from './config.ts';
 import { formMs } from './lifetimes.ts';
-import { calls } from './pages/pages.ts';
+import { callPaths } from './pages/pages.ts';
 import { renderFault } from './pages/render-fault.ts';
 import { cookieFlags, cookiesOf, noDoubledCookies } from './session/cookies.ts';
 import { createFlowTrace, landingCookie } from './session/flow-trace.ts';
@@ -88,10 +88,10 @@ function addRoutes(
   // Pages: a navigation from anywhere may open them; they change nothing.
   routes.route('/').get(person.home).all(readOnly);
   routes.route('/profile').get(person.profile).all(readOnly);
-  for (const call of calls)
+  for (const path of callPaths)
     routes
-      .route(call.path)
-      .get((req, res) => api.page(call, req, res))
+      .route(path)
+      .get((req, res) => api.page(path, req, res))
       .all(readOnly);
   routes.route('/sign-in').get(limited, signIn.signIn.bind(signIn)).all(readOnly);
 

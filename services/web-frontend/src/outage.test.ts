@@ -65,7 +65,7 @@ describe('an outage', () => {
         const { error, retry_after } = JSON.parse(response.body);
         assert.deepEqual([error, retry_after], ['temporarily_unavailable', Number(retryAfter)]);
       } else {
-        assert.match(response.body, /<h1>Sign-in service is unavailable, try again<\/h1>/);
+        assert.match(response.body, /<h1>Sign-in service is unavailable<\/h1>/);
         assert.match(response.body, /Reference <span id="reference">[0-9a-f]{32}/);
       }
       await unharmed(testbed, browser, before);

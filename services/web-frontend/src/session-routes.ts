@@ -23,9 +23,9 @@ export function createPerson({ broker, nowSeconds, sessions, stepUpLinks }: Pers
   return {
     home: async (req: Request, res: Response): Promise<void> => {
       const { session, lifetime } = await look(req, res);
-      const notice = takeNotice(req, res);
-      if (!session || !lifetime) return sendPage(res, { title: 'Welcome', main: welcome(notice) });
-      sendPage(res, { title: `Hello, ${session.name ?? 'there'}`, main: home(session, lifetime), signedIn: true });
+      const notice = takeNotice(req, res) ?? (session && !lifetime ? 'session-ended' : undefined);
+      if (!session || !lifetime) return sendPage(res, welcome(notice));
+      sendPage(res, home(session, lifetime));
     },
 
     profile: async (req: Request, res: Response): Promise<void> => {
@@ -39,7 +39,7 @@ export function createPerson({ broker, nowSeconds, sessions, stepUpLinks }: Pers
           scopes: [],
         });
       }
-      sendPage(res, { title: 'Your profile', main: profile(session, lifetime), signedIn: true });
+      sendPage(res, profile(session, lifetime));
     },
 
     /** Times in ISO 8601 and what is left in seconds, as the session endpoint of nais/wonderwall has them. */

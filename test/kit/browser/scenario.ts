@@ -225,7 +225,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
         const answer = await page.reload();
         assert.equal(answer?.status(), 503);
         assert.match((await answer?.headerValue('retry-after')) ?? '', /^\d+$/);
-        await heading(page, 'Sign-in service is unavailable, try again');
+        await heading(page, 'Sign-in service is unavailable');
         await page.getByText('Nothing is lost: if you were signed in, you still are.').waitFor();
         await look();
         assert.equal(await sessionOf(world, alice), before);

@@ -7,7 +7,7 @@ import type { Request, Response } from 'express';
 import { type Apis, scopesFor } from '../apis.ts';
 import type { Broker } from '../broker/broker.ts';
 import { sendPage } from '../pages/page.ts';
-import { apiResponse, type calls } from '../pages/pages.ts';
+import { apiResponse, type CallPath } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
 import { type Session, type Sessions, short } from '../session/session.ts';
 import type { OidcClient } from '../sign-in/oidc.ts';
@@ -43,7 +43,7 @@ export class ApiRoutes {
   }
 
   /** A page that calls the API's route of the same path and shows the response. */
-  async page({ path, title }: (typeof calls)[number], req: Request, res: Response): Promise<void> {
+  async page(path: CallPath, req: Request, res: Response): Promise<void> {
     const session = await this.#deps.sessions.read(req, res);
     if (!session) return redirect(res, `/sign-in?return_to=${path}`);
     const target = { name: this.#sampleName, path, query: '' };
@@ -53,8 +53,7 @@ export class ApiRoutes {
       return this.#deps.stepUpLinks.respondToPage(req, res, { session, stepUp: toStepUp(called), ...rest });
     }
     const { statusCode: status = 502 } = called.response;
-    const main = apiResponse({ status, text: await readText(called.response), path });
-    sendPage(res, { title, main, signedIn: true });
+    sendPage(res, apiResponse({ status, text: await readText(called.response), path }));
   }
 
   /** Streams a script's request to an API and the response back, with the token that the script never sees. */

@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
 import { noticeSeconds } from '../lifetimes.ts';
 import { cookieFlags, cookiePrefix, cookiesOf } from '../session/cookies.ts';
-import { type Notice, notices } from './pages.ts';
+import type { Notice } from './pages.ts';
+import { english } from './texts.ts';
 
 const noticeCookie = `${cookiePrefix}notice`;
 
@@ -18,5 +19,5 @@ export function takeNotice(req: Request, res: Response): Notice | undefined {
   const value = cookiesOf(req).get(noticeCookie);
   if (value === undefined) return undefined;
   res.clearCookie(noticeCookie, flags);
-  return Object.hasOwn(notices, value) ? (value as Notice) : undefined;
+  return Object.hasOwn(english.notices, value) ? (value as Notice) : undefined;
 }

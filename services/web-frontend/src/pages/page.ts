@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { Html, html } from '@onbehalf/chassis/http/html';
 import type { Response } from 'express';
-import { Html, html } from '../../../chassis/src/http/html.ts';
+import { textsFor } from './languages.ts';
 import { style } from './style.ts';
+import type { Texts } from './texts.ts';
 
 type Page = {
   title: string;
@@ -12,6 +14,15 @@ type Page = {
   signedIn?: boolean;
 };
 
+/** A page in whatever language its reader likes. */
+export type View = (texts: Texts) => Page;
+
+/** What pages call the product, and its logo as a `data:` URL. */
+export type Product = { name: string; logo?: string | undefined };
+
+/** What every page of an app has in common: `app.locals`. */
+type Locals = { product?: Product; traceViewerUrl?: string; formTargets?: () => string[] };
+
 const icon =
   'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4.5" cy="4.5" r="3" fill="none" stroke="%232450b2" stroke-width="2"/></svg>';
 
@@ -19,11 +30,10 @@ const icon =
  * Sends a page: no script at all, the one style by nonce, forms to ourselves and to Entra's sign-out only (a browser
  * applies `form-action` to the redirect after a form too), never cached, so that Back after signing out shows nothing.
  */
-export function sendPage(res: Response, { title, main, forward, signedIn = false }: Page): void {
-  const traceId = String(res.locals.traceId);
-  const viewer = res.app.locals.traceViewerUrl as string | undefined;
+export function sendPage(res: Response, view: View): void {
+  const locals = res.app.locals as Locals;
   const nonce = randomBytes(16).toString('base64');
-  const formTargets = ["'self'", ...((res.app.locals.formTargets as (() => string[]) | undefined)?.() ?? [])].join(' ');
+  const formTargets = ["'self'", ...(locals.formTargets?.() ?? [])].join(' ');
   res.set({
     'Cache-Control': 'no-store',
     // With no-referrer, browsers send `Origin: null` even with our own forms, and those are refused (Fetch section 3.2).
@@ -31,25 +41,32 @@ export function sendPage(res: Response, { title, main, forward, signedIn = false
     'Referrer-Policy': res.req.path === '/auth/callback' ? 'no-referrer' : 'same-origin',
     'Content-Security-Policy': `default-src 'none'; img-src data:; style-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action ${formTargets}; frame-ancestors 'none'`,
   });
-  const page = html`<!doctype html>
-<html lang="en">
+  res.type('html').send(String(document(view, textsFor(res.req), { ...locals, nonce, traceId: res.locals.traceId })));
+}
+
+type Frame = Locals & { nonce: string; traceId: string };
+
+function document(view: View, texts: Texts, { product = { name: 'Onbehalf' }, ...frame }: Frame): Html {
+  const { title, main, forward, signedIn = false } = view(texts);
+  const { nonce, traceId, traceViewerUrl: viewer } = frame;
+  return html`<!doctype html>
+<html lang="${texts.language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 ${forward !== undefined && html`<meta http-equiv="refresh" content="0;url=${forward}">`}
-<title>${title} · Onbehalf</title>
-<link rel="icon" href="${icon}">
+<title>${title} · ${product.name}</title>
+<link rel="icon" href="${product.logo ?? icon}">
 <style nonce="${nonce}">${new Html(style)}</style>
 </head>
 <body>
-<a class="skip" href="#main">Skip to content</a>
-<header><strong>Onbehalf</strong><a href="/">Home</a>${signedIn && html`<a href="/profile">Profile</a>`}</header>
+<a class="skip" href="#main">${texts.skip}</a>
+<header>${product.logo !== undefined && html`<img class="logo" src="${product.logo}" alt="">`}<strong>${product.name}</strong><a href="/">${texts.home}</a>${signedIn && html`<a href="/profile">${texts.profile}</a>`}</header>
 <main id="main"><h1>${title}</h1>
 ${main}
 </main>
-<footer>Reference <span id="reference">${traceId}</span>${viewer && html` · <a href="${viewer}/traces/${traceId}">See its trace</a>`}</footer>
+<footer>${texts.reference} <span id="reference">${traceId}</span>${viewer && html` · <a href="${viewer}/traces/${traceId}">${texts.trace}</a>`}</footer>
 </body>
 </html>
 `;
-  res.type('html').send(page.toString());
 }

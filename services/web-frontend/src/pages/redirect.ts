@@ -18,7 +18,7 @@ export function redirect(res: Response, location: string): void {
   }
   res.set('Cache-Control', 'no-store');
   if (headBytes(res) + location.length > maxHeadBytes) {
-    sendPage(res, { title: 'One moment', main: forwarding(location), forward: location });
+    sendPage(res, forwarding(location));
     return;
   }
   res.status(303).set({ Location: location }).end();

@@ -1,7 +1,9 @@
 import type { RenderFault } from '@onbehalf/chassis/http/http';
 import type { Request } from 'express';
+import { cookiesOf } from '../session/cookies.ts';
+import { sessionCookie } from '../session/session.ts';
 import { sendPage } from './page.ts';
-import { trouble, troubleTitle } from './pages.ts';
+import { trouble } from './pages.ts';
 
 /** Paths that scripts and Entra's frame read, whatever they say they accept. */
 const dataPaths = /^\/(api\/|session$|auth\/front-channel-logout$)/;
@@ -15,7 +17,8 @@ export const renderFault: RenderFault = (fault, req, res, traceId) => {
       ...(seconds !== undefined && { retry_after: Math.ceil(seconds) }),
     });
   }
-  sendPage(res, { title: troubleTitle(fault), main: trouble(fault, req.method === 'GET') });
+  const signedIn = cookiesOf(req).has(sessionCookie);
+  sendPage(res, trouble(fault, { again: req.method === 'GET', signedIn, beginAgain: res.locals.beginAgain }));
 };
 
 function isForScript(req: Request): boolean {

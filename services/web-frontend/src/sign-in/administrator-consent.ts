@@ -20,7 +20,6 @@ export function answeredAdministrator(res: Response, input: unknown): boolean {
   const { success, data } = adminConsentSchema.safeParse(input);
   if (!success) return false;
   const agreed = data.error === undefined && /^true$/i.test(data.admin_consent);
-  const title = agreed ? 'An administrator has agreed' : 'An administrator has not agreed';
-  sendPage(res, { title, main: adminConsent(agreed) });
+  sendPage(res, adminConsent(agreed));
   return true;
 }

@@ -16,7 +16,7 @@ import { type Login, type Logins, stateLooks } from '../session/logins.ts';
 import type { Sessions } from '../session/session.ts';
 import { measure } from '../signals.ts';
 import { answeredAdministrator } from './administrator-consent.ts';
-import { type FlowReturn, flowReturns, outcomeOf } from './flow.ts';
+import { type FlowReturn, flowReturns, kindOf, outcomeOf } from './flow.ts';
 import { parseParameters } from './form.ts';
 import type { OidcClient, Redeemed } from './oidc.ts';
 import type { SessionRevocation } from './session-revocation.ts';
@@ -92,9 +92,9 @@ export class Callback {
     if (redeemed.kind === 'refused' && login.prompt === 'none' && promptNoneErrors.includes(redeemed.error)) {
       // The page that asked with `prompt=none` learns it from the missing session, not from a page of errors.
       flow.end('denied');
-      return this.#land(res, login.returnTo, 'One moment');
+      return this.#land(res, login.returnTo, false);
     }
-    throw toFault(redeemed, logger);
+    throw toFault(redeemed, login, res, logger);
   }
 
   async #complete(req: Request, res: Response, login: Login, { sessionToken: token, person }: SignedIn): Promise<void> {
@@ -146,10 +146,10 @@ export class Callback {
     res.cookie(landingCookie, flowTrace.write(span), flags);
   }
 
-  #land(res: Response, path: string, title = 'You are signed in'): void {
+  #land(res: Response, path: string, signedIn = true): void {
     if (this.#deps.sameSite === 'lax') redirect(res, path);
     // A redirect chain that began at Entra carries no Strict cookie; a navigation from a page of ours does.
-    else sendPage(res, { title, main: forwarding(path), forward: path, signedIn: true });
+    else sendPage(res, forwarding(path, signedIn));
   }
 
   /** This browser has no such attempt: the callback was reloaded, sent twice, too late, or is another browser's. */
@@ -159,7 +159,7 @@ export class Callback {
     if (repeated && this.#deps.sameSite === 'strict') {
       // A Strict session cookie does not come from another site: the start page shows the notice without a session.
       setNotice(res, 'sign-in-again');
-      return this.#land(res, '/', 'One moment');
+      return this.#land(res, '/', false);
     }
     throw new Fault(
       'invalid_request',
@@ -168,8 +168,26 @@ export class Callback {
   }
 }
 
+/** What the person decided at Entra, by why they were sent there. */
+const declined = {
+  sign_in: 'The sign-in was cancelled, so nothing was changed.',
+  step_up: 'The extra check was declined, so nothing was changed.',
+  consent: 'The permission was not given, so nothing was changed.',
+};
+
+/** Where a person who said no may change their mind: the page that needs it, or the sign-in. */
+function toBeginAgain(login: Login): string {
+  if (kindOf(login) !== 'sign_in') return login.returnTo;
+  return `/sign-in?${new URLSearchParams({ return_to: login.returnTo })}`;
+}
+
 /** The Fault that the person sees when Entra or our checks refuse. It repeats no text from outside. */
-function toFault(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Logger): Fault {
+function toFault(
+  redeemed: Exclude<Redeemed, { kind: 'signed_in' }>,
+  login: Login,
+  res: Response,
+  logger: Logger,
+): Fault {
   if (redeemed.kind === 'code_unusable') return new Fault('invalid_grant', 'The sign-in could not be completed.');
   if (redeemed.kind === 'not_ours') {
     logger.warn(
@@ -181,7 +199,8 @@ function toFault(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, logger: Log
   switch (redeemed.error) {
     case 'access_denied':
     case 'consent_required':
-      return new Fault('access_denied', 'The permission was not given, so nothing was changed.');
+      res.locals.beginAgain = toBeginAgain(login);
+      return new Fault('access_denied', declined[kindOf(login)]);
     case 'interaction_required':
     case 'login_required':
       return new Fault('login_required', 'You have to sign in for this.');

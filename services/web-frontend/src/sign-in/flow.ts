@@ -10,7 +10,7 @@ import { measure } from '../signals.ts';
 type Outcome = 'success' | 'denied' | 'expired' | 'invalid' | 'failed';
 
 /** Why a person is sent to Entra. */
-function kindOf({ claims, scopes }: Pick<LoginStart, 'claims' | 'scopes'>): string {
+export function kindOf({ claims, scopes }: Pick<LoginStart, 'claims' | 'scopes'>): 'sign_in' | 'consent' | 'step_up' {
   return claims !== undefined ? 'step_up' : scopes.length > 0 ? 'consent' : 'sign_in';
 }
 
@@ -24,7 +24,7 @@ export function flowStarts(start: LoginStart): void {
 /** Records how a person came back, once: the first outcome counts. */
 export function flowReturns() {
   const startedAtMs = performance.now();
-  let kind = 'sign_in';
+  let kind: ReturnType<typeof kindOf> = 'sign_in';
   let ended = false;
   return {
     /** The attempt they came back from, and when and where in the trace it left. */

@@ -33,6 +33,6 @@ export function respondedSpeculative(req: Request, res: Response): boolean {
   const kind = kindOf(req);
   if (!kind) return false;
   res.status(kind === 'prefetch' ? 403 : 200);
-  sendPage(res, { title: 'Sign in', main: toSignIn() });
+  sendPage(res, toSignIn());
   return true;
 }

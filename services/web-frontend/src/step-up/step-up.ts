@@ -67,8 +67,7 @@ export class StepUpLinks {
       return redirect(res, toLink(this.#logins.keepStepUp(req, res, kept) ?? kept, req.path));
     }
     res.status(403);
-    const main = stillNeeded(toLink(kept, req.path), request.stepUp.adminOnly === true);
-    sendPage(res, { title: 'More is needed to show this', main, signedIn: true });
+    sendPage(res, stillNeeded(toLink(kept, req.path), request.stepUp.adminOnly === true));
   }
 
   /** Tells a script what is needed and where to send the person; the script adds `return_to`. */
