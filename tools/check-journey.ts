@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { accept, answerOn, pick, session } from '../test/kit/steps.ts';
+import type { Progress } from '../test/kit/system/programs.ts';
+import type { System } from '../test/kit/system/system.ts';
 import type { Visitor } from '../test/kit/visitor.ts';
-import type { Progress, World } from '../test/kit/world.ts';
 
 const person = 'alice';
 
@@ -11,8 +12,8 @@ const person = 'alice';
  * nothing any more. Reports each step.
  * @throws Error naming the step that failed.
  */
-export async function checkJourney(world: World, progress: Progress): Promise<void> {
-  const journey = new Journey(world);
+export async function checkJourney(system: System, progress: Progress): Promise<void> {
+  const journey = new Journey(system);
   const step = async (name: string, walk: () => Promise<string>): Promise<void> => {
     const startedAtMs = performance.now();
     try {
@@ -29,41 +30,41 @@ export async function checkJourney(world: World, progress: Progress): Promise<vo
   await step('no token', () => journey.findNoToken());
   await step('sign out', () => journey.signOut());
   await step('session is dead', () => journey.findSessionDead());
-  if (world.viewer !== undefined) await step('trace', () => journey.followTrace(world.viewer as string));
+  if (system.viewerUrl !== undefined) await step('trace', () => journey.followTrace(system.viewerUrl as string));
   console.log(`signed in, called downstream-api on behalf of ${journey.user}, signed out`);
 }
 
 /** The steps of one visitor, in their order; each gives its result in words. */
 class Journey {
-  readonly #world: World;
+  readonly #system: System;
   readonly #visitor: Visitor;
   /** The cookie of the session, as somebody may have copied it before the sign-out. */
   #cookie = '';
   /** The user name that the API saw. */
   user = '';
 
-  constructor(world: World) {
-    this.#world = world;
-    this.#visitor = world.visitor();
+  constructor(system: System) {
+    this.#system = system;
+    this.#visitor = system.visitor();
   }
 
   async open(): Promise<string> {
-    await this.#visitor.open(this.#world.web);
+    await this.#visitor.open(this.#system.web);
     assert.equal(this.#visitor.page.status, 200);
     await this.#visitor.follow('Sign in');
     return 'the start page offers "Sign in"';
   }
 
   async signIn(): Promise<string> {
-    await pick(this.#visitor, this.#world, person);
-    const asked = await accept(this.#visitor, this.#world);
+    await pick(this.#visitor, this.#system, person);
+    const asked = await accept(this.#visitor, this.#system);
     assert.match(this.#visitor.words, /You are signed in as/);
     return `chose ${person} at Entra ID${asked ? ', consented' : ''}; back on the start page`;
   }
 
   async consent(): Promise<string> {
     await this.#visitor.follow('Who am I?');
-    assert.ok(await accept(this.#visitor, this.#world), 'nothing was asked');
+    assert.ok(await accept(this.#visitor, this.#system), 'nothing was asked');
     return "the API's scope was asked for and accepted";
   }
 
@@ -75,7 +76,7 @@ class Journey {
   }
 
   async findNoToken(): Promise<string> {
-    const seen = this.#visitor.answers.filter(({ url }) => url.origin === this.#world.web);
+    const seen = this.#visitor.answers.filter(({ url }) => url.origin === this.#system.web);
     for (const { url, body, headers } of seen) {
       const all = `${body} ${JSON.stringify(headers['set-cookie'] ?? '')}`;
       assert.doesNotMatch(all, /eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/, `a token in the response of ${url.pathname}`);
@@ -84,17 +85,17 @@ class Journey {
   }
 
   async signOut(): Promise<string> {
-    this.#cookie = await this.#visitor.jar.getCookieString(this.#world.web);
-    await this.#visitor.open(this.#world.web);
+    this.#cookie = await this.#visitor.jar.getCookieString(this.#system.web);
+    await this.#visitor.open(this.#system.web);
     await this.#visitor.press('Sign out');
-    assert.equal(this.#visitor.page.url.origin, this.#world.web);
+    assert.equal(this.#visitor.page.url.origin, this.#system.web);
     return 'here and at Entra ID; back on the start page';
   }
 
   async findSessionDead(): Promise<string> {
     assert.equal((await session(this.#visitor)).status, 401);
     const headers = { cookie: this.#cookie, 'x-csrf': '1', 'sec-fetch-site': 'same-origin' };
-    const replayed = await this.#visitor.send(`${this.#world.web}/session`, { headers });
+    const replayed = await this.#visitor.send(`${this.#system.web}/session`, { headers });
     assert.equal(replayed.status, 401, 'the old cookie still works');
     return 'for this browser, and for one that kept the cookie';
   }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import builtInSeed from '../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { freePort, isFree } from '../test/kit/ports.ts';
-import { createWorld, type Ports, type World } from '../test/kit/world.ts';
+import { openSystem, type Ports } from '../test/kit/system/open.ts';
+import type { System } from '../test/kit/system/system.ts';
 import { checkJourney } from './check-journey.ts';
 import { restartPrograms } from './restart.ts';
 import { openWatch } from './run/watch.ts';
@@ -45,7 +46,7 @@ async function choosePorts(anyPort: boolean): Promise<Ports> {
 }
 
 /** A script that asks the demo's Redis, so that nobody has to copy a password. Gives how to call it. */
-async function writeRedisCli({ redis, stateDir }: World): Promise<string> {
+async function writeRedisCli({ redis, stateDir }: System): Promise<string> {
   const { command, env } = redis.cli ?? { command: 'redis-cli', env: {} };
   const user = redis.username ? ` --user ${redis.username}` : '';
   const set = Object.entries({ ...env, ...(redis.password && { REDISCLI_AUTH: redis.password }) });
@@ -57,15 +58,15 @@ async function writeRedisCli({ redis, stateDir }: World): Promise<string> {
   return path;
 }
 
-async function introduce(world: World): Promise<void> {
-  const { web, viewer, redis, logDir, broker, stateDir } = world;
+async function introduce(system: System): Promise<void> {
+  const { web, viewerUrl: viewer, redis, logDir, broker, stateDir } = system;
   // The web app takes the people of the seed's first tenant.
   const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
   const people = ours.map(({ name, upn, ...user }) => {
     const hint = 'disabled' in user ? 'disabled: sign-in is refused' : notes[upn];
     return `    ${name.padEnd(14)}${upn}${hint ? `  (${hint})` : ''}`;
   });
-  const cli = await writeRedisCli(world);
+  const cli = await writeRedisCli(system);
   const lines = [
     `Open ${web}`,
     '',
@@ -102,13 +103,13 @@ async function inspectorOf(service: string): Promise<Record<string, string[]>> {
   return { [service]: [`--inspect=127.0.0.1:${port}`] };
 }
 
-async function restartOnSave(world: World, signal: AbortSignal): Promise<void> {
+async function restartOnSave(system: System, signal: AbortSignal): Promise<void> {
   using watch = openWatch(['services']);
   const stopped = aborted(signal).then(() => undefined);
   for (;;) {
     const paths = await Promise.race([watch.saved(), stopped]);
     if (!paths) return;
-    await restartPrograms(world, paths, console.log);
+    await restartPrograms(system, paths, console.log);
   }
 }
 
@@ -135,7 +136,8 @@ async function main(): Promise<void> {
 
   const startedAtMs = performance.now();
   const ports = await choosePorts(values['any-port'] ?? false);
-  await using world = await createWorld({
+  await using system = await openSystem({
+    frontend: true,
     name: 'demo',
     redisPrefix: 'ob:v1:',
     ports,
@@ -149,10 +151,10 @@ async function main(): Promise<void> {
     const stopped = aborted(ending.signal).then(() => {
       throw new Error(death ?? 'Stopped before the journey was over.');
     });
-    await Promise.race([checkJourney(world, progress), stopped]);
+    await Promise.race([checkJourney(system, progress), stopped]);
   } else {
-    await introduce(world);
-    if (values.watch) await restartOnSave(world, ending.signal);
+    await introduce(system);
+    if (values.watch) await restartOnSave(system, ending.signal);
     await aborted(ending.signal);
     console.log('\nending …');
   }

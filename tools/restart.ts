@@ -1,7 +1,7 @@
-import type { World } from '../test/kit/world.ts';
+import type { System } from '../test/kit/system/system.ts';
 
-type Restarted = Pick<World, 'restart'> & {
-  programs: Pick<World['programs'][number], 'name' | typeof Symbol.asyncDispose>[];
+type Restarted = Pick<System, 'restart'> & {
+  programs: Pick<System['programs'][number], 'name' | typeof Symbol.asyncDispose>[];
 };
 
 /** The programs that run these files: every one for a file of chassis, none for a test. */
@@ -14,17 +14,21 @@ export function programsOf(paths: string[], names: string[]): string[] {
 }
 
 /** Ends the programs that run these files, and starts them anew. One that does not come up waits for the next save. */
-export async function restartPrograms(world: Restarted, paths: string[], print: (line: string) => void): Promise<void> {
+export async function restartPrograms(
+  system: Restarted,
+  paths: string[],
+  print: (line: string) => void,
+): Promise<void> {
   const names = programsOf(
     paths,
-    world.programs.map(({ name }) => name),
+    system.programs.map(({ name }) => name),
   );
   await Promise.all(
     names.map(async (name) => {
       const startedAtMs = performance.now();
       try {
-        await world.programs.find((program) => program.name === name)?.[Symbol.asyncDispose]();
-        await world.restart(name);
+        await system.programs.find((program) => program.name === name)?.[Symbol.asyncDispose]();
+        await system.restart(name);
         print(`✔ ${name} restarted in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
       } catch (error) {
         print(`✖ ${error instanceof Error ? error.message : error}`);

@@ -40,10 +40,8 @@ export const functionDebt: Record<string, number> = {
   'services/trace-viewer/src/viewer.ts': 1,
   'test/clients/oauth4webapi.ts': 1,
   'test/kit/cluster.ts': 1,
-  'test/kit/fleet.ts': 1,
   'test/kit/redis/sentinels.ts': 1,
   'test/kit/redis/tap.ts': 1,
-  'test/kit/world.ts': 1,
 };
 
 /** Why a folder holds more than `fullFolderFiles` source files. */

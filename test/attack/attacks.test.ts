@@ -1,31 +1,32 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { accept, callApi, pick, session, signIn } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Answer, Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 
 const sessionCookie = '__Host-Http-session';
 
-let world: World;
+let system: System;
 before(async () => {
-  world = await createWorld({ name: 'attacks', brokers: 3 });
+  system = await openSystem({ frontend: true, name: 'attacks', brokers: 3 });
 });
-after(() => world?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 async function signedIn(person: string): Promise<Visitor> {
-  const visitor = world.visitor();
-  await signIn(visitor, world, person);
+  const visitor = system.visitor();
+  await signIn(visitor, system, person);
   return visitor;
 }
 
 async function cookieOf(visitor: Visitor): Promise<string> {
-  const found = (await visitor.jar.getCookies(world.web)).find(({ key }) => key === sessionCookie);
+  const found = (await visitor.jar.getCookies(system.web)).find(({ key }) => key === sessionCookie);
   return found?.value ?? '';
 }
 
 /** Puts a session cookie of the attacker's choice into somebody's browser, as a hole elsewhere might allow. */
 async function plant(visitor: Visitor, value: string): Promise<void> {
-  await visitor.jar.setCookie(`${sessionCookie}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax`, world.web);
+  await visitor.jar.setCookie(`${sessionCookie}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax`, system.web);
 }
 
 async function whoIs(visitor: Visitor): Promise<unknown> {
@@ -36,63 +37,63 @@ async function whoIs(visitor: Visitor): Promise<unknown> {
 /** What a thief with this cookie and no browser gets. */
 function steal(thief: Visitor, value: string, path: string): Promise<Answer> {
   const headers = { cookie: `${sessionCookie}=${value}`, 'x-csrf': '1', 'sec-fetch-site': 'same-origin' };
-  return thief.send(`${world.web}${path}`, { headers });
+  return thief.send(`${system.web}${path}`, { headers });
 }
 
 describe('session fixation', () => {
   it('gives nothing to whoever planted their own session: signing in makes another, and theirs ends', async () => {
     const attacker = await signedIn('bob');
     const planted = await cookieOf(attacker);
-    const alice = world.visitor();
+    const alice = system.visitor();
     await plant(alice, planted);
-    await alice.open(`${world.web}/sign-in`);
-    await pick(alice, world, 'alice');
-    await accept(alice, world);
+    await alice.open(`${system.web}/sign-in`);
+    await pick(alice, system, 'alice');
+    await accept(alice, system);
     assert.equal(await whoIs(alice), 'alice@contoso.test');
     assert.notEqual(await cookieOf(alice), planted);
-    assert.equal((await steal(world.visitor(), planted, '/session')).status, 401);
+    assert.equal((await steal(system.visitor(), planted, '/session')).status, 401);
   });
 
   it('cannot make up a session: what we did not seal is not taken over', async () => {
-    const alice = world.visitor();
+    const alice = system.visitor();
     await plant(alice, 'chosen-by-the-attacker');
-    await signIn(alice, world, 'alice');
+    await signIn(alice, system, 'alice');
     assert.notEqual(await cookieOf(alice), 'chosen-by-the-attacker');
-    assert.equal((await steal(world.visitor(), 'chosen-by-the-attacker', '/session')).status, 401);
+    assert.equal((await steal(system.visitor(), 'chosen-by-the-attacker', '/session')).status, 401);
   });
 
   it('makes a new session of every sign-in, a stronger one too, and the one before is worth nothing', async () => {
     const alice = await signedIn('alice');
     const first = await cookieOf(alice);
-    await alice.open(`${world.web}/sign-in`);
+    await alice.open(`${system.web}/sign-in`);
     assert.notEqual(await cookieOf(alice), first);
-    assert.equal((await steal(world.visitor(), first, '/session')).status, 401);
+    assert.equal((await steal(system.visitor(), first, '/session')).status, 401);
   });
 });
 
 describe('a callback', () => {
   it("of the attacker's sign-in does not sign somebody else's browser in, or out", async () => {
-    const [alice, attacker] = [await signedIn('alice'), world.visitor()];
-    await attacker.open(`${world.web}/sign-in`);
-    await pick(attacker, world, 'bob');
+    const [alice, attacker] = [await signedIn('alice'), system.visitor()];
+    await attacker.open(`${system.web}/sign-in`);
+    await pick(attacker, system, 'bob');
     const theirs = attacker.answers.find(({ url }) => url.pathname === '/auth/callback');
     assert.ok(theirs);
     await alice.open(theirs.url);
     assert.deepEqual([alice.page.status, alice.page.url.pathname], [200, '/']);
     assert.equal(await whoIs(alice), 'alice@contoso.test');
-    const stranger = world.visitor();
+    const stranger = system.visitor();
     await stranger.open(theirs.url);
     assert.equal(stranger.page.status, 400);
     assert.equal((await session(stranger)).status, 401);
   });
 
   it('with a mixed-up iss is refused before its code is sent anywhere, and starts no session', async () => {
-    const alice = world.visitor();
-    const { location = '' } = (await alice.send(`${world.web}/sign-in`)).headers;
+    const alice = system.visitor();
+    const { location = '' } = (await alice.send(`${system.web}/sign-in`)).headers;
     const state = new URL(location).searchParams.get('state') ?? '';
     const mixedUp = new URLSearchParams({ code: 'stolen', state, iss: 'https://evil.example/v2.0' });
     const sent = alice.answers.length;
-    await alice.open(`${world.web}/auth/callback?${mixedUp}`);
+    await alice.open(`${system.web}/auth/callback?${mixedUp}`);
     assert.equal(alice.page.status, 400);
     assert.match(alice.words, /could not be verified/);
     assert.equal(alice.answers.length, sent + 1, 'it led somewhere');
@@ -104,14 +105,14 @@ describe('a stolen cookie', () => {
   for (const way of ['Sign out', 'Sign out everywhere']) {
     it(`is worth nothing on any pod within a second of "${way}"`, async (t) => {
       const alice = await signedIn('alice');
-      await callApi(alice, world);
-      const [thief, stolen] = [world.visitor(), await cookieOf(alice)];
+      await callApi(alice, system);
+      const [thief, stolen] = [system.visitor(), await cookieOf(alice)];
       const everyPod = (path: string) => Promise.all(Array.from({ length: 12 }, () => steal(thief, stolen, path)));
       // Every pod now holds the session and its token in memory.
       for (const path of ['/session', '/api/downstream-api/whoami']) {
         assert.deepEqual([...new Set((await everyPod(path)).map(({ status }) => status))], [200]);
       }
-      await alice.open(world.web);
+      await alice.open(system.web);
       await alice.press(way);
       const endedAtMs = performance.now();
       for (const path of ['/api/downstream-api/whoami', '/session', '/api/downstream-api/payroll']) {

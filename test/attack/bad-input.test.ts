@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { entraAdmin } from '../kit/entra-admin.ts';
 import { dumpRedis } from '../kit/redis/dump.ts';
 import { accept, callApi, pick, session, signIn } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Answer, Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 
-let world: World;
+let system: System;
 let alice: Visitor;
 let stranger: Visitor;
 let sessionCookie: string;
 
 before(async () => {
-  world = await createWorld({ name: 'bad-input' });
-  alice = world.visitor();
-  await signIn(alice, world, 'alice');
-  await callApi(alice, world);
-  sessionCookie = await alice.jar.getCookieString(world.web);
-  stranger = world.visitor();
+  system = await openSystem({ frontend: true, name: 'bad-input' });
+  alice = system.visitor();
+  await signIn(alice, system, 'alice');
+  await callApi(alice, system);
+  sessionCookie = await alice.jar.getCookieString(system.web);
+  stranger = system.visitor();
 });
-after(() => world?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 /** A word that no answer may repeat. */
 const marker = 'jabberwocky';
@@ -29,8 +29,8 @@ const form = (fields: Record<string, string>) => String(new URLSearchParams(fiel
 
 /** What may not change: the broker's keys, what Entra was asked, Alice's session. */
 async function state() {
-  const keys = (await dumpRedis(world)).map(({ key }) => key);
-  const { counts } = (await entraAdmin(world, 'GET', '/counters')) as { counts: { endpoint: string }[] };
+  const keys = (await dumpRedis(system)).map(({ key }) => key);
+  const { counts } = (await system.admin('GET', '/counters')) as { counts: { endpoint: string }[] };
   return { keys, tokenRequests: counts.filter(({ endpoint }) => endpoint === 'token') };
 }
 
@@ -47,7 +47,7 @@ async function refused(send: () => Promise<Answer>, status: number, says: RegExp
 }
 
 describe('web-frontend', () => {
-  const send = (path: string, sending = {}) => stranger.send(`${world.web}${path}`, sending);
+  const send = (path: string, sending = {}) => stranger.send(`${system.web}${path}`, sending);
   const own = { 'sec-fetch-site': 'same-origin' };
   const foreign = { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.test' };
   const callback = '/auth/callback';
@@ -94,19 +94,19 @@ describe('web-frontend', () => {
       const { status, headers } = await alice.send(url);
       assert.deepEqual([status, headers.location, headers['set-cookie']], [303, '/', undefined]);
     }
-    await alice.open(world.web);
+    await alice.open(system.web);
     assert.equal((await session(alice)).status, 200);
   });
 
   it('refuses a callback whose login cookie is gone, and does not start over', async () => {
-    const bob = world.visitor();
-    await bob.open(`${world.web}/sign-in`);
+    const bob = system.visitor();
+    await bob.open(`${system.web}/sign-in`);
     await bob.jar.removeAllCookies();
     // The emulator's page needs its own cookie; a second browser begins there and brings the answer here.
-    const other = world.visitor();
-    await other.open(`${world.web}/sign-in`);
-    await pick(other, world, 'bob');
-    await accept(other, world);
+    const other = system.visitor();
+    await other.open(`${system.web}/sign-in`);
+    await pick(other, system, 'bob');
+    await accept(other, system);
     const brought = other.answers.find(({ url }) => url.pathname === callback);
     await refused(() => bob.send(`${brought?.url}`), 400, /another browser/);
   });
@@ -117,7 +117,7 @@ describe('token-broker', () => {
   const web = { namespace: 'onbehalf', name: 'web-frontend', audience: 'token-broker' };
   const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
   const post = (body: string, headers: Record<string, string> = {}) =>
-    stranger.send(`${world.broker}/oauth2/token`, {
+    stranger.send(`${system.broker}/oauth2/token`, {
       method: 'POST',
       body,
       headers: { 'content-type': formType, ...headers },
@@ -125,13 +125,13 @@ describe('token-broker', () => {
   const authenticated = async (fields: Record<string, string>, account = web, claims = {}) =>
     form({
       client_assertion_type: assertionType,
-      client_assertion: await world.cluster.mint(account, claims),
+      client_assertion: await system.cluster.mint(account, claims),
       ...fields,
     });
 
   it('refuses an unknown route with 404 and a wrong method with 405', async () => {
-    await refused(() => stranger.send(`${world.broker}/${marker}`), 404, /not_found/);
-    const answer = await refused(() => stranger.send(`${world.broker}/oauth2/token`), 405, /method_not_allowed/);
+    await refused(() => stranger.send(`${system.broker}/${marker}`), 404, /not_found/);
+    const answer = await refused(() => stranger.send(`${system.broker}/oauth2/token`), 405, /method_not_allowed/);
     assert.equal(answer.headers.allow, 'POST');
   });
 
@@ -195,12 +195,12 @@ describe('token-broker', () => {
 
 describe('downstream-api', () => {
   const send = (authorization?: string, path = '/whoami', method = 'GET') =>
-    stranger.send(`${world.api}${path}`, { method, headers: authorization === undefined ? {} : { authorization } });
+    stranger.send(`${system.api}${path}`, { method, headers: authorization === undefined ? {} : { authorization } });
   const seconds = () => Math.floor(Date.now() / 1_000);
 
   /** A good token of Alice's for the API, with these claims instead. */
   async function mint(claims: object, more: object = {}): Promise<string> {
-    const { apps, users } = (await entraAdmin(world, 'GET', '/state')) as {
+    const { apps, users } = (await system.admin('GET', '/state')) as {
       apps: { name: string; appId: string }[];
       users: { upn: string; oid: string }[];
     };
@@ -208,7 +208,7 @@ describe('downstream-api', () => {
     const oid = users.find(({ upn }) => upn.startsWith('alice'))?.oid;
     const good = { aud: id('api'), azp: id('web'), oid, sub: 'alice', scp: 'access_as_user', name: 'Alice Ahrens' };
     const body = { claims: { ...good, ...claims }, ...more };
-    return `Bearer ${((await entraAdmin(world, 'POST', '/mint', body)) as { token: string }).token}`;
+    return `Bearer ${((await system.admin('POST', '/mint', body)) as { token: string }).token}`;
   }
 
   it('takes the token that the rows below spoil', async () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { signInPeople } from '../outage/people.ts';
 import { type Sample, steadyLoad } from '../outage/steady.ts';
 import { flood } from './garbage.ts';
@@ -19,9 +20,9 @@ const podHeap = { NODE_OPTIONS: `--max-old-space-size=${0.75 * limitMiB} --max-s
 /** What the heap may still take while it warms up; a leak of each request's garbage is ten times that in a minute. */
 const growthMiB = 32;
 
-function residentMiB(world: World): Record<string, number> {
+function residentMiB(system: System): Record<string, number> {
   const of = (name: string) => {
-    const pid = world.programs.find((program) => program.name === name)?.process.pid;
+    const pid = system.programs.find((program) => program.name === name)?.process.pid;
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
   };
   return Object.fromEntries(services.map((name) => [name, of(name)]));
@@ -30,14 +31,14 @@ function residentMiB(world: World): Record<string, number> {
 describe('garbage at every front door', () => {
   it('costs bounded memory, and those who are signed in are served meanwhile', async (context) => {
     const env = { web: { PUBLIC_RATE_BURST: '1000', ...podHeap }, broker: podHeap, api: podHeap };
-    await using world = await createWorld({ name: 'garbage', people, env });
-    const signedIn = await signInPeople(world, people);
-    const load = steadyLoad(world, signedIn, perSecond);
-    const attack = flood(world);
+    await using system = await openSystem({ frontend: true, name: 'garbage', people, env });
+    const signedIn = await signInPeople(system, people);
+    const load = steadyLoad(system, signedIn, perSecond);
+    const attack = flood(system);
     const samples: Record<string, number>[] = [];
     for (let second = 0; second < seconds; second += 1) {
       await delay(1_000);
-      samples.push(residentMiB(world));
+      samples.push(residentMiB(system));
     }
     await attack.stop();
     await load.stop();
@@ -53,7 +54,7 @@ describe('garbage at every front door', () => {
     context.diagnostic(`${attack.sent()} pieces of garbage in ${seconds} s: ${answered}`);
     assert.ok(attack.sent() > 20 * seconds, 'too little garbage');
     assert.ok(![...attack.answers.keys()].some((what) => what === '500'), answered);
-    for (const { process: program, name } of world.programs) assert.equal(program.exitCode, null, `${name} ended`);
+    for (const { process: program, name } of system.programs) assert.equal(program.exitCode, null, `${name} ended`);
 
     const not = (outcome: Sample['outcome']) => load.samples.filter((sample) => sample.outcome !== outcome);
     const slowest = Math.round(Math.max(...load.samples.map(({ ms }) => ms)));

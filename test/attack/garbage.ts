@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
-import type { World } from '../kit/world.ts';
+import type { System } from '../kit/system/system.ts';
 
 export type Flood = { sent(): number; answers: Map<string, number>; stop(): Promise<void> };
 
@@ -69,7 +69,7 @@ const garbage: Record<'web' | 'broker' | 'api', (() => Garbage)[]> = {
 };
 
 /** Sends garbage at every service, by HTTP and as bare bytes, until told to stop. */
-export function flood(world: World): Flood {
+export function flood(system: System): Flood {
   const agent = new Agent({ keepAlive: true, maxSockets: 2 * senders });
   const answers = new Map<string, number>();
   const stopping = new AbortController();
@@ -109,7 +109,7 @@ export function flood(world: World): Flood {
     }
   }
   const running = (['web', 'broker', 'api'] as const).flatMap((service) =>
-    Array.from({ length: senders }, () => sendForEver(world[service], garbage[service])),
+    Array.from({ length: senders }, () => sendForEver(system[service], garbage[service])),
   );
   return {
     sent: () => sent,

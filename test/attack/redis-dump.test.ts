@@ -3,21 +3,22 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
-import { type Fleet, openFleet } from '../kit/fleet.ts';
 import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
 type Stolen = { name: string; sealed: Buffer };
 
-let fleet: Fleet;
+let system: System;
 let inspector: RedisInspector;
 before(async () => {
-  fleet = await openFleet({ name: 'redis-dump', brokers: 1 });
-  inspector = await openRedisInspector(fleet);
-  for (const person of ['alice', 'bob']) await fleet.exchange(0, await fleet.signIn(person));
+  system = await openSystem({ name: 'redis-dump', brokers: 1 });
+  inspector = await openRedisInspector(system);
+  for (const person of ['alice', 'bob']) await system.exchange(0, await system.signIn(person));
 });
 after(async () => {
   await inspector?.[Symbol.asyncDispose]();
-  await fleet?.[Symbol.asyncDispose]();
+  await system?.close();
 });
 
 /** Every sealed value of a dump, with the name it is bound to. */

@@ -5,16 +5,16 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createViewer, type Viewer } from '@onbehalf/trace-viewer/viewer';
 import { ended } from '../kit/child.ts';
-import { entraAdmin } from '../kit/entra-admin.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { dumpRedis } from '../kit/redis/dump.ts';
 import { session } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 import { signInUrl } from '../outage/people.ts';
 import { filesUnder, personal, secretsOf, spellings, tokenHead } from './canaries.ts';
 
-let world: World;
+let system: System;
 let viewer: Viewer;
 const visitors: Visitor[] = [];
 const exports: string[] = [];
@@ -38,9 +38,9 @@ const classes = {
 
 /** What may go wrong around a person, each with its way back. */
 const events: [name: string, begin: () => unknown, end: () => unknown][] = [
-  ['Redis is cut', () => cutUntilNoticed(), () => world.relays.redis.restore()],
-  ['Redis hangs', () => world.relays.redis.freeze(), () => world.relays.redis.restore()],
-  ['the broker is cut', () => world.relays.broker.cut(), () => world.relays.broker.restore()],
+  ['Redis is cut', () => cutUntilNoticed(), () => system.relays.redis.restore()],
+  ['Redis hangs', () => system.relays.redis.freeze(), () => system.relays.redis.restore()],
+  ['the broker is cut', () => system.relays.broker.cut(), () => system.relays.broker.restore()],
   ['Entra ID breaks connections', () => fault({ then: { abort: 'before' } }), heal],
   ['Entra ID breaks off in the middle', () => fault({ then: { abort: 'mid-body' } }), heal],
   ['Entra ID fails', () => fault({ then: { status: 500, body: 'canary <html>' } }), heal],
@@ -51,11 +51,11 @@ const events: [name: string, begin: () => unknown, end: () => unknown][] = [
     heal,
   ],
   ['the broker hangs', () => broker()?.kill('SIGSTOP'), () => broker()?.kill('SIGCONT')],
-  ['the broker is killed', killBroker, () => world.restart('token-broker')],
+  ['the broker is killed', killBroker, () => system.restart('token-broker')],
   ['the key rings are broken', breakRings, () => nameCurrent('k1')],
 ];
 
-const broker = () => world.programs.find(({ name }) => name === 'token-broker')?.process;
+const broker = () => system.program('token-broker').process;
 
 async function killBroker(): Promise<void> {
   const dying = broker();
@@ -64,7 +64,7 @@ async function killBroker(): Promise<void> {
 }
 
 const nameCurrent = (key: string) =>
-  Promise.all(['session-keys', 'sealing-keys'].map((ring) => mountFiles(join(world.stateDir, ring), { current: key })));
+  Promise.all(['session-keys', 'sealing'].map((ring) => mountFiles(join(system.stateDir, ring), { current: key })));
 
 async function breakRings(): Promise<void> {
   await nameCurrent('gone');
@@ -72,7 +72,7 @@ async function breakRings(): Promise<void> {
 }
 
 async function cutUntilNoticed(): Promise<void> {
-  world.relays.redis.cut();
+  system.relays.redis.cut();
   await untilLogged('redis.down', 'token-broker');
 }
 
@@ -85,23 +85,24 @@ async function untilLogged(event: string, ...programs: string[]): Promise<void> 
   }
 }
 
-const logOf = (program: string) => readFileSync(join(world.logDir, `${program}.log`), 'utf8');
+const logOf = (program: string) => readFileSync(join(system.logDir, `${program}.log`), 'utf8');
 
-const fault = (one: object) => entraAdmin(world, 'PUT', '/faults', [one]);
+const fault = (one: object) => system.admin('PUT', '/faults', [one]);
 function heal() {
-  return entraAdmin(world, 'DELETE', '/faults');
+  return system.admin('DELETE', '/faults');
 }
 
 before(async () => {
   viewer = await createViewer({ onExport: (_signal, body) => void exports.push(body.toString('latin1')) });
   const otel = { OTEL_EXPORTER_OTLP_ENDPOINT: viewer.url, OTEL_BSP_SCHEDULE_DELAY: '100', LOG_LEVEL: 'debug' };
   const env = { ...otel, OTEL_METRIC_EXPORT_INTERVAL: '1000' };
-  world = await createWorld({
+  system = await openSystem({
+    frontend: true,
     name: 'secrets-hunt',
     people,
     env: { web: { ...env, PUBLIC_RATE_BURST: '10000' }, broker: env, api: env },
   });
-  await entraAdmin(world, 'PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+  await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
   await live(async () => {});
   for (const [, begin, end] of events) {
     await live(async () => void (await begin()));
@@ -113,7 +114,7 @@ before(async () => {
   }
 });
 after(async () => {
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
   await viewer?.[Symbol.asyncDispose]();
 });
 
@@ -129,16 +130,16 @@ async function openAtLast(visitor: Visitor, url: string): Promise<void> {
 
 /** Two people: one is signed in when it happens and wants a new token, one comes to sign in. */
 async function live(happens: () => Promise<unknown>): Promise<void> {
-  const [here, coming] = [world.visitor(), world.visitor()];
+  const [here, coming] = [system.visitor(), system.visitor()];
   visitors.push(here, coming);
-  await openAtLast(here, signInUrl(world, username(visitors.length - 1), '/whoami'));
+  await openAtLast(here, signInUrl(system, username(visitors.length - 1), '/whoami'));
   // What a person sees of an outage is for the eye of other tests; here it only has to be seen.
   const tries = [
     happens,
-    () => here.open(`${world.web}/graph/me`),
-    () => here.open(`${world.web}/payroll`),
+    () => here.open(`${system.web}/graph/me`),
+    () => here.open(`${system.web}/payroll`),
     () => session(here),
-    () => coming.open(signInUrl(world, username(visitors.length), '/whoami')),
+    () => coming.open(signInUrl(system, username(visitors.length), '/whoami')),
   ];
   for (const attempt of tries) await attempt().catch(() => undefined);
 }
@@ -149,7 +150,7 @@ describe('after every outage and every refusal of Entra ID', () => {
     assert.ok(found.length > 100, `only ${found.length} secrets were seen`);
     return found;
   };
-  const bodies = () => visitors.flatMap(({ answers }) => answers).filter(({ url }) => url.origin === world.web);
+  const bodies = () => visitors.flatMap(({ answers }) => answers).filter(({ url }) => url.origin === system.web);
 
   it('everything did happen: refusals of every kind were seen, and logged', () => {
     const statuses = new Set(bodies().map(({ status }) => status));
@@ -159,7 +160,7 @@ describe('after every outage and every refusal of Entra ID', () => {
   });
 
   it('no log holds a secret, a person or a token', () => {
-    for (const file of filesUnder(world.logDir)) {
+    for (const file of filesUnder(system.logDir)) {
       const text = readFileSync(file, 'utf8');
       for (const secret of [...secrets(), ...everybody]) {
         for (const spelling of spellings(secret)) assert.ok(!text.includes(spelling), `a secret in ${file}`);
@@ -172,14 +173,14 @@ describe('after every outage and every refusal of Entra ID', () => {
   it('no span and no metric holds one', async () => {
     const text = exports.join('\n');
     assert.ok(text.length > 100_000, 'too little was exported');
-    const keys = (await dumpRedis(world)).map(({ key }) => key.slice(world.redisPrefix.length));
+    const keys = (await dumpRedis(system)).map(({ key }) => key.slice(system.redisPrefix.length));
     for (const secret of [...secrets(), ...everybody, ...keys]) {
       assert.ok(!text.includes(secret) && !text.includes(encodeURIComponent(secret)), 'a secret was exported');
     }
   });
 
   it('Redis holds sealed values only, and none without an end', async () => {
-    const dump = await dumpRedis(world);
+    const dump = await dumpRedis(system);
     assert.ok(dump.length > 5);
     const hidden = [...secrets(), ...everybody];
     for (const { key, ttlMs, values } of dump) {

@@ -7,42 +7,47 @@ import { z } from 'zod';
 import { createSeal } from '../../services/web-frontend/src/session/seal.ts';
 import { dumpRedis } from '../kit/redis/dump.ts';
 import { callApi, pick, signIn, signOut } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 import { filesUnder, personal, secretsOf, spellings, tokenHead } from './canaries.ts';
 
-let world: World;
+let system: System;
 let visitors: Visitor[];
 
 // Alice stays signed in, so that Redis holds all it ever holds; Bob comes and goes; Dan fails; someone sends rubbish.
 before(async () => {
-  world = await createWorld({ name: 'secrets', env: { web: { LOG_LEVEL: 'debug' }, broker: { LOG_LEVEL: 'debug' } } });
-  const [alice, bob, dan, stranger] = [world.visitor(), world.visitor(), world.visitor(), world.visitor()];
+  system = await openSystem({
+    frontend: true,
+    name: 'secrets',
+    env: { web: { LOG_LEVEL: 'debug' }, broker: { LOG_LEVEL: 'debug' } },
+  });
+  const [alice, bob, dan, stranger] = [system.visitor(), system.visitor(), system.visitor(), system.visitor()];
   visitors = [alice, bob, dan, stranger];
-  await signIn(alice, world, 'alice');
-  for (const card of ['Who am I?', 'Microsoft Graph']) await callApi(alice, world, card);
-  await signIn(bob, world, 'bob');
-  await callApi(bob, world);
-  await signOut(bob, world);
-  await dan.open(`${world.web}/sign-in`);
-  await pick(dan, world, 'dan');
+  await signIn(alice, system, 'alice');
+  for (const card of ['Who am I?', 'Microsoft Graph']) await callApi(alice, system, card);
+  await signIn(bob, system, 'bob');
+  await callApi(bob, system);
+  await signOut(bob, system);
+  await dan.open(`${system.web}/sign-in`);
+  await pick(dan, system, 'dan');
   const callback = alice.answers.find(({ url }) => url.pathname === '/auth/callback');
-  await stranger.open(callback?.url ?? world.web);
+  await stranger.open(callback?.url ?? system.web);
   await alice.send(`${callback?.url}`);
-  const authorization = `Bearer ${await world.cluster.mint({ namespace: 'x', name: 'y', audience: 'z' })}`;
-  await stranger.send(`${world.api}/whoami`, { headers: { authorization } });
+  const authorization = `Bearer ${await system.cluster.mint({ namespace: 'x', name: 'y', audience: 'z' })}`;
+  await stranger.send(`${system.api}/whoami`, { headers: { authorization } });
 });
-after(() => world?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 const secretsOfBrowsers = () => secretsOf(visitors);
 
 describe('the logs', () => {
-  const logs = () => filesUnder(world.logDir).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+  const logs = () => filesUnder(system.logDir).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
 
   it('are those of every program, and they do tell of what happened', () => {
     const names = ['downstream-api', 'entra-emulator', 'redis', 'token-broker', 'web-frontend'];
-    const own = names.filter((name) => name !== 'redis' || world.redis.logFile);
-    assert.deepEqual(readdirSync(world.logDir).sort(), own.map((name) => `${name}.log`).sort());
+    const own = names.filter((name) => name !== 'redis' || system.redis.logFile);
+    assert.deepEqual(readdirSync(system.logDir).sort(), own.map((name) => `${name}.log`).sort());
     assert.ok(logs().every(({ text }) => text.length > 100));
   });
 
@@ -64,7 +69,7 @@ describe('the logs', () => {
   });
 
   it('hold nothing that was mounted: no ServiceAccount token, key or password', () => {
-    const mounted = filesUnder(world.stateDir).map((file) => readFileSync(file, 'utf8').trim());
+    const mounted = filesUnder(system.stateDir).map((file) => readFileSync(file, 'utf8').trim());
     const secrets = mounted.filter((text) => !text.startsWith('{') && text.length > 4 && !text.includes('CERTIFICATE'));
     assert.ok(secrets.length >= 8, 'there is too little to look for');
     for (const { file, text } of logs()) {
@@ -84,9 +89,9 @@ describe('the logs', () => {
 describe('the session cookie', () => {
   it('holds the session token and who it is, and no token of Entra ID', async () => {
     const [alice] = visitors;
-    const cookies = await alice?.jar.getCookies(world.web);
+    const cookies = await alice?.jar.getCookies(system.web);
     const sealed = cookies?.find(({ key }) => key === '__Host-Http-session')?.value ?? '';
-    const ring = await readKeyRing(join(world.stateDir, 'session-keys'));
+    const ring = await readKeyRing(join(system.stateDir, 'session-keys'));
     const opened = await createSeal(() => ring).open('session', sealed, z.record(z.string(), z.unknown()));
     assert.ok(opened, 'the cookie does not open');
     const known = ['flow', 'loginHint', 'name', 'oid', 'resumed', 'tid', 'token', 'username'];
@@ -101,29 +106,31 @@ describe('the session cookie', () => {
 
 describe('Redis', () => {
   it('holds a session, an account, an on-behalf-of partition and their indexes', async () => {
-    const kinds = new Set((await dumpRedis(world)).map(({ key }) => key.slice(world.redisPrefix.length).split(':')[0]));
+    const kinds = new Set(
+      (await dumpRedis(system)).map(({ key }) => key.slice(system.redisPrefix.length).split(':')[0]),
+    );
     for (const kind of ['session', 'account', 'obo', 'sid', 'user'])
       assert.ok(kinds.has(kind), `no ${kind} in ${[...kinds]}`);
   });
 
   it('holds no key without an end', async () => {
     assert.deepEqual(
-      (await dumpRedis(world)).filter(({ ttlMs }) => ttlMs < 0),
+      (await dumpRedis(system)).filter(({ ttlMs }) => ttlMs < 0),
       [],
     );
   });
 
   it('names no key after a person', async () => {
-    for (const { key } of await dumpRedis(world)) {
+    for (const { key } of await dumpRedis(system)) {
       for (const value of personal) assert.ok(!key.includes(value) && !key.includes(value.replaceAll('-', '')), key);
       // Two are of nobody: whose index key is in use, and the ends under way.
-      assert.match(key.slice(world.redisPrefix.length), /^([a-z]+:[{}\w:=-]+|index|endings)$/, key);
+      assert.match(key.slice(system.redisPrefix.length), /^([a-z]+:[{}\w:=-]+|index|endings)$/, key);
     }
   });
 
   it('holds sealed values only: nobody can read a token or a person in them', async () => {
     const secrets = [...personal, ...secretsOfBrowsers()];
-    for (const { key, values } of await dumpRedis(world)) {
+    for (const { key, values } of await dumpRedis(system)) {
       for (const value of values) {
         assert.doesNotMatch(value, tokenHead, `a JWT in ${key}`);
         assert.doesNotMatch(value, /token|account_?id|client_?id|scope|expires/i, `words in ${key}`);
@@ -133,11 +140,11 @@ describe('Redis', () => {
   });
 
   it('forgets a person whose last session has ended', async () => {
-    const before = await dumpRedis(world);
+    const before = await dumpRedis(system);
     const [alice] = visitors;
     assert.ok(alice);
-    await signOut(alice, world);
-    const left = (await dumpRedis(world)).map(({ key }) => key.slice(world.redisPrefix.length));
+    await signOut(alice, system);
+    const left = (await dumpRedis(system)).map(({ key }) => key.slice(system.redisPrefix.length));
     assert.ok(left.length < before.length);
     assert.deepEqual(
       left.filter((key) => /^(session|account|obo|sid):/.test(key)),

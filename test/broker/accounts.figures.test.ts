@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { record } from '../../tools/run/figures.ts';
-import { type Answer, apiScope, appScope, type Fleet, grants, graphScope, openFleet } from '../kit/fleet.ts';
 import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope, appScope, grants, graphScope } from '../kit/system/registrations.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 const people = 20;
 const manyPeople = 50;
@@ -11,12 +13,13 @@ const rounds = 20;
 const values = Array.from({ length: 10 }, (_, i) => `part.${i}`);
 const scopes = values.map((value) => `api://onbehalf-api/${value}`);
 const otherScope = 'api://other-api/access_as_user';
-let fleet: Fleet;
+let system: System;
 let inspector: RedisInspector;
 
 before(async () => {
-  fleet = await openFleet({
+  system = await openSystem({
     name: 'broker-accounts',
+    brokers: 3,
     signing: 'each',
     people: manyPeople,
     scopes: [...scopes, otherScope],
@@ -35,18 +38,18 @@ before(async () => {
       'api-any': { ...usual.api, tenantId: 'organizations', subjects: ['system:serviceaccount:onbehalf:api-any'] },
     }),
   });
-  inspector = await openRedisInspector(fleet);
+  inspector = await openRedisInspector(system);
 });
 after(async () => {
   await inspector[Symbol.asyncDispose]();
-  await fleet[Symbol.asyncDispose]();
+  await system.close();
 });
 
 type Person = { upn: string; session: string; oid: string; key: string };
 const signedIn: Person[] = [];
 
 async function signIn(upn: string): Promise<Person> {
-  const session = await fleet.signIn(upn);
+  const session = await system.signIn(upn);
   // One after the other, so that every broker is warm before all ask at once.
   for (const broker of [1, 2]) await token(broker, session, apiScope);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(await token(0, session, apiScope));
@@ -54,7 +57,7 @@ async function signIn(upn: string): Promise<Person> {
 }
 
 async function token(broker: number, session: string, scope: string): Promise<string> {
-  const { status, body } = await fleet.exchange(broker, session, scope);
+  const { status, body } = await system.exchange(broker, session, scope);
   assert.equal(status, 200, JSON.stringify(body));
   return String(body.access_token);
 }
@@ -75,12 +78,12 @@ async function contentOf(key: string): Promise<{ tokens: string[]; owners: Set<s
 describe('the accounts of three brokers', () => {
   it(`lose no entry and hold nothing foreign while ${people} x ${scopes.length} tokens are refreshed ${rounds} times at once`, async () => {
     // A life within MSAL's margin is never a hit: every exchange is a refresh.
-    await fleet.admin('PUT', '/lifetimes', { access: 299 });
+    await system.admin('PUT', '/lifetimes', { access: 299 });
     for (let i = 1; i <= people; i += 1) signedIn.push(await signIn(`load${String(i).padStart(5, '0')}`));
-    await fleet.admin('DELETE', '/counters');
+    await system.admin('DELETE', '/counters');
     let [lost, foreign, appTokens] = [0, 0, 0];
     for (let round = 0; round < rounds; round += 1) {
-      const app = fleet.post(round % 3, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job');
+      const app = system.post(round % 3, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job');
       const bought = await Promise.all(
         signedIn.flatMap(({ session, oid }, p) =>
           scopes.map(async (scope, s) => {
@@ -103,24 +106,24 @@ describe('the accounts of three brokers', () => {
         assert.deepEqual(owners, new Set([`${oid}.${claims[0]?.tid}`]));
       }
     }
-    const calls = await fleet.calls('refresh_token');
+    const calls = await system.calls('refresh_token');
     record('20 accounts x 10 scopes, 20 rounds: refreshes', calls);
     record('20 accounts x 10 scopes, 20 rounds: entries lost', lost);
     record('20 accounts x 10 scopes, 20 rounds: entries of another account', foreign + appTokens);
   });
 
   it(`give ${manyPeople} people who ask 64 at once nothing of another, 10,000 times, 1 in 10 a refresh`, async () => {
-    await fleet.admin('PUT', '/lifetimes', { access: 3_600 });
+    await system.admin('PUT', '/lifetimes', { access: 3_600 });
     for (let i = people + 1; i <= manyPeople; i += 1) signedIn.push(await signIn(`load${String(i).padStart(5, '0')}`));
     for (const { session } of signedIn) await token(0, session, otherScope);
-    await fleet.admin('PUT', '/lifetimes', { access: 299 });
+    await system.admin('PUT', '/lifetimes', { access: 299 });
     let [asked, wrong, failed] = [0, 0, 0];
     const worker = async () => {
       while (asked < 10_000) {
         const n = asked++;
         const { session, oid } = signedIn[n % manyPeople] as Person;
         const scope = n % 10 === 0 ? (scopes[(n / 10) % scopes.length] ?? '') : otherScope;
-        const { status, body } = await fleet.exchange(Math.floor(n / manyPeople) % 3, session, scope);
+        const { status, body } = await system.exchange(Math.floor(n / manyPeople) % 3, session, scope);
         if (status !== 200) failed += 1;
         else {
           const claims = decodeJwt<{ oid: string; scp: string }>(String(body.access_token));
@@ -146,9 +149,9 @@ describe('the accounts of three brokers', () => {
     const kinds = { account: 0, obo: 0, app: 0 };
     const alice = await signIn('alice');
     const assertion = await token(1, alice.session, apiScope);
-    assert.equal((await fleet.onBehalfOf(2, assertion)).status, 200);
+    assert.equal((await system.onBehalfOf(2, assertion)).status, 200);
     for (const key of await inspector.keys()) {
-      const kind = key.slice(fleet.prefix.length).split(':')[0] as keyof typeof kinds;
+      const kind = key.slice(system.redisPrefix.length).split(':')[0] as keyof typeof kinds;
       if (!(kind in kinds)) continue;
       kinds[kind] += 1;
       const { tokens } = await contentOf(key);
@@ -161,9 +164,9 @@ describe('the accounts of three brokers', () => {
   });
 
   it('give several resources from one sign-in, each token for its own', async () => {
-    await fleet.admin('PUT', '/lifetimes', { access: 3_600 });
+    await system.admin('PUT', '/lifetimes', { access: 3_600 });
     const { session } = await signIn('bob');
-    const { apps } = fleet.emulator.ids;
+    const { apps } = system.emulator.ids;
     const graph = 'https://graph.microsoft.com';
     const audiences = { [apiScope]: apps.api, [graphScope]: graph, [otherScope]: apps['other-api'] };
     for (const pass of ['bought', 'from the store', 'from memory']) {
@@ -177,15 +180,15 @@ describe('the accounts of three brokers', () => {
         }),
       );
     }
-    const mixed = await fleet.exchange(0, session, `${apiScope} ${otherScope}`);
+    const mixed = await system.exchange(0, session, `${apiScope} ${otherScope}`);
     assert.equal(mixed.body.error, 'invalid_scope', 'one token is for one resource');
   });
 
   it('sign in people of other organisations, and act for them at their own', async () => {
-    const { contoso, fabrikam } = fleet.emulator.ids.tenants;
+    const { contoso, fabrikam } = system.emulator.ids.tenants;
     for (const [upn, home] of Object.entries({ 'fay@fabrikam.test': fabrikam, 'carol@contoso.test': contoso })) {
-      const { fields } = await fleet.startSignIn(upn, 'organizations');
-      const session = await fleet.post(0, '/oauth2/token', fields, 'web-any');
+      const { fields } = await system.startSignIn(upn, 'organizations');
+      const session = await system.post(0, '/oauth2/token', fields, 'web-any');
       assert.equal(session.status, 200, JSON.stringify(session.body));
       const exchange = {
         grant_type: grants.exchange,
@@ -193,44 +196,44 @@ describe('the accounts of three brokers', () => {
         subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
         scope: apiScope,
       };
-      const bought = await fleet.post(1, '/oauth2/token', exchange, 'web-any');
+      const bought = await system.post(1, '/oauth2/token', exchange, 'web-any');
       assert.equal(bought.status, 200, JSON.stringify(bought.body));
       const assertion = String(bought.body.access_token);
       const claims = decodeJwt<{ tid: string; preferred_username: string }>(assertion);
       assert.deepEqual([claims.tid, claims.preferred_username], [home, upn]);
-      const elsewhere = await fleet.post(1, '/oauth2/token', exchange, 'web');
+      const elsewhere = await system.post(1, '/oauth2/token', exchange, 'web');
       assert.equal(elsewhere.body.error, 'invalid_grant', "another client's session is none");
 
-      await fleet.admin('PATCH', '/apps/api', { adminConsent: [graphScope] });
-      const graph = await fleet.onBehalfOf(2, assertion, graphScope, 'api-any');
+      await system.admin('PATCH', '/apps/api', { adminConsent: [graphScope] });
+      const graph = await system.onBehalfOf(2, assertion, graphScope, 'api-any');
       assert.equal(graph.status, 200, JSON.stringify(graph.body));
       assert.equal(decodeJwt<{ tid: string }>(String(graph.body.access_token)).tid, home);
-      const single = await fleet.onBehalfOf(2, assertion);
+      const single = await system.onBehalfOf(2, assertion);
       assert.equal(single.status === 200, home === contoso, "a single-tenant client takes no other tenant's people");
     }
   });
 
   it('act for guests, whose accounts at home are others, until they leave', async () => {
-    await fleet.admin('PATCH', '/apps/api', { adminConsent: [graphScope] });
-    const { tenants, users } = fleet.emulator.ids;
-    const gina = await fleet.signIn('gina_fabrikam.test#EXT#@contoso.test');
-    const fay = await fleet.signIn('fay_fabrikam.test#EXT#@contoso.test');
-    const ends: [string, () => Promise<Answer>][] = [
-      [gina, () => fleet.post(0, '/sessions/end', { subject_token: gina })],
-      [fay, () => fleet.post(0, '/sessions/end', { tid: tenants.fabrikam, oid: String(users.fay) }, 'operator')],
+    await system.admin('PATCH', '/apps/api', { adminConsent: [graphScope] });
+    const { tenants, users } = system.emulator.ids;
+    const gina = await system.signIn('gina_fabrikam.test#EXT#@contoso.test');
+    const fay = await system.signIn('fay_fabrikam.test#EXT#@contoso.test');
+    const ends: [string, () => Promise<BrokerResponse>][] = [
+      [gina, () => system.post(0, '/sessions/end', { subject_token: gina })],
+      [fay, () => system.post(0, '/sessions/end', { tid: tenants.fabrikam, oid: String(users.fay) }, 'operator')],
     ];
     for (const [session, end] of ends) {
       const assertion = await token(1, session, apiScope);
       assert.equal(decodeJwt<{ tid: string }>(assertion).tid, tenants.contoso);
-      for (const broker of [0, 1, 2]) assert.equal((await fleet.onBehalfOf(broker, assertion)).status, 200);
+      for (const broker of [0, 1, 2]) assert.equal((await system.onBehalfOf(broker, assertion)).status, 200);
       assert.ok(Number((await end()).body.ended) >= 1);
       for (const broker of [0, 1, 2]) {
-        await fleet.until(async () => (await fleet.onBehalfOf(broker, assertion)).body.error === 'invalid_grant');
+        await system.until(async () => (await system.onBehalfOf(broker, assertion)).body.error === 'invalid_grant');
       }
     }
   });
 
   it('leave no key without a TTL', async () => {
-    record('keys without an end after the accounts', (await fleet.immortalKeys()).length);
+    record('keys without an end after the accounts', (await system.immortalKeys()).length);
   });
 });

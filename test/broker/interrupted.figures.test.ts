@@ -9,15 +9,17 @@ import { decodeJwt } from 'jose';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
 import { createNames, indexKeyOf, type Names, shortName } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
-import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { openRedisClient, type RedisClient } from '../kit/redis/client.ts';
 import { openRedisCluster } from '../kit/redis/cluster.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { openRedisTap, type RedisTap } from '../kit/redis/tap.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 /** Brokers over a Redis whose doors count and shut; `masters` look past them. */
-type House = AsyncDisposable & { fleet: Fleet; tap: RedisTap; masters: RedisClient[] };
+type House = AsyncDisposable & { system: System; tap: RedisTap; masters: RedisClient[] };
 
 /** A person who is signed in on two devices, an assertion of theirs, and what audit lines call them. */
 type Person = { sessions: [string, string]; assertion: string; account: string };
@@ -55,8 +57,8 @@ async function openHouse(name: string, nodes: Redis[]): Promise<House> {
   });
   const [port] = await openDoors(tap, nodes, clients);
   const password = nodes[0]?.password;
-  const fleet = opened.use(
-    await openFleet({
+  const system = opened.use(
+    await openSystem({
       ...{ name, brokers: 2, people: 150 },
       seed: (usual) => consentedWeb(usual, [apiScope, graphScope], { optionalClaims: withSid }),
       redisEnv: async (stateDir) => ({
@@ -70,7 +72,7 @@ async function openHouse(name: string, nodes: Redis[]): Promise<House> {
     }),
   );
   const masters = nodes.length > 1 ? clients.slice(0, 3) : clients;
-  return { fleet, tap, masters, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { system, tap, masters, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 const houses = [
@@ -97,31 +99,31 @@ for (const [where, nodesOf] of houses) {
       house = opened.use(
         await openHouse(`broker-interrupted-${where.toLowerCase().replace(' ', '-')}`, await nodesOf(opened)),
       );
-      const ring = await readKeyRing(join(house.fleet.stateDir, 'sealing'));
-      names = createNames(indexKeyOf(ring), house.fleet.prefix);
+      const ring = await readKeyRing(join(house.system.stateDir, 'sealing'));
+      names = createNames(indexKeyOf(ring), house.system.redisPrefix);
     });
     after(() => opened.disposeAsync());
 
     async function signIn(): Promise<Person> {
-      const { fleet } = house;
+      const { system } = house;
       const name = `load${String(++people).padStart(5, '0')}`;
-      const sessions: [string, string] = [await fleet.signIn(name, 1), await fleet.signIn(name, 1)];
-      const assertion = String((await fleet.exchange(1, sessions[0])).body.access_token);
-      assert.equal((await fleet.onBehalfOf(1, assertion)).status, 200);
+      const sessions: [string, string] = [await system.signIn(name, 1), await system.signIn(name, 1)];
+      const assertion = String((await system.exchange(1, sessions[0])).body.access_token);
+      assert.equal((await system.onBehalfOf(1, assertion)).status, 200);
       const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
       return { sessions, assertion, account: shortName(names.account('web', `${oid}.${tid}`)) };
     }
     const signOut = (broker: number, { sessions: [token] }: Person) =>
-      house.fleet.post(broker, '/sessions/end', { subject_token: token });
+      house.system.post(broker, '/sessions/end', { subject_token: token });
 
     async function keys(pattern = '*'): Promise<string[]> {
-      const { masters, fleet } = house;
-      const found = masters.map((master) => master.sendCommand(['KEYS', `${fleet.prefix}${pattern}`]));
+      const { masters, system } = house;
+      const found = masters.map((master) => master.sendCommand(['KEYS', `${system.redisPrefix}${pattern}`]));
       return ((await Promise.all(found)) as unknown as string[][]).flat();
     }
     /** Whether the brokers' logs tell of a person's end. */
     async function isTold({ account }: Person): Promise<boolean> {
-      const logs = await Promise.all(house.fleet.brokers.map(({ child }) => readFile(child.logFile, 'utf8')));
+      const logs = await Promise.all(house.system.brokers.map(({ child }) => readFile(child.logFile, 'utf8')));
       const lines = logs.join('\n').split('\n');
       return lines.some((line) => line.includes('"event":"audit.sessions_ended"') && line.includes(account));
     }
@@ -132,12 +134,12 @@ for (const [where, nodesOf] of houses) {
     }
     /** Counts a person's live sessions and good assertions, at a broker that had no part in the end. */
     async function outlived({ sessions, assertion }: Person): Promise<number> {
-      let answers: Answer[] = [];
+      let answers: BrokerResponse[] = [];
       // A cluster's nodes come back one by one.
-      await house.fleet.until(async () => {
+      await house.system.until(async () => {
         answers = await Promise.all([
-          ...sessions.map((token) => house.fleet.exchange(1, token)),
-          house.fleet.onBehalfOf(1, assertion),
+          ...sessions.map((token) => house.system.exchange(1, token)),
+          house.system.onBehalfOf(1, assertion),
         ]);
         return answers.every(({ status }) => status !== 503);
       });
@@ -146,7 +148,9 @@ for (const [where, nodesOf] of houses) {
     /** Whether a broker reaches every node: those of a cluster come back one by one. */
     async function answers(broker: number): Promise<boolean> {
       const tokens = Array.from({ length: 24 }, () => randomBytes(32).toString('base64url'));
-      const asked = await Promise.all(tokens.map((token) => house.fleet.post(broker, '/oauth2/introspect', { token })));
+      const asked = await Promise.all(
+        tokens.map((token) => house.system.post(broker, '/oauth2/introspect', { token })),
+      );
       return asked.every(({ status }) => status === 200);
     }
 
@@ -164,7 +168,7 @@ for (const [where, nodesOf] of houses) {
       ready: () => Promise<number>,
       strike: (broker: number) => void,
     ): Promise<{ untold: number; done: number }> {
-      const { tap, fleet } = house;
+      const { tap, system } = house;
       const counts = { early: 0, commands: 0 };
       const gone: Person[] = [];
       const done: Person[] = [];
@@ -182,18 +186,18 @@ for (const [where, nodesOf] of houses) {
         tap.after(Number.POSITIVE_INFINITY, () => {});
         if (isOnMark && (await keys('session:*')).length === 0) done.push(person);
         assert.ok(status === undefined || status === 200 || status === 503, `${status}`);
-        await fleet.until(() => answers(1));
+        await system.until(() => answers(1));
         const nobody = cut % 4 === (where === 'Redis' ? 0 : 2);
         if (nobody && status !== 200) await untilSwept();
         // A logged end has left nothing but its mark: whether that is gone is what an answer that was lost leaves open.
         if ((await isTold(person)) && (await kept()) > (await keys('session:*')).length) counts.early += 1;
         const begun = nobody ? (await kept()) === 0 : (await outlived(person)) < 3;
         if (!begun || (!nobody && cut % 2 === 0)) {
-          await fleet.until(async () => (await signOut(1, person)).status === 200);
+          await system.until(async () => (await signOut(1, person)).status === 200);
         }
         // By message at once; by the next look of a broker whose message was lost.
-        await fleet.until(async () => (await outlived(person)) === 0);
-        await fleet.until(async () => (await kept()) === 0);
+        await system.until(async () => (await outlived(person)) === 0);
+        await system.until(async () => (await kept()) === 0);
         gone.push(person);
       }
       const left = (await Promise.all(gone.map(outlived))).reduce((sum, one) => sum + one, 0);
@@ -209,7 +213,7 @@ for (const [where, nodesOf] of houses) {
 
     it('by a lost Redis, after each of its commands, is completed, and logged only then', async () => {
       const ready = async () => {
-        await house.fleet.until(() => answers(0));
+        await house.system.until(() => answers(0));
         return 0;
       };
       const { untold } = await breakOff('Redis lost', ready, () => house.tap.shut(awayMs));
@@ -217,23 +221,23 @@ for (const [where, nodesOf] of houses) {
     });
 
     it('by a killed broker, after each of its commands, is completed, and logged only then', async () => {
-      const { fleet } = house;
-      const start = async () => fleet.brokers.push(await fleet.startBroker()) - 1;
+      const { system } = house;
+      const start = async () => system.brokers.push(await system.startBroker()) - 1;
       let coming = start();
       const ready = async () => {
         const broker = await coming;
-        await fleet.until(() => answers(broker));
+        await system.until(() => answers(broker));
         return broker;
       };
       try {
         const { untold, done } = await breakOff('broker killed', ready, (broker) => {
-          fleet.brokers[broker]?.child.process.kill('SIGKILL');
+          system.brokers[broker]?.child.process.kill('SIGKILL');
           coming = start();
         });
         // A broker that is killed between its last step and the line cannot write it.
         assert.equal(untold - done, 0, `${untold} ends are in no log, ${done} of them done`);
       } finally {
-        // One that is still starting would outlive the fleet.
+        // One that is still starting would outlive the system.
         await coming;
       }
     });

@@ -5,8 +5,10 @@ import { decodeJwt } from 'jose';
 import { table } from '../../services/entra-emulator/src/requests/aadsts.ts';
 import { tagOf } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
-import { type Answer, apiScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
 import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 const others = 50;
 /** Each of them needs a token so often: fifty at once are no load. */
@@ -25,21 +27,22 @@ const provocations: object[] = [
   { abort: 'before' },
 ];
 
-let fleet: Fleet;
+let system: System;
 let inspector: RedisInspector;
 
 before(async () => {
-  fleet = await openFleet({
+  system = await openSystem({
     name: 'broker-isolation',
+    brokers: 3,
     people: others + 1,
-    emulatorApart: true,
+    emulator: 'apart',
     seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
   });
-  inspector = await openRedisInspector(fleet);
+  inspector = await openRedisInspector(system);
 });
 after(async () => {
   await inspector[Symbol.asyncDispose]();
-  await fleet[Symbol.asyncDispose]();
+  await system.close();
 });
 
 const claims = (n: number) => ({
@@ -49,7 +52,7 @@ const claims = (n: number) => ({
 /** One of the others: signs in now and then, and has tokens acquired at each broker in turn, until told to stop. */
 async function live(number: number, stop: AbortSignal, refused: string[]): Promise<number> {
   let [requests, session] = [0, ''];
-  const good = (answer: Answer, what: string): Answer => {
+  const good = (answer: BrokerResponse, what: string): BrokerResponse => {
     requests += 1;
     if (answer.status !== 200) refused.push(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer;
@@ -57,11 +60,11 @@ async function live(number: number, stop: AbortSignal, refused: string[]): Promi
   for (let turn = 0; !stop.aborted; turn += 1) {
     const broker = (number + turn) % 3;
     if (turn % 5 === 0) {
-      const { fields } = await fleet.startSignIn(`load${String(number).padStart(5, '0')}`);
-      session = String(good(await fleet.post(broker, '/oauth2/token', fields), 'signs in').body.access_token);
+      const { fields } = await system.startSignIn(`load${String(number).padStart(5, '0')}`);
+      session = String(good(await system.post(broker, '/oauth2/token', fields), 'signs in').body.access_token);
     }
-    const bought = good(await fleet.exchange(broker, session, apiScope, claims(turn)), 'exchanges');
-    good(await fleet.onBehalfOf(broker, String(bought.body.access_token)), 'on behalf of');
+    const bought = good(await system.exchange(broker, session, apiScope, claims(turn)), 'exchanges');
+    good(await system.onBehalfOf(broker, String(bought.body.access_token)), 'on behalf of');
     await delay(breakMs);
   }
   return requests;
@@ -74,33 +77,33 @@ async function forgetRefusals({ oid, tid }: { oid: string; tid: string }): Promi
     inspector.names.oboThrottleKey('api', tid, oid),
   ];
   for (const throttleKey of throttleKeys) {
-    for (const key of await fleet.keys(`throttle:${tagOf(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {
-      await fleet.redisCommand(['DEL', key]);
+    for (const key of await system.keys(`throttle:${tagOf(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {
+      await system.redisCommand(['DEL', key]);
     }
   }
 }
 
 /** Whether Entra's answer to each of her grants is a refusal; gives how many were. */
 async function provoke(then: object, broker: number): Promise<number> {
-  const session = await fleet.signIn(mallory, broker);
-  const bought = await fleet.exchange(broker, session, apiScope, claims(Date.now()));
+  const session = await system.signIn(mallory, broker);
+  const bought = await system.exchange(broker, session, apiScope, claims(Date.now()));
   const assertion = String(bought.body.access_token);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-  const { fields } = await fleet.startSignIn(mallory);
+  const { fields } = await system.startSignIn(mallory);
   let refusals = 0;
   for (const [grant, ask] of [
-    ['authorization_code', () => fleet.post(broker, '/oauth2/token', fields)],
-    ['on_behalf_of', () => fleet.onBehalfOf(broker, assertion)],
-    ['refresh_token', () => fleet.exchange(broker, session, graphScope)],
+    ['authorization_code', () => system.post(broker, '/oauth2/token', fields)],
+    ['on_behalf_of', () => system.onBehalfOf(broker, assertion)],
+    ['refresh_token', () => system.exchange(broker, session, graphScope)],
   ] as const) {
     await forgetRefusals({ oid, tid });
-    await fleet.admin('PUT', '/faults', [{ match: { path: '/token', user: mallory, grant }, then }]);
+    await system.admin('PUT', '/faults', [{ match: { path: '/token', user: mallory, grant }, then }]);
     const { status } = await ask();
-    const [{ hits }] = (await fleet.admin('GET', '/faults')) as [{ hits: number }];
+    const [{ hits }] = (await system.admin('GET', '/faults')) as [{ hits: number }];
     assert.ok(hits > 0, `${JSON.stringify(then)}: Entra was not asked by ${grant}`);
     if (status !== 200) refusals += 1;
   }
-  await fleet.admin('DELETE', '/faults');
+  await system.admin('DELETE', '/faults');
   return refusals;
 }
 

@@ -7,29 +7,23 @@ import { after, before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { issueClientCertificate } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { record } from '../../tools/run/figures.ts';
-import {
-  type Answer,
-  apiScope,
-  appScope,
-  consentedWeb,
-  type Fleet,
-  grants,
-  graphScope,
-  openFleet,
-} from '../kit/fleet.ts';
 import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope, appScope, consentedWeb, grants, graphScope } from '../kit/system/registrations.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 const otherScope = 'api://other-api/access_as_user';
 const graphAppScope = 'https://graph.microsoft.com/.default';
 const federatedSubject = (name: string) => `system:serviceaccount:onbehalf:${name}`;
 const exchangeAudience = 'api://AzureADTokenExchange';
-let fleet: Fleet;
+let system: System;
 let inspector: RedisInspector;
 let lastPerson = 0;
 
 before(async () => {
-  fleet = await openFleet({
+  system = await openSystem({
     name: 'broker-keys',
+    brokers: 3,
     people: 200,
     scopes: [otherScope],
     seed: (usual) => consentedWeb(usual, [apiScope, graphScope, otherScope]),
@@ -51,8 +45,8 @@ before(async () => {
       };
     },
   });
-  inspector = await openRedisInspector(fleet);
-  const { cert, key } = fleet.emulator.clientCertificates.web ?? { cert: '', key: '' };
+  inspector = await openRedisInspector(system);
+  const { cert, key } = system.emulator.clientCertificates.web ?? { cert: '', key: '' };
   await swap('web.pem', `${cert}\n${key}`);
   await swap('web.secret', 'web-secret');
   await swap('web.wrong', 'a secret Entra never heard of');
@@ -60,16 +54,16 @@ before(async () => {
 });
 after(async () => {
   await inspector[Symbol.asyncDispose]();
-  await fleet[Symbol.asyncDispose]();
+  await system.close();
 });
 
 /** Replaces a mounted file as the kubelet does: all at once. */
-async function swap(name: string, content: string, directory = fleet.stateDir): Promise<void> {
+async function swap(name: string, content: string, directory = system.stateDir): Promise<void> {
   await writeFile(join(directory, `.${name}.next`), content, { mode: 0o600 });
   await rename(join(directory, `.${name}.next`), join(directory, name));
 }
 const federatedToken = (name: string) =>
-  fleet.cluster.mint({ namespace: 'onbehalf', name, audience: exchangeAudience });
+  system.cluster.mint({ namespace: 'onbehalf', name, audience: exchangeAudience });
 
 const nextPerson = () => `load${String(++lastPerson).padStart(5, '0')}@contoso.test`;
 
@@ -85,32 +79,32 @@ type Person = { upn: string; session: string; oid: string; account: string; asse
 /** Signs somebody new in and buys the first token, both at one broker. */
 async function newcomer(broker = 0): Promise<Person> {
   const upn = nextPerson();
-  const session = await fleet.signIn(upn, broker);
-  const assertion = tokenOf(await fleet.exchange(broker, session, apiScope));
+  const session = await system.signIn(upn, broker);
+  const assertion = tokenOf(await system.exchange(broker, session, apiScope));
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
   return { upn, session, oid, assertion, account: inspector.names.account('web', `${oid}.${tid}`) };
 }
 
-function tokenOf({ status, body }: Answer): string {
+function tokenOf({ status, body }: BrokerResponse): string {
   assert.equal(status, 200, `${body.error}: ${body.error_description}`);
   return String(body.access_token);
 }
 const oidOf = (token: string) => decodeJwt<{ oid: string }>(token).oid;
 const appToken = (broker: number, scope = appScope) =>
-  fleet.post(broker, '/oauth2/token', { grant_type: 'client_credentials', scope }, 'job');
+  system.post(broker, '/oauth2/token', { grant_type: 'client_credentials', scope }, 'job');
 const introspect = async (broker: number, token: string) =>
-  (await fleet.post(broker, '/oauth2/introspect', { token })).body.active;
+  (await system.post(broker, '/oauth2/introspect', { token })).body.active;
 
 /** The lines of one event in a broker's log. */
 function logged(broker: number, event: string): Record<string, unknown>[] {
-  const lines = readFileSync(fleet.brokers[broker]?.child.logFile ?? '', 'utf8').split('\n');
+  const lines = readFileSync(system.brokers[broker]?.child.logFile ?? '', 'utf8').split('\n');
   return lines.filter((line) => line.includes(`"event":"${event}"`)).map((line) => JSON.parse(line));
 }
 
 /** Waits until every broker has so many keys, and seals with this one. */
 async function untilRing(keys: number, current?: string): Promise<void> {
-  await fleet.until(async () =>
-    fleet.brokers.every((_, broker) => {
+  await system.until(async () =>
+    system.brokers.every((_, broker) => {
       const last = logged(broker, 'keys.reloaded').at(-1);
       return last?.keys === keys && (current === undefined || last.current === current);
     }),
@@ -134,11 +128,11 @@ const sealedFieldsOf = async (key: string) =>
 describe('the keys of three brokers', () => {
   it('answer 500 when Entra refuses every credential, ask it no more, and serve what is stored', async () => {
     // Within MSAL's margin it is no hit, but good: it serves while no new one can be had.
-    await fleet.admin('PUT', '/lifetimes', { access: 299 });
+    await system.admin('PUT', '/lifetimes', { access: 299 });
     const stored = tokenOf(await appToken(0));
-    await fleet.admin('PUT', '/lifetimes', { access: 3_600 });
-    await fleet.admin('PATCH', '/apps/job', { secrets: [] });
-    await fleet.admin('DELETE', '/counters');
+    await system.admin('PUT', '/lifetimes', { access: 3_600 });
+    await system.admin('PATCH', '/apps/job', { secrets: [] });
+    await system.admin('DELETE', '/counters');
     for (const round of [1, 2, 3]) {
       for (const broker of [0, 1, 2]) {
         const refused = await appToken(broker, graphAppScope);
@@ -148,7 +142,7 @@ describe('the keys of three brokers', () => {
       }
     }
     assert.equal(
-      await fleet.calls('client_credentials'),
+      await system.calls('client_credentials'),
       2 * 2,
       'a call and a retry with the file read anew, each token',
     );
@@ -159,11 +153,11 @@ describe('the keys of three brokers', () => {
     const people: Person[] = [];
     for (let i = 0; i < 12; i += 1) people.push(await newcomer(i % 3));
     const idle = await newcomer();
-    for (const { assertion } of people) tokenOf(await fleet.onBehalfOf(0, assertion));
+    for (const { assertion } of people) tokenOf(await system.onBehalfOf(0, assertion));
     assert.equal(await keyIdOf(idle.account, 'msal'), 'k1');
 
     // Started later than the others, it also looks at the ring at another moment.
-    fleet.brokers.push(await fleet.startBroker());
+    system.brokers.push(await system.startBroker());
     await using load = startLoad(people);
     await swap('k2', randomBytes(32).toString('base64'), inspector.ringDirectory);
     await swap('current', 'k2', inspector.ringDirectory);
@@ -171,11 +165,11 @@ describe('the keys of three brokers', () => {
     await untilRing(2, 'k2');
     await inspector.reload();
     // One with nothing in memory, so that it reads everything.
-    const fresh = fleet.brokers.push(await fleet.startBroker()) - 1;
+    const fresh = system.brokers.push(await system.startBroker()) - 1;
     const everything = async () => {
       for (const { session, assertion } of people) {
-        for (const scope of [apiScope, graphScope]) tokenOf(await fleet.exchange(fresh, session, scope));
-        tokenOf(await fleet.onBehalfOf(fresh, assertion));
+        for (const scope of [apiScope, graphScope]) tokenOf(await system.exchange(fresh, session, scope));
+        tokenOf(await system.onBehalfOf(fresh, assertion));
       }
       tokenOf(await appToken(fresh));
     };
@@ -189,7 +183,7 @@ describe('the keys of three brokers', () => {
         for (const field of await sealedFieldsOf(key)) places.push([key, field]);
       }
       // It is sealed anew behind who reads it.
-      for (const place of places) await fleet.until(() => isAnew(...place)).catch(() => (old += 1));
+      for (const place of places) await system.until(() => isAnew(...place)).catch(() => (old += 1));
     }
     record('sealing key changed under load: values read and still under the old key', old);
     assert.equal(await keyIdOf(idle.account, 'msal'), 'k1', 'nobody touched this one');
@@ -197,18 +191,18 @@ describe('the keys of three brokers', () => {
     await rm(join(inspector.ringDirectory, 'k1'));
     await untilRing(1, 'k2');
     await inspector.reload();
-    for (const broker of fleet.brokers.keys()) {
+    for (const broker of system.brokers.keys()) {
       for (const { session, oid } of people) {
-        assert.equal(oidOf(tokenOf(await fleet.exchange(broker, session, otherScope))), oid, 'refreshed or held');
+        assert.equal(oidOf(tokenOf(await system.exchange(broker, session, otherScope))), oid, 'refreshed or held');
         assert.equal(await introspect(broker, session), true);
       }
     }
     await load.stop();
     record('sealing key changed under load: wrong answers and sign-outs', load.wrong.length);
     assert.ok(load.requests > 100, `a load of ${load.requests} requests`);
-    const lost = await fleet.exchange(fresh, idle.session, apiScope);
+    const lost = await system.exchange(fresh, idle.session, apiScope);
     assert.deepEqual([lost.status, lost.body.error], [400, 'invalid_grant']);
-    tokenOf(await fleet.exchange(fresh, await fleet.signIn(idle.upn), apiScope));
+    tokenOf(await system.exchange(fresh, await system.signIn(idle.upn), apiScope));
   });
 
   it('take a flipped byte for a miss', async () => {
@@ -226,29 +220,29 @@ describe('the keys of three brokers', () => {
       const { session, oid, account, assertion } = person;
 
       await flip(account, await recordOf(account), part);
-      assert.equal(oidOf(tokenOf(await fleet.exchange(1, session, apiScope))), oid);
+      assert.equal(oidOf(tokenOf(await system.exchange(1, session, apiScope))), oid);
       assert.ok(await inspector.open(account, String(await recordOf(account))), 'the record is whole again');
 
       for (const field of ['v', (await inspector.fields(account)).find((name) => name.startsWith('s:'))]) {
         await flip(account, field, part);
-        assert.equal(oidOf(tokenOf(await fleet.exchange(1, session, graphScope))), oid);
+        assert.equal(oidOf(tokenOf(await system.exchange(1, session, graphScope))), oid);
       }
 
       const obo = inspector.names.obo('api', assertion);
-      tokenOf(await fleet.onBehalfOf(0, assertion));
+      tokenOf(await system.onBehalfOf(0, assertion));
       await flip(obo, await recordOf(obo), part);
-      assert.equal(oidOf(tokenOf(await fleet.onBehalfOf(1, assertion))), oid);
+      assert.equal(oidOf(tokenOf(await system.onBehalfOf(1, assertion))), oid);
 
       await flip(account, 'msal', part);
-      tokenOf(await fleet.exchange(2, session, graphScope));
-      const again = await fleet.exchange(2, session, otherScope);
+      tokenOf(await system.exchange(2, session, graphScope));
+      const again = await system.exchange(2, session, otherScope);
       assert.deepEqual([again.status, again.body.error], [400, 'login_required']);
-      const anew = await fleet.signIn(person.upn);
-      assert.equal(oidOf(tokenOf(await fleet.exchange(2, anew, otherScope))), oid);
+      const anew = await system.signIn(person.upn);
+      assert.equal(oidOf(tokenOf(await system.exchange(2, anew, otherScope))), oid);
 
       const other = await newcomer();
       await flip(await sessionKeyOf(other), undefined, part);
-      const ended = await fleet.exchange(1, other.session, apiScope);
+      const ended = await system.exchange(1, other.session, apiScope);
       assert.deepEqual([ended.status, ended.body.error], [400, 'invalid_grant']);
       flipped += 6;
     }
@@ -260,12 +254,12 @@ describe('the keys of three brokers', () => {
 
   it('take a spoilt record of throttling for none', async () => {
     const { session, upn } = await newcomer();
-    await fleet.admin('PUT', '/faults', [{ match: { user: upn, grant: 'refresh_token' }, then: { status: 429 } }]);
-    assert.equal((await fleet.exchange(0, session, graphScope)).status, 429);
-    await fleet.admin('DELETE', '/faults');
-    assert.equal((await fleet.exchange(1, session, graphScope)).status, 429);
-    for (const key of await fleet.keys('throttle:*')) await inspector.put(key, undefined, randomBytes(100));
-    tokenOf(await fleet.exchange(2, session, graphScope));
+    await system.admin('PUT', '/faults', [{ match: { user: upn, grant: 'refresh_token' }, then: { status: 429 } }]);
+    assert.equal((await system.exchange(0, session, graphScope)).status, 429);
+    await system.admin('DELETE', '/faults');
+    assert.equal((await system.exchange(1, session, graphScope)).status, 429);
+    for (const key of await system.keys('throttle:*')) await inspector.put(key, undefined, randomBytes(100));
+    tokenOf(await system.exchange(2, session, graphScope));
   });
 
   it('open no value that lies in the place of another', async () => {
@@ -284,25 +278,25 @@ describe('the keys of three brokers', () => {
     const [field] = await recordsOf(a);
     await exchanged([a.account, field], [b.account, field]);
     for (const { session, oid } of [a, b]) {
-      assert.equal(oidOf(tokenOf(await fleet.exchange(1, session, apiScope))), oid, "two people's records");
+      assert.equal(oidOf(tokenOf(await system.exchange(1, session, apiScope))), oid, "two people's records");
     }
 
-    tokenOf(await fleet.exchange(0, a.session, graphScope));
+    tokenOf(await system.exchange(0, a.session, graphScope));
     const [one, two] = await recordsOf(a);
     await exchanged([a.account, one], [a.account, two]);
     const audience = (token: string) => decodeJwt(token).aud;
-    assert.equal(audience(tokenOf(await fleet.exchange(2, a.session, apiScope))), fleet.emulator.ids.apps.api);
-    assert.equal(audience(tokenOf(await fleet.exchange(2, a.session, graphScope))), 'https://graph.microsoft.com');
+    assert.equal(audience(tokenOf(await system.exchange(2, a.session, apiScope))), system.emulator.ids.apps.api);
+    assert.equal(audience(tokenOf(await system.exchange(2, a.session, graphScope))), 'https://graph.microsoft.com');
 
     await exchanged([a.account, 'msal'], [b.account, 'msal']);
     for (const { session } of [a, b]) {
-      const refused = await fleet.exchange(2, session, otherScope);
+      const refused = await system.exchange(2, session, otherScope);
       assert.deepEqual([refused.status, refused.body.error], [400, 'login_required'], "two people's caches");
     }
     const [c, d] = [await newcomer(), await newcomer()];
     await exchanged([await sessionKeyOf(c)], [await sessionKeyOf(d)]);
     for (const { session } of [c, d]) {
-      const refused = await fleet.exchange(1, session, apiScope);
+      const refused = await system.exchange(1, session, apiScope);
       assert.deepEqual([refused.status, refused.body.error], [400, 'invalid_grant'], "two people's sessions");
     }
     record('values laid in the place of another: opened', opened);
@@ -311,7 +305,7 @@ describe('the keys of three brokers', () => {
   let newCertificate = '';
   const federated = (...names: string[]) =>
     names.map((name) => ({ subject: federatedSubject(name), audience: exchangeAudience }));
-  const patchWeb = (change: object) => fleet.admin('PATCH', '/apps/web', change);
+  const patchWeb = (change: object) => system.admin('PATCH', '/apps/web', change);
   /** Each kind: Entra learns the new one beside the old, and forgets the old after the file was replaced. */
   const rotations = {
     secret: {
@@ -325,7 +319,7 @@ describe('the keys of three brokers', () => {
       async change() {
         const { cert, key } = await issueClientCertificate('web');
         newCertificate = cert;
-        await patchWeb({ certificates: [fleet.emulator.clientCertificates.web?.cert, cert] });
+        await patchWeb({ certificates: [system.emulator.clientCertificates.web?.cert, cert] });
         await swap('web.pem', `${cert}\n${key}`);
       },
       forget: () => patchWeb({ certificates: [newCertificate] }),
@@ -344,16 +338,16 @@ describe('the keys of three brokers', () => {
     it(`change to a new ${kind} while Entra forgets the old, without a failure`, async () => {
       const as = `web-${kind.split(' ')[0]}`;
       // A life within MSAL's margin is never a hit: every exchange is a call.
-      await fleet.admin('PUT', '/lifetimes', { access: 299 });
+      await system.admin('PUT', '/lifetimes', { access: 299 });
       const sessions: string[] = [];
       for (const broker of [0, 1, 2]) {
-        const { fields } = await fleet.startSignIn(nextPerson());
-        sessions.push(tokenOf(await fleet.post(broker, '/oauth2/token', fields, as)));
+        const { fields } = await system.startSignIn(nextPerson());
+        sessions.push(tokenOf(await system.post(broker, '/oauth2/token', fields, as)));
       }
       const once = (broker: number) =>
-        fleet.post(broker, '/oauth2/token', exchangeForm(sessions[broker] ?? '', apiScope), as);
+        system.post(broker, '/oauth2/token', exchangeForm(sessions[broker] ?? '', apiScope), as);
       for (const broker of [0, 1, 2]) tokenOf(await once(broker));
-      await fleet.admin('DELETE', '/counters');
+      await system.admin('DELETE', '/counters');
       let [running, served, failed] = [true, 0, 0];
       const workers = [0, 1, 2].map(async (broker) => {
         for (; running; served += 1) if ((await once(broker)).status !== 200) failed += 1;
@@ -361,58 +355,58 @@ describe('the keys of three brokers', () => {
       await change();
       await forget();
       const servedThen = served;
-      await Promise.race([Promise.all(workers), fleet.until(async () => served > servedThen + 150)]);
+      await Promise.race([Promise.all(workers), system.until(async () => served > servedThen + 150)]);
       running = false;
       await Promise.all(workers);
-      const extra = (await fleet.calls('refresh_token')) - served;
+      const extra = (await system.calls('refresh_token')) - served;
       assert.ok(extra <= 3, `${extra} refused calls by three brokers`);
-      await fleet.admin('PUT', '/lifetimes', { access: 3_600 });
+      await system.admin('PUT', '/lifetimes', { access: 3_600 });
       record(`${kind} replaced under load: requests that failed`, failed);
     });
   }
 
   it('go on to the next credential where one is refused, and do not ask with it each time', async () => {
     await patchWeb({ federated: federated('token-broker') });
-    await fleet.admin('DELETE', '/counters');
-    const { fields } = await fleet.startSignIn(nextPerson());
-    const session = tokenOf(await fleet.post(0, '/oauth2/token', fields, 'web-ordered'));
-    assert.equal(await fleet.calls(), 3, 'the wrong secret, read anew, then the federated token');
+    await system.admin('DELETE', '/counters');
+    const { fields } = await system.startSignIn(nextPerson());
+    const session = tokenOf(await system.post(0, '/oauth2/token', fields, 'web-ordered'));
+    assert.equal(await system.calls(), 3, 'the wrong secret, read anew, then the federated token');
     for (const scope of [apiScope, graphScope, otherScope]) {
-      tokenOf(await fleet.post(0, '/oauth2/token', exchangeForm(session, scope), 'web-ordered'));
+      tokenOf(await system.post(0, '/oauth2/token', exchangeForm(session, scope), 'web-ordered'));
     }
-    assert.equal(await fleet.calls('refresh_token'), 3);
+    assert.equal(await system.calls('refresh_token'), 3);
   });
 
   it('ask again with a refused credential after a while, once for all, and go on when it is good', async (t) => {
-    await fleet.admin('DELETE', '/counters');
+    await system.admin('DELETE', '/counters');
     const asked = async () => {
       for (const broker of [0, 1, 2]) assert.equal((await appToken(broker, graphAppScope)).status, 500);
-      return await fleet.calls('client_credentials');
+      return await system.calls('client_credentials');
     };
-    await fleet.until(async () => (await asked()) > 0);
+    await system.until(async () => (await asked()) > 0);
     const askedAtMs = Date.now();
     assert.equal(await asked(), 2, 'a call and a retry with the file read anew');
-    await fleet.until(async () => (await asked()) > 2);
+    await system.until(async () => (await asked()) > 2);
     const againMs = Date.now() - askedAtMs;
     assert.ok(againMs >= 8_000, `asked again after ${againMs} ms`);
     // A new file is tried at once.
-    await fleet.admin('PATCH', '/apps/job', { secrets: [{ value: 'job-secret-2' }] });
-    await swap('secret', 'job-secret-2', join(fleet.stateDir, 'job'));
+    await system.admin('PATCH', '/apps/job', { secrets: [{ value: 'job-secret-2' }] });
+    await swap('secret', 'job-secret-2', join(system.stateDir, 'job'));
     for (const broker of [0, 1, 2]) {
-      await fleet.until(async () => (await appToken(broker, graphAppScope)).status === 200);
+      await system.until(async () => (await appToken(broker, graphAppScope)).status === 200);
     }
     t.diagnostic(`asked again after ${(againMs / 1_000).toFixed(1)} s`);
   });
 
   it('leave no key without a TTL', async () => {
-    record('keys without an end after the rotations', (await fleet.immortalKeys()).length);
+    record('keys without an end after the rotations', (await system.immortalKeys()).length);
   });
 });
 
 /** Asks all the time for what these people have, and lets others sign in; `wrong` is every answer that was not right. */
 function startLoad(people: Person[]) {
   const load = { requests: 0, wrong: [] as string[] };
-  const all = fleet.brokers.length;
+  const all = system.brokers.length;
   let running = true;
   const check = (right: boolean, what: string) => {
     load.requests += 1;
@@ -422,15 +416,15 @@ function startLoad(people: Person[]) {
     for (let i = n; running; i += 1) {
       const broker = i % all;
       const { session, oid, assertion } = people[i % people.length] as Person;
-      const exchanged = await fleet.exchange(broker, session, i % 5 === 0 ? graphScope : apiScope);
+      const exchanged = await system.exchange(broker, session, i % 5 === 0 ? graphScope : apiScope);
       const right = exchanged.status === 200 && oidOf(String(exchanged.body.access_token)) === oid;
       check(right, `exchange ${exchanged.status} ${exchanged.body.error}`);
       check((await introspect((broker + 1) % all, session)) === true, 'introspect');
-      check((await fleet.onBehalfOf((broker + 2) % all, assertion)).status === 200, 'on behalf of');
+      check((await system.onBehalfOf((broker + 2) % all, assertion)).status === 200, 'on behalf of');
       if (n > 0 || i % 50 !== 0) continue;
       // Signed in at one broker, in use at another a moment later.
       const { session: other } = await newcomer(broker);
-      check((await fleet.exchange((broker + 1) % all, other, graphScope)).status === 200, 'a newcomer');
+      check((await system.exchange((broker + 1) % all, other, graphScope)).status === 200, 'a newcomer');
     }
   };
   const workers = [0, 1, 2].map((n) => worker(n).catch((error) => load.wrong.push(String(error))));

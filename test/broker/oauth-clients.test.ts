@@ -5,18 +5,20 @@ import { after, before, describe, it } from 'node:test';
 import { exportSPKI, generateKeyPair } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
-import { apiScope, appScope, type Fleet, grants, graphScope, openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope, appScope, grants, graphScope } from '../kit/system/registrations.ts';
+import type { System } from '../kit/system/system.ts';
 
 const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
 const secret = 'a+b/c%41=: secret';
-let fleet: Fleet;
+let system: System;
 let broker: URL;
 let key: openid.CryptoKey;
 before(async () => {
   const pair = await generateKeyPair('ES256', { extractable: true });
   key = pair.privateKey;
-  fleet = await openFleet({
+  system = await openSystem({
     name: 'oauth-clients',
     brokers: 1,
     clients: async (usual, _emulator, directory) => {
@@ -26,22 +28,22 @@ before(async () => {
       return { ...usual, gateway: { ...usual.job, subjects: [], authentication } };
     },
   });
-  broker = new URL(fleet.brokers[0]?.url ?? '');
+  broker = new URL(system.brokers[0]?.url ?? '');
 });
-after(() => fleet?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 /** The one thing that a library must be told: that the pod's ServiceAccount token is the proof. */
 const asAccount =
   (name: string): openid.ClientAuth =>
   async (_server, _client, body) => {
     body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
-    body.set('client_assertion', await fleet.cluster.mint({ namespace: 'onbehalf', name, audience: 'token-broker' }));
+    body.set('client_assertion', await system.cluster.mint({ namespace: 'onbehalf', name, audience: 'token-broker' }));
   };
-const clientId = (app: 'web' | 'api' | 'job') => fleet.emulator.ids.apps[app];
+const clientId = (app: 'web' | 'api' | 'job') => system.emulator.ids.apps[app];
 
 /** The stand-in's certificate is of an authority that this process does not trust; its pages are the same in plain. */
 const fetchPlain: openid.CustomFetch = (url, init) =>
-  fetch(url.replace(fleet.emulator.origin, fleet.emulator.browserOrigin), init as RequestInit);
+  fetch(url.replace(system.emulator.origin, system.emulator.browserOrigin), init as RequestInit);
 
 describe('openid-client', () => {
   const discover = (app: 'web' | 'api' | 'job') =>
@@ -54,7 +56,7 @@ describe('openid-client', () => {
     const config = await discover('web');
     assert.ok(config.serverMetadata().supportsPKCE());
     const url = openid.buildAuthorizationUrl(config, { scope: 'openid', redirect_uri: 'http://localhost:3000/cb' });
-    const { browserOrigin, ids } = fleet.emulator;
+    const { browserOrigin, ids } = system.emulator;
     assert.equal(`${url.origin}${url.pathname}`, `${browserOrigin}/${ids.tenants.contoso}/oauth2/v2.0/authorize`);
   });
 
@@ -62,7 +64,7 @@ describe('openid-client', () => {
     const app = await openid.clientCredentialsGrant(await discover('job'), { scope: appScope });
     assert.equal(app.scope, appScope);
     const web = await discover('web');
-    const session = await fleet.signIn('alice');
+    const session = await system.signIn('alice');
     const subject = (subject_token: string) => ({ subject_token, subject_token_type: accessToken });
     const resource = apiScope.slice(0, apiScope.lastIndexOf('/'));
     const ofApi = await openid.genericGrantRequest(web, grants.exchange, { ...subject(session), resource });
@@ -82,7 +84,7 @@ describe('openid-client', () => {
   });
 
   it('signs a person in at Entra and redeems the code at the broker, with its own checks', async () => {
-    const { origin, ids } = fleet.emulator;
+    const { origin, ids } = system.emulator;
     const issuer = new URL(`${origin}/${ids.tenants.contoso}/v2.0`);
     const entra = await openid.discovery(issuer, clientId('web'), undefined, undefined, {
       execute: [openid.allowInsecureRequests],
@@ -94,7 +96,7 @@ describe('openid-client', () => {
     const config = new openid.Configuration(server, clientId('web'), {}, asAccount('web'));
     for (const extend of [openid.allowInsecureRequests, openid.enableNonRepudiationChecks]) extend(config);
     config[openid.customFetch] = fetchPlain;
-    const { fields } = await fleet.startSignIn('alice');
+    const { fields } = await system.startSignIn('alice');
     const callback = new URL(`${fields.redirect_uri}?code=${fields.code}`);
     const pkceCodeVerifier = fields.code_verifier ?? '';
     const tokens = await openid.authorizationCodeGrant(config, callback, {
@@ -103,7 +105,7 @@ describe('openid-client', () => {
     });
     assert.equal(tokens.claims()?.nonce, fields.nonce);
     assert.equal(tokens.scope, 'openid profile offline_access');
-    const wrong = await fleet.startSignIn('alice');
+    const wrong = await system.startSignIn('alice');
     const again = openid.authorizationCodeGrant(config, new URL(`${fields.redirect_uri}?code=${wrong.fields.code}`), {
       expectedNonce: randomUUID(),
       pkceCodeVerifier: wrong.fields.code_verifier ?? '',
@@ -139,7 +141,7 @@ describe('oauth4webapi', () => {
     const server = await oauth.processDiscoveryResponse(broker, found);
     const client = { client_id: clientId('web') };
     const proof = asAccount('web') as oauth.ClientAuth;
-    const session = await fleet.signIn('bob');
+    const session = await system.signIn('bob');
     const asked = { subject_token: session, subject_token_type: accessToken, scope: apiScope };
     const response = await oauth.genericTokenEndpointRequest(server, client, proof, grants.exchange, asked, options);
     const granted = await oauth.processGenericTokenEndpointResponse(server, client, response);

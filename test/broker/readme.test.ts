@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import { decodeJwt } from 'jose';
 import type { Program } from '../kit/debian/packages.ts';
 import { findDebianTool } from '../kit/debian/tool.ts';
-import { type Fleet, openFleet } from '../kit/fleet.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
 const text = readFileSync('services/token-broker/README.md', 'utf8');
 const blocks = [...text.matchAll(/^```bash\n(.*?)^```/gms)].map(([, block]) => String(block));
@@ -28,15 +29,15 @@ const answers: Record<string, (answer: Record<string, unknown>) => boolean> = {
   '/sessions/end': ({ ended }) => ended === 1,
 };
 
-/** The callers of the README, by the names their ServiceAccounts have in a fleet. */
+/** The callers of the README, by the names their ServiceAccounts have in a system. */
 const callers = { 'web-frontend': 'web', 'downstream-api': 'api', job: 'job', operator: 'operator' };
-let fleet: Fleet;
+let system: System;
 let tools: Program[];
 
 before(async () => {
   const wanted = ['curl', 'openssl'].map((name) => ({ name, packages: [name], whole: true }));
   tools = await Promise.all(wanted.map((one) => findDebianTool(one, '.cache')));
-  fleet = await openFleet({
+  system = await openSystem({
     name: 'broker-readme',
     brokers: 1,
     seed: (usual) => ({
@@ -47,29 +48,29 @@ before(async () => {
     }),
   });
   for (const [caller, name] of Object.entries(callers)) {
-    const assertion = await fleet.cluster.mint({ namespace: 'onbehalf', name, audience: 'token-broker' });
-    await writeFile(join(fleet.stateDir, `${caller}.jwt`), assertion, { mode: 0o600 });
+    const assertion = await system.cluster.mint({ namespace: 'onbehalf', name, audience: 'token-broker' });
+    await writeFile(join(system.stateDir, `${caller}.jwt`), assertion, { mode: 0o600 });
   }
 });
-after(() => fleet?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 /** What the reader of a command has in hand, of somebody who has just signed in. */
 async function variables() {
-  const SESSION = await fleet.signIn('alice');
-  const TOKEN = String((await fleet.exchange(0, SESSION)).body.access_token);
+  const SESSION = await system.signIn('alice');
+  const TOKEN = String((await system.exchange(0, SESSION)).body.access_token);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(TOKEN);
-  const { sid } = (await fleet.post(0, '/oauth2/introspect', { token: SESSION })).body;
-  const { fields } = await fleet.startSignIn('bob');
+  const { sid } = (await system.post(0, '/oauth2/introspect', { token: SESSION })).body;
+  const { fields } = await system.startSignIn('bob');
   const { code: CODE = '', nonce: NONCE = '', code_verifier: VERIFIER = '', redirect_uri: REDIRECT_URI = '' } = fields;
   const person = { SESSION, TOKEN, SID: String(sid), OID: oid, TENANT: tid };
-  return { ...person, CODE, NONCE, VERIFIER, REDIRECT_URI, BROKER: fleet.brokers[0]?.url ?? '' };
+  return { ...person, CODE, NONCE, VERIFIER, REDIRECT_URI, BROKER: system.brokers[0]?.url ?? '' };
 }
 
 /** What a program prints; it ends with the first command that fails. */
 async function shell(program: string, variables: Record<string, string>): Promise<string> {
   const PATH = [...tools.map(({ command }) => dirname(command)), process.env.PATH].join(delimiter);
   const env = { ...Object.assign({}, ...tools.map((one) => one.env)), PATH, ...variables };
-  const options = { cwd: fleet.stateDir, env, timeout: 10_000 };
+  const options = { cwd: system.stateDir, env, timeout: 10_000 };
   return (await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', program], options)).stdout;
 }
 
@@ -83,7 +84,7 @@ describe("the broker's README", () => {
   });
 
   it('says how to have a code of the demo', async () => {
-    const { browserOrigin, admin = '' } = fleet.emulator;
+    const { browserOrigin, admin = '' } = system.emulator;
     const block = blocks.find((one) => one.startsWith('VERIFIER=')) ?? '';
     const here = block.replace('http://127.0.0.1:9444', admin).replace('http://127.0.0.1:9440', browserOrigin);
     assert.match(await shell(`${here}\necho "$VERIFIER $NONCE $REDIRECT_URI"`, {}), /\?code=\S+\n\w{64} \w{32} http/);
@@ -96,7 +97,7 @@ describe("the broker's README", () => {
       const path = /(?:^ask \S+ |BROKER)(\S+)/.exec(command)?.[1] ?? '';
       assert.ok(answers[path]?.(JSON.parse(stdout)), `${path} answered ${Object.keys(JSON.parse(stdout))}`);
       // Nothing of one command is left for the next.
-      await fleet.post(0, '/sessions/end', { tid: reader.TENANT, oid: reader.OID }, 'operator');
+      await system.post(0, '/sessions/end', { tid: reader.TENANT, oid: reader.OID }, 'operator');
     });
   }
 });

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openTls } from '../../services/entra-emulator/src/tokens/tls.ts';
-import { openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { freePort } from '../kit/ports.ts';
 import { openRedisClient } from '../kit/redis/client.ts';
 import { openRedisGate, type RedisGate } from '../kit/redis/gate.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
+import { openSystem } from '../kit/system/open.ts';
 
 const own = { cacheDir: '.cache', env: { ...process.env, REDIS_URL: undefined } };
 /** What the broker may do, as docs/aks says: its own keys and channel, no admin commands. */
@@ -22,8 +22,8 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     const files = { 'redis.crt': tls.cert, 'redis.key': tls.key, 'ca.pem': tls.ca };
     const port = await freePort();
     let redis: Redis | undefined;
-    const fleet = stack.use(
-      await openFleet({
+    const system = stack.use(
+      await openSystem({
         name: 'broker-redis-tls',
         brokers: 1,
         redisEnv: async (stateDir) => {
@@ -47,11 +47,11 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
         },
       }),
     );
-    await fleet.until(async () => (await fleet.signIn('alice').catch(() => '')) !== '');
-    const session = await fleet.signIn('alice');
-    assert.equal((await fleet.exchange(0, session)).status, 200);
-    assert.equal((await fleet.post(0, '/oauth2/revoke', { token: session })).status, 200);
-    assert.equal((await fleet.exchange(0, session)).body.error, 'invalid_grant');
+    await system.until(async () => (await system.signIn('alice').catch(() => '')) !== '');
+    const session = await system.signIn('alice');
+    assert.equal((await system.exchange(0, session)).status, 200);
+    assert.equal((await system.post(0, '/oauth2/revoke', { token: session })).status, 200);
+    assert.equal((await system.exchange(0, session)).body.error, 'invalid_grant');
   });
 
   it('not fully as a user without channels: nobody signs in, no code is spent, and all is well once it has them', async () => {
@@ -60,8 +60,8 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     const admin = await openRedisClient(redis);
     stack.defer(() => admin.destroy());
     await admin.sendCommand(['ACL', 'SETUSER', 'broker', 'on', '~ch:*', 'resetchannels', '+@all', '>of-the-acl-user']);
-    const fleet = stack.use(
-      await openFleet({
+    const system = stack.use(
+      await openSystem({
         name: 'broker-redis-channels',
         brokers: 1,
         redisEnv: async (stateDir) => ({
@@ -76,13 +76,13 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
         }),
       }),
     );
-    const { fields } = await fleet.startSignIn('alice');
-    await fleet.admin('DELETE', '/counters');
-    const refused = await fleet.post(0, '/oauth2/token', fields);
+    const { fields } = await system.startSignIn('alice');
+    await system.admin('DELETE', '/counters');
+    const refused = await system.post(0, '/oauth2/token', fields);
     assert.deepEqual([refused.status, refused.body.error], [503, 'temporarily_unavailable']);
     assert.ok(refused.headers.has('retry-after'));
-    assert.equal(await fleet.calls(), 0);
-    const lines = (await readFile(fleet.brokers[0]?.child.logFile ?? '', 'utf8')).split('\n').filter(Boolean);
+    assert.equal(await system.calls(), 0);
+    const lines = (await readFile(system.brokers[0]?.child.logFile ?? '', 'utf8')).split('\n').filter(Boolean);
     const said = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'error');
     assert.deepEqual(
       said.map(({ event, refused }) => [event, refused]),
@@ -90,14 +90,14 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     );
     await admin.sendCommand(['ACL', 'SETUSER', 'broker', '&ch:*']);
     let session = '';
-    await fleet.until(async () => {
-      const { status, body } = await fleet.post(0, '/oauth2/token', fields);
+    await system.until(async () => {
+      const { status, body } = await system.post(0, '/oauth2/token', fields);
       if (status === 200) session = String(body.access_token);
       else assert.equal(status, 503);
       return session !== '';
     });
-    assert.equal((await fleet.post(0, '/oauth2/revoke', { token: session })).status, 200);
-    assert.equal((await fleet.exchange(0, session)).body.error, 'invalid_grant');
+    assert.equal((await system.post(0, '/oauth2/revoke', { token: session })).status, 200);
+    assert.equal((await system.exchange(0, session)).body.error, 'invalid_grant');
   });
 
   it('with Entra ID, and again before each token expires, with no request failing', async () => {
@@ -106,8 +106,8 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     const admin = await openRedisClient(redis);
     stack.defer(() => admin.destroy());
     let gate: RedisGate | undefined;
-    const fleet = stack.use(
-      await openFleet({
+    const system = stack.use(
+      await openSystem({
         name: 'broker-redis-entra',
         brokers: 2,
         seed: (usual) => ({ ...usual, apps: [...usual.apps, azureRedis] }),
@@ -132,7 +132,7 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     const door = gate as RedisGate | undefined;
     assert.ok(door);
     for (const broker of [0, 1]) {
-      await fleet.until(async () => (await fleet.post(broker, '/oauth2/introspect', { token: 'x' })).status === 200);
+      await system.until(async () => (await system.post(broker, '/oauth2/introspect', { token: 'x' })).status === 200);
     }
     /** Connections on which a broker has signed in again and again: each has one for commands and one for the channel. */
     const lasting = () => {
@@ -144,7 +144,7 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
     let asked = 0;
     while (lasting() < 4) {
       assert.ok(performance.now() < endMs, 'they do not sign in again on living connections');
-      const { status } = await fleet.post(asked % 2, '/oauth2/introspect', { token: `unknown ${asked}` });
+      const { status } = await system.post(asked % 2, '/oauth2/introspect', { token: `unknown ${asked}` });
       assert.equal(status, 200, `request ${asked}`);
       asked += 1;
       await delay(10);

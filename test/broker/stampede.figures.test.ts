@@ -4,10 +4,12 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { record } from '../../tools/run/figures.ts';
-import { type Answer, appScope, type Fleet, openFleet } from '../kit/fleet.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { appScope } from '../kit/system/registrations.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 /** The three grants that buy a token, each as a request to one of the brokers. */
-type Ask = (broker: number) => Promise<Answer>;
+type Ask = (broker: number) => Promise<BrokerResponse>;
 
 const grantNames = ['refresh_token', 'on_behalf_of', 'client_credentials'] as const;
 const inWords = {
@@ -15,51 +17,51 @@ const inWords = {
   on_behalf_of: 'on behalf of',
   client_credentials: 'client credentials',
 } as const;
-let fleet: Fleet;
+let system: System;
 let people = 0;
 
 before(async () => {
-  fleet = await openFleet({ name: 'broker-stampede', brokers: 3, people: 40 });
+  system = await openSystem({ name: 'broker-stampede', brokers: 3, people: 40 });
   // A burst that meets cold processes measures how fast they warm up.
-  const session = await fleet.signIn('alice');
-  for (let i = 0; i < 300; i += 1) await fleet.exchange(i % 3, session);
+  const session = await system.signIn('alice');
+  for (let i = 0; i < 300; i += 1) await system.exchange(i % 3, session);
 });
-after(() => fleet[Symbol.asyncDispose]());
+after(() => system.close());
 
 /** Fresh partitions of every grant: a new session, a new assertion; an app's token has to be forgotten first. */
 async function fresh(): Promise<Record<(typeof grantNames)[number], Ask>> {
-  await fleet.admin('DELETE', '/faults');
+  await system.admin('DELETE', '/faults');
   people += 2;
-  const session = await fleet.signIn(person(people));
-  const caller = await fleet.signIn(person(people - 1));
-  const assertion = String((await fleet.exchange(0, caller)).body.access_token);
+  const session = await system.signIn(person(people));
+  const caller = await system.signIn(person(people - 1));
+  const assertion = String((await system.exchange(0, caller)).body.access_token);
   await forgetAppTokens();
-  await fleet.admin('DELETE', '/counters');
+  await system.admin('DELETE', '/counters');
   return {
-    refresh_token: (broker) => fleet.exchange(broker, session),
-    on_behalf_of: (broker) => fleet.onBehalfOf(broker, assertion),
+    refresh_token: (broker) => system.exchange(broker, session),
+    on_behalf_of: (broker) => system.onBehalfOf(broker, assertion),
     client_credentials: (broker) =>
-      fleet.post(broker, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job'),
+      system.post(broker, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job'),
   };
 }
 
 const person = (n: number) => `load${String(n).padStart(5, '0')}`;
 
 async function forgetAppTokens(): Promise<void> {
-  for (const key of await fleet.keys('app:*')) {
-    await fleet.redisCommand(['DEL', key]);
-    await fleet.redisCommand(['PUBLISH', `${fleet.prefix}events`, `i:${key}`]);
+  for (const key of await system.keys('app:*')) {
+    await system.redisCommand(['DEL', key]);
+    await system.redisCommand(['PUBLISH', `${system.redisPrefix}events`, `i:${key}`]);
   }
   // The brokers hear it in a moment; nothing else tells when.
   await delay(200);
 }
 
 async function contents(): Promise<unknown[]> {
-  const accounts = await fleet.keys('account:*');
-  return await Promise.all(accounts.map((key) => fleet.redisCommand(['HGETALL', key])));
+  const accounts = await system.keys('account:*');
+  return await Promise.all(accounts.map((key) => system.redisCommand(['HGETALL', key])));
 }
 
-const slowly = (delayMs: number) => fleet.admin('PUT', '/faults', [{ match: { path: '/token' }, delayMs }]);
+const slowly = (delayMs: number) => system.admin('PUT', '/faults', [{ match: { path: '/token' }, delayMs }]);
 const hundredEach = (ask: Ask) => Promise.all(Array.from({ length: 300 }, (_, i) => ask(i % 3)));
 
 /** Their bursts do not meet, but their waits do. */
@@ -92,7 +94,7 @@ describe('three brokers over one Redis', () => {
         late.push(ms[Math.floor(ms.length * 0.99)] ?? Number.NaN);
       });
       for (const name of grantNames) {
-        record(`${inWords[name]}, Entra ${seconds} s: calls for 300 callers`, await fleet.calls(name));
+        record(`${inWords[name]}, Entra ${seconds} s: calls for 300 callers`, await system.calls(name));
       }
       record(`Entra ${seconds} s: of 900 callers, those with the one token of their grant`, served);
       record(`Entra ${seconds} s: what 99 % of the callers wait beyond it`, Math.max(...late));
@@ -113,11 +115,11 @@ describe('three brokers over one Redis', () => {
       assert.equal(again.status, 503, 'the refusal is remembered');
       assert.ok(again.ms < 1_000);
     });
-    await fleet.admin('DELETE', '/faults');
+    await system.admin('DELETE', '/faults');
     // A call is counted when it ends; those three end 12 s after they began.
-    await fleet.until(async () => (await fleet.calls()) >= 3);
+    await system.until(async () => (await system.calls()) >= 3);
     for (const name of grantNames) {
-      record(`${inWords[name]}, Entra 12 s: calls for 300 callers`, await fleet.calls(name));
+      record(`${inWords[name]}, Entra 12 s: calls for 300 callers`, await system.calls(name));
     }
     record('Entra 12 s: of 900 callers, those told 503 with Retry-After', refused);
     record('Entra 12 s: slowest answer', slowestMs / 1_000);
@@ -125,31 +127,31 @@ describe('three brokers over one Redis', () => {
 
   it('take over from a holder that is killed, with at most two calls, and answer every caller', async () => {
     const asks = await fresh();
-    const victim = await fleet.startBroker();
-    const index = fleet.brokers.push(victim) - 1;
+    const victim = await system.startBroker();
+    const index = system.brokers.push(victim) - 1;
     await slowly(1_500);
     const lost = asks.refresh_token(index).catch(() => undefined);
-    await fleet.until(async () => (await fleet.keys('lease:*')).length > 0);
+    await system.until(async () => (await system.keys('lease:*')).length > 0);
     const others = [0, 1, 2].flatMap((broker) => Array.from({ length: 20 }, () => asks.refresh_token(broker)));
     victim.child.process.kill('SIGKILL');
     const answers = await Promise.all(others);
     await lost;
-    fleet.brokers.pop();
+    system.brokers.pop();
     record('lease holder killed: of 60 callers, those served', answers.filter(({ status }) => status === 200).length);
-    record('lease holder killed: calls', await fleet.calls('refresh_token'));
+    record('lease holder killed: calls', await system.calls('refresh_token'));
     const slowestMs = Math.max(...answers.map(({ ms }) => ms));
     record('lease holder killed: slowest answer (lease 3 s, Entra 1.5 s)', slowestMs / 1_000);
   });
 
   it('refuse the late write of a holder that was paused past its lease', async () => {
     const asks = await fresh();
-    const sleeper = await fleet.startBroker();
-    const index = fleet.brokers.push(sleeper) - 1;
-    await fleet.admin('PUT', '/faults', [{ match: { path: '/token' }, delayMs: 1_000, count: 1 }]);
+    const sleeper = await system.startBroker();
+    const index = system.brokers.push(sleeper) - 1;
+    await system.admin('PUT', '/faults', [{ match: { path: '/token' }, delayMs: 1_000, count: 1 }]);
     const late = asks.refresh_token(index);
-    await fleet.until(async () => (await fleet.keys('lease:*')).length > 0);
+    await system.until(async () => (await system.keys('lease:*')).length > 0);
     sleeper.child.process.kill('SIGSTOP');
-    await fleet.until(async () => (await fleet.keys('lease:*')).length === 0);
+    await system.until(async () => (await system.keys('lease:*')).length === 0);
     const taken = await asks.refresh_token(0);
     assert.equal(taken.status, 200);
     const before = await contents();
@@ -166,20 +168,22 @@ describe('three brokers over one Redis', () => {
     const changed = after.filter((content, i) => !isDeepStrictEqual(content, before[i])).length;
     record('lease holder paused past its lease: values it still changed', changed);
     await sleeper.child[Symbol.asyncDispose]();
-    fleet.brokers.pop();
+    system.brokers.pop();
   });
 
   it('redeem a code once, however often it is sent at once', async () => {
-    await fleet.admin('DELETE', '/faults');
-    const { fields } = await fleet.startSignIn('bob');
-    await fleet.admin('DELETE', '/counters');
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => fleet.post(i % 3, '/oauth2/token', fields)));
+    await system.admin('DELETE', '/faults');
+    const { fields } = await system.startSignIn('bob');
+    await system.admin('DELETE', '/counters');
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, i) => system.post(i % 3, '/oauth2/token', fields)),
+    );
     record('a code sent 60 times at once: sessions', answers.filter(({ status }) => status === 200).length);
     assert.equal(answers.filter((answer) => answer.body.error === 'invalid_grant').length, 59);
-    assert.equal(await fleet.calls('authorization_code'), 1);
+    assert.equal(await system.calls('authorization_code'), 1);
   });
 
   it('leave no key without a TTL', async () => {
-    record('keys without an end after the stampedes', (await fleet.immortalKeys()).length);
+    record('keys without an end after the stampedes', (await system.immortalKeys()).length);
   });
 });

@@ -5,37 +5,38 @@ import { after, before, describe, it } from 'node:test';
 import { median } from '../../services/load-generator/src/results/statistics.ts';
 import { cpuUs } from '../../services/load-generator/src/sampling/process-figures.ts';
 import { record } from '../../tools/run/figures.ts';
-import { type Fleet, openFleet } from '../kit/fleet.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
 const slices = 5;
 const requestsPerSlice = 1_000;
 
-let fleet: Fleet;
+let system: System;
 /** Takes exports and throws them away. */
 const sink = createServer((req, res) => void req.resume().on('end', () => res.end()));
 
 before(async () => {
   sink.listen(0, '127.0.0.1');
   const rates = { CALLERS_RATE: '1000000', SESSION_RATE: '1000000' };
-  fleet = await openFleet({ name: 'telemetry-cost', brokers: 1, people: 1, env: rates });
+  system = await openSystem({ name: 'telemetry-cost', brokers: 1, people: 1, env: { broker: rates } });
   const endpoint = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
   const observed = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, METRICS_ENABLED: 'true' };
-  fleet.brokers.push(await fleet.startBroker({ ...rates, ...observed }));
+  system.brokers.push(await system.startBroker({ ...rates, ...observed }));
 });
 after(async () => {
-  await fleet?.[Symbol.asyncDispose]();
+  await system?.close();
   sink.closeAllConnections();
   sink.close();
 });
 
 describe('telemetry of everything', () => {
   it('costs a token request from memory little CPU', async () => {
-    const session = await fleet.signIn('load00001', 0);
+    const session = await system.signIn('load00001', 0);
     const slice = async (broker: number) => {
-      const pid = fleet.brokers[broker]?.child.process.pid ?? 0;
+      const pid = system.brokers[broker]?.child.process.pid ?? 0;
       const beforeUs = cpuUs(pid);
       for (let sent = 0; sent < requestsPerSlice; sent += 20) {
-        const answers = await Promise.all(Array.from({ length: 20 }, () => fleet.exchange(broker, session)));
+        const answers = await Promise.all(Array.from({ length: 20 }, () => system.exchange(broker, session)));
         assert.ok(answers.every(({ status }) => status === 200));
       }
       return (cpuUs(pid) - beforeUs) / requestsPerSlice;

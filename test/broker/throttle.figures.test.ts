@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { record } from '../../tools/run/figures.ts';
-import { type Answer, apiScope, appScope, consentedWeb, type Fleet, graphScope, openFleet } from '../kit/fleet.ts';
 import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope, appScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 const brokers = [0, 1, 2];
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
@@ -73,7 +75,7 @@ const refreshRows: Row[] = [
   { says: 'an unlisted number', is: 'signIn', then: { aadsts: 99999, error: 'invalid_grant', suberror: null } },
 ];
 
-let fleet: Fleet;
+let system: System;
 let inspector: RedisInspector;
 const faults: object[] = [];
 let lastPerson = 0;
@@ -84,24 +86,24 @@ const nobody = () => `load${String(++lastPerson).padStart(5, '0')}@contoso.test`
 /** From now on Entra answers this person so. Faults of others stay. */
 async function arm(user: string, grant: string, fault: object): Promise<void> {
   faults.push({ match: { path: '/token', user, grant }, ...fault });
-  await fleet.admin('PUT', '/faults', faults);
+  await system.admin('PUT', '/faults', faults);
 }
 
 async function disarm(user: string): Promise<void> {
   const others = faults.filter((fault) => (fault as { match: { user: string } }).match.user !== user);
   faults.splice(0, Number.POSITIVE_INFINITY, ...others);
-  await fleet.admin('PUT', '/faults', faults);
+  await system.admin('PUT', '/faults', faults);
 }
 
 /** Token requests Entra saw for this person. */
 async function callsFor(user: string, grant = 'refresh_token'): Promise<number> {
-  const requests = (await fleet.admin('GET', '/requests')) as { user?: string; grant?: string }[];
+  const requests = (await system.admin('GET', '/requests')) as { user?: string; grant?: string }[];
   return requests.filter((one) => one.user === user && one.grant === grant).length;
 }
 
-const retryAfterOf = ({ headers }: Answer) => Number(headers.get('retry-after'));
-const introspect = (token: string) => fleet.post(1, '/oauth2/introspect', { token });
-function assertAnswer({ status, body, headers }: Answer, { is, says }: Row): void {
+const retryAfterOf = ({ headers }: BrokerResponse) => Number(headers.get('retry-after'));
+const introspect = (token: string) => system.post(1, '/oauth2/introspect', { token });
+function assertAnswer({ status, body, headers }: BrokerResponse, { is, says }: Row): void {
   const expected = effects[is];
   assert.deepEqual([status, body.error], [expected.status, expected.error], `${says}: ${JSON.stringify(body)}`);
   assert.equal(headers.get('cache-control'), 'no-store');
@@ -110,41 +112,41 @@ function assertAnswer({ status, body, headers }: Answer, { is, says }: Row): voi
 }
 
 before(async () => {
-  fleet = await openFleet({
+  system = await openSystem({
     name: 'broker-throttle',
+    brokers: 3,
     people: 200,
-    env: { CALLERS_RATE: '100000' },
     seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
   });
-  inspector = await openRedisInspector(fleet);
+  inspector = await openRedisInspector(system);
 });
 after(async () => {
   await inspector[Symbol.asyncDispose]();
-  await fleet[Symbol.asyncDispose]();
+  await system.close();
 });
 
 describe('what Entra refuses one person, three brokers', () => {
   it('ask once while it throttles, and serve everybody else and every stored token', async () => {
     const [throttled, other] = [nobody(), nobody()];
-    const [session, others] = [await fleet.signIn(throttled), await fleet.signIn(other)];
-    const held = await fleet.exchange(0, session, apiScope);
+    const [session, others] = [await system.signIn(throttled), await system.signIn(other)];
+    const held = await system.exchange(0, session, apiScope);
     await arm(throttled, 'refresh_token', { then: { status: 429, retryAfter: 60 } });
     const before = await callsFor(throttled);
-    const storm = await Promise.all(Array.from({ length: 60 }, (_, i) => fleet.exchange(i % 3, session, graphScope)));
+    const storm = await Promise.all(Array.from({ length: 60 }, (_, i) => system.exchange(i % 3, session, graphScope)));
     for (const answer of storm) assertAnswer(answer, { says: 'the storm', is: 'throttled', then: {} });
     const told = storm.filter((answer) => retryAfterOf(answer) > 50 && retryAfterOf(answer) <= 60);
     record('429, Retry-After 60: of 60 callers, those told Retry-After', told.length);
     await disarm(throttled);
     let [last, unserved, refused] = [60, 0, 0];
-    await fleet.until(async () => {
-      const answer = await fleet.exchange(1, session, graphScope);
+    await system.until(async () => {
+      const answer = await system.exchange(1, session, graphScope);
       assert.equal(answer.status, 429, 'the window is not over');
       assert.ok(retryAfterOf(answer) <= last, 'Retry-After falls');
       last = retryAfterOf(answer);
       for (const broker of brokers) {
-        const stored = await fleet.exchange(broker, session, apiScope);
+        const stored = await system.exchange(broker, session, apiScope);
         if (stored.body.access_token !== held.body.access_token) unserved += 1;
-        if ((await fleet.exchange(broker, others, graphScope)).status !== 200) refused += 1;
+        if ((await system.exchange(broker, others, graphScope)).status !== 200) refused += 1;
       }
       return last <= 58;
     });
@@ -155,7 +157,7 @@ describe('what Entra refuses one person, three brokers', () => {
     record('429, Retry-After 60: stored tokens not served', unserved);
     record('429, Retry-After 60: other people refused', refused);
     assert.equal(
-      (await fleet.onBehalfOf(2, String(held.body.access_token))).status,
+      (await system.onBehalfOf(2, String(held.body.access_token))).status,
       200,
       'another client has another throttle key',
     );
@@ -169,38 +171,38 @@ describe('what Entra refuses one person, three brokers', () => {
       [50, { status: 503 }, 503],
     ] as const) {
       const user = nobody();
-      const session = await fleet.signIn(user);
-      await fleet.admin('PUT', '/lifetimes', { access });
-      const bought = await fleet.exchange(0, session, apiScope);
-      await fleet.admin('PUT', '/lifetimes', { access: 3_600 });
+      const session = await system.signIn(user);
+      await system.admin('PUT', '/lifetimes', { access });
+      const bought = await system.exchange(0, session, apiScope);
+      await system.admin('PUT', '/lifetimes', { access: 3_600 });
       await arm(user, 'refresh_token', { then });
       for (const broker of brokers) {
-        const answer = await fleet.exchange(broker, session, apiScope);
+        const answer = await system.exchange(broker, session, apiScope);
         assert.equal(answer.status, status, `${access} s, ${JSON.stringify(then)}`);
         if (status !== 200) continue;
         assert.equal(answer.body.access_token, bought.body.access_token);
         assert.ok(Number(answer.body.expires_in) <= access);
       }
-      const demanding = await fleet.exchange(0, session, apiScope, { claims });
+      const demanding = await system.exchange(0, session, apiScope, { claims });
       assert.notEqual(demanding.status, 200, 'a claims challenge asks for another token');
     }
   });
 
   it('wait twice as long after each failure in a row', async (t) => {
     const user = nobody();
-    const session = await fleet.signIn(user);
+    const session = await system.signIn(user);
     await arm(user, 'refresh_token', { then: { status: 503 } });
-    const first = await fleet.exchange(0, session, graphScope);
+    const first = await system.exchange(0, session, graphScope);
     assert.ok(first.status === 503 && retryAfterOf(first) <= 5, `${first.status} ${retryAfterOf(first)}`);
     let longest = 0;
-    await fleet.until(async () => {
-      const answers = await Promise.all(brokers.map((broker) => fleet.exchange(broker, session, graphScope)));
+    await system.until(async () => {
+      const answers = await Promise.all(brokers.map((broker) => system.exchange(broker, session, graphScope)));
       assert.ok(answers.every(({ status }) => status === 503));
       longest = Math.max(...answers.map(retryAfterOf));
       return (await callsFor(user)) > 1;
     });
-    await fleet.until(async () => {
-      longest = Math.max(longest, retryAfterOf(await fleet.exchange(2, session, graphScope)));
+    await system.until(async () => {
+      longest = Math.max(longest, retryAfterOf(await system.exchange(2, session, graphScope)));
       return longest > 5;
     });
     assert.equal(await callsFor(user), 2);
@@ -211,16 +213,16 @@ describe('what Entra refuses one person, three brokers', () => {
   it('refresh ahead behind their callers, once a back-off step while Entra cannot', async (t) => {
     // Bought with 312 s to live, a token is a hit for 12 s, of which refresh_in opens all but the first.
     const user = nobody();
-    const session = await fleet.signIn(user);
-    await fleet.admin('PUT', '/lifetimes', { access: 312, refreshIn: 1 });
-    const bought = await fleet.exchange(0, session, apiScope);
-    await fleet.admin('PUT', '/lifetimes', { access: 3_600, refreshIn: null });
+    const session = await system.signIn(user);
+    await system.admin('PUT', '/lifetimes', { access: 312, refreshIn: 1 });
+    const bought = await system.exchange(0, session, apiScope);
+    await system.admin('PUT', '/lifetimes', { access: 3_600, refreshIn: null });
     await arm(user, 'refresh_token', { then: { status: 503 }, delayMs: 500 });
     const before = await callsFor(user);
     const startedMs = performance.now();
     const ms: number[] = [];
-    await fleet.until(async () => {
-      const answers = await Promise.all(brokers.map((broker) => fleet.exchange(broker, session, apiScope)));
+    await system.until(async () => {
+      const answers = await Promise.all(brokers.map((broker) => system.exchange(broker, session, apiScope)));
       for (const answer of answers) {
         assert.equal(answer.status, 200, JSON.stringify(answer.body));
         assert.equal(answer.body.access_token, bought.body.access_token);
@@ -238,15 +240,15 @@ describe('what Entra refuses one person, three brokers', () => {
   it(`answer ${refreshRows.length} refusals of a refresh, each by its class`, async () => {
     const work = async (row: Row) => {
       const user = nobody();
-      const session = await fleet.signIn(user);
+      const session = await system.signIn(user);
       await arm(user, 'refresh_token', { then: row.then });
       const expected = effects[row.is];
-      const answer = await fleet.exchange(0, session, graphScope);
+      const answer = await system.exchange(0, session, graphScope);
       assertAnswer(answer, row);
       if (row.is === 'consent') assert.equal(answer.body.scope, graphScope);
       const aadsts = (row.then as { aadsts?: number }).aadsts;
       if (aadsts && expected.status < 500) assert.deepEqual(answer.body.error_codes, [aadsts]);
-      const again = await fleet.exchange(1, session, graphScope);
+      const again = await system.exchange(1, session, graphScope);
       assertAnswer(again, row);
       assert.equal(await callsFor(user), expected.remembered ? 1 : 2, `${row.says}: calls`);
       assert.equal((await introspect(session)).body.active, expected.active, `${row.says}: the session`);
@@ -256,47 +258,49 @@ describe('what Entra refuses one person, three brokers', () => {
       for (let row = left.shift(); row; row = left.shift()) await work(row);
     };
     await Promise.all([worker(), worker(), worker(), worker()]);
-    const logs = fleet.brokers.map(({ child }) => readFileSync(child.logFile, 'utf8')).join('');
+    const logs = system.brokers.map(({ child }) => readFileSync(child.logFile, 'utf8')).join('');
     assert.match(logs, /"event":"entra.unclassified"[^\n]*99999/, 'what no rule names is said');
   });
 
   it('hand claims on, and remember the demand until the person signs in anew', async () => {
     const user = nobody();
-    const session = await fleet.signIn(user);
+    const session = await system.signIn(user);
     await arm(user, 'refresh_token', { then: { aadsts: 50076, claims }, count: 1 });
-    const demanded = await fleet.exchange(0, session, graphScope);
+    const demanded = await system.exchange(0, session, graphScope);
     assert.deepEqual([demanded.body.error, demanded.body.claims], ['interaction_required', claims]);
     assert.deepEqual([demanded.body.suberror, demanded.body.error_codes], ['basic_action', [50076]]);
     assert.ok(demanded.body.correlation_id);
-    assert.equal((await fleet.exchange(1, session, apiScope)).status, 200, 'another token is another matter');
+    assert.equal((await system.exchange(1, session, apiScope)).status, 200, 'another token is another matter');
     for (const broker of brokers) {
-      const again = await fleet.exchange(broker, session, graphScope);
+      const again = await system.exchange(broker, session, graphScope);
       assert.deepEqual([again.body.error, again.body.claims], ['interaction_required', claims]);
     }
     assert.equal(await callsFor(user), 2, 'one call each for the two scopes');
-    const anew = await fleet.signIn(user);
-    assert.equal((await fleet.exchange(2, anew, graphScope)).status, 200);
-    assert.equal((await fleet.exchange(2, session, graphScope)).status, 200, 'the older sign-in gains by it');
+    const anew = await system.signIn(user);
+    assert.equal((await system.exchange(2, anew, graphScope)).status, 200);
+    assert.equal((await system.exchange(2, session, graphScope)).status, 200, 'the older sign-in gains by it');
   });
 
   it('end every session of a person whom Entra revoked', async () => {
     const user = nobody();
-    const [first, second] = [await fleet.signIn(user), await fleet.signIn(user)];
-    const assertion = String((await fleet.exchange(0, first, apiScope)).body.access_token);
-    assert.equal((await fleet.onBehalfOf(1, assertion)).status, 200);
-    await fleet.admin('POST', `/users/${user}/revoke`);
-    const refused = await fleet.exchange(0, first, graphScope);
+    const [first, second] = [await system.signIn(user), await system.signIn(user)];
+    const assertion = String((await system.exchange(0, first, apiScope)).body.access_token);
+    assert.equal((await system.onBehalfOf(1, assertion)).status, 200);
+    await system.admin('POST', `/users/${user}/revoke`);
+    const refused = await system.exchange(0, first, graphScope);
     assert.deepEqual([refused.status, refused.body.error], [400, 'invalid_grant']);
     assert.deepEqual(refused.body.error_codes, [50173]);
     for (const session of [first, second]) {
       for (const broker of brokers) {
-        await fleet.until(async () => (await fleet.exchange(broker, session, apiScope)).body.error === 'invalid_grant');
+        await system.until(
+          async () => (await system.exchange(broker, session, apiScope)).body.error === 'invalid_grant',
+        );
       }
       assert.equal((await introspect(session)).body.active, false);
     }
-    await fleet.until(async () => (await fleet.onBehalfOf(2, assertion)).body.error === 'invalid_grant');
-    const anew = await fleet.signIn(user);
-    assert.equal((await fleet.exchange(0, anew, graphScope)).status, 200);
+    await system.until(async () => (await system.onBehalfOf(2, assertion)).body.error === 'invalid_grant');
+    const anew = await system.signIn(user);
+    assert.equal((await system.exchange(0, anew, graphScope)).status, 200);
   });
 
   it('refuse a call on behalf of by its class, and keep the session', async () => {
@@ -313,14 +317,14 @@ describe('what Entra refuses one person, three brokers', () => {
     ];
     for (const [aadsts, error] of assertionRows) {
       const user = nobody();
-      const session = await fleet.signIn(user);
-      const assertion = String((await fleet.exchange(0, session, apiScope)).body.access_token);
+      const session = await system.signIn(user);
+      const assertion = String((await system.exchange(0, session, apiScope)).body.access_token);
       await arm(user, 'on_behalf_of', { then: { aadsts, error: 'invalid_grant', suberror: null } });
-      const answer = await fleet.onBehalfOf(0, assertion);
+      const answer = await system.onBehalfOf(0, assertion);
       assert.deepEqual([answer.body.error, answer.body.error_codes], [error, [aadsts]]);
       const key = inspector.names.obo('api', assertion);
       assert.equal(await inspector.type(key), 'none', `${aadsts}: nothing is kept of it`);
-      assert.equal((await fleet.exchange(1, session, apiScope)).status, 200);
+      assert.equal((await system.exchange(1, session, apiScope)).status, 200);
     }
   });
 
@@ -328,10 +332,10 @@ describe('what Entra refuses one person, three brokers', () => {
     for (const aadsts of [54005, 501481, 70008, 70000]) {
       const user = nobody();
       await arm(user, 'authorization_code', { then: { aadsts, error: 'invalid_grant', suberror: null } });
-      const { fields } = await fleet.startSignIn(user);
-      const answer = await fleet.post(0, '/oauth2/token', fields);
+      const { fields } = await system.startSignIn(user);
+      const answer = await system.post(0, '/oauth2/token', fields);
       assert.deepEqual([answer.status, answer.body.error], [400, 'invalid_grant'], `${aadsts}`);
-      const replay = await fleet.post(1, '/oauth2/token', fields);
+      const replay = await system.post(1, '/oauth2/token', fields);
       assert.equal(replay.body.error, 'invalid_grant');
       assert.equal(await callsFor(user, 'authorization_code'), 1, 'a code is spent once, whatever came of it');
     }
@@ -339,15 +343,15 @@ describe('what Entra refuses one person, three brokers', () => {
 
   it('throttle an app by its own account, for every process', async () => {
     faults.push({ match: { client: 'job', grant: 'client_credentials' }, then: { status: 429, retryAfter: 30 } });
-    await fleet.admin('PUT', '/faults', faults);
+    await system.admin('PUT', '/faults', faults);
     const ask = (broker: number) =>
-      fleet.post(broker, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job');
+      system.post(broker, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job');
     const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => ask(i % 3)));
     assert.ok(answers.every((answer) => answer.status === 429 && retryAfterOf(answer) > 20));
-    assert.equal(await fleet.calls('client_credentials'), 1);
+    assert.equal(await system.calls('client_credentials'), 1);
   });
 
   it('leave no key without a TTL', async () => {
-    record('keys without an end after the throttling', (await fleet.immortalKeys()).length);
+    record('keys without an end after the throttling', (await system.immortalKeys()).length);
   });
 });

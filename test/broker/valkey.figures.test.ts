@@ -8,12 +8,12 @@ import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts
 import { storeContract } from '../../services/token-broker/src/store/store.contract.ts';
 import type { Store } from '../../services/token-broker/src/store/store.ts';
 import type { Program } from '../kit/debian/packages.ts';
-import { openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { withRedis } from '../kit/redis/client.ts';
 import { passwordOf } from '../kit/redis/connection.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { fetchValkey8, fetchValkey9 } from '../kit/redis/valkey.ts';
+import { openSystem } from '../kit/system/open.ts';
 
 const versions: [major: string, fetch: (cacheDir: string) => Promise<Program>][] = [
   ['8.1', fetchValkey8],
@@ -55,7 +55,7 @@ for (const [major, fetchServer] of versions) {
     it('lets an ACL user of the documented rights sign people in and out', async () => {
       const rights = ['on', '>of-the-acl-user', '~v:*', '&v:*', '+@all', '-@admin', '-@dangerous'];
       await withRedis(valkey, (client) => client.sendCommand(['ACL', 'SETUSER', 'broker', ...rights]));
-      await using fleet = await openFleet({
+      await using system = await openSystem({
         ...{ name: `valkey-fleet-${major}`, brokers: 2 },
         redisEnv: async (stateDir) => ({
           ...{ REDIS_URL: `redis://127.0.0.1:${valkey.port}`, REDIS_AUTH: 'password', REDIS_USERNAME: 'broker' },
@@ -66,11 +66,11 @@ for (const [major, fetchServer] of versions) {
           REDIS_KEY_PREFIX: 'v:',
         }),
       });
-      await fleet.until(async () => (await fleet.signIn('alice').catch(() => '')) !== '');
-      const session = await fleet.signIn('alice');
-      for (const broker of [0, 1]) assert.equal((await fleet.exchange(broker, session)).status, 200);
-      assert.equal((await fleet.post(0, '/oauth2/revoke', { token: session })).status, 200);
-      await fleet.until(async () => (await fleet.exchange(1, session)).body.error === 'invalid_grant');
+      await system.until(async () => (await system.signIn('alice').catch(() => '')) !== '');
+      const session = await system.signIn('alice');
+      for (const broker of [0, 1]) assert.equal((await system.exchange(broker, session)).status, 200);
+      assert.equal((await system.post(0, '/oauth2/revoke', { token: session })).status, 200);
+      await system.until(async () => (await system.exchange(1, session)).body.error === 'invalid_grant');
     });
   });
 }

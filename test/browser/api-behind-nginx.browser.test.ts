@@ -12,8 +12,9 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openIngressNginx } from '../kit/nginx.ts';
 import { accept, signIn } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 
 /** How long the API may be silent here, and a pause that is longer by far. */
 const silenceSeconds = 1;
@@ -31,7 +32,7 @@ const api = createServer((req, res) => {
 type Nginx = Awaited<ReturnType<typeof openIngressNginx>>;
 let apiOrigin = '';
 let dir = '';
-let world: World;
+let system: System;
 let visitor: Visitor;
 let cookie = '';
 const opened = new AsyncDisposableStack();
@@ -65,15 +66,17 @@ before(async () => {
     allowResponseHeaders: ['X-Own'],
   };
   await writeFile(join(dir, 'apis.json'), JSON.stringify({ orders }));
-  world = opened.use(await createWorld({ name: 'api-nginx', env: { web: { APIS_FILE: join(dir, 'apis.json') } } }));
+  system = opened.use(
+    await openSystem({ frontend: true, name: 'api-nginx', env: { web: { APIS_FILE: join(dir, 'apis.json') } } }),
+  );
   for (const [kind, more] of Object.entries(kinds))
-    fronts.set(kind, opened.use(await openIngressNginx(world.logDir, world.web, more)));
-  visitor = world.visitor();
-  await signIn(visitor, world, 'alice');
-  await visitor.open(`${world.web}/whoami`);
-  await accept(visitor, world);
-  assert.equal(visitor.page.url.origin, world.web);
-  cookie = await visitor.jar.getCookieString(world.web);
+    fronts.set(kind, opened.use(await openIngressNginx(system.logDir, system.web, more)));
+  visitor = system.visitor();
+  await signIn(visitor, system, 'alice');
+  await visitor.open(`${system.web}/whoami`);
+  await accept(visitor, system);
+  assert.equal(visitor.page.url.origin, system.web);
+  cookie = await visitor.jar.getCookieString(system.web);
   long = uploadForLong();
   long.catch(() => undefined);
 });
@@ -101,7 +104,7 @@ function uploadForLong() {
 type Sent = { method?: string; headers?: OutgoingHttpHeaders; body?: Readable };
 /** Asks through this nginx as a script of our page does; the path goes as it is written. */
 function ask(kind: string, path: string, { method = 'GET', headers = {}, body }: Sent = {}, forMs = withinMs) {
-  const { host } = new URL(world.web);
+  const { host } = new URL(system.web);
   const asking = request({
     ...{ host: '127.0.0.1', port: fronts.get(kind)?.port, path: `/api/orders${path}`, method, agent: false },
     headers: { host, cookie, 'x-csrf': '1', 'sec-fetch-site': 'same-origin', ...headers },
@@ -270,7 +273,7 @@ for (const kind of all) {
       }
       handlers.set('/head', headOf(1));
       assert.equal((await get(kind, '/head')).body, 'whole');
-      assert.match(await readFile(join(world.logDir, 'nginx.log'), 'utf8'), /too big header/);
+      assert.match(await readFile(join(system.logDir, 'nginx.log'), 'utf8'), /too big header/);
     });
 
     it('is left when the browser leaves, in sending and in reading', async () => {

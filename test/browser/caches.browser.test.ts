@@ -13,7 +13,8 @@ import { type BrowserProfile, openBrowserProfile } from '../kit/browser/profile.
 import { consent, heading, hello, pick } from '../kit/browser/steps.ts';
 import { openCachingNginx } from '../kit/nginx.ts';
 import { accept, signIn } from '../kit/steps.ts';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
 const past = 'Mon, 01 Jan 2024 00:00:00 GMT';
 const future = 'Wed, 01 Jan 2125 00:00:00 GMT';
@@ -62,7 +63,7 @@ const statuses: number[] = [];
 let api: Server;
 let apiOrigin = '';
 let dir = '';
-let world: World;
+let system: System;
 let browser: Browser & AsyncDisposable;
 before(async () => {
   browser = await launchChromium();
@@ -72,11 +73,11 @@ before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'onbehalf-apis-'));
   const apis = { 'downstream-api': { url: apiOrigin, scopes: ['api://onbehalf-api/access_as_user'] } };
   await writeFile(join(dir, 'apis.json'), JSON.stringify(apis));
-  world = await createWorld({ name: 'caches', env: { web: { APIS_FILE: join(dir, 'apis.json') } } });
+  system = await openSystem({ frontend: true, name: 'caches', env: { web: { APIS_FILE: join(dir, 'apis.json') } } });
 });
 after(async () => {
   await browser?.[Symbol.asyncDispose]();
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
   api?.closeAllConnections();
   api?.close();
   if (dir) await rm(dir, { recursive: true });
@@ -97,7 +98,7 @@ function ask(page: Page, combination: number, cache: 'default' | 'force-cache' |
 
 /** Signs in from the start page, and consents to the API once. */
 async function enter(page: Page, person: string, name: string): Promise<void> {
-  await page.goto(`${world.web}/sign-in?prompt=select_account&return_to=/whoami`);
+  await page.goto(`${system.web}/sign-in?prompt=select_account&return_to=/whoami`);
   await pick(page, person);
   const answer = page.getByLabel('The answer');
   for (let asked = 0; asked < 2; asked += 1) {
@@ -106,7 +107,7 @@ async function enter(page: Page, person: string, name: string): Promise<void> {
   }
   await answer.waitFor();
   assert.match((await answer.textContent()) ?? '', new RegExp(`data of ${name}`));
-  await page.goto(world.web);
+  await page.goto(system.web);
   await hello(page);
 }
 
@@ -134,7 +135,7 @@ async function fill({ page }: BrowserProfile): Promise<void> {
   ]);
   assert.equal(opened.status(), 200);
   assert.match((await page.textContent('body')) ?? '', /data of Alice/);
-  await page.goto(world.web);
+  await page.goto(system.web);
 }
 
 describe('the cache of a browser', () => {
@@ -177,9 +178,9 @@ describe('the cache of a browser', () => {
 
 describe('a caching proxy', () => {
   it(`gives nobody the answer of another, of ${combinations.length} kinds, and could have`, async () => {
-    await using nginx = await openCachingNginx(world.logDir, { '': world.web, bare: apiOrigin });
-    const get = async (url: string, person?: ReturnType<World['visitor']>) => {
-      const { status, headers, body } = await (person ?? world.visitor()).send(url, { headers: { 'x-csrf': '1' } });
+    await using nginx = await openCachingNginx(system.logDir, { '': system.web, bare: apiOrigin });
+    const get = async (url: string, person?: ReturnType<System['visitor']>) => {
+      const { status, headers, body } = await (person ?? system.visitor()).send(url, { headers: { 'x-csrf': '1' } });
       return { status, cache: headers['x-cache'], body };
     };
     const bare = `${nginx.origin}/bare/orders?combination=0`;
@@ -187,13 +188,13 @@ describe('a caching proxy', () => {
 
     // Cookies are of a host, not of a port.
     const front = new URL(nginx.origin);
-    front.hostname = new URL(world.web).hostname;
-    const people = { 'Alice Ahrens': world.visitor(), 'Bob Berger': world.visitor() };
+    front.hostname = new URL(system.web).hostname;
+    const people = { 'Alice Ahrens': system.visitor(), 'Bob Berger': system.visitor() };
     for (const [name, visitor] of Object.entries(people)) {
-      await signIn(visitor, world, name.split(' ')[0]?.toLowerCase() ?? '');
-      await visitor.open(`${world.web}/whoami`);
-      await accept(visitor, world);
-      assert.equal(visitor.page.url.origin, world.web);
+      await signIn(visitor, system, name.split(' ')[0]?.toLowerCase() ?? '');
+      await visitor.open(`${system.web}/whoami`);
+      await accept(visitor, system);
+      assert.equal(visitor.page.url.origin, system.web);
     }
     for (const combination of all) {
       const url = new URL(pathOf(combination), front).href;

@@ -4,28 +4,28 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { entraAdmin } from '../kit/entra-admin.ts';
 import { openIngressNginx } from '../kit/nginx.ts';
 import { accept, answerOn, pick, signIn } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { type Answer, Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 
 /** What a proxy with one buffer of 4 KB for a head takes, and far below what it takes of a request. */
 const limit = 4_096;
 
-let world: World;
+let system: System;
 let nginx: Awaited<ReturnType<typeof openIngressNginx>>;
 before(async () => {
-  world = await createWorld({ name: 'ingress', env: { web: { PUBLIC_RATE_BURST: '1000' } } });
-  nginx = await openIngressNginx(world.logDir, world.web);
+  system = await openSystem({ frontend: true, name: 'ingress', env: { web: { PUBLIC_RATE_BURST: '1000' } } });
+  nginx = await openIngressNginx(system.logDir, system.web);
 });
 after(async () => {
   await nginx?.[Symbol.asyncDispose]();
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
 });
 
 /** A person whose browser reaches web-frontend through nginx. */
-const throughNginx = () => new Visitor({ origin: world.web, port: nginx.port });
+const throughNginx = () => new Visitor({ origin: system.web, port: nginx.port });
 
 /** A head's bytes as nginx gave it: its own lines are as long as ours. */
 function headBytes({ status, headers }: Answer): number {
@@ -37,9 +37,9 @@ function headBytes({ status, headers }: Answer): number {
 
 /** All of our answers so far are taken by nginx, and so are the cookies that the browser has now. */
 async function fits(visitor: Visitor, where: string): Promise<{ head: number; cookie: number }> {
-  const ours = visitor.answers.filter(({ url }) => url.origin === world.web);
+  const ours = visitor.answers.filter(({ url }) => url.origin === system.web);
   for (const { url, status } of ours) assert.ok(![400, 414, 431, 502].includes(status), `${where}: ${status} ${url}`);
-  const cookie = Buffer.byteLength(`Cookie: ${await visitor.jar.getCookieString(world.web)}\r\n`);
+  const cookie = Buffer.byteLength(`Cookie: ${await visitor.jar.getCookieString(system.web)}\r\n`);
   const head = Math.max(...ours.map(headBytes));
   assert.ok(head < limit, `${where}: a head of ${head}`);
   assert.ok(cookie < limit, `${where}: cookies of ${cookie}`);
@@ -66,7 +66,7 @@ describe("behind nginx with ingress-nginx's defaults", () => {
     );
     await once(server.listen(0, '127.0.0.1'), 'listening');
     await using another = await openIngressNginx(
-      world.logDir,
+      system.logDir,
       `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     );
     const statuses = [3_800, 4_200].map(async (bytes) => (await fetch(`${another.origin}/${bytes}`)).status);
@@ -74,8 +74,8 @@ describe("behind nginx with ingress-nginx's defaults", () => {
     server.closeAllConnections();
     server.close();
     using visitor = throughNginx();
-    assert.equal((await visitor.send(`${world.web}/`, { headers: { cookie: `a=${'x'.repeat(8_200)}` } })).status, 400);
-    assert.equal((await visitor.send(`${world.web}/`, { headers: { cookie: `a=${'x'.repeat(7_000)}` } })).status, 200);
+    assert.equal((await visitor.send(`${system.web}/`, { headers: { cookie: `a=${'x'.repeat(8_200)}` } })).status, 400);
+    assert.equal((await visitor.send(`${system.web}/`, { headers: { cookie: `a=${'x'.repeat(7_000)}` } })).status, 200);
   });
 
   for (const length of [10, 200, 400, 700, 1_000]) {
@@ -93,14 +93,14 @@ describe("behind nginx with ingress-nginx's defaults", () => {
       ]) {
         const path = `/profile?${query}`;
         for (let tab = 0; tab < 9; tab += 1) {
-          const { status } = await visitor.send(`${world.web}/sign-in?return_to=${encodeURIComponent(path)}`);
+          const { status } = await visitor.send(`${system.web}/sign-in?return_to=${encodeURIComponent(path)}`);
           assert.equal(status, 303);
           t.diagnostic(`${kind}, tab ${tab + 1}: ${JSON.stringify(await fits(visitor, `tab ${tab + 1}`))}`);
         }
-        assert.equal((await visitor.send(world.web)).status, 200);
-        await visitor.open(`${world.web}/sign-in?prompt=select_account&return_to=${encodeURIComponent(path)}`);
-        await pick(visitor, world, 'alice');
-        await accept(visitor, world);
+        assert.equal((await visitor.send(system.web)).status, 200);
+        await visitor.open(`${system.web}/sign-in?prompt=select_account&return_to=${encodeURIComponent(path)}`);
+        await pick(visitor, system, 'alice');
+        await accept(visitor, system);
         assert.equal(`${visitor.page.url.pathname}${visitor.page.url.search}`, path);
         t.diagnostic(`${kind}, signed in: ${JSON.stringify(await fits(visitor, 'signed in'))}`);
       }
@@ -116,23 +116,23 @@ describe("behind nginx with ingress-nginx's defaults", () => {
       using visitor = throughNginx();
       const claims = claimsOf(length);
       const refused = { aadsts: 50076, error: 'invalid_grant', suberror: 'basic_action', claims };
-      await entraAdmin(world, 'DELETE', '/sessions');
-      await signIn(visitor, world, person);
-      await entraAdmin(world, 'PUT', '/faults', [{ match: { path: '/token', grant: 'refresh_token' }, then: refused }]);
+      await system.admin('DELETE', '/sessions');
+      await signIn(visitor, system, person);
+      await system.admin('PUT', '/faults', [{ match: { path: '/token', grant: 'refresh_token' }, then: refused }]);
       // Neither has satisfied its step-up before the other gets its own.
       const told = await visitor.fetch('/api/downstream-api/whoami', { headers: { 'x-csrf': '1' } });
-      const page = await visitor.send(`${world.web}/graph/me`);
-      await entraAdmin(world, 'DELETE', '/faults');
+      const page = await visitor.send(`${system.web}/graph/me`);
+      await system.admin('DELETE', '/faults');
       const links = { script: `${JSON.parse(told.body).sign_in}&return_to=/whoami`, page: page.headers.location ?? '' };
       assert.ok(links.page.length < 100, links.page);
       for (const [asked, link] of Object.entries(links)) {
-        const sent = await visitor.send(new URL(link, world.web));
+        const sent = await visitor.send(new URL(link, system.web));
         const location = sent.headers.location ?? '';
         assert.equal(new URL(location).searchParams.get('claims'), claims);
         t.diagnostic(`${asked}: ${JSON.stringify({ ...(await fits(visitor, asked)), link: link.length })}`);
         await visitor.open(location);
-        await accept(visitor, world);
-        await accept(visitor, world);
+        await accept(visitor, system);
+        await accept(visitor, system);
         assert.equal(visitor.page.url.pathname, asked === 'page' ? '/graph/me' : '/whoami');
         assert.ok(answerOn(visitor.page));
         t.diagnostic(`${asked}, back: ${JSON.stringify(await fits(visitor, `${asked}, back`))}`);
@@ -142,13 +142,13 @@ describe("behind nginx with ingress-nginx's defaults", () => {
 
   it('shows a refusal whose description has 2 KB, and an administrator’s answer', async () => {
     using visitor = throughNginx();
-    const { headers } = await visitor.send(`${world.web}/sign-in?prompt=none&return_to=/profile`);
+    const { headers } = await visitor.send(`${system.web}/sign-in?prompt=none&return_to=/profile`);
     const state = new URL(headers.location ?? '').searchParams.get('state');
     const refused = `error=login_required&error_description=AADSTS50058%3a${'x'.repeat(2_000)}&state=${state}`;
-    const back = await visitor.send(`${world.web}/auth/callback?${refused}`);
+    const back = await visitor.send(`${system.web}/auth/callback?${refused}`);
     assert.deepEqual([back.status, back.headers.location], [303, '/profile']);
     const agreed = await visitor.open(
-      `${world.web}/auth/callback?admin_consent=True&tenant=t&scope=${'y'.repeat(2_000)}`,
+      `${system.web}/auth/callback?admin_consent=True&tenant=t&scope=${'y'.repeat(2_000)}`,
     );
     assert.equal(agreed.status, 200);
     assert.match(visitor.words, /An administrator has agreed/);

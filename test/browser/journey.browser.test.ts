@@ -3,17 +3,18 @@ import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { launchChromium } from '../kit/browser/chromium.ts';
 import { type BrowserProfile, openBrowserProfile, shoot } from '../kit/browser/profile.ts';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
-let world: World;
+let system: System;
 let browser: Browser & AsyncDisposable;
 before(async () => {
   browser = await launchChromium();
-  world = await createWorld({ name: 'browser' });
+  system = await openSystem({ frontend: true, name: 'browser' });
 });
 after(async () => {
   await browser?.[Symbol.asyncDispose]();
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
 });
 
 /** Signs in, consents, calls the API and signs out as a person with a mouse does. */
@@ -22,7 +23,7 @@ async function walk({ page, look }: BrowserProfile, scheme: string): Promise<voi
     await look();
     await shoot(page, `${name}-${scheme}`);
   };
-  await page.goto(world.web);
+  await page.goto(system.web);
   await see('1-welcome');
   await page.getByRole('link', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Pick an account' }).waitFor();
@@ -48,7 +49,7 @@ async function walk({ page, look }: BrowserProfile, scheme: string): Promise<voi
   await answer.waitFor();
   assert.equal(JSON.parse((await answer.textContent()) ?? '').name, 'Alice Ahrens');
   await see('6-answer');
-  await page.goto(world.web);
+  await page.goto(system.web);
   await page.getByRole('button', { name: 'Sign out', exact: true }).click();
   await page.getByText('You are signed out.').waitFor();
   await see('7-signed-out');
@@ -74,10 +75,10 @@ describe('in a real browser', () => {
   it('keeps the session cookie as it must be kept', async () => {
     await using alice = await openBrowserProfile(browser);
     const { context, page } = alice;
-    await page.goto(`${world.web}/sign-in`);
+    await page.goto(`${system.web}/sign-in`);
     await page.getByRole('button', { name: /alice@/ }).click();
     await page.getByRole('heading', { name: 'Hello, Alice Ahrens' }).waitFor();
-    const session = (await context.cookies(world.web)).find(({ name }) => name === '__Host-Http-session');
+    const session = (await context.cookies(system.web)).find(({ name }) => name === '__Host-Http-session');
     assert.ok(session, 'there is no session cookie');
     const { secure, httpOnly, path, sameSite, domain } = session;
     assert.deepEqual(

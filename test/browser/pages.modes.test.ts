@@ -5,15 +5,15 @@ import type { Browser, Page } from 'playwright-core';
 import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { launchChromium } from '../kit/browser/chromium.ts';
 import { type BrowserProfile, openBrowserProfile, shoot } from '../kit/browser/profile.ts';
-import { entraAdmin } from '../kit/entra-admin.ts';
 import { freePort } from '../kit/ports.ts';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
 /** The narrowest telephone, and a page at 400 % on a usual screen: WCAG 2.2, 1.4.10 Reflow. */
 const narrow = { width: 320, height: 640 };
 const wide = { width: 900, height: 700 };
 
-let world: World;
+let system: System;
 let browser: Browser & AsyncDisposable;
 before(async () => {
   const [web = 0, entra = 0, entraBrowser = 0, entraAdmin = 0, viewer = 0] = await Promise.all(
@@ -21,11 +21,11 @@ before(async () => {
   );
   const ports = { web, entra, entraBrowser, entraAdmin, viewer };
   browser = await launchChromium();
-  world = await createWorld({ name: 'pages', ports });
+  system = await openSystem({ frontend: true, name: 'pages', ports });
 });
 after(async () => {
   await browser?.[Symbol.asyncDispose]();
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
 });
 
 /** What axe, which is in the page already, objects to on the page as it is now, in a line each. */
@@ -69,7 +69,7 @@ async function signedIn(person: string): Promise<BrowserProfile> {
   const profile = await open();
   const { page } = profile;
   const answer = page.getByLabel('The answer');
-  await page.goto(`${world.web}/graph/me`);
+  await page.goto(`${system.web}/graph/me`);
   await button(profile, new RegExp(`${person}@`)).click();
   const accept = button(profile, 'Accept');
   const away = page.getByRole('heading', { name: /is unavailable/ });
@@ -78,7 +78,7 @@ async function signedIn(person: string): Promise<BrowserProfile> {
     await answer.or(accept).or(away).waitFor();
     if (await answer.isVisible()) return profile;
     if (await away.isVisible()) {
-      await page.goto(`${world.web}/graph/me`);
+      await page.goto(`${system.web}/graph/me`);
       continue;
     }
     const asked = await page.getByRole('listitem').allTextContents();
@@ -93,7 +93,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
   it('on the way in: welcome, account, consent, home, profile', async () => {
     await using carol = await open();
     const { page } = carol;
-    await page.goto(world.web);
+    await page.goto(system.web);
     await inspect(carol, 'welcome', 'Welcome');
     await link(carol, 'Sign in').click();
     await inspect(carol, 'pick-an-account', 'Pick an account');
@@ -111,7 +111,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     const { page } = bob;
     const { appId } = builtInSeed.apps.find(({ name }) => name === 'cli') ?? assert.fail('there is no cli');
     const body = new URLSearchParams({ client_id: appId, scope: 'openid' });
-    const { browserOrigin } = world.entra;
+    const { browserOrigin } = system.emulator;
     const response = await fetch(`${browserOrigin}/contoso.test/oauth2/v2.0/devicecode`, { method: 'POST', body });
     const { user_code = '' } = (await response.json()) as { user_code?: string };
     await page.goto(`${browserOrigin}/devicelogin`);
@@ -127,7 +127,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
   it('when APIs are called: more consent, answers, a stronger sign-in', async () => {
     await using bob = await open();
     const { page } = bob;
-    await page.goto(`${world.web}/whoami`);
+    await page.goto(`${system.web}/whoami`);
     await button(bob, /bob@/).click();
     await page.getByText('Sign you in').waitFor();
     await button(bob, 'Accept').click();
@@ -135,7 +135,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await inspect(bob, 'consent-for-an-api', 'Permissions requested');
     await button(bob, 'Accept').click();
     await inspect(bob, 'whoami', 'Who am I?');
-    await page.goto(`${world.web}/payroll`);
+    await page.goto(`${system.web}/payroll`);
     await inspect(bob, 'approve-sign-in', 'Approve sign-in');
     await button(bob, 'Approve').click();
     await inspect(bob, 'payroll', 'Payroll');
@@ -149,28 +149,28 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c9' } } });
     const never = { match: { grant: 'refresh_token' }, then: { aadsts: 50076, claims } };
     const admins = { match: { grant: 'refresh_token' }, then: { aadsts: 90094 } };
-    await page.goto(world.web);
-    await entraAdmin(world, 'PUT', '/faults', [never]);
+    await page.goto(system.web);
+    await system.admin('PUT', '/faults', [never]);
     try {
-      await entraAdmin(world, 'PUT', '/lifetimes', { access: 299 });
+      await system.admin('PUT', '/lifetimes', { access: 299 });
       await button(alice, 'Sign out').click();
       await page.getByText('You are signed out.').waitFor();
       await inspect(alice, 'signed-out', 'Welcome');
-      await page.goto(`${world.web}/whoami`);
+      await page.goto(`${system.web}/whoami`);
       await button(alice, /alice@/).click();
       await button(alice, 'Approve').click();
       await inspect(alice, 'still-needed', 'More is needed to show this');
-      await entraAdmin(world, 'PUT', '/faults', [admins]);
+      await system.admin('PUT', '/faults', [admins]);
       await link(alice, 'Home').click();
       await button(alice, 'Sign out everywhere').click();
       await page.getByText('on all your devices').waitFor();
       await inspect(alice, 'signed-out-everywhere', 'Welcome');
-      await page.goto(`${world.web}/whoami`);
+      await page.goto(`${system.web}/whoami`);
       await button(alice, /alice@/).click();
       await inspect(alice, 'ask-an-administrator', 'More is needed to show this');
     } finally {
-      await entraAdmin(world, 'DELETE', '/faults');
-      await entraAdmin(world, 'PUT', '/lifetimes', { access: 3_600 });
+      await system.admin('DELETE', '/faults');
+      await system.admin('PUT', '/lifetimes', { access: 3_600 });
     }
     await alice.assertClean();
   });
@@ -178,15 +178,15 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
   it('when something is wrong: no such page, a spoilt link, a refusal, an account that may not', async () => {
     await using dan = await open();
     const { page } = dan;
-    await page.goto(`${world.web}/nowhere`);
+    await page.goto(`${system.web}/nowhere`);
     await inspect(dan, 'not-found', 'There is nothing here');
-    await page.goto(`${world.web}/auth/callback?code=x&state=y`);
+    await page.goto(`${system.web}/auth/callback?code=x&state=y`);
     await inspect(dan, 'callback-of-nobody', 'This sign-in cannot be completed');
-    await page.goto(`${world.web}/sign-in?prompt=consent`);
+    await page.goto(`${system.web}/sign-in?prompt=consent`);
     await button(dan, /bob@/).click();
     await button(dan, 'Cancel').click();
     await inspect(dan, 'declined', 'You cancelled the sign-in');
-    await page.goto(`${world.web}/sign-in?prompt=select_account`);
+    await page.goto(`${system.web}/sign-in?prompt=select_account`);
     await button(dan, /dan@/).click();
     await inspect(dan, 'disabled-account', 'Sign-in error');
     await dan.assertClean();
@@ -195,18 +195,18 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
   it('in an outage, and when a sign-out could not be confirmed', async () => {
     await using bob = await signedIn('bob');
     const { page } = bob;
-    await page.goto(world.web);
+    await page.goto(system.web);
     await page.getByRole('heading', { name: /^Hello, / }).waitFor();
     await using other = await bob.context.newPage().then((tab) => ({ tab, [Symbol.asyncDispose]: () => tab.close() }));
-    await other.tab.goto(world.web);
-    world.relays.broker.cut();
+    await other.tab.goto(system.web);
+    system.relays.broker.cut();
     try {
       await page.reload();
       await inspect(bob, 'outage', 'Sign-in service is unavailable');
       await other.tab.getByRole('button', { name: 'Sign out', exact: true }).click();
       await inspect({ ...bob, page: other.tab }, 'sign-out-unconfirmed', 'Welcome');
     } finally {
-      world.relays.broker.restore();
+      system.relays.broker.restore();
     }
     await bob.assertClean();
   });
@@ -214,7 +214,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
   it('when there was no session left to sign out everywhere by, and by its button', async () => {
     await using bob = await signedIn('bob');
     const { page } = bob;
-    await page.goto(world.web);
+    await page.goto(system.web);
     await bob.context.clearCookies({ name: '__Host-Http-session' });
     await button(bob, 'Sign out everywhere').click();
     await inspect(bob, 'sign-out-everywhere-too-late', 'Welcome');
@@ -229,7 +229,7 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     const { page } = bob;
     const reference = await page.locator('#reference').textContent();
     await link(bob, 'See its trace').click();
-    await page.waitForURL(`${world.viewer}/traces/${reference}*`);
+    await page.waitForURL(`${system.viewerUrl}/traces/${reference}*`);
     const call = page.locator('.sequence title', { hasText: 'web-frontend → downstream-api: GET /graph/me' });
     await call.first().waitFor({ state: 'attached' });
   });
@@ -238,9 +238,9 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await using hasty = await open();
     const { page } = hasty;
     for (;;) {
-      const flood = Array.from({ length: 20 }, () => fetch(`${world.web}/auth/callback?state=x`));
+      const flood = Array.from({ length: 20 }, () => fetch(`${system.web}/auth/callback?state=x`));
       const statuses = (await Promise.all(flood)).map(({ status }) => status);
-      if (statuses.includes(429) && (await page.goto(`${world.web}/sign-in`))?.status() === 429) break;
+      if (statuses.includes(429) && (await page.goto(`${system.web}/sign-in`))?.status() === 429) break;
     }
     await inspect(hasty, 'too-many-requests', 'Too many requests');
     await hasty.assertClean();

@@ -2,24 +2,25 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import tls from 'node:tls';
 import { readClaims } from '../../services/entra-emulator/src/rig.fake.ts';
-import { type Fleet, openFleet } from '../kit/fleet.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { brokerEnvironment } from './broker.ts';
 import { clientTests, runProgram, type Seen } from './client.ts';
 import type { LanguageName } from './languages.ts';
 import { oauth4webapi } from './oauth4webapi.ts';
 
-let fleet: Fleet;
+let system: System;
 let env: Record<string, string>;
 before(async () => {
-  fleet = await openFleet({ name: 'clients-broker', brokers: 1, signing: 'each' });
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), fleet.emulator.caPem]);
-  await fleet.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
-  env = await brokerEnvironment(fleet);
+  system = await openSystem({ name: 'clients-broker', brokers: 1, signing: 'each' });
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), system.emulator.caPem]);
+  await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+  env = await brokerEnvironment(system);
 });
-after(() => fleet?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 const claims = ({ access_token }: Seen) => readClaims(String(access_token));
-const ids = () => fleet.emulator.ids;
+const ids = () => system.emulator.ids;
 
 /** A session is opaque; who checked the ID token tells the name in it. */
 const session = (seen: Seen) => {

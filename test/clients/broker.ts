@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Fleet } from '../kit/fleet.ts';
+import type { System } from '../kit/system/system.ts';
 
 const namespace = 'onbehalf';
 
@@ -10,7 +10,7 @@ export async function brokerEnvironment({
   emulator,
   cluster,
   stateDir,
-}: Fleet): Promise<Record<string, string>> {
+}: System): Promise<Record<string, string>> {
   const { apps, tenants } = emulator.ids;
   const assertions: Record<string, string> = {};
   for (const name of ['web', 'api', 'job']) {

@@ -7,12 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { subjectOf } from '../kit/cluster.ts';
-import { apiScope } from '../kit/environments.ts';
 import { mountFiles, mountJson } from '../kit/mounts.ts';
 import { freePort } from '../kit/ports.ts';
 import { callApi, session } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope } from '../kit/system/registrations.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 import { openForeignProvider, providerVersion } from './foreign-provider.ts';
 import { record } from './told.ts';
 
@@ -41,7 +42,7 @@ async function openGraph(opened: AsyncDisposableStack): Promise<{ origin: string
 
 describe('at a foreign OpenID provider', () => {
   const opened = new AsyncDisposableStack();
-  let world: World;
+  let system: System;
   let alice: Visitor;
   let graph: Awaited<ReturnType<typeof openGraph>>;
 
@@ -80,8 +81,9 @@ describe('at a foreign OpenID provider', () => {
       await freePort(),
       await freePort(),
     ];
-    world = opened.use(
-      await createWorld({
+    system = opened.use(
+      await openSystem({
+        frontend: true,
         name: 'foreign-provider',
         ports: { web: webPort, entra, entraBrowser, entraAdmin },
         env: {
@@ -97,7 +99,7 @@ describe('at a foreign OpenID provider', () => {
         },
       }),
     );
-    alice = world.visitor();
+    alice = system.visitor();
   });
   after(() => opened.disposeAsync());
 
@@ -114,19 +116,19 @@ describe('at a foreign OpenID provider', () => {
     });
 
   flow('a person signs in', async () => {
-    await alice.open(world.web);
+    await alice.open(system.web);
     await alice.follow('Sign in');
-    assert.equal(alice.page.url.origin, world.web, alice.words.slice(0, 300));
+    assert.equal(alice.page.url.origin, system.web, alice.words.slice(0, 300));
     assert.equal((await session(alice)).status, 200);
   });
 
   flow('their session gets a token of the API, which checks it by the published keys', async () => {
-    const { object_id, client_id } = await callApi(alice, world);
+    const { object_id, client_id } = await callApi(alice, system);
     assert.deepEqual([object_id, client_id], [person.oid, web]);
   });
 
   flow('the API calls on behalf of them', async () => {
-    assert.equal((await callApi(alice, world, 'Microsoft Graph')).displayName, 'Alice Ahrens');
+    assert.equal((await callApi(alice, system, 'Microsoft Graph')).displayName, 'Alice Ahrens');
     assert.deepEqual(graph.audiences, ['https://graph.microsoft.com']);
   });
 });

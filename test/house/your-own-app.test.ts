@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseClients } from '../../services/token-broker/src/clients/clients.ts';
 import { startChild } from '../kit/child.ts';
-import { apiScope, type Fleet, openFleet } from '../kit/fleet.ts';
 import { freePort } from '../kit/ports.ts';
+import { openSystem } from '../kit/system/open.ts';
+import { apiScope } from '../kit/system/registrations.ts';
+import type { System } from '../kit/system/system.ts';
 import { Visitor } from '../kit/visitor.ts';
 
 const directory = join('out', 'your-own-app');
@@ -20,7 +22,7 @@ async function examples(): Promise<Map<string, string>> {
 
 describe('the page "Your own app"', () => {
   const opened = new AsyncDisposableStack();
-  let fleet: Fleet;
+  let system: System;
   let frontend: string;
   let api: string;
 
@@ -31,8 +33,8 @@ describe('the page "Your own app"', () => {
     api = `http://127.0.0.1:${apiPort}`;
     const redirectUris = [`${frontend}/auth/callback`];
 
-    fleet = opened.use(
-      await openFleet({
+    system = opened.use(
+      await openSystem({
         name: 'your-own-app',
         brokers: 1,
         seed: (usual) => ({
@@ -47,8 +49,8 @@ describe('the page "Your own app"', () => {
         },
       }),
     );
-    const { emulator, cluster, stateDir, brokers } = fleet;
-    await fleet.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+    const { emulator, cluster, stateDir, brokers } = system;
+    await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
 
     // Under the project, where its packages are found.
     await mkdir(directory, { recursive: true });
@@ -87,18 +89,18 @@ describe('the page "Your own app"', () => {
     using alice = new Visitor();
     await alice.open(frontend);
     assert.deepEqual([alice.page.status, JSON.parse(alice.page.body)], [200, { hello: 'Alice Ahrens' }]);
-    await fleet.admin('DELETE', '/counters');
+    await system.admin('DELETE', '/counters');
     await alice.open(frontend);
     assert.equal(alice.page.status, 200);
-    assert.equal(await fleet.calls(), 0);
+    assert.equal(await system.calls(), 0);
   });
 
   it('signs in again when the session has ended elsewhere', async () => {
     using alice = new Visitor();
     await alice.open(frontend);
-    const { tenants, users } = fleet.emulator.ids;
+    const { tenants, users } = system.emulator.ids;
     const person = { tid: tenants.contoso, oid: users.alice };
-    assert.equal((await fleet.post(0, '/sessions/end', person, 'operator')).status, 200);
+    assert.equal((await system.post(0, '/sessions/end', person, 'operator')).status, 200);
     const before = alice.answers.length;
     await alice.open(frontend);
     const paths = alice.answers.slice(before).map(({ url }) => url.pathname);
@@ -109,20 +111,20 @@ describe('the page "Your own app"', () => {
   it('ends the session at the broker when the person signs out', async () => {
     using alice = new Visitor();
     await alice.open(frontend);
-    const sessions = (await fleet.keys('session:*')).length;
+    const sessions = (await system.keys('session:*')).length;
     const cookie = await alice.jar.getCookieString(frontend);
     const signedOut = await fetch(`${frontend}/sign-out`, { method: 'POST', headers: { cookie }, redirect: 'manual' });
     assert.deepEqual(
       [signedOut.status, new URL(signedOut.headers.get('location') ?? '').pathname.split('/').at(-1)],
       [302, 'logout'],
     );
-    assert.equal((await fleet.keys('session:*')).length, sessions - 1);
+    assert.equal((await system.keys('session:*')).length, sessions - 1);
   });
 
   it('tells an outage from a sign-out', async () => {
     using alice = new Visitor();
     await alice.open(frontend);
-    const { child } = fleet.brokers[0] ?? assert.fail();
+    const { child } = system.brokers[0] ?? assert.fail();
     await child[Symbol.asyncDispose]();
     await alice.open(frontend);
     assert.deepEqual([alice.page.status, alice.page.headers['retry-after']], [503, '2']);

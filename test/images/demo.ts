@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { DockerComposeEnvironment, Wait } from 'testcontainers';
 import { freePort } from '../kit/ports.ts';
+import type { System } from '../kit/system/system.ts';
 import { Visitor } from '../kit/visitor.ts';
-import type { World } from '../kit/world.ts';
 import type { Bases } from './build.ts';
 import { provideCompose } from './compose.ts';
 import type { Engine } from './engine.ts';
 
-/** The demo in containers: as much of a world as a journey needs. */
-export type Demo = AsyncDisposable & { world: World; webPort: number; project: string };
+/** The demo in containers: as much of a system as a journey needs. */
+export type Demo = AsyncDisposable & { system: System; webPort: number; project: string };
 
 /** `docker compose up` of docker/compose.yaml, with further files over it, on free ports. */
 export async function openDemo(engine: Engine, bases: Bases, project: string, ...overrides: string[]): Promise<Demo> {
@@ -35,13 +35,13 @@ export async function openDemo(engine: Engine, bases: Bases, project: string, ..
     .withDefaultWaitStrategy(Wait.forHealthCheck())
     .withWaitStrategy('valkey-1', Wait.forLogMessage(/Ready to accept connections/))
     .up();
-  const world = {
+  const system = {
     web: `http://localhost:${webPort}`,
-    entra: { browserOrigin: `http://127.0.0.1:${entraPort}` },
+    emulator: { browserOrigin: `http://127.0.0.1:${entraPort}` },
     visitor: () => new Visitor(),
-  } as World;
+  } as Pick<System, 'web' | 'emulator' | 'visitor'> as System;
   return {
-    world,
+    system,
     webPort,
     project,
     async [Symbol.asyncDispose]() {

@@ -37,7 +37,7 @@ describe('the demo in containers', () => {
     after(() => demo?.[Symbol.asyncDispose]());
 
     it('walks the whole journey by docker compose up', async () => {
-      await checkJourney(demo.world, (step, ms, result) => console.log(`${step}: ${result} (${ms.toFixed(0)} ms)`));
+      await checkJourney(demo.system, (step, ms, result) => console.log(`${step}: ${result} (${ms.toFixed(0)} ms)`));
     });
 
     it('passes the charts’ own helm tests', async () => {
@@ -48,7 +48,7 @@ describe('the demo in containers', () => {
       await writeFile(join(directory, 'assertion'), foreign);
       await chmod(directory, 0o755);
       const environments: Record<string, string[]> = {
-        'web-frontend': [`PUBLIC_BASE_URL=${demo.world.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
+        'web-frontend': [`PUBLIC_BASE_URL=${demo.system.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
         'token-broker': [],
         'downstream-api': [],
       };
@@ -96,10 +96,10 @@ describe('the demo in containers', () => {
 
     const cookies: string[] = [];
     for (const person of ['alice', 'bob', 'alice', 'bob']) {
-      const visitor = demo.world.visitor();
-      await signIn(visitor, demo.world, person);
-      await callApi(visitor, demo.world);
-      cookies.push(await visitor.jar.getCookieString(demo.world.web));
+      const visitor = demo.system.visitor();
+      await signIn(visitor, demo.system, person);
+      await callApi(visitor, demo.system);
+      cookies.push(await visitor.jar.getCookieString(demo.system.web));
     }
 
     const failures: string[] = [];

@@ -1,34 +1,34 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { entraAdmin, tokenCalls } from '../kit/entra-admin.ts';
-import { accept, answerOn, callApi, pick, session, signIn, signOut } from '../kit/steps.ts';
+import { accept, answerOn, callApi, pick, session, signIn, signOut, tokenCalls } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 
-let world: World;
+let system: System;
 before(async () => {
   // Of one session a broker takes 80 exchanges at once.
-  world = await createWorld({ name: 'journey', brokers: 2, env: { broker: { SESSION_RATE: '20' } } });
+  system = await openSystem({ frontend: true, name: 'journey', brokers: 2, env: { broker: { SESSION_RATE: '20' } } });
 });
-after(() => world?.[Symbol.asyncDispose]());
+after(() => system?.close());
 
 async function signedIn(person: string): Promise<Visitor> {
-  const visitor = world.visitor();
-  await signIn(visitor, world, person);
+  const visitor = system.visitor();
+  await signIn(visitor, system, person);
   return visitor;
 }
 
 describe('signing in', () => {
   it('asks for consent bit by bit, then calls the API on behalf of the person and shows its answer', async () => {
-    const alice = world.visitor();
-    await alice.open(world.web);
+    const alice = system.visitor();
+    await alice.open(system.web);
     await alice.follow('Sign in');
-    await pick(alice, world, 'alice');
-    await accept(alice, world);
+    await pick(alice, system, 'alice');
+    await accept(alice, system);
     assert.match(alice.words, /Hello, Alice Ahrens/);
     await alice.follow('Who am I?');
-    assert.match((await accept(alice, world)) ?? '', /Use Onbehalf's downstream API as you/);
-    assert.equal(alice.page.url.href, `${world.web}/whoami`);
+    assert.match((await accept(alice, system)) ?? '', /Use Onbehalf's downstream API as you/);
+    assert.equal(alice.page.url.href, `${system.web}/whoami`);
     const answer = answerOn(alice.page);
     assert.equal(answer.username, 'alice@contoso.test');
     assert.deepEqual(answer.scopes, ['access_as_user']);
@@ -36,41 +36,41 @@ describe('signing in', () => {
 
   it('asks nothing twice: consent is remembered, and who is signed in at Entra need not choose', async () => {
     const alice = await signedIn('alice');
-    await alice.open(`${world.web}/sign-in`);
+    await alice.open(`${system.web}/sign-in`);
     assert.match(alice.words, /You are signed in as/);
-    const pages = alice.answers.filter(({ url, status }) => url.origin !== world.web && status === 200);
+    const pages = alice.answers.filter(({ url, status }) => url.origin !== system.web && status === 200);
     assert.equal(pages.length, 1, 'only the first choice of an account was a page');
   });
 
   it('returns to the page that was wanted, on this site only', async () => {
-    const bob = world.visitor();
-    await bob.open(`${world.web}/profile`);
-    await pick(bob, world, 'bob');
-    await accept(bob, world);
-    assert.equal(bob.page.url.href, `${world.web}/profile`);
+    const bob = system.visitor();
+    await bob.open(`${system.web}/profile`);
+    await pick(bob, system, 'bob');
+    await accept(bob, system);
+    assert.equal(bob.page.url.href, `${system.web}/profile`);
     for (const elsewhere of ['//elsewhere.test/', 'https://elsewhere.test/', '/\\elsewhere.test', '/%0d%0a//x.test']) {
-      await bob.open(`${world.web}/sign-in?return_to=${encodeURIComponent(elsewhere)}`);
-      assert.equal(bob.page.url.origin, world.web, elsewhere);
+      await bob.open(`${system.web}/sign-in?return_to=${encodeURIComponent(elsewhere)}`);
+      assert.equal(bob.page.url.origin, system.web, elsewhere);
     }
   });
 
   it('changes nothing when the person declines', async () => {
-    await entraAdmin(world, 'DELETE', '/consents?user=bob@contoso.test&client=web');
-    const bob = world.visitor();
-    await bob.open(`${world.web}/sign-in`);
-    await pick(bob, world, 'bob');
+    await system.admin('DELETE', '/consents?user=bob@contoso.test&client=web');
+    const bob = system.visitor();
+    await bob.open(`${system.web}/sign-in`);
+    await pick(bob, system, 'bob');
     await bob.press('Cancel');
-    assert.equal(bob.page.url.origin, world.web);
+    assert.equal(bob.page.url.origin, system.web);
     assert.equal(bob.page.status, 403);
     assert.match(bob.words, /You cancelled the sign-in/);
     assert.equal((await session(bob)).status, 401);
   });
 
   it('is refused at Entra to a person who is disabled', async () => {
-    const dan = world.visitor();
-    await dan.open(`${world.web}/sign-in`);
-    await pick(dan, world, 'dan');
-    assert.notEqual(dan.page.url.origin, world.web);
+    const dan = system.visitor();
+    await dan.open(`${system.web}/sign-in`);
+    await pick(dan, system, 'dan');
+    assert.notEqual(dan.page.url.origin, system.web);
     assert.match(dan.words, /disabled/i);
   });
 });
@@ -78,24 +78,24 @@ describe('signing in', () => {
 describe('on behalf of the person', () => {
   it('keeps people apart who call at once, whichever broker answers', async () => {
     const [alice, bob] = await Promise.all([signedIn('alice'), signedIn('bob')]);
-    await Promise.all([callApi(alice, world), callApi(bob, world)]);
+    await Promise.all([callApi(alice, system), callApi(bob, system)]);
     for (let round = 0; round < 5; round += 1) {
-      const [a, b] = await Promise.all([callApi(alice, world), callApi(bob, world)]);
+      const [a, b] = await Promise.all([callApi(alice, system), callApi(bob, system)]);
       assert.deepEqual([a.username, b.username], ['alice@contoso.test', 'bob@contoso.test']);
     }
   });
 
   it('lets the API call Microsoft Graph for the person', async () => {
     const alice = await signedIn('alice');
-    const profile = await callApi(alice, world, 'Microsoft Graph');
+    const profile = await callApi(alice, system, 'Microsoft Graph');
     assert.equal(profile.userPrincipalName ?? profile.username, 'alice@contoso.test');
   });
 
   it('goes on for a guest as soon as they have consented, though at home they have another account', async () => {
     for (const guest of ['gina_fabrikam.test#EXT#', 'fay_fabrikam.test#EXT#']) {
       const visitor = await signedIn(guest);
-      await callApi(visitor, world);
-      const profile = await callApi(visitor, world, 'Microsoft Graph');
+      await callApi(visitor, system);
+      const profile = await callApi(visitor, system, 'Microsoft Graph');
       assert.equal(profile.userPrincipalName ?? profile.username, `${guest}@contoso.test`);
     }
   });
@@ -103,58 +103,58 @@ describe('on behalf of the person', () => {
   it('sends the person through a stronger sign-in where the API asks for it, and back', async () => {
     const alice = await signedIn('alice');
     await alice.follow('Payroll');
-    await accept(alice, world, 'Approve');
-    await accept(alice, world);
-    assert.equal(alice.page.url.href, `${world.web}/payroll`);
+    await accept(alice, system, 'Approve');
+    await accept(alice, system);
+    assert.equal(alice.page.url.href, `${system.web}/payroll`);
     assert.equal(answerOn(alice.page).name, 'Alice Ahrens');
   });
 
   it('refreshes silently when the token is no longer good', async () => {
     // Carol alone: sessions of one person share her tokens.
     const carol = await signedIn('carol');
-    await entraAdmin(world, 'PUT', '/lifetimes', { access: 299 });
+    await system.admin('PUT', '/lifetimes', { access: 299 });
     try {
-      await callApi(carol, world);
-      const refreshes = await tokenCalls(world, 'refresh_token');
+      await callApi(carol, system);
+      const refreshes = await tokenCalls(system, 'refresh_token');
       const seen = carol.answers.length;
-      await callApi(carol, world);
-      assert.equal(await tokenCalls(world, 'refresh_token'), refreshes + 1);
+      await callApi(carol, system);
+      assert.equal(await tokenCalls(system, 'refresh_token'), refreshes + 1);
       const since = carol.answers.slice(seen);
       assert.ok(
-        since.every(({ url, status }) => url.origin === world.web && status === 200),
+        since.every(({ url, status }) => url.origin === system.web && status === 200),
         'she had to do something',
       );
     } finally {
-      await entraAdmin(world, 'PUT', '/lifetimes', { access: 3_600 });
+      await system.admin('PUT', '/lifetimes', { access: 3_600 });
     }
   });
 
   it('asks Entra once and then answers from what it has', async () => {
     const alice = await signedIn('alice');
-    await callApi(alice, world);
-    const before = await tokenCalls(world, 'refresh_token');
-    for (let call = 0; call < 5; call += 1) await callApi(alice, world);
-    assert.equal(await tokenCalls(world, 'refresh_token'), before);
+    await callApi(alice, system);
+    const before = await tokenCalls(system, 'refresh_token');
+    for (let call = 0; call < 5; call += 1) await callApi(alice, system);
+    assert.equal(await tokenCalls(system, 'refresh_token'), before);
   });
 });
 
 describe('signing out', () => {
   it('ends the session for this browser and for whoever kept its cookie, and at Entra', async () => {
     const alice = await signedIn('alice');
-    const cookie = await alice.jar.getCookieString(world.web);
-    await signOut(alice, world);
+    const cookie = await alice.jar.getCookieString(system.web);
+    await signOut(alice, system);
     assert.match(alice.words, /You are signed out/);
     assert.equal((await session(alice)).status, 401);
     const headers = { cookie, 'x-csrf': '1', 'sec-fetch-site': 'same-origin' };
-    assert.equal((await alice.send(`${world.web}/session`, { headers })).status, 401);
-    assert.equal((await alice.send(`${world.web}/api/downstream-api/whoami`, { headers })).status, 401);
+    assert.equal((await alice.send(`${system.web}/session`, { headers })).status, 401);
+    assert.equal((await alice.send(`${system.web}/api/downstream-api/whoami`, { headers })).status, 401);
     await alice.follow('Sign in');
     assert.match(alice.words, /Pick an account/);
   });
 
   it('everywhere ends the other browsers too', async () => {
     const [here, there, bob] = [await signedIn('alice'), await signedIn('alice'), await signedIn('bob')];
-    await here.open(world.web);
+    await here.open(system.web);
     await here.press('Sign out everywhere');
     assert.match(here.words, /on all your devices/);
     assert.equal((await session(there)).status, 401);
@@ -163,9 +163,9 @@ describe('signing out', () => {
 
   it('at Entra ends the session here', async () => {
     const alice = await signedIn('alice');
-    const [tenant] = ((await entraAdmin(world, 'GET', '/state')) as { tenants: { tid: string }[] }).tenants;
-    await alice.open(`${world.entra.browserOrigin}/${tenant?.tid}/oauth2/v2.0/logout`);
-    await alice.open(world.web);
+    const [tenant] = ((await system.admin('GET', '/state')) as { tenants: { tid: string }[] }).tenants;
+    await alice.open(`${system.emulator.browserOrigin}/${tenant?.tid}/oauth2/v2.0/logout`);
+    await alice.open(system.web);
     assert.match(alice.words, /Sign in with Microsoft Entra ID/);
   });
 });
@@ -173,7 +173,7 @@ describe('signing out', () => {
 describe('a page', () => {
   it('calls an API as often at once as it likes', async () => {
     const bob = await signedIn('bob');
-    await callApi(bob, world);
+    await callApi(bob, system);
     const calls = Array.from({ length: 300 }, (_, tile) =>
       bob.fetch(`/api/downstream-api/whoami?tile=${tile}`, { headers: { 'x-csrf': '1' } }),
     );
@@ -188,25 +188,25 @@ describe('a page', () => {
 describe('an outage', () => {
   it('of Redis signs nobody out, and what needs it is refused until it is back', async () => {
     const alice = await signedIn('alice');
-    await callApi(alice, world);
-    const cookies = await alice.cookieNames(world.web);
-    world.relays.redis.cut();
+    await callApi(alice, system);
+    const cookies = await alice.cookieNames(system.web);
+    system.relays.redis.cut();
     try {
-      const bob = world.visitor();
-      await bob.open(`${world.web}/sign-in`);
-      await pick(bob, world, 'bob');
-      await accept(bob, world);
+      const bob = system.visitor();
+      await bob.open(`${system.web}/sign-in`);
+      await pick(bob, system, 'bob');
+      await accept(bob, system);
       assert.equal(bob.page.status, 503);
       assert.match(String(bob.page.headers['retry-after']), /^\d+$/);
-      await alice.open(world.web);
+      await alice.open(system.web);
       assert.ok([200, 503].includes(alice.page.status));
-      assert.deepEqual(await alice.cookieNames(world.web), cookies);
+      assert.deepEqual(await alice.cookieNames(system.web), cookies);
     } finally {
-      world.relays.redis.restore();
+      system.relays.redis.restore();
     }
     let back = await session(alice);
     while (back.status === 503) back = await session(alice);
     assert.equal(back.status, 200);
-    assert.equal((await callApi(alice, world)).username, 'alice@contoso.test');
+    assert.equal((await callApi(alice, system)).username, 'alice@contoso.test');
   });
 });

@@ -5,11 +5,11 @@ import { createViewer, type Signal, type Viewer } from '@onbehalf/trace-viewer/v
 import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { allSignals } from '../../tools/signals/signals.ts';
 import { tokenHead } from '../attack/canaries.ts';
-import { entraAdmin } from '../kit/entra-admin.ts';
 import { dumpRedis } from '../kit/redis/dump.ts';
 import { accept, callApi, pick, signIn, signOut } from '../kit/steps.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import type { Visitor } from '../kit/visitor.ts';
-import { createWorld, type World } from '../kit/world.ts';
 
 const people = ['alice', 'bob'];
 const flights = 100;
@@ -17,7 +17,7 @@ const flights = 100;
 const spanBudget = { usual: 28, most: 36 };
 const services = ['web-frontend', 'token-broker', 'downstream-api'];
 
-let world: World;
+let system: System;
 let viewer: Viewer;
 const visitors: Visitor[] = [];
 const exports: { signal: Signal; body: Buffer }[] = [];
@@ -30,31 +30,32 @@ before(async () => {
     OTEL_METRIC_EXPORT_INTERVAL: '1000',
     PUBLIC_RATE_BURST: '1000',
   };
-  world = await createWorld({
+  system = await openSystem({
+    frontend: true,
     name: 'telemetry',
     env: { web: otel, broker: { ...otel, SESSIONS_PER_ACCOUNT: '200' }, api: otel },
   });
   // Everybody consents once, the scripts are loaded, and each kind of failure has happened.
   for (const person of people) {
     const visitor = newVisitor();
-    await signIn(visitor, world, person);
-    await callApi(visitor, world);
-    await callApi(visitor, world, 'Microsoft Graph');
-    await signOut(visitor, world);
+    await signIn(visitor, system, person);
+    await callApi(visitor, system);
+    await callApi(visitor, system, 'Microsoft Graph');
+    await signOut(visitor, system);
   }
   const dan = newVisitor();
-  await dan.open(`${world.web}/sign-in`);
-  await pick(dan, world, 'dan');
-  await newVisitor().open(`${world.web}/auth/callback?state=none.such&code=${'c'.repeat(40)}`);
-  await newVisitor().send(`${world.api}/whoami`, { headers: { authorization: 'Bearer eyJhbGciOiJub25lIn0.e30.' } });
+  await dan.open(`${system.web}/sign-in`);
+  await pick(dan, system, 'dan');
+  await newVisitor().open(`${system.web}/auth/callback?state=none.such&code=${'c'.repeat(40)}`);
+  await newVisitor().send(`${system.api}/whoami`, { headers: { authorization: 'Bearer eyJhbGciOiJub25lIn0.e30.' } });
 });
 after(async () => {
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
   await viewer?.[Symbol.asyncDispose]();
 });
 
 function newVisitor(): Visitor {
-  const visitor = world.visitor();
+  const visitor = system.visitor();
   visitors.push(visitor);
   return visitor;
 }
@@ -62,9 +63,9 @@ function newVisitor(): Visitor {
 /** Signs in on the way to a page that calls the API. */
 async function signInForApi(person: string): Promise<void> {
   const visitor = newVisitor();
-  await visitor.open(`${world.web}/sign-in?return_to=/whoami`);
-  await pick(visitor, world, person);
-  await accept(visitor, world);
+  await visitor.open(`${system.web}/sign-in?return_to=/whoami`);
+  await pick(visitor, system, person);
+  await accept(visitor, system);
   assert.match(visitor.words, /The API answered with status 200/);
 }
 
@@ -143,7 +144,7 @@ describe('a hundred sign-ins, each with its first API call', () => {
   });
 
   it('send no trace header to Entra ID', async () => {
-    const requests = (await entraAdmin(world, 'GET', '/requests')) as { traceparent?: string }[];
+    const requests = (await system.admin('GET', '/requests')) as { traceparent?: string }[];
     assert.ok(requests.length > 100);
     assert.ok(requests.every(({ traceparent }) => traceparent === undefined));
   });
@@ -161,7 +162,7 @@ describe('five tabs of one browser', () => {
     const visitor = newVisitor();
     const tabs: URL[] = [];
     for (let tab = 0; tab < 5; tab += 1) {
-      await visitor.open(`${world.web}/sign-in?return_to=/profile`);
+      await visitor.open(`${system.web}/sign-in?return_to=/profile`);
       tabs.push(visitor.page.url);
     }
     const ids = tabs.map((url) => (url.searchParams.get('client-request-id') ?? '').replaceAll('-', ''));
@@ -169,7 +170,7 @@ describe('five tabs of one browser', () => {
     for (const url of tabs.toReversed()) {
       await visitor.open(url);
       // From the second on, Entra ID knows who it is.
-      if (visitor.page.url.origin === world.entra.browserOrigin) await pick(visitor, world, 'bob');
+      if (visitor.page.url.origin === system.emulator.browserOrigin) await pick(visitor, system, 'bob');
       assert.equal(visitor.page.url.pathname, '/profile');
     }
     assert.equal(new Set(ids).size, 5);
@@ -182,9 +183,9 @@ describe('five tabs of one browser', () => {
 describe('a later request', () => {
   it('is a trace of its own, linked to the callback of its sign-in', async () => {
     const visitor = newVisitor();
-    await visitor.open(`${world.web}/sign-in?return_to=/whoami`);
-    await pick(visitor, world, 'alice');
-    await visitor.open(`${world.web}/profile`);
+    await visitor.open(`${system.web}/sign-in?return_to=/whoami`);
+    await pick(visitor, system, 'alice');
+    await visitor.open(`${system.web}/profile`);
     const shown = /id="reference">([0-9a-f]{32})</.exec(visitor.page.body)?.[1] ?? '';
     await until('the page’s trace', () => viewer.spans(shown).some(({ name }) => name === 'GET /profile'));
     const [root] = viewer.spans(shown);
@@ -205,8 +206,8 @@ describe('a later request', () => {
   it('believes no trace context from outside', async () => {
     const traceId = 'a'.repeat(32);
     const traceparent = `00-${traceId}-${'b'.repeat(16)}-01`;
-    await newVisitor().send(`${world.web}/`, { headers: { traceparent, baggage: 'canary=1' } });
-    await newVisitor().send(`${world.web}/sign-in`, { headers: { traceparent } });
+    await newVisitor().send(`${system.web}/`, { headers: { traceparent, baggage: 'canary=1' } });
+    await newVisitor().send(`${system.web}/sign-in`, { headers: { traceparent } });
     assert.deepEqual(viewer.spans(traceId), []);
   });
 });
@@ -251,7 +252,7 @@ describe('what leaves the services', () => {
       }
     }
     for (const { oid, upn, name } of builtInSeed.users) for (const value of [oid, upn, name]) seen.add(value);
-    for (const { key } of await dumpRedis(world)) seen.add(key.slice(world.redisPrefix.length));
+    for (const { key } of await dumpRedis(system)) seen.add(key.slice(system.redisPrefix.length));
     const secrets = [...seen].filter((value) => value.length >= 8);
     assert.ok(secrets.length > 500, 'the visitors saw too little to prove anything');
     for (const secret of secrets) {

@@ -2,20 +2,21 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { openTrials, type Trials } from './trial.ts';
 
 const opened = new AsyncDisposableStack();
 const clockFile = join(tmpdir(), `onbehalf-clock-${process.pid}`);
-let world: World;
+let system: System;
 let trials: Trials;
 
 before(async () => {
   await setClocks(0);
   const clock = { NODE_OPTIONS: `--import=${resolve('test/outage/shifted-clock.ts')}`, CLOCK_FILE: clockFile };
   const env = { web: { ...clock, PUBLIC_RATE_BURST: '10000' }, broker: clock, api: clock };
-  world = opened.use(await createWorld({ name: 'outage-clocks', brokers: 2, people: 200, env }));
-  trials = opened.use(await openTrials(world));
+  system = opened.use(await openSystem({ frontend: true, name: 'outage-clocks', brokers: 2, people: 200, env }));
+  trials = opened.use(await openTrials(system));
 });
 after(() => opened.disposeAsync());
 

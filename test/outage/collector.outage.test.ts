@@ -7,9 +7,10 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../kit/ports.ts';
 import { callApi, signIn, signOut } from '../kit/steps.ts';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 
-let world: World;
+let system: System;
 let asked = 0;
 const failing = createServer((req, res) => {
   asked += 1;
@@ -27,24 +28,28 @@ before(async () => {
     OTEL_BSP_SCHEDULE_DELAY: '50',
     OTEL_METRIC_EXPORT_INTERVAL: '200',
   });
-  world = await createWorld({ name: 'collector', env: { web: otel(away), broker: otel(broken), api: otel(away) } });
+  system = await openSystem({
+    frontend: true,
+    name: 'collector',
+    env: { web: otel(away), broker: otel(broken), api: otel(away) },
+  });
 });
 after(async () => {
-  await world?.[Symbol.asyncDispose]();
+  await system?.close();
   failing.closeAllConnections();
   failing.close();
 });
 
-const linesOf = (service: string) => readFileSync(join(world.logDir, `${service}.log`), 'utf8').split('\n');
+const linesOf = (service: string) => readFileSync(join(system.logDir, `${service}.log`), 'utf8').split('\n');
 const complaints = (service: string) => linesOf(service).filter((line) => line.includes('"telemetry.failed"'));
 
 describe('without a collector that works', () => {
   it('people sign in, call APIs and sign out as ever', async () => {
-    const visitor = world.visitor();
+    const visitor = system.visitor();
     for (let round = 0; round < 5; round += 1) {
-      await signIn(visitor, world, 'alice');
-      await callApi(visitor, world);
-      await signOut(visitor, world);
+      await signIn(visitor, system, 'alice');
+      await callApi(visitor, system);
+      await signOut(visitor, system);
     }
     assert.ok(visitor.answers.every(({ status }) => status < 500));
   });

@@ -1,30 +1,29 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { entraAdmin } from '../kit/entra-admin.ts';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { signInUrl } from './people.ts';
 import { openTrials, type Trials, type Trouble } from './trial.ts';
 
 const opened = new AsyncDisposableStack();
-let world: World;
+let system: System;
 let trials: Trials;
 
 before(async () => {
   const env = { web: { PUBLIC_RATE_BURST: '10000' } };
-  world = opened.use(await createWorld({ name: 'outage-entra', brokers: 2, people: 200, env }));
+  system = opened.use(await openSystem({ frontend: true, name: 'outage-entra', brokers: 2, people: 200, env }));
   // A token with less than 300 s left is bought anew: everybody needs Entra ID every ten seconds.
-  await entraAdmin(world, 'PUT', '/lifetimes', { access: 310 });
-  trials = opened.use(await openTrials(world));
+  await system.admin('PUT', '/lifetimes', { access: 310 });
+  trials = opened.use(await openTrials(system));
 });
 after(() => opened.disposeAsync());
 
-const faults = (...list: object[]) => entraAdmin(world, 'PUT', '/faults', list);
-const heal = () => entraAdmin(world, 'DELETE', '/faults');
+const faults = (...list: object[]) => system.admin('PUT', '/faults', list);
+const heal = () => system.admin('DELETE', '/faults');
 /** Entra ID itself, not Graph, which is under v1.0 at the same address. */
 const match = { path: 'v2.0' };
 const always = (fault: object) => ({ strike: () => faults(fault), mend: heal });
-const emulator = (signal: NodeJS.Signals) => async () =>
-  void world.programs.find(({ name }) => name === 'entra-emulator')?.process.kill(signal);
+const emulator = (signal: NodeJS.Signals) => async () => void system.program('entra-emulator').process.kill(signal);
 
 /**
  * A stored token with a minute left is served. Nothing is stored yet on behalf of those whose own token was renewed a
@@ -37,10 +36,10 @@ const signInWithinMs = 5_000;
 
 /** Somebody new signs in as soon as Entra ID is back. */
 async function signInAnew(): Promise<void> {
-  const visitor = world.visitor();
+  const visitor = system.visitor();
   const backMs = performance.now();
   do {
-    await visitor.open(signInUrl(world, 'alice@contoso.test', '/'));
+    await visitor.open(signInUrl(system, 'alice@contoso.test', '/'));
     assert.ok(performance.now() - backMs < signInWithinMs, visitor.words.slice(0, 200));
   } while (!visitor.words.includes('You are signed in as alice@contoso.test'));
 }
@@ -82,12 +81,12 @@ describe('a steady load', () => {
 
   it('signs nobody out, and takes no such token: Entra ID signs with a key that it does not publish', async (context) => {
     const old = await publishedKeys();
-    await entraAdmin(world, 'POST', '/keys/stage');
+    await system.admin('POST', '/keys/stage');
     await trials.pass(
       {
         strike: async () => {
           await faults({ match: { path: '/keys' }, then: { status: 200, body: old } });
-          await entraAdmin(world, 'POST', '/keys/activate');
+          await system.admin('POST', '/keys/activate');
         },
         mend: heal,
         // A key that was looked for and not found is looked for again after half a minute.
@@ -100,6 +99,6 @@ describe('a steady load', () => {
 });
 
 async function publishedKeys(): Promise<unknown> {
-  const response = await fetch(`${world.entra.browserOrigin}/common/discovery/v2.0/keys`);
+  const response = await fetch(`${system.emulator.browserOrigin}/common/discovery/v2.0/keys`);
   return await response.json();
 }

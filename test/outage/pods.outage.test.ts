@@ -2,33 +2,34 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ended } from '../kit/child.ts';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { openTrials, type Trials } from './trial.ts';
 
 const opened = new AsyncDisposableStack();
 const pods = ['token-broker-1', 'token-broker-2', 'token-broker-3'];
 /** What a cluster takes to send no more connections to a pod that is gone. */
 const endpointsMs = 500;
-let world: World;
+let system: System;
 let trials: Trials;
 
 before(async () => {
   const env = { web: { PUBLIC_RATE_BURST: '10000' } };
-  world = opened.use(await createWorld({ name: 'outage-pods', brokers: pods.length, people: 200, env }));
-  trials = opened.use(await openTrials(world));
+  system = opened.use(
+    await openSystem({ frontend: true, name: 'outage-pods', brokers: pods.length, people: 200, env }),
+  );
+  trials = opened.use(await openTrials(system));
 });
 after(() => opened.disposeAsync());
 
 function processOf(name: string) {
-  const found = world.programs.find((program) => program.name === name)?.process;
-  assert.ok(found);
-  return found;
+  return system.program(name).process;
 }
 
 /** The Service sends new connections to these pods only. */
 function endpoints(without?: string): void {
-  const ports = world.brokerPorts.filter((_, place) => pods[place] !== without);
-  world.relays.broker.aim(...ports.map((port) => ({ host: '127.0.0.1', port })));
+  const others = system.brokers.filter((_, place) => pods[place] !== without);
+  system.relays.broker.aim(...others.map(({ port }) => ({ host: '127.0.0.1', port })));
 }
 
 async function inTurn(each: (name: string) => Promise<void>): Promise<void> {
@@ -43,7 +44,7 @@ describe('a steady load signs nobody out where the pods of the broker', () => {
       leaving.kill('SIGTERM');
       await ended(leaving);
       assert.equal(leaving.exitCode, 0);
-      await world.restart(name);
+      await system.restart(name);
       endpoints();
     };
     await trials.pass(
@@ -59,7 +60,7 @@ describe('a steady load signs nobody out where the pods of the broker', () => {
       await ended(dying);
       await delay(endpointsMs);
       endpoints(name);
-      await world.restart(name);
+      await system.restart(name);
       endpoints();
     };
     await trials.pass({ strike: () => inTurn(kill), mend: async () => {} }, context);
@@ -79,7 +80,7 @@ describe('a steady load signs nobody out where the pods of the broker', () => {
   });
 
   it('are all away', async (context) => {
-    const strike = async () => world.relays.broker.cut();
-    await trials.pass({ strike, mend: async () => world.relays.broker.restore() }, context);
+    const strike = async () => system.relays.broker.cut();
+    await trials.pass({ strike, mend: async () => system.relays.broker.restore() }, context);
   });
 });

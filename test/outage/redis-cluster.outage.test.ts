@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Answer, type Fleet, openFleet } from '../kit/fleet.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { openRedisCluster, type RedisCluster } from '../kit/redis/cluster.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { BrokerResponse, System } from '../kit/system/system.ts';
 
 const people = 12;
 /** What replication may lag behind: what is older must be at the replica. */
@@ -12,10 +13,10 @@ const lagMs = 1_000;
 const everyMs = 10;
 
 let cluster: RedisCluster;
-let fleet: Fleet;
+let system: System;
 before(async () => {
   cluster = await openRedisCluster('out/outage-redis-cluster');
-  fleet = await openFleet({
+  system = await openSystem({
     ...{ name: 'outage-cluster', brokers: 3, people },
     redisEnv: async (stateDir) => {
       const mounted = await mountFiles(join(stateDir, 'cluster'), { password: cluster.password });
@@ -29,15 +30,15 @@ before(async () => {
   });
 });
 after(async () => {
-  await fleet?.[Symbol.asyncDispose]();
+  await system?.close();
   await cluster?.[Symbol.asyncDispose]();
 });
 
 /** Asks for everybody's token in turn, each broker in turn, until told to stop. */
 function load(sessions: readonly string[]) {
-  const running: Promise<Answer>[] = [];
+  const running: Promise<BrokerResponse>[] = [];
   const timer = setInterval(() => {
-    running.push(fleet.exchange(running.length % 3, String(sessions[running.length % sessions.length])));
+    running.push(system.exchange(running.length % 3, String(sessions[running.length % sessions.length])));
   }, everyMs);
   return async () => {
     clearInterval(timer);
@@ -48,23 +49,23 @@ function load(sessions: readonly string[]) {
 describe('a Redis Cluster that loses a master under a steady load', () => {
   it('keeps every session older than a second, also for a broker that remembers none', async (context) => {
     const names = Array.from({ length: people }, (_, n) => `load${String(n + 1).padStart(5, '0')}`);
-    await fleet.until(async () => (await fleet.signIn('bob').catch(() => '')) !== '');
+    await system.until(async () => (await system.signIn('bob').catch(() => '')) !== '');
     const sessions: string[] = [];
-    for (const [n, name] of names.entries()) sessions.push(await fleet.signIn(name, n % 3));
-    for (const broker of [0, 1, 2]) await Promise.all(sessions.map((session) => fleet.exchange(broker, session)));
+    for (const [n, name] of names.entries()) sessions.push(await system.signIn(name, n % 3));
+    for (const broker of [0, 1, 2]) await Promise.all(sessions.map((session) => system.exchange(broker, session)));
     await delay(lagMs);
 
     const stop = load(sessions);
     const killedMs = performance.now();
     await cluster.nodes[1]?.[Symbol.asyncDispose]();
     // Twelve people fall on all three shards: when all can sign in anew, every slot is served again.
-    for (const name of names) await fleet.until(async () => (await fleet.signIn(name).catch(() => '')) !== '');
+    for (const name of names) await system.until(async () => (await system.signIn(name).catch(() => '')) !== '');
     const wholeMs = Math.round(performance.now() - killedMs);
     const answers = await stop();
 
-    fleet.brokers.push(await fleet.startBroker());
+    system.brokers.push(await system.startBroker());
     for (const session of sessions) {
-      const { status, body } = await fleet.post(3, '/oauth2/introspect', { token: session });
+      const { status, body } = await system.post(3, '/oauth2/introspect', { token: session });
       assert.deepEqual([status, body.active], [200, true]);
     }
     const refused = answers.filter(({ status }) => status !== 200);

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createWorld, type World } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
 import { type OwnRedis, openOwnRedis } from './own-redis.ts';
 import { signInUrl } from './people.ts';
 import { openTrials, type Trials, type Trouble } from './trial.ts';
 
 const opened = new AsyncDisposableStack();
-let world: World;
+let system: System;
 let trials: Trials;
 /** The one that is in use, and the one that stands by. */
 let master: OwnRedis;
@@ -17,15 +18,17 @@ before(async () => {
   master = opened.use(await openOwnRedis('outage-redis-master'));
   replica = opened.use(await openOwnRedis('outage-redis-replica', [], master.redis.password));
   const env = { web: { PUBLIC_RATE_BURST: '10000' } };
-  world = opened.use(await createWorld({ name: 'outage-redis', brokers: 2, people: 200, redis: master.redis, env }));
-  trials = opened.use(await openTrials(world));
+  system = opened.use(
+    await openSystem({ frontend: true, name: 'outage-redis', brokers: 2, people: 200, redis: master.redis, env }),
+  );
+  trials = opened.use(await openTrials(system));
 });
 after(() => opened.disposeAsync());
 
-const sessions = async () => ((await master.command('KEYS', `${world.redisPrefix}session:*`)) as string[]).length;
+const sessions = async () => ((await master.command('KEYS', `${system.redisPrefix}session:*`)) as string[]).length;
 const use = (next: OwnRedis) => {
   master = next;
-  world.relays.redis.aim(next.redis);
+  system.relays.redis.aim(next.redis);
 };
 
 /** Lets the replica copy the master, until it has. */
@@ -40,9 +43,9 @@ async function follow(): Promise<void> {
 
 /** Somebody comes back from Entra ID while nothing can be kept: refused, and the same answer is good afterwards. */
 async function comeBack(): Promise<() => Promise<void>> {
-  const visitor = world.visitor();
+  const visitor = system.visitor();
   const username = 'alice@contoso.test';
-  await visitor.open(signInUrl(world, username, '/'));
+  await visitor.open(signInUrl(system, username, '/'));
   const { status, headers, url } = visitor.page;
   assert.deepEqual([status, url.pathname], [503, '/auth/callback'], visitor.words.slice(0, 200));
   assert.ok(Number(headers['retry-after']) >= 1);
@@ -78,8 +81,8 @@ const troubles: Record<string, Omit<Trouble, 'meanwhile'>> = {
   'has another password, and its old one again': {
     strike: async () => {
       await master.command('CONFIG', 'SET', 'requirepass', 'another');
-      world.relays.redis.cut();
-      world.relays.redis.restore();
+      system.relays.redis.cut();
+      system.relays.redis.restore();
     },
     mend: () => master.command('CONFIG', 'SET', 'requirepass', String(master.redis.password)),
   },

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { World } from '../kit/world.ts';
+import type { System } from '../kit/system/system.ts';
 import { type Person, sessionCookie } from './people.ts';
 
 /** What people do: read a page, ask as a script, call an API, have it call the next, look in as a guest. */
@@ -63,7 +63,7 @@ const askings: Record<Kind, Asking> = {
 };
 
 /** Sends at a steady rate, whatever comes back, everybody in turn and every kind in turn; keeps every outcome. */
-export function steadyLoad(world: World, people: readonly Person[], perSecond: number): Load {
+export function steadyLoad(system: System, people: readonly Person[], perSecond: number): Load {
   const agent = new Agent({ keepAlive: true });
   const samples: Sample[] = [];
   const running = new Set<Promise<unknown>>();
@@ -77,7 +77,7 @@ export function steadyLoad(world: World, people: readonly Person[], perSecond: n
     const sample = { kind, atMs };
     try {
       const signal = AbortSignal.timeout(answerWithinMs);
-      const sending = request(`${world.web}${path}`, { agent, signal, headers: { ...headers, ...cookie } }).end();
+      const sending = request(`${system.web}${path}`, { agent, signal, headers: { ...headers, ...cookie } }).end();
       const [answer] = (await once(sending, 'response')) as [IncomingMessage];
       const body = await text(answer);
       return { ...sample, ms: performance.now() - atMs, ...judge(kind, person, answer, body) };

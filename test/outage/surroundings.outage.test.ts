@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { freePort } from '../kit/ports.ts';
-import { createWorld } from '../kit/world.ts';
+import { openSystem } from '../kit/system/open.ts';
 import { openTrials } from './trial.ts';
 
 /** What is away from the start, or goes away as soon as something is written there. */
@@ -13,11 +13,11 @@ type Surroundings = { output: string; otel: Record<string, string> };
 async function live({ output, otel }: Surroundings, name: string, context: TestContext): Promise<void> {
   await using opened = new AsyncDisposableStack();
   const env = { web: { PUBLIC_RATE_BURST: '10000', ...otel }, broker: otel, api: otel };
-  const world = opened.use(await createWorld({ name, brokers: 2, people: 200, env, output }));
-  const trials = opened.use(await openTrials(world));
+  const system = opened.use(await openSystem({ frontend: true, name, brokers: 2, people: 200, env, output }));
+  const trials = opened.use(await openTrials(system));
   const nothing = async () => {};
   await trials.pass({ strike: nothing, mend: nothing, servedShare: 1, wholeWithinMs: 0 }, context);
-  for (const { process: program, name: room } of world.programs) assert.equal(program.exitCode, null, `${room} ended`);
+  for (const { process: program, name: room } of system.programs) assert.equal(program.exitCode, null, `${room} ended`);
 }
 
 describe('a steady load loses nothing, and no service ends, where', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { World } from '../kit/world.ts';
+import type { System } from '../kit/system/system.ts';
 import { type Person, signInPeople } from './people.ts';
 import { type Load, type Sample, steadyLoad } from './steady.ts';
 
@@ -33,7 +33,7 @@ export type Trouble = {
   refuseMs?: number;
 };
 
-/** A world full of people and what is asked of it all the time. */
+/** A system full of people and what is asked of it all the time. */
 export type Trials = AsyncDisposable & {
   people: readonly Person[];
   load: Load;
@@ -42,9 +42,9 @@ export type Trials = AsyncDisposable & {
 };
 
 /** Signs everybody in and starts the load. */
-export async function openTrials(world: World): Promise<Trials> {
-  const people = await signInPeople(world, sizes.people);
-  const load = steadyLoad(world, people, sizes.perSecond);
+export async function openTrials(system: System): Promise<Trials> {
+  const people = await signInPeople(system, sizes.people);
+  const load = steadyLoad(system, people, sizes.perSecond);
   // Every pod comes to know everybody: connections go round.
   for (let round = 0; round < warmRounds; round += 1) {
     for (const person of people)

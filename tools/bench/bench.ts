@@ -33,7 +33,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 const progress = (what: string) => process.stderr.write(`\r${what.padEnd(60)}\r`);
 
 await using subjects = await openSubjects();
-const { fleet, hellos, brokers, stock } = subjects;
+const { system, hellos, brokers, stock } = subjects;
 const all = [...hellos, ...brokers, ...stock];
 say(`${cpus().length} cores, ${cpus()[0]?.model ?? ''}, node ${process.version}, ${connections} connections`);
 for (const subject of all) await rounds([subject], { rounds: 1, connections, sliceMs: 1_500, progress() {} });
@@ -60,9 +60,12 @@ const rows: Row[] = [
   ratioRow('stock / L1 hit', '2', -7, ['stock', 'broker L1']),
   ratioRow('stock without caller check / L1 hit', '2, told', 0, ['stock, no caller check', 'broker L1']),
   telemetryRow(cpuOf(pairs, 'broker L1, traced'), cpuOf(pairs, 'broker L1')),
-  ...(fleet.redis
-    ? await inProcess({ redis: fleet.redis, keysDir: join(fleet.stateDir, 'sealing'), rounds: roundCount, progress })
-    : []),
+  ...(await inProcess({
+    redis: system.redis,
+    keysDir: join(system.stateDir, 'sealing'),
+    rounds: roundCount,
+    progress,
+  })),
 ];
 progress('');
 say('');

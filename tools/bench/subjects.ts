@@ -3,40 +3,41 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { startChild } from '../../test/kit/child.ts';
-import { apiScope, type Fleet, grants, openFleet } from '../../test/kit/fleet.ts';
 import { freePort } from '../../test/kit/ports.ts';
+import { openSystem } from '../../test/kit/system/open.ts';
+import { apiScope, grants } from '../../test/kit/system/registrations.ts';
+import type { System } from '../../test/kit/system/system.ts';
 import { startHello } from './hello.ts';
 import type { Subject } from './slices.ts';
 import type { StockSetup } from './stock.ts';
 
 /** The broker without and with telemetry, and what it is held against: bare servers and stock MSAL Node. */
-export type Subjects = AsyncDisposable & { fleet: Fleet; hellos: Subject[]; brokers: Subject[]; stock: Subject[] };
+export type Subjects = AsyncDisposable & { system: System; hellos: Subject[]; brokers: Subject[]; stock: Subject[] };
 
 /** Starts every server that is measured, each a process of its own, and signs a person in at the brokers and at stock. */
 export async function openSubjects(): Promise<Subjects> {
   await using stack = new AsyncDisposableStack();
-  const fleet = stack.use(
-    await openFleet({
+  const system = stack.use(
+    await openSystem({
       name: 'bench',
-      brokers: 1,
-      env: { LOG_LEVEL: 'info', SESSION_RATE: '1000000', CALLERS_RATE: '1000000' },
+      env: { broker: { LOG_LEVEL: 'info', SESSION_RATE: '1000000', CALLERS_RATE: '1000000' } },
     }),
   );
   const { origin: endpoint } = stack.use(await openSink());
   const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER: 'always_on' };
-  fleet.brokers.push(await fleet.startBroker(traced));
-  const assertion = await fleet.cluster.mint({ namespace: 'onbehalf', name: 'web', audience: 'token-broker' });
-  const session = await fleet.signIn('alice');
+  system.brokers.push(await system.startBroker(traced));
+  const assertion = await system.cluster.mint({ namespace: 'onbehalf', name: 'web', audience: 'token-broker' });
+  const session = await system.signIn('alice');
   const hellos = [await hello('hello-node', stack), await hello('hello-express', stack)];
   const names = ['broker L1', 'broker L1, traced'];
-  const brokers = fleet.brokers.map(({ url, child }, i) => ({
+  const brokers = system.brokers.map(({ url, child }, i) => ({
     name: names[i] ?? '',
     pid: child.process.pid ?? 0,
     request: exchange(url, '/oauth2/token', session, assertion),
   }));
-  const stock = await startStock(fleet, assertion, stack);
+  const stock = await startStock(system, assertion, stack);
   const open = stack.move();
-  return { fleet, hellos, brokers, stock, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  return { system, hellos, brokers, stock, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
 /** An OTLP collector that takes everything and keeps nothing. */
@@ -68,12 +69,8 @@ async function hello(name: string, stack: AsyncDisposableStack): Promise<Subject
   return { name, pid: process.pid ?? 0, request: { origin, path: '/', method: 'GET' } };
 }
 
-async function startStock(
-  { redis, emulator, cluster, stateDir, startSignIn }: Fleet,
-  assertion: string,
-  stack: AsyncDisposableStack,
-): Promise<Subject[]> {
-  if (!redis) throw new Error('Stock MSAL Node is measured over the Redis that the fleet has.');
+async function startStock(system: System, assertion: string, stack: AsyncDisposableStack): Promise<Subject[]> {
+  const { redis, emulator, cluster, stateDir } = system;
   const port = await freePort();
   const setup: StockSetup = {
     port,
@@ -95,7 +92,7 @@ async function startStock(
       ready: async () => (await fetch(origin)).status === 404,
     }),
   );
-  const { fields } = await startSignIn('bob');
+  const { fields } = await system.startSignIn('bob');
   const body = new URLSearchParams({ ...fields, scope: apiScope });
   const signedIn = await fetch(`${origin}/sign-in`, { method: 'POST', body });
   const { subject_token } = (await signedIn.json()) as { subject_token: string };

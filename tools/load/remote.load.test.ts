@@ -6,29 +6,31 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { decode } from '../../services/load-generator/src/results/histogram.ts';
 import { type Result, resultSchema } from '../../services/load-generator/src/results/result.ts';
-import { apiScope, type Fleet, openFleet } from '../../test/kit/fleet.ts';
+import { openSystem } from '../../test/kit/system/open.ts';
+import { apiScope } from '../../test/kit/system/registrations.ts';
+import type { System } from '../../test/kit/system/system.ts';
 
-let fleet: Fleet;
+let system: System;
 let folder: string;
 let assertionFile: string;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'onbehalf-load-'));
-  fleet = await openFleet({ name: 'load-remote', brokers: 1, people: 20, emulatorApart: true });
-  await fleet.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
-  assertionFile = await fleet.cluster.mountToken({ namespace: 'onbehalf', name: 'web', audience: 'token-broker' });
+  system = await openSystem({ name: 'load-remote', brokers: 1, people: 20, emulator: 'apart' });
+  await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+  assertionFile = await system.cluster.mountToken({ namespace: 'onbehalf', name: 'web', audience: 'token-broker' });
 });
 after(async () => {
-  await fleet[Symbol.asyncDispose]();
+  await system.close();
   await rm(folder, { recursive: true, force: true });
 });
 
 const small = ['--rate', '40', '--duration', '3', '--users', '20', '--replicas', '1', '--quick', '--scope', apiScope];
 const there = () => [
   '--url',
-  fleet.brokers[0]?.url ?? '',
+  system.brokers[0]?.url ?? '',
   '--entra',
-  fleet.emulator.browserOrigin,
+  system.emulator.browserOrigin,
   '--assertion-file',
   assertionFile,
 ];

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { entraAdmin } from '../entra-admin.ts';
-import type { Environment } from '../environments.ts';
 import { expireSessions } from '../redis/expire.ts';
 import { callApi, signIn as visit } from '../steps.ts';
-import { createWorld, type World } from '../world.ts';
+import type { Environment } from '../system/environments.ts';
+import { openSystem } from '../system/open.ts';
+import type { System } from '../system/system.ts';
 import { launchChromium } from './chromium.ts';
 import { type BrowserProfile, jwt, openBrowserProfile, shoot } from './profile.ts';
 import { answerOn, consent, departures, heading, hello, pick, reloadUntil, sessionOf } from './steps.ts';
 
 type Mode = {
-  /** How web-frontend is set up, in a word: names the world and what fails in it. */
+  /** How web-frontend is set up, in a word: names the system and what fails in it. */
   name: string;
   web?: Environment;
   javaScriptEnabled?: boolean;
@@ -22,26 +22,27 @@ type Mode = {
  * journeys for each way to set web-frontend up.
  */
 export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): void {
-  let world: World;
+  let system: System;
   let browser: Browser & AsyncDisposable;
   before(async () => {
     browser = await launchChromium();
-    world = await createWorld({
+    system = await openSystem({
+      frontend: true,
       ...{ name: `scenario-${name}`, brokers: 2 },
       env: { web: { PUBLIC_RATE_BURST: '1000', ...web } },
     });
     // They have consented before; Carol never has. Redirects are read here too.
     for (const person of ['alice', 'bob']) {
-      const visitor = world.visitor();
-      await visit(visitor, world, person);
-      await callApi(visitor, world);
+      const visitor = system.visitor();
+      await visit(visitor, system, person);
+      await callApi(visitor, system);
       for (const { url, headers, body } of visitor.answers)
         assert.doesNotMatch(JSON.stringify([headers, body]), jwt, `a token in the answer of ${url.pathname}`);
     }
   });
   after(async () => {
     await browser?.[Symbol.asyncDispose]();
-    await world?.[Symbol.asyncDispose]();
+    await system?.close();
   });
 
   /** A test with as many browser profiles as it names people; afterwards each of them has seen no token. */
@@ -64,7 +65,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
   }
 
   async function signIn({ page, look }: BrowserProfile, person: string): Promise<void> {
-    await page.goto(world.web);
+    await page.goto(system.web);
     await page.getByRole('link', { name: 'Sign in' }).click();
     await pick(page, person);
     await hello(page);
@@ -73,14 +74,14 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
 
   /** Whoever is not signed in is sent to Entra ID by this page, which then asks who they are or knows it. */
   async function isSignedOut(page: Page): Promise<void> {
-    await page.goto(`${world.web}/profile`);
+    await page.goto(`${system.web}/profile`);
     await heading(page, 'Pick an account');
   }
 
   describe(`a person with a browser (${name})`, () => {
     journey('is asked for consent, for more of it when a page needs it, and each page then shows', async (carol) => {
       const { page, look } = carol;
-      await page.goto(world.web);
+      await page.goto(system.web);
       await page.getByRole('link', { name: 'Sign in' }).click();
       await pick(page, 'carol');
       await heading(page, 'Permissions requested');
@@ -91,17 +92,17 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await page.getByText("Use Onbehalf's downstream API as you").waitFor();
       await consent(page).click();
       assert.equal((await answerOn(carol)).username, 'carol@contoso.test');
-      assert.equal(page.url(), `${world.web}/whoami`);
+      assert.equal(page.url(), `${system.web}/whoami`);
       await page.getByRole('link', { name: 'Home' }).click();
       await page.getByRole('link', { name: 'Microsoft Graph' }).click();
       await page.getByText('read your profile').waitFor();
       await consent(page).click();
       assert.equal((await answerOn(carol)).userPrincipalName, 'carol@contoso.test');
-      assert.equal(page.url(), `${world.web}/graph/me`);
+      assert.equal(page.url(), `${system.web}/graph/me`);
     });
 
     journey('may decline, which changes nothing, and sign in after all', async ({ page, look }) => {
-      await page.goto(`${world.web}/sign-in?prompt=consent`);
+      await page.goto(`${system.web}/sign-in?prompt=consent`);
       await pick(page, 'bob');
       await page.getByRole('button', { name: 'Cancel' }).click();
       await page.getByText('The permission was not given').waitFor();
@@ -119,7 +120,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await look();
       await page.getByRole('button', { name: 'Approve' }).click();
       assert.equal((await answerOn(alice)).name, 'Alice Ahrens');
-      assert.equal(page.url(), `${world.web}/payroll`);
+      assert.equal(page.url(), `${system.web}/payroll`);
       await page.getByRole('link', { name: 'Call again' }).click();
       await page.getByLabel('The answer').waitFor();
       assert.equal(sent.length, 1, 'once is enough');
@@ -133,14 +134,14 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
 
     journey('signs in in two tabs at once, each back where it was', async ({ context, page, look }) => {
       const other = await context.newPage();
-      await page.goto(`${world.web}/profile`);
-      await other.goto(`${world.web}/whoami`);
+      await page.goto(`${system.web}/profile`);
+      await other.goto(`${system.web}/whoami`);
       await heading(page, 'Pick an account');
       await pick(other, 'alice');
       await other.getByLabel('The answer').waitFor();
       await pick(page, 'alice');
       await heading(page, 'Your profile');
-      assert.equal(page.url(), `${world.web}/profile`);
+      assert.equal(page.url(), `${system.web}/profile`);
       await other.reload();
       await other.getByLabel('The answer').waitFor();
       await look();
@@ -151,7 +152,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await signIn(there, 'alice');
       await here.page.getByRole('button', { name: 'Sign out', exact: true }).click();
       await here.page.getByText('You are signed out.').waitFor();
-      assert.equal(await sessionOf(world, here), undefined);
+      assert.equal(await sessionOf(system, here), undefined);
       await isSignedOut(here.page);
       await there.page.reload();
       await hello(there.page);
@@ -163,9 +164,9 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       }
       await here.page.getByRole('button', { name: 'Sign out everywhere' }).click();
       await here.page.getByText('You are signed out on all your devices.').waitFor();
-      await there.page.goto(world.web);
+      await there.page.goto(system.web);
       await heading(there.page, 'Welcome');
-      assert.equal(await sessionOf(world, there), undefined);
+      assert.equal(await sessionOf(system, there), undefined);
       await bob.page.reload();
       await hello(bob.page);
     });
@@ -174,9 +175,9 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       const { context, page } = alice;
       await signIn(alice, 'alice');
       const entra = await context.newPage();
-      const [tenant] = ((await entraAdmin(world, 'GET', '/state')) as { tenants: { tid: string }[] }).tenants;
+      const [tenant] = ((await system.admin('GET', '/state')) as { tenants: { tid: string }[] }).tenants;
       const told = entra.waitForResponse((response) => response.url().includes('/auth/front-channel-logout?sid='));
-      await entra.goto(`${world.entra.browserOrigin}/${tenant?.tid}/oauth2/v2.0/logout`);
+      await entra.goto(`${system.emulator.browserOrigin}/${tenant?.tid}/oauth2/v2.0/logout`);
       const answer = await told;
       assert.equal(answer.status(), 200);
       const sent = await answer.request().allHeaders();
@@ -190,9 +191,9 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
     journey('whose session has expired is welcomed as a guest and signs in again without a question', async (alice) => {
       const { page } = alice;
       await signIn(alice, 'alice');
-      await expireSessions(world);
+      await expireSessions(system);
       await reloadUntil(page, /^Welcome$/);
-      assert.equal(await sessionOf(world, alice), undefined);
+      assert.equal(await sessionOf(system, alice), undefined);
       await page.getByRole('link', { name: 'Sign in' }).click();
       await hello(page);
     });
@@ -211,16 +212,16 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
         await page.goBack();
         await page.getByRole('heading', { level: 1 }).waitFor();
         shown.push(page.url().split('?')[0] ?? '');
-        if (page.url().startsWith(world.web)) assert.doesNotMatch(await page.content(), /Alice|alice@/);
+        if (page.url().startsWith(system.web)) assert.doesNotMatch(await page.content(), /Alice|alice@/);
       }
-      assert.ok(shown.includes(`${world.web}/`), `Back led to ${shown.join(', ')}`);
+      assert.ok(shown.includes(`${system.web}/`), `Back led to ${shown.join(', ')}`);
     });
 
     journey('stays signed in through an outage and is told so, and guests notice nothing', async (alice, guest) => {
       const { page, look } = alice;
       await signIn(alice, 'alice');
-      const before = await sessionOf(world, alice);
-      world.relays.broker.cut();
+      const before = await sessionOf(system, alice);
+      system.relays.broker.cut();
       try {
         const answer = await page.reload();
         assert.equal(answer?.status(), 503);
@@ -228,16 +229,16 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
         await heading(page, 'Sign-in service is unavailable');
         await page.getByText('Nothing is lost: if you were signed in, you still are.').waitFor();
         await look();
-        assert.equal(await sessionOf(world, alice), before);
-        await guest.page.goto(world.web);
+        assert.equal(await sessionOf(system, alice), before);
+        await guest.page.goto(system.web);
         await heading(guest.page, 'Welcome');
         await guest.page.reload();
       } finally {
-        world.relays.broker.restore();
+        system.relays.broker.restore();
       }
       const sent = departures(page);
       await reloadUntil(page, /^Hello, /);
-      assert.equal(await sessionOf(world, alice), before);
+      assert.equal(await sessionOf(system, alice), before);
       assert.deepEqual(sent, [], 'nobody had to sign in again');
     });
 
@@ -246,12 +247,12 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await signIn(bob, 'bob');
       await page.getByRole('link', { name: 'Microsoft Graph' }).click();
       await answerOn(bob);
-      await entraAdmin(world, 'POST', '/users/bob@contoso.test/revoke');
+      await system.admin('POST', '/users/bob@contoso.test/revoke');
       const sent = departures(page);
       await page.getByRole('link', { name: 'Call again' }).click();
       await pick(page, 'bob');
       assert.equal((await answerOn(bob)).userPrincipalName, 'bob@contoso.test');
-      assert.equal(page.url(), `${world.web}/graph/me`);
+      assert.equal(page.url(), `${system.web}/graph/me`);
       assert.equal(sent.length, 1, 'they were sent to Entra ID more than once');
     });
 
@@ -264,7 +265,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
       await signIn(alice, 'alice');
       const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c9' } } });
       const never = { match: { grant: 'on_behalf_of' }, then: { aadsts: 50076, claims } };
-      await entraAdmin(world, 'PUT', '/faults', [never]);
+      await system.admin('PUT', '/faults', [never]);
       try {
         const sent = departures(page);
         await page.getByRole('link', { name: 'Microsoft Graph' }).click();
@@ -273,7 +274,7 @@ export function scenario({ name, web = {}, javaScriptEnabled = true }: Mode): vo
         assert.ok(sent.length <= 2, `sent to Entra ID ${sent.length} times`);
         assert.match((await page.locator('#reference').textContent()) ?? '', /^[0-9a-f]{32}$/);
       } finally {
-        await entraAdmin(world, 'DELETE', '/faults');
+        await system.admin('DELETE', '/faults');
       }
     });
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Locator, Page } from 'playwright-core';
-import type { World } from '../world.ts';
+import type { System } from '../system/system.ts';
 import type { BrowserProfile } from './profile.ts';
 
 /** Longer than the broker believes what it remembers of a session without looking. */
@@ -43,8 +43,8 @@ export async function reloadUntil(page: Page, title: RegExp): Promise<void> {
 }
 
 /** The session cookie's value, which only the browser itself can read. */
-export async function sessionOf(world: World, { context }: BrowserProfile): Promise<string | undefined> {
-  return (await context.cookies(world.web)).find((cookie) => cookie.name === '__Host-Http-session')?.value;
+export async function sessionOf(system: System, { context }: BrowserProfile): Promise<string | undefined> {
+  return (await context.cookies(system.web)).find((cookie) => cookie.name === '__Host-Http-session')?.value;
 }
 
 /** Every address at Entra's authorization endpoint that the page is sent to from now on. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { World } from '../world.ts';
+import type { System } from '../system/system.ts';
 import { withRedis } from './client.ts';
 
 export type Entry = {
@@ -10,8 +10,8 @@ export type Entry = {
   values: string[];
 };
 
-/** All that a world's broker keeps in Redis. */
-export function dumpRedis({ redis, redisPrefix }: World): Promise<Entry[]> {
+/** All that a system's broker keeps in Redis. */
+export function dumpRedis({ redis, redisPrefix }: System): Promise<Entry[]> {
   return withRedis(redis, async (client) => {
     const entries: Entry[] = [];
     for await (const keys of client.scanIterator({ MATCH: `${redisPrefix}*` })) {

@@ -3,7 +3,7 @@ import { type KeyRing, readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createClient, RESP_TYPES } from 'redis';
 import { createNames, indexKeyOf, type Names } from '../../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/store/sealing.ts';
-import type { Fleet } from '../fleet.ts';
+import type { System } from '../system/system.ts';
 
 /** What lies in the brokers' Redis, for someone who holds their key ring. */
 export type RedisInspector = AsyncDisposable & {
@@ -12,7 +12,7 @@ export type RedisInspector = AsyncDisposable & {
   /** The mounted ring's directory; `reload` reads it again. */
   ringDirectory: string;
   reload(): Promise<void>;
-  /** Every key of the fleet. */
+  /** Every key of the system. */
   keys(): Promise<string[]>;
   type(key: string): Promise<string>;
   ttl(key: string): Promise<number>;
@@ -27,9 +27,8 @@ export type RedisInspector = AsyncDisposable & {
   open(key: string, field?: string): Promise<Opened | undefined>;
 };
 
-/** Opens the fleet's Redis and key ring. */
-export async function openRedisInspector({ redis, prefix, stateDir }: Fleet): Promise<RedisInspector> {
-  if (!redis) throw new Error('this fleet has a Redis of its own kind');
+/** Opens the system's Redis and key ring. */
+export async function openRedisInspector({ redis, redisPrefix: prefix, stateDir }: System): Promise<RedisInspector> {
   const { host, port, username, password } = redis;
   const client = createClient({
     socket: { host, port },

@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { apiScope, type Fleet, openFleet } from '../../../test/kit/fleet.ts';
+import { openSystem } from '../../../test/kit/system/open.ts';
+import { apiScope } from '../../../test/kit/system/registrations.ts';
+import type { System } from '../../../test/kit/system/system.ts';
 
 const run = promisify(execFile);
 const script = 'tools/load/k6/token.js';
@@ -23,30 +25,30 @@ async function runScript(env: Record<string, string>, iterations: number): Promi
 }
 
 describe('the k6 script', () => {
-  let fleet: Fleet;
+  let system: System;
   let env: Record<string, string>;
   before(async () => {
-    fleet = await openFleet({ name: 'k6', brokers: 1, people: 3 });
-    await fleet.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+    system = await openSystem({ name: 'k6', brokers: 1, people: 3 });
+    await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
     const account = { namespace: 'onbehalf', name: 'web', audience: 'token-broker' };
     env = {
       ...{
-        BROKER_URL: fleet.brokers[0]?.url ?? '',
-        ENTRA_URL: fleet.emulator.browserOrigin,
+        BROKER_URL: system.brokers[0]?.url ?? '',
+        ENTRA_URL: system.emulator.browserOrigin,
         USERS: '3',
         SCOPE: apiScope,
       },
-      ASSERTION_FILE: await fleet.cluster.mountToken(account),
+      ASSERTION_FILE: await system.cluster.mountToken(account),
     };
   });
-  after(() => fleet[Symbol.asyncDispose]());
+  after(() => system.close());
 
   it('signs people in and exchanges their sessions in turn: as many calls as people', async () => {
-    await fleet.admin('DELETE', '/counters');
+    await system.admin('DELETE', '/counters');
     await runScript(env, 6);
     // A code for each, and an access token of the API for each.
-    assert.equal(await fleet.calls('authorization_code'), 3);
-    assert.equal(await fleet.calls(), 6);
+    assert.equal(await system.calls('authorization_code'), 3);
+    assert.equal(await system.calls(), 6);
   });
 
   it('arrives at a constant rate and fails if k6 could not send a request', async () => {
@@ -70,12 +72,12 @@ describe('the k6 script', () => {
   }
 
   it('stops after one token that is not the emulator’s', async () => {
-    await using other = await openFleet({ name: 'k6-other', brokers: 0, people: 3 });
+    await using other = await openSystem({ name: 'k6-other', brokers: 0, people: 3 });
     await other.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
-    await fleet.admin('DELETE', '/counters');
+    await system.admin('DELETE', '/counters');
     // Its codes are not known at the broker's Entra: no session, no token, no second try.
     await assert.rejects(runScript({ ...env, ENTRA_URL: other.emulator.browserOrigin }, 1));
-    assert.equal(await fleet.calls(), 1);
+    assert.equal(await system.calls(), 1);
   });
 });
 
