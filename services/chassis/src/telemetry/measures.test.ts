@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { metrics } from '@opentelemetry/api';
-import {
-  AggregationTemporality,
-  InMemoryMetricExporter,
-  MeterProvider,
-  MetricReader,
-} from '@opentelemetry/sdk-metrics';
-import { createMeasures, type Registry, startMeasuring } from './measures.ts';
+import { recordMetrics } from './measures.fake.ts';
+import { createMeasures, type Registry } from './measures.ts';
 
 const registry = {
   attributes: {
@@ -26,29 +20,14 @@ const registry = {
   },
 } satisfies Registry;
 
-class Reader extends MetricReader {
-  readonly exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  protected async onForceFlush(): Promise<void> {}
-  protected async onShutdown(): Promise<void> {}
-}
-
-async function collect(reader: Reader): Promise<Map<string, { attributes: object; value: unknown }[]>> {
-  const { resourceMetrics } = await reader.collect();
-  const all = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
-  return new Map(all.map(({ descriptor, dataPoints }) => [descriptor.name, dataPoints]));
-}
-
 describe('what is measured', () => {
   it('counts from 0 when telemetry starts, for each combination of the closed values, and only counters do', async () => {
-    const reader = new Reader();
-    metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
     const { measure } = createMeasures(registry);
-    startMeasuring();
+    const collect = recordMetrics();
     measure('test.events', 1, { 'test.kind': 'b', 'onbehalf.result': 'ok' });
     // A registry that is named once telemetry is up begins at once.
     createMeasures({ ...registry, metrics: { 'test.late': { ...registry.metrics['test.events'], attributes: [] } } });
-    await new Promise(setImmediate);
-    const seen = await collect(reader);
+    const seen = await collect();
     assert.deepEqual(
       seen.get('test.events')?.map(({ attributes, value }) => [...Object.values(attributes), value].join(' ')),
       ['a ok 0', 'a failed 0', 'b ok 1', 'b failed 0'],

@@ -40,6 +40,8 @@ export type LoginStart = z.output<typeof startSchema>;
 /** What the attempt is and what it proves: RFC 6749 state, OpenID Connect nonce, RFC 7636 verifier. */
 export type Login = z.output<typeof loginSchema> & Proofs & { id: string };
 type Proofs = { state: string; nonce: string; verifier: string };
+/** An attempt, when it began, and its place in its trace where telemetry is on. */
+export type FoundLogin = { login: Login; startedAtMs: number; carried: Carried | undefined };
 
 /** Of one attempt's cookie: room for claims of 800 characters, or a return path of 1,024, but not for all at once. */
 export const maxLoginBytes = 1_900;
@@ -89,7 +91,7 @@ export class Logins {
   }
 
   /** The attempt that a callback's `state` belongs to; undefined if this browser has none, or it is too old. */
-  async read(req: Request, state: string): Promise<{ login: Login; carried: Carried | undefined } | undefined> {
+  async read(req: Request, state: string): Promise<FoundLogin | undefined> {
     const { flowTrace, nowMs, seal } = this.#options;
     const id = state.slice(0, state.indexOf('.'));
     const { sealed, carried } = splitLogin(cookiesOf(req).get(loginCookiePrefix + id));
@@ -97,7 +99,7 @@ export class Logins {
     const login = opened && { ...opened, resumed: withClaims(opened), id, ...proofsOf(id, opened.seed) };
     const startedAtMs = Number.parseInt(id, 36);
     if (!login || login.state !== state || nowMs() - startedAtMs > loginSeconds * 1_000) return undefined;
-    return { login, carried: flowTrace.readLogin(carried) };
+    return { login, startedAtMs, carried: flowTrace.readLogin(carried) };
   }
 
   /** Has the browser forget an attempt that is over, and the oldest others until a session of so many bytes has room. */

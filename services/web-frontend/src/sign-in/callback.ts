@@ -73,8 +73,8 @@ export class Callback {
       flow.end('expired');
       return this.#withoutAttempt(req, res, parameters.state);
     }
-    const { login, carried } = found;
-    flow.from(login, carried);
+    const { login } = found;
+    flow.from(found);
     res.locals.traceId = login.traceId;
     // A Fault leaves the attempt in place: after an outage the browser may send the same response again.
     const redeemed = await inSpan('auth.code.redeem', () =>

@@ -3,8 +3,7 @@ import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
 import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
 import { errorType, tracer } from '@onbehalf/chassis/telemetry/tracing';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
-import type { Carried } from '../session/flow-trace.ts';
-import type { Login, LoginStart } from '../session/logins.ts';
+import type { FoundLogin, LoginStart } from '../session/logins.ts';
 import { measure } from '../signals.ts';
 
 type Outcome = 'success' | 'denied' | 'expired' | 'invalid' | 'failed';
@@ -28,13 +27,15 @@ export function flowReturns() {
   let ended = false;
   return {
     /** The attempt they came back from, and when and where in the trace it left. */
-    from(login: Login, carried: Carried | undefined): void {
+    from({ login, startedAtMs: leftAtMs, carried }: FoundLogin): void {
       kind = kindOf(login);
-      if (!carried) return;
       const nowMs = Date.now();
-      const above = trace.setSpanContext(ROOT_CONTEXT, carried.span);
-      tracer.startSpan('auth.user_at_idp', { startTime: carried.atMs }, above).end(nowMs);
-      const seconds = Math.max(0, nowMs - carried.atMs) / 1_000;
+      if (carried) {
+        const above = trace.setSpanContext(ROOT_CONTEXT, carried.span);
+        tracer.startSpan('auth.user_at_idp', { startTime: carried.atMs }, above).end(nowMs);
+      }
+      // Clocks of pods differ.
+      const seconds = Math.max(0, nowMs - leftAtMs) / 1_000;
       measure('onbehalf.flow.duration', seconds, { 'onbehalf.flow.kind': kind, 'onbehalf.flow.part': 'idp_wait' });
     },
     end(outcome: Outcome, error?: unknown): void {
