@@ -6,6 +6,7 @@ ARG RUNTIME_IMAGE=debian:bookworm-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY packages/node packages/node
 COPY services/chassis services/chassis
 COPY services/trace-viewer services/trace-viewer
 COPY services/load-generator services/load-generator

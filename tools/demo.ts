@@ -13,7 +13,7 @@ import { openWatch } from './run/watch.ts';
 const help = `npm run demo                  everything on this machine: Redis, emulator, the three services, trace viewer
 npm run demo -- --check       the same, then one journey through the front door, then exit 0 or 1
 npm run demo -- --any-port    on free ports instead of the usual ones
-npm run demo -- --watch       a saved file restarts its service; one of chassis restarts all
+npm run demo -- --watch       a saved file restarts its service; one of chassis or packages restarts all
 npm run demo -- --inspect=<service>  a debugger can attach to that service; its port is printed
 
 Ctrl-C ends it and leaves nothing running. Logs: out/demo/.`;

@@ -60,7 +60,7 @@ export function productionLicences(): Licence[] {
   for (const service of services) walk(`services/${service}`, service);
 
   return [...users]
-    .filter(([path]) => !path.startsWith('services/'))
+    .filter(([path]) => !/^(services|packages)\//.test(path))
     .map(([path, by]) => {
       const { name, version, license } = manifestSchema.parse(JSON.parse(readFileSync(`${path}/package.json`, 'utf8')));
       return { name, version, licence: license, usedBy: services.filter((service) => by.has(service)) };

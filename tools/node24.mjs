@@ -1,7 +1,7 @@
 // Starts a TypeScript program on Node 24, from any Node 20.11 or newer: installs what the lockfile names when it
 // is not installed yet, then hands over. The only plain JavaScript here, because Node 20 must be able to read it.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,9 +19,10 @@ function packagesOf(lockfile) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : {};
 }
 
+const locked = packagesOf('package-lock.json');
 const installed = packagesOf('node_modules/.package-lock.json');
 // Packages for other platforms are optional and never installed; whether Node 24 arrived is asked below.
-const missing = Object.entries(packagesOf('package-lock.json')).filter(
+const missing = Object.entries(locked).filter(
   ([folder, { version, link, optional }]) =>
     folder.includes('node_modules/') && !link && !optional && installed[folder]?.version !== version,
 );
@@ -38,6 +39,11 @@ if (missing.length > 0) {
   });
   if (status !== 0) fail('npm ci failed (see above): check that the npm registry is reachable, then run this again.');
   process.stderr.write(`installed in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s\n`);
+}
+
+// A workspace that a pull has brought is a link only: no reason to install everything anew.
+for (const [folder, { link, resolved }] of Object.entries(locked)) {
+  if (link && !existsSync(join(root, folder))) symlinkSync(join('..', '..', resolved), join(root, folder));
 }
 
 const packaged = join(root, `node_modules/node-linux-${process.arch}/bin/node`);

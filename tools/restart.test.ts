@@ -9,6 +9,7 @@ describe('the demo that watches', () => {
     assert.deepEqual(programsOf(['services/web-frontend/src/pages/style.ts'], names), ['web-frontend']);
     assert.deepEqual(programsOf(['services/token-broker/src/redis/lua/take-lease.lua'], names), names.slice(0, 2));
     assert.deepEqual(programsOf(['services/chassis/src/http/http.ts'], names), names);
+    assert.deepEqual(programsOf(['packages/node/src/core/fault.ts'], names), names);
     assert.deepEqual(programsOf(['services/chassis/src/http/http.test.ts'], names), []);
   });
 

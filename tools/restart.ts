@@ -4,11 +4,11 @@ type Restarted = Pick<System, 'restart'> & {
   programs: Pick<System['programs'][number], 'name' | typeof Symbol.asyncDispose>[];
 };
 
-/** The programs that run these files: every one for a file of chassis, none for a test. */
+/** The programs that run these files: every one for a file of chassis or of a package, none for a test. */
 export function programsOf(paths: string[], names: string[]): string[] {
   const rooms = paths
     .filter((path) => !/\.(test|fake|contract|bench)\.ts$/.test(path))
-    .map((path) => path.split('/')[1]);
+    .map((path) => (path.startsWith('packages/') ? 'chassis' : path.split('/')[1]));
   // One of several brokers is called token-broker-2.
   return names.filter((name) => rooms.includes('chassis') || rooms.includes(name.replace(/-\d+$/, '')));
 }

@@ -3,9 +3,9 @@ import { basename, dirname, join } from 'node:path';
 
 const isOfTests = (path: string) => /\.(test|fake|contract|bench)\.ts$/.test(path);
 
-/** Every source file of the services that is no test and no part of one. */
+/** Every source file of the services and packages that is no test and no part of one. */
 export function serviceFiles(): string[] {
-  return globSync('services/*/src/**/*.{ts,js,css,html,lua}').filter((path) => !isOfTests(path));
+  return globSync('{services,packages}/*/src/**/*.{ts,js,css,html,lua}').filter((path) => !isOfTests(path));
 }
 
 /** The same with the tools, and with what tests stand on. */
@@ -16,14 +16,14 @@ export function programFiles(): string[] {
 /** Every test, what tests stand on, and the tools. */
 export function testFiles(): string[] {
   const exclude = (path: string) => basename(path) === 'node_modules';
-  return globSync('{services,test,tools}/**/*.ts', { exclude }).filter(
+  return globSync('{services,packages,test,tools}/**/*.ts', { exclude }).filter(
     (path) => /^(test|tools)\//.test(path) || isOfTests(path),
   );
 }
 
-/** The imports between the folders of one service: `sessions -> store`, each with one file that has it. */
-export function folderImports(service: string): Map<string, string> {
-  const root = `services/${service}/src`;
+/** The imports between the folders of one service or package: `sessions -> store`, each with one file that has it. */
+export function folderImports(room: string): Map<string, string> {
+  const root = `${room}/src`;
   const found = new Map<string, string>();
   for (const path of serviceFiles().filter((path) => path.startsWith(`${root}/`))) {
     const from = dirname(path).slice(root.length + 1);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { type FakeIssuer, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import fc from 'fast-check';
 import { z } from 'zod';
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { ConfigError } from '@onbehalf/chassis/config/config';
-import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { Fault, type FaultCode } from '@onbehalf/node/core/fault';
 import fc from 'fast-check';
 
 /** Per property: enough to meet the odd ones, little enough for every `npm test`. What fails once fails again. */

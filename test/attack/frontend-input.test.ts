@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { parseChallenges } from '@onbehalf/chassis/auth/challenge';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { parseChallenges } from '@onbehalf/node/core/challenge';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { apiTarget } from '../../services/web-frontend/src/api/api-wire.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
 import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';

@@ -9,7 +9,7 @@ const literal =
 const comments = /^\s*(?:\/\/|\/?\*).*$/gm;
 
 /** The services that run in production. */
-const inProduction = /^services\/(chassis|web-frontend|token-broker|downstream-api)\//;
+const inProduction = /^(packages\/node|services\/(chassis|web-frontend|token-broker|downstream-api))\//;
 
 /** Every regular expression that is written in the sources of the production services. */
 export function regularExpressions(): Expression[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { z } from 'zod';
 import { createSeal } from '../../services/web-frontend/src/session/seal.ts';
 import { dumpRedis } from '../kit/redis/dump.ts';

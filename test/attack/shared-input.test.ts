@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createBearer } from '@onbehalf/chassis/auth/bearer';
-import { bearerChallenge, claimsChallenge, parseChallenges } from '@onbehalf/chassis/auth/challenge';
-import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
-import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
-import { spanContextOf, traceIdOf, traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
+import { createBearer } from '@onbehalf/node/api/bearer';
+import { bearerChallenge, claimsChallenge, parseChallenges } from '@onbehalf/node/core/challenge';
+import { type FakeIssuer, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
+import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
+import { spanContextOf, traceIdOf, traceparentOfSpan } from '@onbehalf/node/core/telemetry/trace-context';
 import fc from 'fast-check';
 import { readSpans } from '../../services/trace-viewer/src/otlp.ts';
 import { decodeExport } from '../../services/trace-viewer/src/otlp-protobuf.ts';

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { decodeJwt } from 'jose';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
 import { createNames, indexKeyOf, type Names, shortName } from '../../services/token-broker/src/store/redis-keys.ts';

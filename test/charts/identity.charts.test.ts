@@ -9,7 +9,7 @@ import type {
   V1PodSpec,
   V1ServiceAccountTokenProjection,
 } from '@kubernetes/client-node';
-import { cloudOf, nationalClouds } from '../../services/chassis/src/auth/authority.ts';
+import { cloudOf, nationalClouds } from '@onbehalf/node/core/keys/authority';
 import { copyCharts, objectsOf, ofKind, podsOf, render, scenarios } from './render.ts';
 
 const all = await scenarios();

@@ -4,7 +4,14 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import manifest from '../../package.json' with { type: 'json' };
 
-const pages = globSync(['*.md', 'docs/**/*.md', 'services/*/*.md', 'charts/*.md', 'charts/*/*.md']).sort();
+const pages = globSync([
+  '*.md',
+  'docs/**/*.md',
+  'services/*/*.md',
+  'packages/*/*.md',
+  'charts/*.md',
+  'charts/*/*.md',
+]).sort();
 const textOf = (page: string) => readFileSync(page, 'utf8');
 const withoutBlocks = (text: string) => text.replaceAll(/^```[\s\S]*?^```/gm, '');
 

@@ -5,7 +5,7 @@ import { allSignals, signalsByRoom } from '../../tools/signals/signals.ts';
 import { tableFile, withTables } from '../../tools/signals/table.ts';
 
 /** Attributes that a gauge's or metric's own place gives, without a measurement naming them. */
-const sources = globSync('services/{chassis,web-frontend,token-broker,downstream-api}/src/**/*.ts', {
+const sources = globSync('{packages/node,services/{chassis,web-frontend,token-broker,downstream-api}}/src/**/*.ts', {
   exclude: (path) => /\.(test|fake)\.ts$/.test(path),
 }).map((path) => readFileSync(path, 'utf8'));
 

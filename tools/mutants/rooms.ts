@@ -17,14 +17,14 @@ const securityRooms = [
   ...['session/seal', 'session/session', 'sign-in/client-network', 'sign-in/rate', 'sign-in/return-path'],
   ...['sign-in/callback', 'sign-in/sign-in', 'sign-in/sign-out'],
 ];
-const chassisRooms = [
-  ...['auth/authority', 'auth/bearer', 'auth/bearer-header', 'auth/challenge', 'auth/kept-keys', 'auth/key-ring'],
-  ...['auth/signing-keys', 'config/optional-space', 'telemetry/correlation'],
+const packageRooms = [
+  ...['api/bearer', 'api/bearer-header', 'core/challenge', 'core/keys/authority', 'core/keys/kept-keys'],
+  ...['core/keys/key-ring', 'core/keys/signing-keys', 'core/optional-space', 'core/telemetry/trace-context'],
 ];
 
 /**
  * The source files that implement promises of docs/threat-model.md: all of token-broker, the security rooms of
- * web-frontend, and what every service of ours trusts in chassis.
+ * web-frontend, and what every service of ours trusts in packages/node.
  */
 export function promisedRooms(): string[] {
   const broker = globSync('services/token-broker/src/**/*.{ts,lua}').filter(
@@ -33,6 +33,6 @@ export function promisedRooms(): string[] {
   return [
     ...broker.sort(),
     ...securityRooms.map((name) => `services/web-frontend/src/${name}.ts`),
-    ...chassisRooms.map((name) => `services/chassis/src/${name}.ts`),
+    ...packageRooms.map((name) => `packages/node/src/${name}.ts`),
   ];
 }

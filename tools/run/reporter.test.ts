@@ -91,7 +91,7 @@ describe('npm test', () => {
   });
 
   it('tells which lines of the services ran', () => {
-    const { stdout } = npmTest('chassis/src/config/secret.test', '--coverage');
-    assert.match(stdout, /^ *\d+\.\d % {2}services\/chassis\/src\/config\/secret\.ts/m);
+    const { stdout } = npmTest('node/src/core/secret.test', '--coverage');
+    assert.match(stdout, /^ *\d+\.\d % {2}packages\/node\/src\/core\/secret\.ts/m);
   });
 });

@@ -49,7 +49,7 @@ async function runFile(file: string, { testWithinMs, env }: Suite): Promise<Repo
     signal: patience.signal,
     env: { ...process.env, ...env },
     coverage: asked.coverage,
-    coverageIncludeGlobs: ['services/*/src/**'],
+    coverageIncludeGlobs: ['{services,packages}/*/src/**'],
     coverageExcludeGlobs: ['**/*.{test,fake,contract}.ts'],
     ...(names.length > 0 && { testNamePatterns: names }),
   });
@@ -149,7 +149,7 @@ async function main(): Promise<void> {
   const password = redis.password ? `${redis.username ?? ''}:${encodeURIComponent(redis.password)}@` : '';
   process.env.REDIS_URL = `redis://${password}${redis.host}:${redis.port}`;
 
-  const watch = asked.watch ? openWatch(['services', 'test', 'tools']) : undefined;
+  const watch = asked.watch ? openWatch(['services', 'packages', 'test', 'tools']) : undefined;
   let passed = await runSuites(chosen);
   while (watch) {
     console.log('\nwaiting for a file to be saved; Ctrl-C ends');

@@ -40,7 +40,9 @@ async function shareEngine(): Promise<AsyncDisposable | undefined> {
   if (engine) process.env.DOCKER_HOST = engine.host;
   return engine;
 }
-const all = globSync('{services,test,tools}/**/*.test.ts', { exclude: (path) => path.includes('node_modules') }).sort();
+const all = globSync('{services,packages,test,tools}/**/*.test.ts', {
+  exclude: (path) => path.includes('node_modules'),
+}).sort();
 
 /** A suite of its own has its name before `.test.ts`. */
 const named: Omit<Suite, 'files'>[] = [
@@ -117,14 +119,15 @@ const named: Omit<Suite, 'files'>[] = [
 
 const suiteOf = (file: string) => named.find(({ name }) => file.endsWith(`.${name}.test.ts`))?.name;
 const plain = all.filter((file) => suiteOf(file) === undefined);
+const isOfRoom = (file: string) => /^(services|packages)\//.test(file);
 const everyTime = { script: 'test', testWithinMs: 2 * minuteMs, lacks: none };
 
 /** Every test file, each in one suite; in the order they are run. */
 export const suites: Suite[] = [
-  { name: 'unit', files: plain.filter((file) => file.startsWith('services/')), ...everyTime, atOnce: 3 },
+  { name: 'unit', files: plain.filter((file) => isOfRoom(file)), ...everyTime, atOnce: 3 },
   {
     name: 'journeys',
-    files: plain.filter((file) => !file.startsWith('services/')),
+    files: plain.filter((file) => !isOfRoom(file)),
     ...everyTime,
     atOnce: 3,
     env: patient,

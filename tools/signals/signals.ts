@@ -1,11 +1,16 @@
 import { readFileSync } from 'node:fs';
-import type { Registry } from '@onbehalf/chassis/telemetry/measures';
+import type { Registry } from '@onbehalf/node/core/telemetry/measures';
+import { signals } from '@onbehalf/node/core/telemetry/signals';
 
 const rooms = ['chassis', 'web-frontend', 'token-broker', 'downstream-api'];
 
 /** Each room's registry of signals. */
 export function signalsByRoom(): [room: string, registry: Registry][] {
-  return rooms.map((room) => [room, JSON.parse(readFileSync(`services/${room}/src/signals.json`, 'utf8'))]);
+  const ofServices = rooms.map((room): [string, Registry] => [
+    room,
+    JSON.parse(readFileSync(`services/${room}/src/signals.json`, 'utf8')),
+  ]);
+  return [['node', signals], ...ofServices];
 }
 
 /** All registries as one. */

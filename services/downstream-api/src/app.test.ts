@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createBearer } from '@onbehalf/chassis/auth/bearer';
-import { insufficientClaims } from '@onbehalf/chassis/auth/challenge';
-import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
-import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
 import { type Serving, serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { createBearer } from '@onbehalf/node/api/bearer';
+import { insufficientClaims } from '@onbehalf/node/core/challenge';
+import { type FakeIssuer, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
+import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
 import { createApp } from './app.ts';
 
 const logger = createLogger({ level: 'silent', service: 'downstream-api' });

@@ -1,7 +1,7 @@
-import { type Bearer, requireAuthContext, requireRole, requireScope } from '@onbehalf/chassis/auth/bearer';
-import { onlyBearerHeader } from '@onbehalf/chassis/auth/bearer-header';
 import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http/http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { type Bearer, requireAuthContext, requireRole, requireScope } from '@onbehalf/node/api/bearer';
+import { onlyBearerHeader } from '@onbehalf/node/api/bearer-header';
 import { type Express, type Request, Router, urlencoded } from 'express';
 import type { Graph } from './graph.ts';
 

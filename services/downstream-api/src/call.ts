@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 
 /** `body` is undefined if it is not JSON. */
 export type JsonResponse = { status: number; challenge: string | null; body: unknown };

@@ -1,13 +1,6 @@
-import { authorityHost, cloudOf } from '@onbehalf/chassis/auth/authority';
-import {
-  baseUrl,
-  commonConfig,
-  commonEnvironment,
-  guid,
-  parseConfig,
-  secureOrigin,
-  words,
-} from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { baseUrl, secureOrigin } from '@onbehalf/node/core/address';
+import { authorityHost, cloudOf, guid } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 
 /** Every environment key of this service; the chart's are compared with it. */

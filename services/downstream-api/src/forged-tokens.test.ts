@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import { type Bearer, createBearer } from '@onbehalf/chassis/auth/bearer';
-import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
-import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
 import { type Serving, serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { type Bearer, createBearer } from '@onbehalf/node/api/bearer';
+import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
+import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
 import { createApp } from './app.ts';
 
 const because = (description: string) => `Bearer error="invalid_token", error_description="${description}"`;

@@ -1,8 +1,8 @@
-import { claimsChallenge, insufficientClaims } from '@onbehalf/chassis/auth/challenge';
-import type { Secret } from '@onbehalf/chassis/config/secret';
-import { Fault } from '@onbehalf/chassis/fault';
-import { tellOutages } from '@onbehalf/chassis/life/outages';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { claimsChallenge, insufficientClaims } from '@onbehalf/node/core/challenge';
+import { Fault } from '@onbehalf/node/core/fault';
+import { tellOutages } from '@onbehalf/node/core/outages';
+import type { Secret } from '@onbehalf/node/core/secret';
 import { z } from 'zod';
 import { call } from './call.ts';
 import type { OnBehalfOf } from './on-behalf-of.ts';

@@ -1,13 +1,13 @@
-import { createBearer } from '@onbehalf/chassis/auth/bearer';
-import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
-import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createHealth } from '@onbehalf/chassis/life/health';
-import { tellOutages } from '@onbehalf/chassis/life/outages';
 import { aborted, run } from '@onbehalf/chassis/life/run';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
+import { createBearer } from '@onbehalf/node/api/bearer';
+import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
+import { createMountedFile } from '@onbehalf/node/core/mounted-file';
+import { tellOutages } from '@onbehalf/node/core/outages';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createGraph } from './graph.ts';

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { claimsChallenge } from '@onbehalf/chassis/auth/challenge';
-import { Secret } from '@onbehalf/chassis/config/secret';
-import { Fault } from '@onbehalf/chassis/fault';
 import { type Serving, serve } from '@onbehalf/chassis/http/serve';
-import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { claimsChallenge } from '@onbehalf/node/core/challenge';
+import { Fault } from '@onbehalf/node/core/fault';
+import { Secret } from '@onbehalf/node/core/secret';
+import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import { createGraph } from './graph.ts';
 import { createOnBehalfOf } from './on-behalf-of.ts';
 

@@ -1,9 +1,9 @@
-import { insufficientClaims, insufficientScope, invalidToken } from '@onbehalf/chassis/auth/challenge';
-import { Secret } from '@onbehalf/chassis/config/secret';
-import { Fault } from '@onbehalf/chassis/fault';
-import { tellOutages } from '@onbehalf/chassis/life/outages';
-import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { insufficientClaims, insufficientScope, invalidToken } from '@onbehalf/node/core/challenge';
+import { Fault } from '@onbehalf/node/core/fault';
+import { tellOutages } from '@onbehalf/node/core/outages';
+import { Secret } from '@onbehalf/node/core/secret';
+import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import { z } from 'zod';
 import { call } from './call.ts';
 

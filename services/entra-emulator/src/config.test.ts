@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { describe, it } from 'node:test';
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 import { productionPermit, readConfig } from './config.ts';
 
 describe('the configuration', () => {

@@ -1,4 +1,5 @@
-import { commonConfig, commonEnvironment, origin, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { origin } from '@onbehalf/node/core/address';
 import { z } from 'zod';
 import { federatedIssuerSchema } from './tokens/federation.ts';
 

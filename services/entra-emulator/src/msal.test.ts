@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AccountInfo, AuthenticationResult } from '@azure/msal-node';
-import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
+import { createMountedFile } from '@onbehalf/node/core/mounted-file';
 import { fakeIssuer } from './issuer.fake.ts';
 import { msalClient } from './msal.fake.ts';
 import { apiScope, callback, graphScope, openRig, type Rig, readClaims, verifier } from './rig.fake.ts';

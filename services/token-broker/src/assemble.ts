@@ -1,7 +1,7 @@
-import { type Authority, remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
-import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
-import { tellOutages } from '@onbehalf/chassis/life/outages';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { type Authority, remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
+import { createMountedFile } from '@onbehalf/node/core/mounted-file';
+import { tellOutages } from '@onbehalf/node/core/outages';
 import { Callers, clusterKeys } from './clients/callers.ts';
 import { ClientAuthentication } from './clients/client-authentication.ts';
 import type { Clients } from './clients/clients.ts';

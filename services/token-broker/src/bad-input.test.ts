@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { makeKey } from '@onbehalf/chassis/auth/issuer.fake';
+import { makeKey } from '@onbehalf/node/core/keys/issuer.fake';
 import {
   accessTokenType,
   type FakeBroker,

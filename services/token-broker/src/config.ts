@@ -1,14 +1,6 @@
-import { authorityHost } from '@onbehalf/chassis/auth/authority';
-import {
-  baseUrl,
-  commonConfig,
-  commonEnvironment,
-  flag,
-  guid,
-  isSecureContext,
-  parseConfig,
-  words,
-} from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, flag, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { baseUrl, isSecureContext } from '@onbehalf/node/core/address';
+import { authorityHost, guid } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 import type { RedisServer } from './redis/clients.ts';
 

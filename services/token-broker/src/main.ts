@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { openKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createHealth } from '@onbehalf/chassis/life/health';
 import { aborted, run } from '@onbehalf/chassis/life/run';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
+import { openKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { assemble } from './assemble.ts';
 import { openClients } from './clients/clients-file.ts';
 import { readConfig } from './config.ts';

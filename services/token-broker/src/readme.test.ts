@@ -3,7 +3,7 @@ import { createSecretKey } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
+import { Fault, type FaultCode } from '@onbehalf/node/core/fault';
 import { environment } from './config.ts';
 import { classes } from './entra/entra-errors.ts';
 import { metadata, openapi } from './http/metadata.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 
 const limits = { wireBytes: 4 * 2 ** 20, inflatedBytes: 16 * 2 ** 20 };
 const inflate = promisify(gunzip);

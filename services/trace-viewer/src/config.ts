@@ -1,4 +1,4 @@
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 
 export type Config = { port: number; host: string; allowedHosts: string[] };
 

@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 
 type Kind = 'string' | 'hex' | 'bool' | 'int' | 'double' | 'time';
 /** Field number → [name in OTLP's JSON, kind or message, repeated]. */

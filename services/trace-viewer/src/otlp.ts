@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Attributes, AttributeValue, Span } from './span.ts';
 
 const kinds = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'] as const;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Fault, toFault } from '@onbehalf/chassis/fault';
 import { serve } from '@onbehalf/chassis/http/serve';
+import { Fault, toFault } from '@onbehalf/node/core/fault';
 import { readBody } from './body.ts';
 import { type Flow, toFlow } from './flow.ts';
 import { createLive } from './live.ts';

@@ -4,9 +4,9 @@ import { Agent, request } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
-import { Fault } from '@onbehalf/chassis/fault';
-import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
-import { inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
+import { Fault } from '@onbehalf/node/core/fault';
+import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
+import { inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import { requestApi } from './api/api-request.ts';
 import { openTestbed, signIn } from './testbed.fake.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError, parseJsonConfig } from '@onbehalf/chassis/config/config';
+import { parseJsonConfig } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 import { apisSchema, inOurWords, knownScopes, scopesFor } from './apis.ts';
 
 const graph = 'https://microsoftgraph.chinacloudapi.cn';

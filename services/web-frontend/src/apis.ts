@@ -1,5 +1,5 @@
-import { graphOrigins } from '@onbehalf/chassis/auth/authority';
-import { baseUrl } from '@onbehalf/chassis/config/config';
+import { baseUrl } from '@onbehalf/node/core/address';
+import { graphOrigins } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 import { headerName } from './header-name.ts';
 

@@ -1,7 +1,7 @@
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http/http';
-import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
+import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import { type Express, type Request, type RequestHandler, type Response, Router } from 'express';
 import { ApiRoutes } from './api/api-routes.ts';
 import type { Apis } from './apis.ts';

@@ -1,13 +1,6 @@
-import { authorityHost, tenant } from '@onbehalf/chassis/auth/authority';
-import {
-  baseUrl,
-  commonConfig,
-  commonEnvironment,
-  guid,
-  isSecureContext,
-  origin,
-  parseConfig,
-} from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, parseConfig } from '@onbehalf/chassis/config/config';
+import { baseUrl, isSecureContext, origin } from '@onbehalf/node/core/address';
+import { authorityHost, guid, tenant } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 import { signInScopes } from './apis.ts';
 

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { openKeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { parseJsonConfig } from '@onbehalf/chassis/config/config';
-import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createHealth } from '@onbehalf/chassis/life/health';
 import { aborted, run } from '@onbehalf/chassis/life/run';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
+import { openKeyRing } from '@onbehalf/node/core/keys/key-ring';
+import { createMountedFile } from '@onbehalf/node/core/mounted-file';
 import { apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';

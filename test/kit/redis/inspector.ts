@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type KeyRing, readKeyRing } from '@onbehalf/chassis/auth/key-ring';
+import { type KeyRing, readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createClient, RESP_TYPES } from 'redis';
 import { createNames, indexKeyOf, type Names } from '../../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/store/sealing.ts';

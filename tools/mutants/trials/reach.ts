@@ -57,7 +57,8 @@ export function createReach(): Reach {
 }
 
 function resolve(file: string, specifier: string): string[] {
-  const chassis = /^@onbehalf\/chassis\/(.+)$/.exec(specifier)?.[1];
-  const path = chassis ? `services/chassis/src/${chassis}.ts` : join(dirname(file), specifier);
-  return (chassis || specifier.startsWith('.')) && existsSync(path) ? [path] : [];
+  const [, room = '', name = ''] = /^@onbehalf\/(chassis|node)\/(.+)$/.exec(specifier) ?? [];
+  const root = room === 'node' ? 'packages/node' : 'services/chassis';
+  const path = room ? `${root}/src/${name}.ts` : join(dirname(file), specifier);
+  return (room || specifier.startsWith('.')) && existsSync(path) ? [path] : [];
 }

@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { baseUrl, origin } from '@onbehalf/node/core/address';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { guid } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
-import {
-  baseUrl,
-  ConfigError,
-  commonConfig,
-  commonEnvironment,
-  guid,
-  origin,
-  parseConfig,
-  parseJsonConfig,
-  words,
-} from './config.ts';
+import { commonConfig, commonEnvironment, parseConfig, parseJsonConfig, words } from './config.ts';
 
 const faultsOf = (parse: () => unknown): string => {
   try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/node/core/fault';
 import { json, Router, urlencoded } from 'express';
-import { Fault } from '../fault.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createApp, onlyMethods, type RenderFault } from './http.ts';
 import { serve } from './serve.ts';

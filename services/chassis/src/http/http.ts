@@ -1,6 +1,6 @@
+import { Fault, toFault } from '@onbehalf/node/core/fault';
+import { traceIdOf } from '@onbehalf/node/core/telemetry/trace-context';
 import express, { type ErrorRequestHandler, type Express, type Request, type Response, type Router } from 'express';
-import { Fault, toFault } from '../fault.ts';
-import { traceIdOf } from '../telemetry/correlation.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { noteFailure } from '../telemetry/server-span.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 
 const runUrl = new URL('run.ts', import.meta.url).href;
-const configUrl = new URL('../config/config.ts', import.meta.url).href;
+const configUrl = import.meta.resolve('@onbehalf/node/core/config-error');
 
 /** Runs a composition root in a process of its own; `onLine` sees what it prints. */
 async function play(main: string, onLine: (line: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {

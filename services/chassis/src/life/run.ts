@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setGlobalProxyFromEnv } from 'node:http';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 import { describeError } from '../telemetry/logger.ts';
 
 /** Kubernetes sends SIGKILL after its grace; this leaves earlier, so that what hangs is at least in the log. */

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { ConfigError } from '../config/config.ts';
-import { Secret } from '../config/secret.ts';
-import { Fault } from '../fault.ts';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { Fault } from '@onbehalf/node/core/fault';
+import { Secret } from '@onbehalf/node/core/secret';
 import { createLogger, describeError } from './logger.ts';
 
 const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';

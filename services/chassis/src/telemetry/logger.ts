@@ -1,7 +1,7 @@
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { Fault } from '@onbehalf/node/core/fault';
+import { activeIds } from '@onbehalf/node/core/telemetry/tracing';
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { ConfigError } from '../config/config.ts';
-import { Fault } from '../fault.ts';
-import { activeIds } from './tracing.ts';
 
 export type { Logger };
 

@@ -1,6 +1,6 @@
+import { startMeasuring } from '@onbehalf/node/core/telemetry/measures';
 import { metrics } from '@opentelemetry/api';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
-import { startMeasuring } from './measures.ts';
 
 type Point = { attributes: Record<string, string>; value: number | { count: number; sum?: number } };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { createMeasures, type Registry } from '@onbehalf/node/core/telemetry/measures';
 import { recordMetrics } from './measures.fake.ts';
-import { createMeasures, type Registry } from './measures.ts';
 
 const registry = {
   attributes: {

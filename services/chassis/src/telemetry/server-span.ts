@@ -1,4 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { spanContextOf } from '@onbehalf/node/core/telemetry/trace-context';
+import { fail, tracer } from '@onbehalf/node/core/telemetry/tracing';
+import { atTurnEnd } from '@onbehalf/node/core/telemetry/turn-end';
 import {
   type Attributes,
   context,
@@ -9,10 +12,7 @@ import {
   SpanKind,
   trace,
 } from '@opentelemetry/api';
-import { spanContextOf } from './correlation.ts';
-import { measure } from './measures.ts';
-import { fail, tracer } from './tracing.ts';
-import { atTurnEnd } from './turn-end.ts';
+import { measure } from '../signals.ts';
 
 /** Where a request's span belongs: below another span, or at the root of a trace that is kept whatever is sampled. */
 export type Origin = { parent?: SpanContext | undefined; alwaysSampled?: boolean };

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as turnEnd } from 'node:timers/promises';
+import { type Registry, startMeasuring } from '@onbehalf/node/core/telemetry/measures';
 import { context, DiagLogLevel, diag, metrics, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
@@ -14,15 +15,14 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { allowOnly } from '../config/allow-list.ts';
-import chassis from '../signals.json' with { type: 'json' };
-import { watchUndici } from './client-span.ts';
+import { watch } from '../signals.ts';
 import { createLogger } from './logger.ts';
-import { type Registry, startMeasuring, watch } from './measures.ts';
 import { serveMetrics } from './metrics-page.ts';
 import { toPrometheus } from './prometheus.ts';
 import { samplerOf } from './sampler.ts';
+import { watchUndici } from './undici-spans.ts';
 
-type SdkOptions = { env: NodeJS.ProcessEnv; service: string; registry: Registry };
+type SdkOptions = { env: NodeJS.ProcessEnv; service: string; registries: Registry[] };
 
 const flushMs = 2_000;
 const complainEveryMs = 60_000;
@@ -33,7 +33,7 @@ const exportTimeoutMs = 2_000;
 const queueSpans = 8_192;
 
 /** Sets the process up for OpenTelemetry. Once per process. */
-export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposable {
+export function startSdk({ env, service, registries }: SdkOptions): AsyncDisposable {
   complainSeldom(service);
   const resource = resourceFromAttributes({ 'service.name': service }).merge(
     detectResources({ detectors: [envDetector] }),
@@ -47,7 +47,7 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
   const leaving = new AbortController();
   if (env.OTEL_EXPORTER_OTLP_ENDPOINT) {
     const exporter = allowOnly(
-      spanAttributes(chassis, registry),
+      spanAttributes(...registries),
       leaving.signal,
       new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs, httpAgentOptions }),
     );
@@ -77,7 +77,7 @@ export function startSdk({ env, service, registry }: SdkOptions): AsyncDisposabl
     serveMetrics(async () => toPrometheus(serializer, (await reader.collect()).resourceMetrics));
     readers.push(reader);
   }
-  const provider = new MeterProvider({ resource, readers, views: viewsOf(chassis, registry) });
+  const provider = new MeterProvider({ resource, readers, views: viewsOf(...registries) });
   metrics.setGlobalMeterProvider(provider);
   shutdowns.push(() => provider.shutdown());
   startMeasuring();

@@ -3,10 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { createMeasures, measure as measureOfPackage, type Registry } from '@onbehalf/node/core/telemetry/measures';
+import { signals } from '@onbehalf/node/core/telemetry/signals';
 import { serve } from '../http/serve.ts';
 import { createHealth } from '../life/health.ts';
 import chassis from '../signals.json' with { type: 'json' };
-import { createMeasures, measure, type Registry } from './measures.ts';
 import { prometheusName } from './prometheus.ts';
 import { describeRequest, observed } from './server-span.ts';
 import { startTelemetry } from './telemetry.ts';
@@ -40,7 +41,7 @@ before(async () => {
   const own = createMeasures(registry);
   own.watch('test.weight', () => 7);
   own.measure('test.taken', 2, { 'test.kind': 'good', 'test.canary': 'canary-label' });
-  measure('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'ok' });
+  measureOfPackage('onbehalf.jwks.refresh', 1, { 'onbehalf.result': 'ok' });
   const listener = observed((_req, res) => {
     describeRequest({ 'test.kind': 'good', 'url.query': 'canary-query', 'exception.message': 'canary-message' });
     res.end();
@@ -78,7 +79,7 @@ describe('telemetry', () => {
 
   it('sends metrics under the names that the page for Prometheus has', () => {
     const sent = bodies['/v1/metrics'] ?? '';
-    for (const [name, metric] of Object.entries({ ...registry.metrics, ...chassis.metrics })) {
+    for (const [name, metric] of Object.entries({ ...registry.metrics, ...signals.metrics, ...chassis.metrics })) {
       if (!sent.includes(name)) continue;
       assert.match(page, new RegExp(`^# TYPE ${prometheusName(name, metric)} `, 'm'));
     }

@@ -1,4 +1,6 @@
-import type { Registry } from './measures.ts';
+import type { Registry } from '@onbehalf/node/core/telemetry/measures';
+import { signals } from '@onbehalf/node/core/telemetry/signals';
+import chassis from '../signals.json' with { type: 'json' };
 
 type TelemetryOptions = {
   /** `OTEL_*` and `METRICS_ENABLED`. */
@@ -23,6 +25,6 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const asked = env.OTEL_EXPORTER_OTLP_ENDPOINT || env.METRICS_ENABLED === 'true';
   if (!asked || env.OTEL_SDK_DISABLED === 'true') return off;
   const { startSdk } = await import('./telemetry-sdk.ts');
-  const sdk = await startSdk(options);
+  const sdk = await startSdk({ ...options, registries: [signals, chassis, options.registry] });
   return { on: true, [Symbol.asyncDispose]: () => sdk[Symbol.asyncDispose]() };
 }

@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { describe, it } from 'node:test';
+import { Fault } from '@onbehalf/node/core/fault';
+import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
+import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
+import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
+import { activeSpan, inOwnTrace, inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { Router } from 'express';
 import { pino } from 'pino';
-import { Fault } from '../fault.ts';
 import { createApp } from '../http/http.ts';
 import { serve } from '../http/serve.ts';
-import { toOurs, watchUndici } from './client-span.ts';
-import { newTraceId } from './correlation.ts';
 import { createLogger } from './logger.ts';
+import { samplerOf } from './sampler.ts';
 import { linkRequest, nameRoute, observed } from './server-span.ts';
-import { keepSpans } from './spans.fake.ts';
-import { activeSpan, inOwnTrace, inSpan } from './tracing.ts';
+import { watchUndici } from './undici-spans.ts';
 
-const spans = keepSpans();
+const spans = keepSpans(samplerOf({}));
 watchUndici();
 
 const [traceId, spanId] = ['a'.repeat(32), 'b'.repeat(16)];

@@ -1,4 +1,4 @@
-import { guid } from '@onbehalf/chassis/config/config';
+import { guid } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 import defaultSeed from './seed.json' with { type: 'json' };
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
 import { type CryptoKey, generateKeyPair, SignJWT } from 'jose';
 import { assertionType, Callers, clusterKeys } from './callers.ts';
 import { type Clients, parseClients } from './clients.ts';

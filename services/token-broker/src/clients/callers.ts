@@ -1,5 +1,5 @@
-import { cachedKeys } from '@onbehalf/chassis/auth/kept-keys';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { cachedKeys } from '@onbehalf/node/core/keys/kept-keys';
 import { decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';

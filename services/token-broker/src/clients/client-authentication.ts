@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import { createMounted, trimmed } from '@onbehalf/chassis/config/mounted-file';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { createMounted, trimmed } from '@onbehalf/node/core/mounted-file';
 import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { detached } from '../input/detached.ts';

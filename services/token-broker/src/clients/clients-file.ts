@@ -1,6 +1,6 @@
-import { createMounted } from '@onbehalf/chassis/config/mounted-file';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { noteReload } from '@onbehalf/chassis/telemetry/measures';
+import { createMounted } from '@onbehalf/node/core/mounted-file';
+import { noteReload } from '@onbehalf/node/core/telemetry/measures';
 import { clientsReloadMs } from '../lifetimes.ts';
 import { type Clients, parseClients } from './clients.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 import { parseClients } from './clients.ts';
 
 const client = {

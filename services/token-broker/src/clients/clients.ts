@@ -1,5 +1,5 @@
-import { isManyTenants, tenant } from '@onbehalf/chassis/auth/authority';
-import { guid, parseJsonConfig } from '@onbehalf/chassis/config/config';
+import { parseJsonConfig } from '@onbehalf/chassis/config/config';
+import { guid, isManyTenants, tenant } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 
 export const grantTypes = {

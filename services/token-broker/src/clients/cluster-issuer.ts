@@ -1,6 +1,6 @@
-import { discoveryDocument } from '@onbehalf/chassis/auth/authority';
-import { NoKeys } from '@onbehalf/chassis/auth/kept-keys';
-import { isSecureContext } from '@onbehalf/chassis/config/config';
+import { isSecureContext } from '@onbehalf/node/core/address';
+import { discoveryDocument } from '@onbehalf/node/core/keys/authority';
+import { NoKeys } from '@onbehalf/node/core/keys/kept-keys';
 import { EnvHttpProxyAgent, fetch as fetchWith } from 'undici';
 import { clusterKeysTimeoutMs } from '../lifetimes.ts';
 

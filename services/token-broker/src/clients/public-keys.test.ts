@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { makeKey } from '@onbehalf/chassis/auth/issuer.fake';
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { makeKey } from '@onbehalf/node/core/keys/issuer.fake';
 import { issueCertificate } from '../credentials/certificate.fake.ts';
 import { parsePublicKeys } from './public-keys.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 import forge from 'node-forge';
 import { issueCertificate } from './certificate.fake.ts';
 import { parseCertificate } from './certificate.ts';

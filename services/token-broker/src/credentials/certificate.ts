@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
 
 /** A certificate with its private key. `chain` starts with the certificate; each next one issued the one before. */
 export type Certificate = { key: KeyObject; chain: [X509Certificate, ...X509Certificate[]] };

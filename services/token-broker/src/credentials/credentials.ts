@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createMounted, type Mounted, type MountedOptions, trimmed } from '@onbehalf/chassis/config/mounted-file';
+import { createMounted, type Mounted, type MountedOptions, trimmed } from '@onbehalf/node/core/mounted-file';
 import { SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { Credential } from '../clients/clients.ts';

@@ -1,8 +1,8 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { ConfigError } from '@onbehalf/chassis/config/config';
-import { createMounted, type MountedOptions } from '@onbehalf/chassis/config/mounted-file';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { noteReload } from '@onbehalf/chassis/telemetry/measures';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { createMounted, type MountedOptions } from '@onbehalf/node/core/mounted-file';
+import { noteReload } from '@onbehalf/node/core/telemetry/measures';
 import type { Config } from '../config.ts';
 import { redisFilesMs } from '../lifetimes.ts';
 import { repeating } from '../repeating.ts';

@@ -1,5 +1,5 @@
-import { ConfigError } from '@onbehalf/chassis/config/config';
-import { Fault, type FaultCode, type FaultMembers } from '@onbehalf/chassis/fault';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import { Fault, type FaultCode, type FaultMembers } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } from '../lifetimes.ts';
 

@@ -1,5 +1,5 @@
-import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
-import { errorType, fail, inSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { errorType, fail, inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { Span } from '@opentelemetry/api';
 import { measure } from '../signals.ts';
 import type { EntraGrant, Refusal } from './entra-errors.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INetworkModule, NetworkRequestOptions } from '@azure/msal-node';
-import { discoveryDocument, issuersOf } from '@onbehalf/chassis/auth/authority';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { discoveryDocument, issuersOf } from '@onbehalf/node/core/keys/authority';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import { discoveryMs, discoveryRetryMs, entraConnectMs, entraDeadlineMs } from '../lifetimes.ts';

@@ -4,9 +4,9 @@ import {
   type Configuration,
   LogLevel,
 } from '@azure/msal-node';
-import { discoveryUrl } from '@onbehalf/chassis/auth/authority';
-import { toGuid } from '@onbehalf/chassis/telemetry/correlation';
 import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import { discoveryUrl } from '@onbehalf/node/core/keys/authority';
+import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
 import { z } from 'zod';
 import type { Client } from '../clients/clients.ts';
 import { entraDeadlineMs } from '../lifetimes.ts';

@@ -1,6 +1,6 @@
-import { createMountedFile } from '@onbehalf/chassis/config/mounted-file';
-import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { createMountedFile } from '@onbehalf/node/core/mounted-file';
+import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import { decodeJwt } from 'jose';
 import type { Client } from '../clients/clients.ts';
 import type { Config } from '../config.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { type FakeIssuer, openIssuer } from '@onbehalf/chassis/auth/issuer.fake';
-import { remoteAuthority } from '@onbehalf/chassis/auth/signing-keys';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { type FakeIssuer, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
+import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
 import { decodeJwt } from 'jose';
 import type { Client } from '../clients/clients.ts';
 import { createAccessTokens } from './access-tokens.ts';

@@ -1,7 +1,7 @@
-import { isManyTenants } from '@onbehalf/chassis/auth/authority';
-import { createBearer } from '@onbehalf/chassis/auth/bearer';
-import type { Authority } from '@onbehalf/chassis/auth/signing-keys';
-import { Fault, type FaultCode } from '@onbehalf/chassis/fault';
+import { createBearer } from '@onbehalf/node/api/bearer';
+import { Fault, type FaultCode } from '@onbehalf/node/core/fault';
+import { isManyTenants } from '@onbehalf/node/core/keys/authority';
+import type { Authority } from '@onbehalf/node/core/keys/signing-keys';
 import { LRUCache } from 'lru-cache';
 import { unverifiedClaims } from '../clients/callers.ts';
 import type { Client } from '../clients/clients.ts';

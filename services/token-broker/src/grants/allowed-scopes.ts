@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { LRUCache } from 'lru-cache';
 import type { Client } from '../clients/clients.ts';
 

@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
 import type { Entra } from '../entra/entra.ts';
 import type { Names } from '../store/redis-keys.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
 import { refusal } from '../entra/entra.fake.ts';
 import { api, appScope, openPods, type Pods, readScope, tenantId, web, writeScope } from '../tokens/pods.fake.ts';

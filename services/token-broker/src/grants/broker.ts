@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
 import { createAssertionIndex } from '../sessions/assertion-index.ts';
 import type { Session } from '../sessions/record.ts';

@@ -1,5 +1,5 @@
-import { isManyTenants } from '@onbehalf/chassis/auth/authority';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { isManyTenants } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 import { unverifiedClaims } from '../clients/callers.ts';
 import type { Client } from '../clients/clients.ts';

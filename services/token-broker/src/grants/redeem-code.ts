@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
 import type { Entra, SignIn } from '../entra/entra.ts';
 import { type EntraClass, type Refusal, toEntraFault } from '../entra/entra-errors.ts';

@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { Fault, toFault } from '@onbehalf/chassis/fault';
 import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http/http';
-import { traceIdOf } from '@onbehalf/chassis/telemetry/correlation';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/telemetry/server-span';
+import { Fault, toFault } from '@onbehalf/node/core/fault';
+import { traceIdOf } from '@onbehalf/node/core/telemetry/trace-context';
 import { Router } from 'express';
 import type { Callers } from '../clients/callers.ts';
 import type { Limit } from '../clients/rate-limit.ts';

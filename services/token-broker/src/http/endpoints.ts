@@ -1,5 +1,5 @@
-import { cloudOf, isIssuerOf } from '@onbehalf/chassis/auth/authority';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { cloudOf, isIssuerOf } from '@onbehalf/node/core/keys/authority';
 import type { AccessTokens } from '../grants/access-tokens.ts';
 import type { Broker } from '../grants/broker.ts';
 import { parameters } from '../input/form.ts';

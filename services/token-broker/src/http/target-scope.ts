@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
 
 /** What a request asks a token for: scopes, the API they belong to, or both. RFC 8693 section 2.1, RFC 8707. */

@@ -1,7 +1,7 @@
-import { Fault } from '@onbehalf/chassis/fault';
-import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
 import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
-import { errorType } from '@onbehalf/chassis/telemetry/tracing';
+import { Fault } from '@onbehalf/node/core/fault';
+import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { errorType } from '@onbehalf/node/core/telemetry/tracing';
 import type { Attributes } from '@opentelemetry/api';
 import { type Client, type GrantType, grantTypes } from '../clients/clients.ts';
 import type { Broker } from '../grants/broker.ts';

@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { withoutSpace } from '@onbehalf/chassis/config/optional-space';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { withoutSpace } from '@onbehalf/node/core/optional-space';
 import type { z } from 'zod';
 import { detached } from './detached.ts';
 

@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { redisRetryAfterSeconds } from '../lifetimes.ts';
 import { StoreFull } from '../store/store.ts';
 

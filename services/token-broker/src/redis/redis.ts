@@ -1,6 +1,6 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
-import { inSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import { SpanKind } from '@opentelemetry/api';
 import { redisSilenceMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';

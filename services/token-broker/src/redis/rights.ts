@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import { redisProbeMs, redisRetryAfterSeconds, redisRightsMs } from '../lifetimes.ts';
 import { watch } from '../signals.ts';
 import { freshVersion, type Store } from '../store/store.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { api, openPods, settled, tenantId, web } from '../tokens/pods.fake.ts';
 import { createAssertionIndex } from './assertion-index.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/chassis/fault';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import { assertionLifeMs, upkeepMs } from '../lifetimes.ts';
 import { createNames } from '../store/redis-keys.ts';
 import { watchedStore } from '../store/store.fake.ts';

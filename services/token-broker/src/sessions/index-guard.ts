@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { assertionLifeMs, indexRecordMs, indexTouchMs, upkeepMs } from '../lifetimes.ts';
 import type { Names } from '../store/redis-keys.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { refusal } from '../entra/entra.fake.ts';
 import { endingDueSeconds, endingForgottenSeconds } from '../lifetimes.ts';
 import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from '../tokens/pods.fake.ts';

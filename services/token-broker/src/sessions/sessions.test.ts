@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { accountOf, refusal } from '../entra/entra.fake.ts';
 import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from '../tokens/pods.fake.ts';
 import { Tombstones } from './tombstone.ts';

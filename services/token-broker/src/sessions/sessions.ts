@@ -1,5 +1,5 @@
-import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { SignIn } from '../entra/entra.ts';
 import { sessionRecheckMs, touchPart } from '../lifetimes.ts';
 import type { L1 } from '../store/memory-cache.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { backdatingSeconds } from '../lifetimes.ts';
 import { api, everyOrder, openPods, otherWeb, type Pods, tenantId, web, writeScope } from '../tokens/pods.fake.ts';
 import { Tombstones } from './tombstone.ts';

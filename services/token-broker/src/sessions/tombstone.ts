@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { assertionLifeMs, backdatingSeconds } from '../lifetimes.ts';
 import type { Names } from '../store/redis-keys.ts';

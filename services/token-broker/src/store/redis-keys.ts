@@ -1,6 +1,6 @@
 import { createHmac, hash, type KeyObject } from 'node:crypto';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
-import { ConfigError } from '@onbehalf/chassis/config/config';
+import { ConfigError } from '@onbehalf/node/core/config-error';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 
 /**
  * The names of everything in Redis. A name is an HMAC or a hash, never an identifier. All keys of one partition share

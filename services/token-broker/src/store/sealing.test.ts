@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createSealing, logUnopened } from './sealing.ts';
 
 const key = () => createSecretKey(randomBytes(32));

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { measure } from '../signals.ts';
 import { shortName } from './redis-keys.ts';
 

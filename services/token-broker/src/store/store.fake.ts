@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { memoryStore } from './memory-store.fake.ts';
 import { type Store, StoreFull } from './store.ts';
 

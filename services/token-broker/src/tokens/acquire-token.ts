@@ -1,5 +1,5 @@
-import { Fault } from '@onbehalf/chassis/fault';
 import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Acquired } from '../entra/entra.ts';
 import { type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { waitMs } from '../lifetimes.ts';

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Fault } from '@onbehalf/chassis/fault';
 import { seeded } from '@onbehalf/chassis/life/random';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import { type Client, grantTypes } from '../clients/clients.ts';
 import { fakeEntra } from '../entra/entra.fake.ts';
 import { Broker } from '../grants/broker.ts';

@@ -1,5 +1,5 @@
-import type { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { Fault } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { backOffSeconds, type EntraClass, findPause, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { backOffJitter, refusalSeconds } from '../lifetimes.ts';

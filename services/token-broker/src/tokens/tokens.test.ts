@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { refusal } from '../entra/entra.fake.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
 import { refusalSeconds } from '../lifetimes.ts';

@@ -1,6 +1,6 @@
-import { Fault } from '@onbehalf/chassis/fault';
 import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
-import { activeSpan, inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
+import { Fault } from '@onbehalf/node/core/fault';
+import { activeSpan, inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
 import { LRUCache } from 'lru-cache';
 import { staleMarginSeconds } from '../lifetimes.ts';

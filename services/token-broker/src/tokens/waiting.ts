@@ -1,6 +1,6 @@
-import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
 import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
-import { inSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
 import { measure } from '../signals.ts';
 

@@ -1,8 +1,8 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { finished, type Readable } from 'node:stream';
-import { Fault } from '@onbehalf/chassis/fault';
-import { startCall } from '@onbehalf/chassis/telemetry/client-span';
+import { Fault } from '@onbehalf/node/core/fault';
+import { startCall } from '@onbehalf/node/core/telemetry/client-span';
 import { longestPauseMs } from '../lifetimes.ts';
 import { isEventStream, isSafe } from './api-wire.ts';
 

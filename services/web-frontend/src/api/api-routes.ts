@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { Fault } from '@onbehalf/chassis/fault';
-import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
+import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import type { Request, Response } from 'express';
 import { type Apis, scopesFor } from '../apis.ts';
 import type { Broker } from '../broker/broker.ts';

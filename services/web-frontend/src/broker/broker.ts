@@ -1,5 +1,5 @@
-import { Fault } from '@onbehalf/chassis/fault';
-import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
+import { Fault } from '@onbehalf/node/core/fault';
+import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import { z } from 'zod';
 import { brokerDeadlineMs } from '../lifetimes.ts';
 import { maxClaimsLength } from './challenge.ts';

@@ -1,4 +1,4 @@
-import { claimsOf, parseChallenges } from '@onbehalf/chassis/auth/challenge';
+import { claimsOf, parseChallenges } from '@onbehalf/node/core/challenge';
 
 /** Claims are carried in cookies. Those of an authentication context have 60 characters, those of many policies 400. */
 export const maxClaimsLength = 800;

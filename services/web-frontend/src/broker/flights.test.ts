@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
-import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
+import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { openTestbed, signIn } from '../testbed.fake.ts';
 import { Broker } from './broker.ts';
 

@@ -1,5 +1,5 @@
 import { linkRequest } from '@onbehalf/chassis/telemetry/server-span';
-import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { activeSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
 
 type Flight<T> = { owner: string; result: Promise<T>; leader: SpanContext | undefined };

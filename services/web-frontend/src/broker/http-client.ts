@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import { breaker } from '../lifetimes.ts';
 
 export type Fetch = typeof globalThis.fetch;

@@ -1,5 +1,5 @@
-import type { Fault } from '@onbehalf/chassis/fault';
 import { type Html, html } from '@onbehalf/chassis/http/html';
+import type { Fault } from '@onbehalf/node/core/fault';
 import type { Session } from '../session/session.ts';
 import type { View } from './page.ts';
 import type { Texts } from './texts.ts';

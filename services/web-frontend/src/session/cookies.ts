@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { withoutSpace } from '@onbehalf/chassis/config/optional-space';
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
+import { withoutSpace } from '@onbehalf/node/core/optional-space';
 import type { CookieOptions, RequestHandler } from 'express';
 
 /** The prefix makes browsers refuse the name unless it is Secure, HttpOnly, host-only and for `/`. RFC 6265bis. */

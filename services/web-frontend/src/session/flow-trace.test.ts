@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createFlowTrace, landingCookie, loginCookiePrefix, splitLogin } from './flow-trace.ts';
 
 const key = () => createSecretKey(randomBytes(32));

@@ -1,8 +1,8 @@
 import { createHmac, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
-import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
 import type { Origin } from '@onbehalf/chassis/telemetry/server-span';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
+import { spanContextOf, traceparentOfSpan } from '@onbehalf/node/core/telemetry/trace-context';
 import type { SpanContext } from '@opentelemetry/api';
 import { landingSeconds, loginSeconds } from '../lifetimes.ts';
 import { cookiePrefix, cookiesOf } from './cookies.ts';

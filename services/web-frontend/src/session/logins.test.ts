@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { keepSpans } from '@onbehalf/chassis/telemetry/spans.fake';
-import { inOwnTrace } from '@onbehalf/chassis/telemetry/tracing';
+import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
+import { inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { loginSeconds, maxLogins } from '../lifetimes.ts';
 import { incompressible, ringOf } from '../testbed.fake.ts';

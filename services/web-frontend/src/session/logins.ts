@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { activeSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { CookieOptions, Request, Response } from 'express';
 import { z } from 'zod';
 import { loginSeconds, maxLogins } from '../lifetimes.ts';

@@ -1,4 +1,4 @@
-import type { KeyRing } from '@onbehalf/chassis/auth/key-ring';
+import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { CompactEncrypt, compactDecrypt, errors } from 'jose';
 import type { z } from 'zod';
 

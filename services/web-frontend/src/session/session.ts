@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { spanContextOf } from '@onbehalf/chassis/telemetry/correlation';
 import { linkRequest } from '@onbehalf/chassis/telemetry/server-span';
+import { spanContextOf } from '@onbehalf/node/core/telemetry/trace-context';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { stepUpLoopSeconds } from '../lifetimes.ts';

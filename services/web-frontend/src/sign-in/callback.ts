@@ -1,7 +1,7 @@
-import { Fault } from '@onbehalf/chassis/fault';
-import { traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { activeSpan, inSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { Fault } from '@onbehalf/node/core/fault';
+import { traceparentOfSpan } from '@onbehalf/node/core/telemetry/trace-context';
+import { activeSpan, inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { landingSeconds } from '../lifetimes.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, SocketAddress } from 'node:net';
-import { withoutSpace } from '@onbehalf/chassis/config/optional-space';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { withoutSpace } from '@onbehalf/node/core/optional-space';
 
 /** Names for ranges, as the configuration takes them. */
 const ranges = {

@@ -1,7 +1,7 @@
-import { Fault } from '@onbehalf/chassis/fault';
-import { secondsSince } from '@onbehalf/chassis/telemetry/measures';
 import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
-import { errorType, tracer } from '@onbehalf/chassis/telemetry/tracing';
+import { Fault } from '@onbehalf/node/core/fault';
+import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { errorType, tracer } from '@onbehalf/node/core/telemetry/tracing';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import type { FoundLogin, LoginStart } from '../session/logins.ts';
 import { measure } from '../signals.ts';

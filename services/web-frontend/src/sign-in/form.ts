@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import express, { type RequestHandler } from 'express';
 import type { z } from 'zod';
 import { formMs } from '../lifetimes.ts';

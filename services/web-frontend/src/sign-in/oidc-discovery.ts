@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/chassis/auth/authority';
-import { tellOutages } from '@onbehalf/chassis/life/outages';
-import { toOurs } from '@onbehalf/chassis/telemetry/client-span';
-import { newTraceId } from '@onbehalf/chassis/telemetry/correlation';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/node/core/keys/authority';
+import { tellOutages } from '@onbehalf/node/core/outages';
+import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
+import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import * as openid from 'openid-client';
 import { z } from 'zod';
 import { clientAssertion } from '../broker/broker.ts';

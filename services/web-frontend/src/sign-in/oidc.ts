@@ -1,6 +1,6 @@
-import { cloudOf } from '@onbehalf/chassis/auth/authority';
-import { Fault } from '@onbehalf/chassis/fault';
-import { toGuid } from '@onbehalf/chassis/telemetry/correlation';
+import { Fault } from '@onbehalf/node/core/fault';
+import { cloudOf } from '@onbehalf/node/core/keys/authority';
+import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
 import * as openid from 'openid-client';
 import { z } from 'zod';
 import { OidcDiscovery, type OidcOptions } from './oidc-discovery.ts';

@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { RequestHandler } from 'express';
 import type { ClientNetwork } from './client-network.ts';
 

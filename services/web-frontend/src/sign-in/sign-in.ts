@@ -1,4 +1,4 @@
-import { Fault } from '@onbehalf/chassis/fault';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type Apis, isOpenid, knownScopes } from '../apis.ts';

@@ -1,5 +1,5 @@
-import { Fault } from '@onbehalf/chassis/fault';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { Fault } from '@onbehalf/node/core/fault';
 import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import { setNotice } from '../pages/notice.ts';

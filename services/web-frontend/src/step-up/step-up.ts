@@ -1,7 +1,7 @@
-import { Fault } from '@onbehalf/chassis/fault';
-import { spanContextOf, traceparentOfSpan } from '@onbehalf/chassis/telemetry/correlation';
 import { linkRequest } from '@onbehalf/chassis/telemetry/server-span';
-import { activeSpan } from '@onbehalf/chassis/telemetry/tracing';
+import { Fault } from '@onbehalf/node/core/fault';
+import { spanContextOf, traceparentOfSpan } from '@onbehalf/node/core/telemetry/trace-context';
+import { activeSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { StepUp } from '../broker/broker.ts';

@@ -1,11 +1,11 @@
 import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
-import { Secret } from '../config/secret.ts';
-import { Fault } from '../fault.ts';
-import { measure, secondsSince } from '../telemetry/measures.ts';
-import { inSpan } from '../telemetry/tracing.ts';
-import { bearerChallenge, insufficientClaims, insufficientScope, invalidToken } from './challenge.ts';
-import type { Authority } from './signing-keys.ts';
+import { bearerChallenge, insufficientClaims, insufficientScope, invalidToken } from '../core/challenge.ts';
+import { Fault } from '../core/fault.ts';
+import type { Authority } from '../core/keys/signing-keys.ts';
+import { Secret } from '../core/secret.ts';
+import { measure, secondsSince } from '../core/telemetry/measures.ts';
+import { inSpan } from '../core/telemetry/tracing.ts';
 
 /** Beside the authority, `remoteAuthority` unless a test brings its own. */
 export type BearerOptions = Authority & {

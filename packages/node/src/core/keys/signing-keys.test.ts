@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createBearer } from '../../api/bearer.ts';
 import { Fault } from '../fault.ts';
-import { createBearer } from './bearer.ts';
 import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
 import { NoKeys } from './kept-keys.ts';
 import { remoteAuthority } from './signing-keys.ts';

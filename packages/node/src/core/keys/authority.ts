@@ -1,5 +1,9 @@
 import { z } from 'zod';
-import { ConfigError, guid, secureOrigin } from '../config/config.ts';
+import { secureOrigin } from '../address.ts';
+import { ConfigError } from '../config-error.ts';
+
+/** In lower case, as Entra writes them in tokens. */
+export const guid = z.guid('must be a GUID').toLowerCase();
 
 /**
  * Where people of many tenants sign in: those of any organization, or with personal accounts too. Learn: "Application
@@ -64,7 +68,7 @@ export function discoveryUrl(host: string, tenantId: string): string {
  */
 export function issuersOf(issuer: string, tenantId: string): (tid: string) => string {
   const segment = isManyTenants(tenantId) ? '{tenantid}' : tenantId;
-  const url = URL.parse(issuer);
+  const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
   if (!url || !issuer.endsWith(`/${segment}/v2.0`) || issuer.indexOf(`/${segment}/`) !== url.origin.length) {
     throw new ConfigError('the issuer of the discovery document is not the one of the configured tenant');
   }

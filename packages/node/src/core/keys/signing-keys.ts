@@ -1,5 +1,5 @@
 import { errors, type FlattenedJWSInput, type JWTVerifyGetKey } from 'jose';
-import { isSecureContext } from '../config/config.ts';
+import { isSecureContext } from '../address.ts';
 import { discoveryDocument, discoveryUrl, isManyTenants, issuersOf } from './authority.ts';
 import { cachedKeys, type KeyOptions, NoKeys } from './kept-keys.ts';
 

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
-import { ConfigError } from '../config/config.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { ConfigError } from '../config-error.ts';
+import { logTo } from '../log.fake.ts';
 import { openKeyRing, readKeyRing } from './key-ring.ts';
 
 describe('a key ring', () => {
@@ -66,11 +66,8 @@ describe('a key ring', () => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const events = new Map<string, () => void>();
     const seen = (event: string) => new Promise<void>((resolve) => events.set(event, resolve));
-    const logger = createLogger(
-      { level: 'info', service: 'test' },
-      { write: (line) => events.get(JSON.parse(line).event)?.() },
-    );
-    using ring = await openKeyRing(directory, logger);
+    const log = logTo(({ event }) => events.get(String(event))?.());
+    using ring = await openKeyRing(directory, log);
 
     const failed = seen('keys.reload_failed');
     await put('current', 'two');
@@ -102,11 +99,8 @@ describe('a key ring', () => {
   async function followed(t: TestContext) {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const events: string[] = [];
-    const logger = createLogger(
-      { level: 'info', service: 'test' },
-      { write: (line) => events.push(JSON.parse(line).event) },
-    );
-    const ring = await openKeyRing(directory, logger);
+    const log = logTo(({ event }) => events.push(String(event)));
+    const ring = await openKeyRing(directory, log);
     async function look() {
       t.mock.timers.tick(5_000);
       // As many reads as a look needs, and more.

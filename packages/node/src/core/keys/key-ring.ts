@@ -1,8 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError } from '../config/config.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import { ConfigError } from '../config-error.ts';
+import type { Log } from '../log.ts';
 import { noteReload } from '../telemetry/measures.ts';
 
 /** Keys by id, 32 bytes each; `current` is the one that seals. `index`, where present, is the HMAC key of names. */
@@ -42,7 +42,10 @@ export async function readKeyRing(directory: string): Promise<KeyRing> {
  * A key ring that follows its directory: `get()` is the last good one; a broken change is logged and not taken. A key
  * that came with the change becomes current ten seconds later, so that every pod can open what the first one seals.
  */
-export async function openKeyRing(directory: string, logger: Logger): Promise<Disposable & { get(): KeyRing }> {
+export async function openKeyRing(
+  directory: string,
+  logger: Pick<Log, 'info' | 'error'>,
+): Promise<Disposable & { get(): KeyRing }> {
   let ring = await readKeyRing(directory);
   let broken = false;
   const looks = new Map([...ring.keys.keys()].map((id) => [id, looksBeforeSealing]));

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { Fault } from '../fault.ts';
-import { keepSpans } from '../telemetry/spans.fake.ts';
-import { inOwnTrace } from '../telemetry/tracing.ts';
+import { claimsChallenge } from '../core/challenge.ts';
+import { Fault } from '../core/fault.ts';
+import { type FakeIssuer, makeKey, openIssuer } from '../core/keys/issuer.fake.ts';
+import { remoteAuthority } from '../core/keys/signing-keys.ts';
+import { keepSpans } from '../core/telemetry/spans.fake.ts';
+import { inOwnTrace } from '../core/telemetry/tracing.ts';
 import { type AccessTokenClaims, createBearer, requireAuthContext, requireRole, requireScope } from './bearer.ts';
-import { claimsChallenge } from './challenge.ts';
-import { type FakeIssuer, makeKey, openIssuer } from './issuer.fake.ts';
-import { remoteAuthority } from './signing-keys.ts';
 
 const spans = keepSpans();
 

@@ -1,10 +1,10 @@
 import { type Attributes, metrics } from '@opentelemetry/api';
-import chassis from '../signals.json' with { type: 'json' };
+import { signals } from './signals.ts';
 import { atTurnEnd } from './turn-end.ts';
 
 type Metric = { kind: string; unit: string; brief: string; attributes: string[]; buckets?: number[] };
 
-/** What a room says of itself: its attributes, spans and metrics by name. Each room has it as `signals.json`. */
+/** What a room says of itself: its attributes, spans and metrics by name. A service has it as `signals.json`. */
 export type Registry = {
   attributes: Record<string, { on: string; brief: string; values?: string[] }>;
   spans: Record<string, { brief: string }>;
@@ -78,7 +78,7 @@ export function createMeasures<R extends Registry>(registry: R) {
 
 /** Every combination of the closed values of these attributes; those with open values are left out. */
 function combinations(registry: Registry, names: string[]): Attributes[] {
-  const known: Registry['attributes'] = { ...chassis.attributes, ...registry.attributes };
+  const known: Registry['attributes'] = { ...signals.attributes, ...registry.attributes };
   return names.reduce<Attributes[]>(
     (all, name) => {
       const values = known[name]?.values;
@@ -88,8 +88,8 @@ function combinations(registry: Registry, names: string[]): Attributes[] {
   );
 }
 
-/** What every service measures. */
-export const { measure, watch } = createMeasures(chassis);
+/** What this package measures. */
+export const { measure } = createMeasures(signals);
 
 /** Counts that mounted files were read anew, or could not be. */
 export function noteReload(what: 'keys' | 'clients' | 'redis', ok: boolean): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { newTraceId, spanContextOf, toGuid, traceIdOf, traceparentOf, traceparentOfSpan } from './correlation.ts';
+import { newTraceId, spanContextOf, toGuid, traceIdOf, traceparentOf, traceparentOfSpan } from './trace-context.ts';
 
 const id = '0af7651916cd43dd8448eb211c80319c';
 

@@ -1,5 +1,5 @@
-import { Fault } from '../fault.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import { Fault } from './fault.ts';
+import type { Log } from './log.ts';
 
 /**
  * The same function; the log is told once that what it asks is away, and once that it answers again, however many
@@ -7,7 +7,7 @@ import type { Logger } from '../telemetry/logger.ts';
  */
 export function tellOutages<Asked extends unknown[], Answer>(
   dependency: string,
-  logger: Logger,
+  logger: Pick<Log, 'info' | 'warn'>,
   ask: (...asked: Asked) => Answer | Promise<Answer>,
 ): (...asked: Asked) => Promise<Answer> {
   let away = false;

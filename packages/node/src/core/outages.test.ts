@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { Fault } from '../fault.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { Fault } from './fault.ts';
+import { logTo } from './log.fake.ts';
 import { tellOutages } from './outages.ts';
 
 it('tells once that a dependency is away and once that it is back', async () => {
-  const lines: { level: string; event: string; dependency: string }[] = [];
-  const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => lines.push(JSON.parse(line)) });
+  const lines: Record<string, unknown>[] = [];
+  const log = logTo((line) => lines.push(line));
   let answer = async (word: string) => word;
-  const ask = tellOutages('the oracle', logger, (word: string) => answer(word));
+  const ask = tellOutages('the oracle', log, (word: string) => answer(word));
   const failing = (fault: Fault) => {
     answer = async () => {
       throw fault;

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import express, { type ErrorRequestHandler } from 'express';
-import type { Fault } from '../fault.ts';
-import { serve } from '../http/serve.ts';
+import type { Fault } from '../core/fault.ts';
+import { openServer } from '../core/server.fake.ts';
 import { onlyBearerHeader } from './bearer-header.ts';
 
 describe('a token in the Authorization header', () => {
-  let server: Awaited<ReturnType<typeof serve>>;
+  let server: Awaited<ReturnType<typeof openServer>>;
 
   before(async () => {
     const app = express();
@@ -16,7 +16,7 @@ describe('a token in the Authorization header', () => {
       res.status(fault.status).set(fault.toHeaders()).end(fault.message);
     };
     app.use(onFault);
-    server = await serve(app, { port: 0, host: '127.0.0.1', drainMs: 0 });
+    server = await openServer(app);
   });
   after(() => server[Symbol.asyncDispose]());
 

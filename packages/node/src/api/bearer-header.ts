@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
-import { Fault } from '../fault.ts';
-import { bearerChallenge } from './challenge.ts';
+import { bearerChallenge } from '../core/challenge.ts';
+import { Fault } from '../core/fault.ts';
 
 /**
  * Lets a request pass that carries its token nowhere but in one `Authorization` header: URLs are written to logs, and

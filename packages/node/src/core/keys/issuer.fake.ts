@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { serve } from '../http/serve.ts';
+import { openServer } from '../server.fake.ts';
 
 /** Claims, header and key of a token to forge; the key is one of the issuer's, or any other. */
 export type Forgery = { header?: Record<string, unknown>; key?: KeyObject };
@@ -19,23 +19,20 @@ export async function openIssuer() {
   let status = 200;
   let spoken: string | undefined;
   let elsewhere: string | undefined;
-  const server = await serve(
-    (req, res) => {
-      if (req.headers.accept !== 'application/json') return void res.writeHead(406).end();
-      const [, named, discovery] = /^\/([^/]+)\/v2\.0(\/\.well-known\/openid-configuration)$/.exec(req.url ?? '') ?? [];
-      if (discovery && status === 200) {
-        const segment = /^(organizations|common)$/.test(named ?? '') ? '{tenantid}' : named;
-        const document = { issuer: `${origin}/${segment}/v2.0`, jwks_uri: elsewhere ?? `${origin}/${named}/published` };
-        return void res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(document));
-      }
-      fetches.push(req.url ?? '');
-      sent.push(req.headers);
-      const keys = [...published].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig' }));
-      res.writeHead(status, { 'Content-Type': 'application/json' }).end(spoken ?? JSON.stringify({ keys }));
-    },
-    { port: 0, host: '127.0.0.1', drainMs: 0 },
-  );
-  const origin = `http://127.0.0.1:${server.port}`;
+  const server = await openServer((req, res) => {
+    if (req.headers.accept !== 'application/json') return void res.writeHead(406).end();
+    const [, named, discovery] = /^\/([^/]+)\/v2\.0(\/\.well-known\/openid-configuration)$/.exec(req.url ?? '') ?? [];
+    if (discovery && status === 200) {
+      const segment = /^(organizations|common)$/.test(named ?? '') ? '{tenantid}' : named;
+      const document = { issuer: `${origin}/${segment}/v2.0`, jwks_uri: elsewhere ?? `${origin}/${named}/published` };
+      return void res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(document));
+    }
+    fetches.push(req.url ?? '');
+    sent.push(req.headers);
+    const keys = [...published].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig' }));
+    res.writeHead(status, { 'Content-Type': 'application/json' }).end(spoken ?? JSON.stringify({ keys }));
+  });
+  const { origin } = server;
   const { tenant, audience, client } = { tenant: randomUUID(), audience: randomUUID(), client: randomUUID() };
   const nowSeconds = Math.floor(Date.now() / 1_000);
   const times = { iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 3_600 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Fault } from '../fault.ts';
+import { Fault } from './fault.ts';
 
 /** One challenge of a `WWW-Authenticate` header: its scheme in lower case, its parameters by lower-case name. */
 type Challenge = { scheme: string; parameters: Record<string, string> };

@@ -1,7 +1,6 @@
-import { subscribe } from 'node:diagnostics_channel';
 import { context, createContextKey, type Span, SpanKind } from '@opentelemetry/api';
-import { traceparentOf, traceparentOfSpan } from './correlation.ts';
 import { measure, secondsSince } from './measures.ts';
+import { traceparentOf, traceparentOfSpan } from './trace-context.ts';
 import { activeSpan, errorType, fail, tracer } from './tracing.ts';
 
 const oursKey = createContextKey('onbehalf.ours');
@@ -57,25 +56,4 @@ function endSpan(span: Span, status: number | undefined, failure: string | undef
   if (status !== undefined) span.setAttribute('http.response.status_code', status);
   if (failure !== undefined) fail(span, failure);
   span.end();
-}
-
-type UndiciRequest = { origin: string | URL; method: string; addHeader(name: string, value: string): unknown };
-type UndiciMessage = { request: UndiciRequest; response?: { statusCode: number }; error?: unknown };
-
-/**
- * Makes a call of every request by fetch or undici, through the channels undici publishes (undici docs,
- * "Diagnostics Channel Support"): no module is patched.
- */
-export function watchUndici(): void {
-  const calls = new WeakMap<UndiciRequest, ReturnType<typeof startCall>>();
-  const on = (name: string, listener: (message: UndiciMessage) => void) =>
-    subscribe(`undici:request:${name}`, (message) => listener(message as UndiciMessage));
-  on('create', ({ request }) => {
-    const call = startCall(request.method, new URL(request.origin));
-    for (const [name, value] of Object.entries(call.headers)) request.addHeader(name, value);
-    calls.set(request, call);
-  });
-  on('headers', ({ request, response }) => calls.get(request)?.answered(response?.statusCode ?? 0));
-  on('trailers', ({ request }) => calls.get(request)?.end());
-  on('error', ({ request, error }) => calls.get(request)?.end(error ?? new Error('failed')));
 }
