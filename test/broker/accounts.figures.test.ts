@@ -53,7 +53,7 @@ async function signIn(upn: string): Promise<Person> {
   // One after the other, so that every broker is warm before all ask at once.
   for (const broker of [1, 2]) await token(broker, session, apiScope);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(await token(0, session, apiScope));
-  return { upn, session, oid, key: inspector.names.account('web', `${oid}.${tid}`) };
+  return { upn, session, oid, key: inspector.redisKeys.account('web', `${oid}.${tid}`) };
 }
 
 async function token(broker: number, session: string, scope: string): Promise<string> {

@@ -7,7 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { decodeJwt } from 'jose';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
-import { createNames, indexKeyOf, type Names, shortName } from '../../services/token-broker/src/store/redis-keys.ts';
+import {
+  createRedisKeys,
+  indexKeyOf,
+  type RedisKeys,
+  shortName,
+} from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { mountFiles } from '../kit/mounts.ts';
 import { openRedisClient, type RedisClient } from '../kit/redis/client.ts';
@@ -92,7 +97,7 @@ for (const [where, nodesOf] of houses) {
   describe(`a sign-out everywhere that breaks off, on ${where}`, () => {
     const opened = new AsyncDisposableStack();
     let house: House;
-    let names: Names;
+    let redisKeys: RedisKeys;
     let people = 0;
 
     before(async () => {
@@ -100,7 +105,7 @@ for (const [where, nodesOf] of houses) {
         await openHouse(`broker-interrupted-${where.toLowerCase().replace(' ', '-')}`, await nodesOf(opened)),
       );
       const ring = await readKeyRing(join(house.system.stateDir, 'sealing'));
-      names = createNames(indexKeyOf(ring), house.system.redisPrefix);
+      redisKeys = createRedisKeys(indexKeyOf(ring), house.system.redisPrefix);
     });
     after(() => opened.disposeAsync());
 
@@ -111,7 +116,7 @@ for (const [where, nodesOf] of houses) {
       const assertion = String((await system.exchange(1, sessions[0])).body.access_token);
       assert.equal((await system.onBehalfOf(1, assertion)).status, 200);
       const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-      return { sessions, assertion, account: shortName(names.account('web', `${oid}.${tid}`)) };
+      return { sessions, assertion, account: shortName(redisKeys.account('web', `${oid}.${tid}`)) };
     }
     const signOut = (broker: number, { sessions: [token] }: Person) =>
       house.system.post(broker, '/sessions/end', { subject_token: token });

@@ -73,8 +73,8 @@ async function live(number: number, stop: AbortSignal, refused: string[]): Promi
 /** Until now nothing was refused her, so that Entra is asked and not remembered. */
 async function forgetRefusals({ oid, tid }: { oid: string; tid: string }): Promise<void> {
   const throttleKeys = [
-    inspector.names.account('web', `${oid}.${tid}`),
-    inspector.names.oboThrottleKey('api', tid, oid),
+    inspector.redisKeys.account('web', `${oid}.${tid}`),
+    inspector.redisKeys.oboThrottleKey('api', tid, oid),
   ];
   for (const throttleKey of throttleKeys) {
     for (const key of await system.keys(`throttle:${tagOf(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {

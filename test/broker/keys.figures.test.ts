@@ -82,7 +82,7 @@ async function newcomer(broker = 0): Promise<Person> {
   const session = await system.signIn(upn, broker);
   const assertion = tokenOf(await system.exchange(broker, session, apiScope));
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-  return { upn, session, oid, assertion, account: inspector.names.account('web', `${oid}.${tid}`) };
+  return { upn, session, oid, assertion, account: inspector.redisKeys.account('web', `${oid}.${tid}`) };
 }
 
 function tokenOf({ status, body }: BrokerResponse): string {
@@ -120,7 +120,7 @@ async function keyIdOf(key: string, field?: string): Promise<string> {
 
 const sessionKeyOf = async ({ account }: Person) => {
   const [field = ''] = (await inspector.fields(account)).filter((name) => name.startsWith('s:'));
-  return inspector.names.session(field.slice(2));
+  return inspector.redisKeys.session(field.slice(2));
 };
 const sealedFieldsOf = async (key: string) =>
   (await inspector.fields(key)).filter((name) => name === 'msal' || name.startsWith('t:'));
@@ -177,7 +177,7 @@ describe('the keys of three brokers', () => {
     let old = 0;
     const isAnew = async (key: string, field?: string) => (await keyIdOf(key, field)) === 'k2';
     for (const person of people) {
-      const obo = inspector.names.obo('api', person.assertion);
+      const obo = inspector.redisKeys.obo('api', person.assertion);
       const places: [key: string, field?: string][] = [[await sessionKeyOf(person)]];
       for (const key of [person.account, obo]) {
         for (const field of await sealedFieldsOf(key)) places.push([key, field]);
@@ -228,7 +228,7 @@ describe('the keys of three brokers', () => {
         assert.equal(oidOf(tokenOf(await system.exchange(1, session, graphScope))), oid);
       }
 
-      const obo = inspector.names.obo('api', assertion);
+      const obo = inspector.redisKeys.obo('api', assertion);
       tokenOf(await system.onBehalfOf(0, assertion));
       await flip(obo, await recordOf(obo), part);
       assert.equal(oidOf(tokenOf(await system.onBehalfOf(1, assertion))), oid);

@@ -43,7 +43,7 @@ async function signIn(upn: string): Promise<Person> {
   assert.equal(bought.status, 200, JSON.stringify(bought.body));
   const assertion = String(bought.body.access_token);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-  return { upn, session, assertion, account: inspector.names.account('web', `${oid}.${tid}`) };
+  return { upn, session, assertion, account: inspector.redisKeys.account('web', `${oid}.${tid}`) };
 }
 
 const revoke = (broker: number, token: string) => system.post(broker, '/oauth2/revoke', { token });

@@ -322,7 +322,7 @@ describe('what Entra refuses one person, three brokers', () => {
       await arm(user, 'on_behalf_of', { then: { aadsts, error: 'invalid_grant', suberror: null } });
       const answer = await system.onBehalfOf(0, assertion);
       assert.deepEqual([answer.body.error, answer.body.error_codes], [error, [aadsts]]);
-      const key = inspector.names.obo('api', assertion);
+      const key = inspector.redisKeys.obo('api', assertion);
       assert.equal(await inspector.type(key), 'none', `${aadsts}: nothing is kept of it`);
       assert.equal((await system.exchange(1, session, apiScope)).status, 200);
     }

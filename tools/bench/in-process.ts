@@ -7,7 +7,7 @@ import { connectRedis } from '../../services/token-broker/src/redis/redis.ts';
 import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts';
 import { LocalChannel } from '../../services/token-broker/src/store/channel.ts';
 import { createL1 } from '../../services/token-broker/src/store/memory-cache.ts';
-import { createNames } from '../../services/token-broker/src/store/redis-keys.ts';
+import { createRedisKeys } from '../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
 import type { Store } from '../../services/token-broker/src/store/store.ts';
 import { Refusals } from '../../services/token-broker/src/tokens/refusals.ts';
@@ -37,15 +37,15 @@ async function cost(operations: number, operation: (i: number) => Promise<unknow
 
 function createBench(store: Store, sealing: ReturnType<typeof createSealing>) {
   const logger = createLogger({ level: 'silent', service: 'bench' });
-  const names = createNames(sealingKeys.index, 'bench:');
+  const redisKeys = createRedisKeys(sealingKeys.index, 'bench:');
   const options = { maxBytes: 2 ** 31, maxUnverifiedMs: 60_000, channel: store.channel, nowMs: Date.now };
   const l1 = createL1<TokenRecord>(options, (record) => record.accessToken.length + record.scope.length);
-  const refusals = new Refusals(store, names, sealing, Date.now);
-  const tokens = new Tokens({ store, l1, refusals, names, sealing, logger, nowMs: Date.now });
+  const refusals = new Refusals(store, redisKeys, sealing, Date.now);
+  const tokens = new Tokens({ store, l1, refusals, redisKeys, sealing, logger, nowMs: Date.now });
   const keys: string[] = [];
   // As the broker does: the key is kept, the request made for each call.
   const requestOf = (n: number): TokenRequest => {
-    const key = keys[n] ?? names.app('bench', String(n));
+    const key = keys[n] ?? redisKeys.app('bench', String(n));
     keys[n] = key;
     return {
       client: 'bench',

@@ -21,7 +21,7 @@ import { Sessions } from './sessions/sessions.ts';
 import { Tombstones } from './sessions/tombstone.ts';
 import { watch } from './signals.ts';
 import { createL1 } from './store/memory-cache.ts';
-import type { Names } from './store/redis-keys.ts';
+import type { RedisKeys } from './store/redis-keys.ts';
 import type { Sealing } from './store/sealing.ts';
 import type { Store } from './store/store.ts';
 import { Refusals } from './tokens/refusals.ts';
@@ -31,7 +31,7 @@ import { Tokens } from './tokens/tokens.ts';
 type Parts = {
   store: Store;
   entra: Entra;
-  names: Names;
+  redisKeys: RedisKeys;
   sealing: Sealing;
   clients: () => Clients;
   callersCa?: string | undefined;
@@ -45,7 +45,7 @@ const sessionShare = 0.25;
 
 /** Puts the broker together from its ports. Opens nothing. `upkeep` is to be done every few seconds, by every pod. */
 export function assemble(config: Config, parts: Parts) {
-  const { store, entra, names, sealing, clients, callersCa, logger } = parts;
+  const { store, entra, redisKeys, sealing, clients, callersCa, logger } = parts;
   const nowMs = Date.now;
   const { maxBytes, maxUnverifiedSeconds } = config.l1;
   const bound = { maxUnverifiedMs: maxUnverifiedSeconds * 1_000, channel: store.channel, nowMs };
@@ -56,17 +56,17 @@ export function assemble(config: Config, parts: Parts) {
   const sessionL1 = createL1<Session>({ ...bound, maxBytes: maxBytes * sessionShare }, () => 600);
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
   watch('onbehalf.cache.invalidation.up', () => (store.channel.downSinceMs === undefined ? 1 : 0));
-  const refusals = new Refusals(store, names, sealing, nowMs);
-  const guard = new IndexGuard({ store, names, logger, nowMs });
-  const tombstones = new Tombstones({ store, names, everybody: () => guard.everybody(), nowMs });
+  const refusals = new Refusals(store, redisKeys, sealing, nowMs);
+  const guard = new IndexGuard({ store, redisKeys, logger, nowMs });
+  const tombstones = new Tombstones({ store, redisKeys, everybody: () => guard.everybody(), nowMs });
   const sessions = new Sessions({
     ...config.session,
-    ...{ store, l1: sessionL1, names, sealing, tombstones, logger, nowMs },
+    ...{ store, l1: sessionL1, redisKeys, sealing, tombstones, logger, nowMs },
   });
-  const tokens = new Tokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
+  const tokens = new Tokens({ store, l1: tokenL1, refusals, redisKeys, sealing, logger, nowMs });
   const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
   const broker = new Broker({
-    ...{ entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
+    ...{ entra, store, sessions, tokens, tombstones, refusals, redisKeys, perSession, logger, nowMs },
   });
   const { issuer, audience, jwksUri, tokenFile, allowPlaintext } = config.callers;
   const keys = clusterKeys({

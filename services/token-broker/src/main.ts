@@ -18,7 +18,7 @@ import { connectRedis } from './redis/redis.ts';
 import { redisStore } from './redis/redis-store.ts';
 import { repeating } from './repeating.ts';
 import registry from './signals.json' with { type: 'json' };
-import { createNames, indexKeyOf } from './store/redis-keys.ts';
+import { createRedisKeys, indexKeyOf } from './store/redis-keys.ts';
 import { createSealing, logUnopened } from './store/sealing.ts';
 
 await run(async (signal) => {
@@ -32,7 +32,7 @@ await run(async (signal) => {
   await using _admin = await serve(health.handler, config.admin);
   using keys = await openKeyRing(config.sealingKeysDir, logger);
   using clients = await openClients(config.clientsFile, logger);
-  const names = createNames(indexKeyOf(keys.get()), redis.keyPrefix);
+  const redisKeys = createRedisKeys(indexKeyOf(keys.get()), redis.keyPrefix);
   await using network = new EntraHttpClient();
   const entra = new MsalEntra({ ...config.entra, federatedFile: config.entra.federatedTokenFile, network, logger });
   await entra.checkCredentials(clients.get().byName.values());
@@ -48,13 +48,13 @@ await run(async (signal) => {
       tls: tls.context,
       allowPlaintext: redis.allowPlaintext,
     },
-    names.events,
+    redisKeys.channel,
     logger,
   );
   const { handler, upkeep, onReplaced } = assemble(config, {
-    store: redisStore(connection, names.events),
+    store: redisStore(connection, redisKeys.channel),
     entra,
-    names,
+    redisKeys,
     sealing: createSealing(keys.get, logUnopened(logger)),
     clients: clients.get,
     callersCa: await read(config.callers.caFile),

@@ -8,7 +8,7 @@ import { environment } from './config.ts';
 import { classes } from './entra/entra-errors.ts';
 import { metadata, openapi } from './http/metadata.ts';
 import * as lifetimes from './lifetimes.ts';
-import { createNames } from './store/redis-keys.ts';
+import { createRedisKeys } from './store/redis-keys.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
 
@@ -66,17 +66,17 @@ describe('the README', () => {
   it('has every key of Redis', () => {
     const {
       oboThrottleKey,
-      events,
+      channel,
       fingerprint: _,
       released,
       ...keys
-    } = createNames(createSecretKey(Buffer.alloc(32)), '');
+    } = createRedisKeys(createSecretKey(Buffer.alloc(32)), '');
     const named = (name: string | ((...parts: string[]) => string)) =>
       typeof name === 'string' ? name : name('{a}', 'b', 'c');
     const names = Object.values(keys).map((name) => named(name as Parameters<typeof named>[0]));
     const kinds = (cells: string[]) => sorted(cells.map((cell) => cell.split(':')[0] ?? ''));
     assert.deepEqual(kinds(tableOf('Key').map(([cell = '']) => cell)), kinds(names));
-    assert.ok(oboThrottleKey('a', 'b', 'c').startsWith('{') && text.includes(`The channel \`${events}\``));
+    assert.ok(oboThrottleKey('a', 'b', 'c').startsWith('{') && text.includes(`The channel \`${channel}\``));
     assert.ok(text.includes(`\`${released('code:{…}')}\``));
   });
 

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { type KeyRing, readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createClient, RESP_TYPES } from 'redis';
-import { createNames, indexKeyOf, type Names } from '../../../services/token-broker/src/store/redis-keys.ts';
+import { createRedisKeys, indexKeyOf, type RedisKeys } from '../../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/store/sealing.ts';
 import type { System } from '../system/system.ts';
 
 /** What lies in the brokers' Redis, for someone who holds their key ring. */
 export type RedisInspector = AsyncDisposable & {
-  names: Names;
+  redisKeys: RedisKeys;
   sealing: Sealing;
   /** The mounted ring's directory; `reload` reads it again. */
   ringDirectory: string;
@@ -44,7 +44,7 @@ export async function openRedisInspector({ redis, redisPrefix: prefix, stateDir 
   const texts = (reply: unknown) => Array.from(reply as Iterable<unknown>, String).sort();
 
   const inspector: Omit<RedisInspector, typeof Symbol.asyncDispose> = {
-    ...{ names: createNames(indexKeyOf(ring), prefix), sealing, ringDirectory, command },
+    ...{ redisKeys: createRedisKeys(indexKeyOf(ring), prefix), sealing, ringDirectory, command },
     async reload() {
       ring = await readKeyRing(ringDirectory);
     },

@@ -13,7 +13,7 @@ import { assertionType } from '../clients/callers.ts';
 import { grantTypes, parseClients } from '../clients/clients.ts';
 import { readConfig } from '../config.ts';
 import { fakeEntra } from '../entra/entra.fake.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { watchedStore } from '../store/store.fake.ts';
 
@@ -97,14 +97,14 @@ export async function openBroker(environment: Record<string, string> = {}) {
     ...environment,
   });
   const key = createSecretKey(randomBytes(32));
-  const names = createNames(key, 'ob:v1:');
+  const redisKeys = createRedisKeys(key, 'ob:v1:');
   const sealing = createSealing(() => ({ current: 'k', keys: new Map([['k', key]]) }));
   const authority = remoteAuthority(issuer.origin, [tenant]);
   // Signed by the stand-in, issued in the name of Entra ID.
   const issuerOf = (tid: string) => `${config.entra.authorityHost}/${tid}/v2.0`;
   const authorityOf = () => ({ keys: authority.keys, issuerOf });
   const { handler } = assemble(config, {
-    ...{ store, entra: entra.entra, names, sealing, clients: () => clients, authorityOf, logger },
+    ...{ store, entra: entra.entra, redisKeys, sealing, clients: () => clients, authorityOf, logger },
   });
   const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
 
@@ -163,7 +163,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
     new URLSearchParams(Object.entries(fields).filter((pair): pair is [string, string] => pair[1] !== undefined));
 
   const broker = {
-    ...{ issuer, tenant, lines, store, watch, entra, clients, names, config, directory, assertion, caller, send },
+    ...{ issuer, tenant, lines, store, watch, entra, clients, redisKeys, config, directory, assertion, caller, send },
     ...{ ownKey, ownCaller, basic },
     origin: `http://127.0.0.1:${server.port}`,
     form: (fields: Fields): string => encode(fields).toString(),

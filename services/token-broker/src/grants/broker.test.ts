@@ -77,7 +77,7 @@ describe('a token on behalf of a person', () => {
   const open = () => {
     const pods = openPods();
     const person = randomUUID();
-    const index = pods.names.user(`${person}.${tenantId}`);
+    const index = pods.redisKeys.user(`${person}.${tenantId}`);
     return { pods, person, index, get: () => pods.first.onBehalfOf(pods.assertionOf(person)) };
   };
   const away = () => new Fault('unavailable', 'away');

@@ -7,7 +7,7 @@ import type { Acquired, Entra } from '../entra/entra.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
 import type { AssertionIndex } from '../sessions/assertion-index.ts';
 import type { Assertion, Tombstones } from '../sessions/tombstone.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Partition, TokenRequest } from '../tokens/token.ts';
 import { allowedScopes } from './allowed-scopes.ts';
@@ -18,7 +18,7 @@ export type OnBehalfOfDeps = {
   store: Store;
   tombstones: Tombstones;
   assertionIndex: AssertionIndex;
-  names: Names;
+  redisKeys: RedisKeys;
   nowMs: () => number;
 };
 
@@ -51,9 +51,9 @@ export class OnBehalfOfRequest implements TokenRequest {
   constructor(deps: OnBehalfOfDeps, client: Client, token: string, asked: AskedToken) {
     const { tid, oid, iat } = parseAssertion(client, token, deps.nowMs());
     const { scope, scopes } = allowedScopes(client, asked.scope);
-    const throttleKey = deps.names.oboThrottleKey(client.name, tid, oid);
+    const throttleKey = deps.redisKeys.oboThrottleKey(client.name, tid, oid);
     this.client = client.name;
-    this.partition = { key: deps.names.obo(client.name, token), kind: 'obo', throttleKey };
+    this.partition = { key: deps.redisKeys.obo(client.name, token), kind: 'obo', throttleKey };
     this.tenantId = tid;
     this.scope = scope;
     this.claims = asked.claims;
@@ -66,8 +66,8 @@ export class OnBehalfOfRequest implements TokenRequest {
   }
 
   async signIn(): Promise<string | undefined> {
-    const { store, names } = this.#deps;
-    return (await store.get(names.signedIn(this.#homeAccountId)))?.toString();
+    const { store, redisKeys } = this.#deps;
+    return (await store.get(redisKeys.signedIn(this.#homeAccountId)))?.toString();
   }
 
   async acquire() {

@@ -7,7 +7,7 @@ import { type EntraClass, type Refusal, toEntraFault } from '../entra/entra-erro
 import { codeLedgerMs, signInMarkMs } from '../lifetimes.ts';
 import type { Session } from '../sessions/record.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import { type Names, shortName } from '../store/redis-keys.ts';
+import { type RedisKeys, shortName } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import { logRefusal, type Refusals } from '../tokens/refusals.ts';
 import { sessionScope } from './allowed-scopes.ts';
@@ -17,7 +17,7 @@ export type RedeemDeps = {
   store: Store;
   sessions: Sessions;
   refusals: Refusals;
-  names: Names;
+  redisKeys: RedisKeys;
   logger: Logger;
 };
 
@@ -74,10 +74,10 @@ export class CodeRedemption {
   }
 
   async #redeemCode(client: Client, { code, redirectUri, codeVerifier, nonce, traceId }: AskedSignIn): Promise<SignIn> {
-    const { entra, store, refusals, names } = this.#deps;
+    const { entra, store, refusals, redisKeys } = this.#deps;
     const paused = await refusals.recall(this.#throttled(client), undefined);
     if (paused) throw refusals.toFault(paused);
-    const spent = names.code(client.name, code);
+    const spent = redisKeys.code(client.name, code);
     if (!(await store.setIfAbsent(spent, mark, codeLedgerMs))) {
       throw new Fault('invalid_grant', 'The authorization code was used before.');
     }
@@ -101,8 +101,8 @@ export class CodeRedemption {
 
   /** Lets a code be sent a second time, but not a third: the release is marked before the ledger forgets the first time. */
   async #release(spent: string): Promise<void> {
-    const { store, names } = this.#deps;
-    if (await store.setIfAbsent(names.released(spent), mark, codeLedgerMs)) await store.delete(spent);
+    const { store, redisKeys } = this.#deps;
+    if (await store.setIfAbsent(redisKeys.released(spent), mark, codeLedgerMs)) await store.delete(spent);
   }
 
   /**
@@ -110,14 +110,14 @@ export class CodeRedemption {
    * the mark that refusal stands for 30 s. Assertions name a guest by the tenant that they are for, not by the home account.
    */
   async #markSignedIn({ account }: Session): Promise<void> {
-    const { store, names } = this.#deps;
-    const key = names.signedIn(`${account.localAccountId}.${account.tenantId}`);
+    const { store, redisKeys } = this.#deps;
+    const key = redisKeys.signedIn(`${account.localAccountId}.${account.tenantId}`);
     await store.set(key, Buffer.from(randomUUID()), signInMarkMs).catch(() => undefined);
   }
 
   /** Sign-ins at a client share one throttle key: before a code is redeemed, only Entra knows whose it is. */
   #throttled({ name, tenantId }: Client) {
-    const throttleKey = this.#deps.names.app(name, tenantId);
+    const throttleKey = this.#deps.redisKeys.app(name, tenantId);
     return { throttleKey, partition: throttleKey, plainField: 'code', field: 'code' };
   }
 }

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { memoryStore } from '../store/memory-store.fake.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { createAnnouncements } from './announcements.ts';
 import type { End } from './record.ts';
 
 function open() {
   const store = memoryStore();
-  const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
-  return { store, names, ...createAnnouncements({ store, names }) };
+  const redisKeys = createRedisKeys(createSecretKey(randomBytes(32)), 'ob:v1:');
+  return { store, redisKeys, ...createAnnouncements({ store, redisKeys }) };
 }
 const end = (sinceSeconds: number, id = 'end'): End => ({
   ...{ id, sinceSeconds, client: 'web', alone: true, sessions: [], accounts: [] },
@@ -30,20 +30,20 @@ describe('the ends under way', () => {
   });
 
   it('are found by their person, whom their names do not tell', async () => {
-    const { store, names, add, ofPerson } = open();
+    const { store, redisKeys, add, ofPerson } = open();
     await add('one', 'alice', end(100));
     await add('two', 'bob', end(100));
     assert.deepEqual(
       (await ofPerson('alice')).map(({ key }) => key),
       ['one'],
     );
-    assert.doesNotMatch((await store.members(names.endings)).join(), /alice|bob/);
+    assert.doesNotMatch((await store.members(redisKeys.endings)).join(), /alice|bob/);
   });
 
   it('are forgotten one by one, also what is none', async () => {
-    const { store, names, add, since, forget } = open();
+    const { store, redisKeys, add, since, forget } = open();
     for (const member of ['', '[]', '["a","b","c","d"]', '["a","b",1,2]']) {
-      await store.addMember(names.endings, member, 60_000);
+      await store.addMember(redisKeys.endings, member, 60_000);
       const [announced] = await since(0);
       assert.deepEqual(announced, { member, key: '', sinceSeconds: 0 });
       await forget(announced);
@@ -53,9 +53,9 @@ describe('the ends under way', () => {
   });
 
   it('stay for as long as an assertion may live', async () => {
-    const { store, names, add } = open();
+    const { store, redisKeys, add } = open();
     await add('one', 'alice', end(100));
-    const ttlMs = store.ttls().get(names.endings) ?? 0;
+    const ttlMs = store.ttls().get(redisKeys.endings) ?? 0;
     assert.ok(ttlMs > 28 * 3_600_000 - 60_000 && ttlMs <= 28 * 3_600_000, `${ttlMs}`);
   });
 });

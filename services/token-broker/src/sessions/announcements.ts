@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endingMarkMs } from '../lifetimes.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { End } from './record.ts';
 
@@ -11,12 +11,12 @@ const announcement = z.tuple([z.string(), z.string(), z.number(), z.string()]);
 export type Announced = { member: string; key: string; sinceSeconds: number };
 
 /** The ends under way, in one set for all pods: each is added before its mark is written, and removed when it is complete. */
-export function createAnnouncements({ store, names }: { store: Store; names: Names }) {
+export function createAnnouncements({ store, redisKeys }: { store: Store; redisKeys: RedisKeys }) {
   const memberOf = (key: string, homeAccountId: string, { sinceSeconds, id }: End) =>
-    JSON.stringify([key, names.user(homeAccountId), sinceSeconds, id] satisfies z.input<typeof announcement>);
+    JSON.stringify([key, redisKeys.user(homeAccountId), sinceSeconds, id] satisfies z.input<typeof announcement>);
 
   async function list(holds: (user: string, sinceSeconds: number) => boolean): Promise<Announced[]> {
-    const members = await store.members(names.endings);
+    const members = await store.members(redisKeys.endings);
     return members.flatMap((member) => {
       const [key = '', user = '', sinceSeconds = 0] = parse(member) ?? [];
       return holds(user, sinceSeconds) ? [{ member, key, sinceSeconds }] : [];
@@ -25,12 +25,12 @@ export function createAnnouncements({ store, names }: { store: Store; names: Nam
 
   return {
     add: (key: string, homeAccountId: string, end: End) =>
-      store.forceMember(names.endings, memberOf(key, homeAccountId, end), endingMarkMs),
+      store.forceMember(redisKeys.endings, memberOf(key, homeAccountId, end), endingMarkMs),
     remove: (key: string, homeAccountId: string, end: End) =>
-      store.removeMember(names.endings, memberOf(key, homeAccountId, end)),
-    forget: ({ member }: Announced) => store.removeMember(names.endings, member),
+      store.removeMember(redisKeys.endings, memberOf(key, homeAccountId, end)),
+    forget: ({ member }: Announced) => store.removeMember(redisKeys.endings, member),
     /** The ends of one person. */
-    ofPerson: (homeAccountId: string) => list((user) => user === names.user(homeAccountId)),
+    ofPerson: (homeAccountId: string) => list((user) => user === redisKeys.user(homeAccountId)),
     /** The ends that began at this time or before. */
     since: (atSeconds: number) => list((_, sinceSeconds) => sinceSeconds <= atSeconds),
   };

@@ -16,7 +16,7 @@ describe('the index of what is held on behalf of a person', () => {
       await settled();
       pods.advance(1_800);
     }
-    const members = await pods.store.members(pods.names.user(homeOf(person)));
+    const members = await pods.store.members(pods.redisKeys.user(homeOf(person)));
     assert.ok(members.length <= 40, `${members.length}`);
   });
 
@@ -34,40 +34,43 @@ describe('the index of what is held on behalf of a person', () => {
   it('names again what was taken for dead before it was written', async () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
-    const index = pods.names.user(homeOf(person));
-    for (let i = 0; i < 40; i += 1) await pods.store.addMember(index, pods.names.account(`${i}`, person), 60_000);
+    const index = pods.redisKeys.user(homeOf(person));
+    for (let i = 0; i < 40; i += 1) await pods.store.addMember(index, pods.redisKeys.account(`${i}`, person), 60_000);
     const assertion = pods.assertionOf(person);
     pods.watch.step = async (when, operation) => {
       if (when !== 'before' || operation !== 'writeToken') return;
       pods.watch.step = undefined;
       await pods.second.onBehalfOf(pods.assertionOf(person));
       await settled();
-      assert.ok(!(await pods.store.members(index)).includes(pods.names.obo(api.name, assertion)), 'it was taken out');
+      assert.ok(
+        !(await pods.store.members(index)).includes(pods.redisKeys.obo(api.name, assertion)),
+        'it was taken out',
+      );
     };
     await pods.first.onBehalfOf(assertion);
-    assert.ok((await pods.store.members(index)).includes(pods.names.obo(api.name, assertion)));
+    assert.ok((await pods.store.members(index)).includes(pods.redisKeys.obo(api.name, assertion)));
   });
 
   it('leaves no partition outside of it that was written while it was tidied', async () => {
     const pods = openPods();
     const person = homeOf(randomUUID());
-    const key = pods.names.obo(api.name, 'assertion');
-    const index = createAssertionIndex({ store: pods.store, names: pods.names });
+    const key = pods.redisKeys.obo(api.name, 'assertion');
+    const index = createAssertionIndex({ store: pods.store, redisKeys: pods.redisKeys });
     for (let i = 0; i < 40; i += 1)
-      await pods.store.addMember(pods.names.user(person), pods.names.account(`${i}`, person), 60_000);
+      await pods.store.addMember(pods.redisKeys.user(person), pods.redisKeys.account(`${i}`, person), 60_000);
     const write = { version: undefined, fence: 1, field: 't:a', record: Buffer.from('x'), expiresWithTokens: true };
     pods.watch.step = async (when, operation) => {
       if (when !== 'before' || operation !== 'removeMember') return;
       pods.watch.step = undefined;
       // A purchase of the same assertion goes all its way between the look and the removal.
       await pods.store.writeToken(key, { ...write, expiresAtSeconds: pods.clock.ms / 1_000 + 60 });
-      await pods.store.addMember(pods.names.user(person), key, 60_000);
+      await pods.store.addMember(pods.redisKeys.user(person), key, 60_000);
     };
-    await pods.store.addMember(pods.names.user(person), key, 60_000);
-    await index.add(person, pods.names.obo(api.name, 'another'), 60_000);
+    await pods.store.addMember(pods.redisKeys.user(person), key, 60_000);
+    await index.add(person, pods.redisKeys.obo(api.name, 'another'), 60_000);
     await settled();
     assert.equal(pods.watch.step, undefined, 'the removal came');
-    const named = (await pods.store.members(pods.names.user(person))).includes(key);
+    const named = (await pods.store.members(pods.redisKeys.user(person))).includes(key);
     assert.equal(pods.keys('obo').length === 0 || named, true);
     if (!named) assert.ok(pods.watch.writes.includes(`invalidate ${key}`), 'another pod may have read it');
   });
@@ -87,19 +90,19 @@ describe('the index of what is held on behalf of a person', () => {
 
   /** An index with dead assertions after so many that live, and accounts that are yet to be. */
   async function openIndex(alive: number, dead: number, random: number) {
-    const { store, names, watch, clock } = openPods();
+    const { store, redisKeys, watch, clock } = openPods();
     const person = homeOf(randomUUID());
-    const index = createAssertionIndex({ store, names, random: () => random });
-    const obos = Array.from({ length: alive + dead }, (_, i) => names.obo(api.name, `${i}`));
-    const accounts = [names.account('a', person), names.account('b', person)];
+    const index = createAssertionIndex({ store, redisKeys, random: () => random });
+    const obos = Array.from({ length: alive + dead }, (_, i) => redisKeys.obo(api.name, `${i}`));
+    const accounts = [redisKeys.account('a', person), redisKeys.account('b', person)];
     const token = { version: undefined, fence: 1, field: 't:a', record: Buffer.from('x'), expiresWithTokens: true };
     const write = (key: string) => store.writeToken(key, { ...token, expiresAtSeconds: clock.ms / 1_000 + 60 });
     for (const key of obos.slice(0, alive)) await write(key);
-    for (const key of [...accounts, ...obos]) await store.addMember(names.user(person), key, 60_000);
+    for (const key of [...accounts, ...obos]) await store.addMember(redisKeys.user(person), key, 60_000);
     const add = async () => {
-      await index.add(person, names.obo(api.name, 'another'), 60_000);
+      await index.add(person, redisKeys.obo(api.name, 'another'), 60_000);
       await settled();
-      return await store.members(names.user(person));
+      return await store.members(redisKeys.user(person));
     };
     return { add, watch, accounts, write, dead: String(obos[alive]) };
   }

@@ -2,7 +2,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { endingMarkMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import { type Names, shortName, tagOf } from '../store/redis-keys.ts';
+import { type RedisKeys, shortName, tagOf } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Announcements } from './announcements.ts';
 import type { End, Session, SessionRecords } from './record.ts';
@@ -14,7 +14,7 @@ export type PendingEnd = { end: End; homeAccountId: string; key: string; mark: B
 export type CompletionDeps = {
   store: Store;
   l1: L1<Session>;
-  names: Names;
+  redisKeys: RedisKeys;
   records: SessionRecords;
   tombstones: Tombstones;
   announcements: Announcements;
@@ -28,16 +28,16 @@ export type CompletionDeps = {
 export class RevocationCompletion {
   readonly #store: Store;
   readonly #l1: L1<Session>;
-  readonly #names: Names;
+  readonly #redisKeys: RedisKeys;
   readonly #records: SessionRecords;
   readonly #tombstones: Tombstones;
   readonly #announcements: Announcements;
   readonly #logger: Logger;
 
-  constructor({ store, l1, names, records, tombstones, announcements, logger }: CompletionDeps) {
+  constructor({ store, l1, redisKeys, records, tombstones, announcements, logger }: CompletionDeps) {
     this.#store = store;
     this.#l1 = l1;
-    this.#names = names;
+    this.#redisKeys = redisKeys;
     this.#records = records;
     this.#tombstones = tombstones;
     this.#announcements = announcements;
@@ -58,7 +58,7 @@ export class RevocationCompletion {
     const { homeAccountId } = found.session.account;
     const { ending: end } = found;
     if (end.lead === hash) return { end, homeAccountId, key, mark };
-    const lead = end.lead === undefined ? this.#names.ending(homeAccountId) : this.#names.session(end.lead);
+    const lead = end.lead === undefined ? this.#redisKeys.ending(homeAccountId) : this.#redisKeys.session(end.lead);
     const leading = await this.readMark(lead);
     // The lead's mark goes last. If that mark is of another end by now, the other end includes this one.
     return leading?.end.id === end.id ? leading : { end: { ...end, lead: hash }, homeAccountId, key, mark };
@@ -73,9 +73,9 @@ export class RevocationCompletion {
     }
     if (closed.length > 0 || end.lead === undefined) await this.#endPresence(homeAccountId, end, closed, ended);
     for (const { client, sid, hash } of ended) {
-      if (sid !== undefined) await this.#store.removeMember(this.#names.sid(client, sid), hash);
+      if (sid !== undefined) await this.#store.removeMember(this.#redisKeys.sid(client, sid), hash);
     }
-    for (const { hash } of ended) if (this.#names.session(hash) !== key) await this.#removeMark(hash, end);
+    for (const { hash } of ended) if (this.#redisKeys.session(hash) !== key) await this.#removeMark(hash, end);
     // The pod that removes the last mark logs the end. A lost response leaves that open: then it is logged, perhaps twice.
     const removed = this.#store.replace(key, mark, undefined, endingMarkMs);
     if (await removed.catch(() => true)) this.#logEnd(end, homeAccountId);
@@ -86,7 +86,7 @@ export class RevocationCompletion {
 
   /** Replaces the records of an end's sessions by marks, and tells all pods. Gives the sessions that it found. */
   async #markSessions(end: End): Promise<Session[]> {
-    const keys = end.sessions.map((hash) => this.#names.session(hash));
+    const keys = end.sessions.map((hash) => this.#redisKeys.session(hash));
     const found = await Promise.all(end.sessions.map((hash) => this.#markSession(hash, end)));
     for (const key of keys) this.#l1.withdraw(key);
     await this.#store.invalidate(keys);
@@ -95,7 +95,7 @@ export class RevocationCompletion {
 
   /** Replaces a session's record by the mark of an end, unless a mark is there. Undefined if there is neither. */
   async #markSession(hash: string, end: End): Promise<Session | undefined> {
-    const key = this.#names.session(hash);
+    const key = this.#redisKeys.session(hash);
     for (;;) {
       const sealed = await this.#store.get(key);
       const found = this.#records.unseal(hash, sealed);
@@ -107,7 +107,7 @@ export class RevocationCompletion {
   }
 
   async #removeMark(hash: string, { id }: End): Promise<void> {
-    const key = this.#names.session(hash);
+    const key = this.#redisKeys.session(hash);
     const mark = await this.#store.get(key);
     // The mark of another end stays until that end is complete.
     if (mark && this.#records.unseal(hash, mark)?.ending?.id === id) {
@@ -124,7 +124,7 @@ export class RevocationCompletion {
     aliases.delete(homeAccountId);
     await this.#store.invalidate(closed);
     await this.#tombstones.add(homeAccountId, end.sinceSeconds, () => this.#isSignedIn(homeAccountId), [...aliases]);
-    const index = this.#names.user(homeAccountId);
+    const index = this.#redisKeys.user(homeAccountId);
     // The name of an account stays in the index: a concurrent sign-in may have added it just now.
     for (const key of (await this.#store.members(index)).filter((one) => !isAccount(one))) {
       await this.#store.delete(key);
@@ -134,7 +134,7 @@ export class RevocationCompletion {
   }
 
   async #isSignedIn(homeAccountId: string): Promise<boolean> {
-    const accounts = (await this.#store.members(this.#names.user(homeAccountId))).filter(isAccount);
+    const accounts = (await this.#store.members(this.#redisKeys.user(homeAccountId))).filter(isAccount);
     const read = await Promise.all(accounts.map((key) => this.#store.readPartition(key, [])));
     return read.some(({ version }) => version !== undefined);
   }
@@ -145,7 +145,7 @@ export class RevocationCompletion {
     if (!reason) return;
     if (ended > 0) measure('onbehalf.session.ended', ended, { 'onbehalf.session.reason': reason });
     const event = reason === 'revoked' ? 'sessions_revoked' : alone ? 'session_ended' : 'sessions_ended';
-    const account = shortName(lead === undefined ? this.#names.user(homeAccountId) : String(end.accounts[0]));
+    const account = shortName(lead === undefined ? this.#redisKeys.user(homeAccountId) : String(end.accounts[0]));
     const counted = { ...(!alone && { ended }), ...(aadsts && { aadsts }) };
     this.#logger.info({ event: `audit.${event}`, client, account, reason, ...counted });
   }

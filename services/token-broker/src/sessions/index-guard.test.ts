@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
 import { assertionLifeMs, upkeepMs } from '../lifetimes.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { watchedStore } from '../store/store.fake.ts';
 import { IndexGuard } from './index-guard.ts';
 
@@ -15,7 +15,7 @@ function openStore() {
   const { store, watch } = watchedStore(() => clock.ms);
   const newKey = () => createSecretKey(randomBytes(32));
   const openPod = (index: ReturnType<typeof newKey>): IndexGuard =>
-    new IndexGuard({ store, names: createNames(index, 'ob:v1:'), logger, nowMs: () => clock.ms });
+    new IndexGuard({ store, redisKeys: createRedisKeys(index, 'ob:v1:'), logger, nowMs: () => clock.ms });
   return { clock, store, watch, newKey, openPod };
 }
 

@@ -3,7 +3,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { assertionLifeMs, indexRecordMs, indexTouchMs, upkeepMs } from '../lifetimes.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Tombstone } from './tombstone.ts';
 
@@ -21,7 +21,7 @@ type IndexRecord = z.output<typeof recordSchema>;
 /** How many former index keys are remembered. */
 const formerKept = 20;
 
-type Deps = { store: Store; names: Names; logger: Logger; nowMs: () => number };
+type Deps = { store: Store; redisKeys: RedisKeys; logger: Logger; nowMs: () => number };
 
 /**
  * Checks that this process has the same index key as the others. A new index key hides everything that was named with the
@@ -31,7 +31,7 @@ type Deps = { store: Store; names: Names; logger: Logger; nowMs: () => number };
  */
 export class IndexGuard {
   readonly #store: Store;
-  readonly #names: Names;
+  readonly #redisKeys: RedisKeys;
   readonly #logger: Logger;
   readonly #nowMs: () => number;
   readonly #listeners: (() => void)[] = [];
@@ -39,20 +39,20 @@ export class IndexGuard {
   #everybody: Tombstone | undefined;
   #touchedMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ store, names, logger, nowMs }: Deps) {
+  constructor({ store, redisKeys, logger, nowMs }: Deps) {
     this.#store = store;
-    this.#names = names;
+    this.#redisKeys = redisKeys;
     this.#logger = logger;
     this.#nowMs = nowMs;
     store.channel.onInvalidate((key) => {
       // A pod that misses the message, or fails here, checks again in its upkeep.
-      if (key === names.index) this.check().catch(() => {});
+      if (key === redisKeys.index) this.check().catch(() => {});
     });
   }
 
   /** Reads the index key in use; the first pod with a new one takes over. @throws Fault `unavailable`. */
   async check(): Promise<void> {
-    const { fingerprint, index } = this.#names;
+    const { fingerprint, index } = this.#redisKeys;
     while (this.#state !== 'replaced') {
       const read = await this.#store.get(index);
       const found = read && recordSchema.parse(JSON.parse(read.toString()));
@@ -96,11 +96,11 @@ export class IndexGuard {
     this.#state = 'current';
     if (this.#nowMs() - this.#touchedMs < indexTouchMs) return;
     this.#touchedMs = this.#nowMs();
-    await this.#store.replace(this.#names.index, read, read, indexRecordMs);
+    await this.#store.replace(this.#redisKeys.index, read, read, indexRecordMs);
   }
 
   async #takeOver(read: Buffer | undefined, found: IndexRecord | undefined): Promise<void> {
-    const { fingerprint, index } = this.#names;
+    const { fingerprint, index } = this.#redisKeys;
     // The other pods may serve until their next check; the tokens that they give out until then are older than this end.
     const until = Math.ceil((this.#nowMs() + 2 * upkeepMs) / 1_000);
     const next: IndexRecord = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { accountOf } from '../entra/entra.fake.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { createSessionRecords } from './record.ts';
 
@@ -10,9 +10,9 @@ const key = () => createSecretKey(randomBytes(32));
 const ring = { current: 'k1', keys: new Map([['k1', key()]]) };
 
 /** Session records under an index key of their own, and the same sealing key. */
-function open(names = createNames(key(), 'ob:v1:')) {
+function open(redisKeys = createRedisKeys(key(), 'ob:v1:')) {
   const limits = { idleSeconds: 60, absoluteSeconds: 100 };
-  return { names, ...createSessionRecords({ ...limits, names, sealing: createSealing(() => ring) }) };
+  return { redisKeys, ...createSessionRecords({ ...limits, redisKeys, sealing: createSealing(() => ring) }) };
 }
 
 const record = (lastSeenSeconds = 1_000) => ({
@@ -21,29 +21,29 @@ const record = (lastSeenSeconds = 1_000) => ({
 
 describe('a session record', () => {
   it('is read as it was written, and in its own place alone', () => {
-    const { names, complete, seal, unseal } = open();
+    const { redisKeys, complete, seal, unseal } = open();
     const session = complete('hash', record());
-    const sealed = seal(session, names.session('hash'));
+    const sealed = seal(session, redisKeys.session('hash'));
     assert.deepEqual(unseal('hash', sealed)?.session, session);
     assert.equal(unseal('other', sealed), undefined);
     assert.equal(unseal('hash', undefined), undefined);
   });
 
   it('may be the mark of an end, with its reason', () => {
-    const { names, complete, seal, unseal } = open();
+    const { redisKeys, complete, seal, unseal } = open();
     const common = { id: 'e', sinceSeconds: 1, client: 'web', alone: true, sessions: ['hash'], accounts: ['a'] };
     for (const reason of ['sign_out', 'front_channel', 'operator', 'revoked', undefined] as const) {
       const ending = { ...common, ...(reason && { reason }) };
-      const sealed = seal({ ...complete('hash', record()), ending }, names.session('hash'));
+      const sealed = seal({ ...complete('hash', record()), ending }, redisKeys.session('hash'));
       assert.deepEqual(unseal('hash', sealed)?.ending, ending);
     }
   });
 
   it('ends with the index key that named its account', () => {
     const [before, after] = [open(), open()];
-    const sealed = before.seal(before.complete('hash', record()), before.names.session('hash'));
+    const sealed = before.seal(before.complete('hash', record()), before.redisKeys.session('hash'));
     assert.equal(after.unseal('hash', sealed), undefined);
-    assert.ok(open(before.names).unseal('hash', sealed));
+    assert.ok(open(before.redisKeys).unseal('hash', sealed));
   });
 
   it('says when its session ends: when it idles, and at last', () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
 import type { OpenSession } from '../store/store.ts';
 
@@ -57,20 +57,20 @@ export type Session = Kept & {
   expiresAtSeconds: number;
 };
 
-type Deps = { names: Names; sealing: Sealing; idleSeconds: number; absoluteSeconds: number };
+type Deps = { redisKeys: RedisKeys; sealing: Sealing; idleSeconds: number; absoluteSeconds: number };
 
 /**
  * Session records as the store holds them, sealed under the hash of their token, and as the broker reads them; and the
  * marks that stand in their place while they end.
  */
-export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeconds }: Deps) {
+export function createSessionRecords({ redisKeys, sealing, idleSeconds, absoluteSeconds }: Deps) {
   const complete = (hash: string, record: Kept): Session => {
     const idleEndSeconds = record.lastSeenSeconds + idleSeconds;
     const absoluteEndSeconds = record.createdAtSeconds + absoluteSeconds;
     return {
       ...record,
       hash,
-      accountKey: names.account(record.client, record.account.homeAccountId),
+      accountKey: redisKeys.account(record.client, record.account.homeAccountId),
       idleEndSeconds,
       absoluteEndSeconds,
       expiresAtSeconds: Math.min(idleEndSeconds, absoluteEndSeconds),
@@ -82,13 +82,13 @@ export function createSessionRecords({ names, sealing, idleSeconds, absoluteSeco
     createdAtSeconds,
   });
   const seal = (session: Session & { ending?: End }, key: string) =>
-    sealing.seal(JSON.stringify(recordSchema.parse({ ...session, index: names.fingerprint })), key);
+    sealing.seal(JSON.stringify(recordSchema.parse({ ...session, index: redisKeys.fingerprint })), key);
   const unseal = (hash: string, sealed: Buffer | undefined) => {
-    const opened = sealed && sealing.open(sealed, names.session(hash));
+    const opened = sealed && sealing.open(sealed, redisKeys.session(hash));
     if (!opened) return undefined;
     const { index, ending, ...record } = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
     // A former index key named its account: the session ended with that key.
-    return index === names.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
+    return index === redisKeys.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
   };
 
   return {

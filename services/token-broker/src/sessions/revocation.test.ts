@@ -207,7 +207,7 @@ describe('an end', () => {
             if ((await assertDone(scene, where, since)) > 1) saidTwice += 1;
             pods.advance(endingForgottenSeconds);
             await pods.first.sweep();
-            assert.equal(await pods.store.get(pods.names.endings), undefined, `${where}: nothing is under way`);
+            assert.equal(await pods.store.get(pods.redisKeys.endings), undefined, `${where}: nothing is under way`);
           }
           assert.ok(saidTwice <= 1, 'only where the last command may be lost, or its answer');
         }
@@ -303,12 +303,13 @@ describe('an end', () => {
   it('is not held up by announcements that are none', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
-    for (const member of ['', '{}', '["a"]', '[1,2,3]']) await pods.store.addMember(pods.names.endings, member, 60_000);
+    for (const member of ['', '{}', '["a"]', '[1,2,3]'])
+      await pods.store.addMember(pods.redisKeys.endings, member, 60_000);
     await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, token));
     pods.advance(endingDueSeconds);
     await pods.second.sweep();
     assert.equal(pods.ended().length, 1);
-    assert.equal(await pods.store.get(pods.names.endings), undefined);
+    assert.equal(await pods.store.get(pods.redisKeys.endings), undefined);
   });
 
   it('that is announced and has no mark yet is waited for', async () => {
@@ -334,6 +335,6 @@ describe('an end', () => {
     pods.watch.away = false;
     await pods.second.sweep();
     assert.equal(pods.ended().length, 1);
-    assert.equal(await pods.store.get(pods.names.endings), undefined);
+    assert.equal(await pods.store.get(pods.redisKeys.endings), undefined);
   });
 });

@@ -43,11 +43,11 @@ export class Revocation {
 
   /** Ends the sessions of one Entra session at a client: front-channel logout. @throws Fault `unavailable`. */
   async endBySid(sid: string, reason: EndReason): Promise<number> {
-    const { store, names, records } = this.#deps;
+    const { store, redisKeys, records } = this.#deps;
     const left = new Map<string, Session>();
-    for (const hash of await store.members(names.sid(reason.client, sid))) {
+    for (const hash of await store.members(redisKeys.sid(reason.client, sid))) {
       // A hash without a record stays in the index: its sign-in may be under way.
-      const found = records.unseal(hash, await store.get(names.session(hash)));
+      const found = records.unseal(hash, await store.get(redisKeys.session(hash)));
       if (found) left.set(hash, found.session);
     }
     const ended = left.size;
@@ -61,12 +61,12 @@ export class Revocation {
 
   /** Ends every session of a person at all clients. Gives their number, with those of an end that broke off before. */
   async endPerson(homeAccountId: string, reason: EndReason): Promise<number> {
-    const { store, names, records } = this.#deps;
-    const key = names.ending(homeAccountId);
+    const { store, redisKeys, records } = this.#deps;
+    const key = redisKeys.ending(homeAccountId);
     let ended = 0;
     for (;;) {
       ended += await this.#resume(key);
-      const accounts = (await store.members(names.user(homeAccountId))).filter(isAccount);
+      const accounts = (await store.members(redisKeys.user(homeAccountId))).filter(isAccount);
       const open = (await Promise.all(accounts.map((account) => store.openSessions(account)))).flat();
       const sessions = open.map(({ sessionHash }) => sessionHash);
       const end = { ...this.#endNow({ ...reason, alone: false }), sessions, accounts };
@@ -125,8 +125,8 @@ export class Revocation {
     others: (session: Session) => Promise<string[]> = async () => [],
     unkept?: Session,
   ): Promise<number> {
-    const { store, l1, names, records } = this.#deps;
-    const key = names.session(hash);
+    const { store, l1, redisKeys, records } = this.#deps;
+    const key = redisKeys.session(hash);
     for (;;) {
       const sealed = await store.get(key);
       const found = records.unseal(hash, sealed);

@@ -14,7 +14,7 @@ const code = (expected: string) => (error: unknown) => {
 const homeAccountOf = (person: string) => `${person}.${tenantId}`;
 const sidOf = (person: string) => `sid-${person}`;
 const ended = async (pods: Pods, person: string) => {
-  const tombstone = await pods.store.get(pods.names.ended(homeAccountOf(person)));
+  const tombstone = await pods.store.get(pods.redisKeys.ended(homeAccountOf(person)));
   return tombstone && JSON.parse(tombstone.toString()).standing;
 };
 
@@ -293,14 +293,14 @@ describe('a sign-in', () => {
   it('strikes out the end that was proposed before it, or does not begin', async () => {
     const pods = openPods();
     const person = randomUUID();
-    const { store, names } = pods;
-    const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs: () => pods.clock.ms });
+    const { store, redisKeys } = pods;
+    const tombstones = new Tombstones({ store, redisKeys, everybody: () => undefined, nowMs: () => pods.clock.ms });
     const propose = () =>
       assert.rejects(
         tombstones.add(homeAccountOf(person), 1_000, () => Promise.reject(away())),
         code('unavailable'),
       );
-    const proposed = async () => String(await store.get(names.ended(homeAccountOf(person)))).includes('proposed');
+    const proposed = async () => String(await store.get(redisKeys.ended(homeAccountOf(person)))).includes('proposed');
     await propose();
     await pods.first.signIn(person);
     assert.equal(await proposed(), false);

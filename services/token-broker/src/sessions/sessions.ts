@@ -3,7 +3,7 @@ import { Fault } from '@onbehalf/node/core/fault';
 import type { SignIn } from '../entra/entra.ts';
 import { sessionRecheckMs, touchPart } from '../lifetimes.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
 import type { OpenSession, Store } from '../store/store.ts';
 import { createFields, type Fields } from '../tokens/token-fields.ts';
@@ -15,7 +15,7 @@ import type { Tombstones } from './tombstone.ts';
 type Deps = {
   store: Store;
   l1: L1<Session>;
-  names: Names;
+  redisKeys: RedisKeys;
   sealing: Sealing;
   tombstones: Tombstones;
   logger: Logger;
@@ -50,10 +50,10 @@ export class Sessions {
    * @throws Fault `invalid_grant` if the session was ended while it began, `unavailable`.
    */
   async start(client: string, signIn: SignIn): Promise<{ token: string; session: Session }> {
-    const { store, names } = this.#deps;
+    const { store, redisKeys } = this.#deps;
     const token = newSessionToken();
     const session = this.#newSession(hashSessionToken(token), client, signIn);
-    const key = names.session(session.hash);
+    const key = redisKeys.session(session.hash);
     // Indexes first: a name in them without its session does no harm; a session without its name is missed at sign-out.
     await this.#addToIndexes(session);
     const lifeMs = (session.expiresAtSeconds - session.createdAtSeconds) * 1_000;
@@ -71,7 +71,7 @@ export class Sessions {
   async find(token: string, client: string): Promise<Session | undefined> {
     const nowSeconds = this.#nowSeconds();
     const hash = hashSessionToken(token);
-    const held = this.#deps.l1.get(this.#deps.names.session(hash), '');
+    const held = this.#deps.l1.get(this.#deps.redisKeys.session(hash), '');
     // A session that looks idle here may have been used at another pod.
     const usable =
       held && held.freshness !== 'expired' && held.value.expiresAtSeconds > nowSeconds ? held.value : undefined;
@@ -94,12 +94,12 @@ export class Sessions {
   }
 
   async #addToIndexes({ hash, client, account, accountKey, sid }: Session): Promise<void> {
-    const { store, names, absoluteSeconds } = this.#deps;
+    const { store, redisKeys, absoluteSeconds } = this.#deps;
     const lifeMs = absoluteSeconds * 1_000;
     await Promise.all([
       this.revocation.resumeOfPerson(account.homeAccountId),
-      store.addMember(names.user(account.homeAccountId), accountKey, lifeMs),
-      sid === undefined ? undefined : store.addMember(names.sid(client, sid), hash, lifeMs),
+      store.addMember(redisKeys.user(account.homeAccountId), accountKey, lifeMs),
+      sid === undefined ? undefined : store.addMember(redisKeys.sid(client, sid), hash, lifeMs),
     ]);
   }
 
@@ -133,8 +133,8 @@ export class Sessions {
 
   /** Reads a session from the store. `held`: the one in memory, which serves while the store is unavailable. */
   async #read(hash: string, held: Session | undefined): Promise<{ session?: Session; old: boolean }> {
-    const { store, l1, names } = this.#deps;
-    const key = names.session(hash);
+    const { store, l1, redisKeys } = this.#deps;
+    const key = redisKeys.session(hash);
     const mark = l1.mark();
     let sealed: Buffer | undefined;
     try {
@@ -165,9 +165,9 @@ export class Sessions {
   }
 
   async #writeSeen(session: Session): Promise<void> {
-    const { store, l1, names } = this.#deps;
+    const { store, l1, redisKeys } = this.#deps;
     const { complete, openSessionOf, seal, unseal } = this.#records;
-    const key = names.session(session.hash);
+    const key = redisKeys.session(session.hash);
     const seen = complete(session.hash, { ...session, lastSeenSeconds: this.#nowSeconds() });
     const mark = l1.mark();
     const sealed = await store.get(key);

@@ -80,7 +80,7 @@ describe('the tombstone of a person who left', () => {
     const person = randomUUID();
     const old = await pods.first.exchange(await pods.first.signIn(person));
     await pods.first.broker.endPerson(api, tenantId, person);
-    assert.equal(pods.watch.ttls().get(pods.names.ended(homeAccountOf(person))), 28 * 3_600_000);
+    assert.equal(pods.watch.ttls().get(pods.redisKeys.ended(homeAccountOf(person))), 28 * 3_600_000);
     const session = await pods.first.signIn(person);
     await pods.first.exchange(session);
     assert.equal(pods.keys('issued').length, 1);
@@ -112,8 +112,8 @@ describe('the tombstone of a person who left', () => {
       [100, 50],
       [100, 100],
     ] as const) {
-      const { store, names } = openPods();
-      const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs: Date.now });
+      const { store, redisKeys } = openPods();
+      const tombstones = new Tombstones({ store, redisKeys, everybody: () => undefined, nowMs: Date.now });
       await assert.rejects(tombstones.add('a', first, () => Promise.reject(new Error('gone'))));
       const passes = (issuedAtSeconds: number) => tombstones.refuseEnded('a', { token: 't', issuedAtSeconds });
       await passes(1);

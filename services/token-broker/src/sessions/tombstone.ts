@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Fault } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { assertionLifeMs, backdatingSeconds } from '../lifetimes.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 
 const end = z.object({ atSeconds: z.number(), id: z.string() });
@@ -17,7 +17,7 @@ export type Assertion = { token: string; issuedAtSeconds: number };
 
 type Deps = {
   store: Store;
-  names: Names;
+  redisKeys: RedisKeys;
   /** The tombstone of everybody, if all sessions ended at once. */
   everybody: () => Tombstone | undefined;
   nowMs: () => number;
@@ -45,13 +45,13 @@ type Deps = {
  */
 export class Tombstones {
   readonly #store: Store;
-  readonly #names: Names;
+  readonly #redisKeys: RedisKeys;
   readonly #everybody: () => Tombstone | undefined;
   readonly #nowMs: () => number;
 
-  constructor({ store, names, everybody, nowMs }: Deps) {
+  constructor({ store, redisKeys, everybody, nowMs }: Deps) {
     this.#store = store;
-    this.#names = names;
+    this.#redisKeys = redisKeys;
     this.#everybody = everybody;
     this.#nowMs = nowMs;
   }
@@ -73,7 +73,7 @@ export class Tombstones {
     isSignedIn: () => Promise<boolean>,
     aliases: string[] = [],
   ): Promise<void> {
-    const key = this.#names.ended(person);
+    const key = this.#redisKeys.ended(person);
     for (;;) {
       const { written, standing, proposed } = await this.#propose(person, atSeconds);
       if (await isSignedIn()) {
@@ -84,7 +84,12 @@ export class Tombstones {
       if (!(await this.#store.replace(key, written, confirmed, assertionLifeMs))) continue;
       for (const alias of aliases) {
         // Another end of the same person may replace it first: that copy serves as well.
-        await this.#store.replace(this.#names.ended(alias), (await this.#read(alias)).read, confirmed, assertionLifeMs);
+        await this.#store.replace(
+          this.#redisKeys.ended(alias),
+          (await this.#read(alias)).read,
+          confirmed,
+          assertionLifeMs,
+        );
       }
       return;
     }
@@ -99,14 +104,14 @@ export class Tombstones {
       // Pods' clocks differ: a later end never gets an earlier time, or tokens issued between the two would pass.
       const proposed = { atSeconds: Math.max(atSeconds, standing?.atSeconds ?? 0), id: randomUUID() };
       const written = toBytes({ standing, proposed });
-      const key = this.#names.ended(person);
+      const key = this.#redisKeys.ended(person);
       if (await this.#store.replace(key, read, written, assertionLifeMs)) return { written, standing, proposed };
     }
   }
 
   /** Withdraws a proposal, for a sign-in whose partition is written. @throws Fault `unavailable`. */
   async withdrawProposal(person: string): Promise<void> {
-    const key = this.#names.ended(person);
+    const key = this.#redisKeys.ended(person);
     for (;;) {
       const { read, standing, proposed } = await this.#read(person);
       if (!proposed) return;
@@ -119,7 +124,7 @@ export class Tombstones {
     const all = await this.find(person);
     const later = all.filter(({ atSeconds }) => issuedAtSeconds <= atSeconds);
     if (later.length === 0) return all;
-    const passed = (await this.#store.get(this.#names.issued(token)))?.toString().split(' ') ?? [];
+    const passed = (await this.#store.get(this.#redisKeys.issued(token)))?.toString().split(' ') ?? [];
     if (later.every(({ id }) => passed.includes(id))) return all;
     throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
   }
@@ -128,11 +133,11 @@ export class Tombstones {
   async noteIssued(token: string, tombstones: Tombstone[], lifeMs: number): Promise<void> {
     const recent = tombstones.filter(({ atSeconds }) => this.#nowMs() < (atSeconds + backdatingSeconds) * 1_000);
     if (recent.length === 0) return;
-    await this.#store.set(this.#names.issued(token), Buffer.from(recent.map(({ id }) => id).join(' ')), lifeMs);
+    await this.#store.set(this.#redisKeys.issued(token), Buffer.from(recent.map(({ id }) => id).join(' ')), lifeMs);
   }
 
   async #read(person: string) {
-    const read = await this.#store.get(this.#names.ended(person));
+    const read = await this.#store.get(this.#redisKeys.ended(person));
     return { read, ...(read && record.parse(JSON.parse(read.toString()))) };
   }
 }

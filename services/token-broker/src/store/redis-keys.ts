@@ -3,10 +3,10 @@ import { ConfigError } from '@onbehalf/node/core/config-error';
 import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 
 /**
- * The names of everything in Redis. A name is an HMAC or a hash, never an identifier. All keys of one partition share
+ * The keys of everything in Redis. A key holds an HMAC or a hash, never an identifier. All keys of one partition share
  * the hash tag in braces, so Redis Cluster keeps them on one node.
  */
-export function createNames(index: KeyObject, prefix: string) {
+export function createRedisKeys(index: KeyObject, prefix: string) {
   // JSON keeps the parts apart: no two different lists give the same text.
   const id = (...parts: string[]) =>
     createHmac('sha256', index).update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
@@ -46,24 +46,24 @@ export function createNames(index: KeyObject, prefix: string) {
     oboThrottleKey: (client: string, tenantId: string, objectId: string) =>
       `{${id('party', client, tenantId, objectId)}}`,
     /** The channel of invalidations and wake-ups. */
-    events: `${prefix}events`,
+    channel: `${prefix}events`,
   };
 }
 
-export type Names = ReturnType<typeof createNames>;
+export type RedisKeys = ReturnType<typeof createRedisKeys>;
 
-/** The HMAC key of the names. @throws ConfigError if the ring has none. */
+/** The HMAC key of the Redis keys. @throws ConfigError if the ring has none. */
 export function indexKeyOf({ index }: KeyRing): KeyObject {
   if (!index) throw new ConfigError('SEALING_KEYS_DIR is not usable:\n  index: is required, 32 bytes in base64');
   return index;
 }
 
-/** SHA-256, base64url: how tokens, codes and assertions are named. */
+/** SHA-256, base64url: what stands in keys for tokens, codes and assertions. */
 export function sha256(text: string): string {
   return hash('sha256', text, 'base64url');
 }
 
-/** The short form of a name for audit lines: it tells entries apart and nothing else. */
+/** The short form of a key for audit lines: it tells entries apart and reveals nothing else. */
 export function shortName(key: string): string {
   return hash('sha256', tagOf(key), 'hex').slice(0, 12);
 }

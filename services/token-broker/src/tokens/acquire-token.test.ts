@@ -61,7 +61,7 @@ describe('what is acquired', () => {
       await turn();
       log.push(name);
     };
-    const key = pods.names.app('web', tenantId);
+    const key = pods.redisKeys.app('web', tenantId);
     const request = {
       ...{
         client: 'web',

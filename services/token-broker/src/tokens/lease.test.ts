@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { createSecretKey } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { leaseMs, leaseRenewMs } from '../lifetimes.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { watchedStore } from '../store/store.fake.ts';
 import { createLeases, type Lease } from './lease.ts';
 
-const names = createNames(createSecretKey(Buffer.alloc(32)), 'ob:v1:');
-const partition = names.account('web', 'a.b');
+const redisKeys = createRedisKeys(createSecretKey(Buffer.alloc(32)), 'ob:v1:');
+const partition = redisKeys.account('web', 'a.b');
 
 /** Leases over one store as several pods have them, and a clock that moves timers and the store alike. */
 function pods(tick: (ms: number) => void) {
@@ -15,8 +15,8 @@ function pods(tick: (ms: number) => void) {
   const { store, watch } = watchedStore(() => nowMs);
   return {
     watch,
-    take: () => createLeases(store, names).take(partition, 't:1'),
-    hold: <T>(lease: Lease, work: () => Promise<T>) => createLeases(store, names).hold(lease, work),
+    take: () => createLeases(store, redisKeys).take(partition, 't:1'),
+    hold: <T>(lease: Lease, work: () => Promise<T>) => createLeases(store, redisKeys).hold(lease, work),
     /** Time passes in steps shorter than a lease lives. */
     async pass(ms: number) {
       for (let passed = 0; passed < ms; passed += leaseRenewMs) {

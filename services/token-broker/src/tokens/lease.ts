@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { leaseMs, leaseRenewMs } from '../lifetimes.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 
 /** The right to acquire one token. A later lease has a higher fence. */
 export type Lease = { name: string; owner: string; fence: number };
 
 /** Leases over all pods: each token has one holder. A lease is renewed during the work, and expires soon after its holder dies. */
-export function createLeases(store: Store, names: Names) {
+export function createLeases(store: Store, redisKeys: RedisKeys) {
   return {
     /** The lease, or how long another pod still holds it. @throws Fault `unavailable`. */
     async take(key: string, field: string): Promise<Lease | { name: string; heldForMs: number }> {
-      const name = names.lease(key, field);
+      const name = redisKeys.lease(key, field);
       const owner = randomUUID();
       const taken = await store.takeLease(name, owner, leaseMs);
       return 'fence' in taken ? { name, owner, fence: taken.fence } : { name, heldForMs: taken.heldForMs };

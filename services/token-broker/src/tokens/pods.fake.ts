@@ -11,7 +11,7 @@ import type { Session } from '../sessions/record.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { Tombstones } from '../sessions/tombstone.ts';
 import { createL1 } from '../store/memory-cache.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { watchedStore } from '../store/store.fake.ts';
 import { Refusals } from './refusals.ts';
@@ -51,24 +51,24 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   const entra = fakeEntra(tenantId, nowMs);
   const ring = { current: 'k1', keys: new Map([['k1', createSecretKey(randomBytes(32))]]) };
   const sealing = createSealing(() => ring);
-  const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
+  const redisKeys = createRedisKeys(createSecretKey(randomBytes(32)), 'ob:v1:');
 
   function openPod() {
     const bound = { maxBytes: 10_000_000, maxUnverifiedMs: 60_000, channel: store.channel, nowMs };
     const tokenL1 = createL1<TokenRecord>(bound, ({ accessToken }) => accessToken.length);
     const sessionL1 = createL1<Session>(bound, () => 600);
     const life = { idleSeconds, absoluteSeconds, perAccount };
-    const tombstones = new Tombstones({ store, names, everybody: () => undefined, nowMs });
-    const sessions = new Sessions({ ...life, store, l1: sessionL1, names, sealing, tombstones, logger, nowMs });
-    const refusals = new Refusals(store, names, sealing, nowMs, () => 0);
-    const tokens = new Tokens({ store, l1: tokenL1, refusals, names, sealing, logger, nowMs });
+    const tombstones = new Tombstones({ store, redisKeys, everybody: () => undefined, nowMs });
+    const sessions = new Sessions({ ...life, store, l1: sessionL1, redisKeys, sealing, tombstones, logger, nowMs });
+    const refusals = new Refusals(store, redisKeys, sealing, nowMs, () => 0);
+    const tokens = new Tokens({ store, l1: tokenL1, refusals, redisKeys, sealing, logger, nowMs });
     const perSession = {
       take: () => {
         counts.exchanges += 1;
       },
     };
     const broker = new Broker({
-      ...{ entra: entra.entra, store, sessions, tokens, tombstones, refusals, names, perSession, logger, nowMs },
+      ...{ entra: entra.entra, store, sessions, tokens, tombstones, refusals, redisKeys, perSession, logger, nowMs },
     });
     const wanted = (scope: string, claims?: string) => ({ scope, claims, traceId: '0'.repeat(32) });
     return {
@@ -96,7 +96,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   return {
     /** The audit lines of ends, all pods'. */
     ended: () => told.filter(({ event }) => /^audit\.sessions?_(ended|revoked)$/.test(String(event))),
-    ...{ clock, counts, store, watch, entra, names, ring, first, second: more[0] ?? first, all: [first, ...more] },
+    ...{ clock, counts, store, watch, entra, redisKeys, ring, first, second: more[0] ?? first, all: [first, ...more] },
     /** A person's access token for the client `api`, as old as said. */
     assertionOf: (person: string, ageSeconds = 10) => {
       const iat = Math.floor(clock.ms / 1_000) - ageSeconds;

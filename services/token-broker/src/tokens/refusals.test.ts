@@ -5,7 +5,7 @@ import { Fault } from '@onbehalf/node/core/fault';
 import { refusal as refused } from '../entra/entra.fake.ts';
 import type { EntraClass, Refusal } from '../entra/entra-errors.ts';
 import { refusalSeconds } from '../lifetimes.ts';
-import { createNames } from '../store/redis-keys.ts';
+import { createRedisKeys } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { watchedStore } from '../store/store.fake.ts';
 import { Refusals } from './refusals.ts';
@@ -14,10 +14,10 @@ function open(random = () => 0) {
   const clock = { ms: 1_000_000 };
   const nowMs = () => clock.ms;
   const { store, watch } = watchedStore(nowMs);
-  const names = createNames(createSecretKey(randomBytes(32)), 'ob:v1:');
+  const redisKeys = createRedisKeys(createSecretKey(randomBytes(32)), 'ob:v1:');
   const ring = { current: 'k1', keys: new Map([['k1', createSecretKey(randomBytes(32))]]) };
   const sealing = createSealing(() => ring);
-  const refusals = new Refusals(store, names, sealing, nowMs, random);
+  const refusals = new Refusals(store, redisKeys, sealing, nowMs, random);
   return {
     ...{ clock, watch },
     remember: refusals.remember.bind(refusals),

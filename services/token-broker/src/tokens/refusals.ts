@@ -3,7 +3,7 @@ import type { Fault } from '@onbehalf/node/core/fault';
 import { z } from 'zod';
 import { backOffSeconds, type EntraClass, findPause, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { backOffJitter, refusalSeconds } from '../lifetimes.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
 
@@ -39,14 +39,20 @@ type Kept = z.output<typeof recordSchema>;
 /** Entra's refusals, shared by all pods: a pod does not ask what was refused to another pod a moment ago. */
 export class Refusals {
   readonly #store: Store;
-  readonly #names: Names;
+  readonly #redisKeys: RedisKeys;
   readonly #sealing: Sealing;
   readonly #nowMs: () => number;
   readonly #random: () => number;
 
-  constructor(store: Store, names: Names, sealing: Sealing, nowMs: () => number, random: () => number = Math.random) {
+  constructor(
+    store: Store,
+    redisKeys: RedisKeys,
+    sealing: Sealing,
+    nowMs: () => number,
+    random: () => number = Math.random,
+  ) {
     this.#store = store;
-    this.#names = names;
+    this.#redisKeys = redisKeys;
     this.#sealing = sealing;
     this.#nowMs = nowMs;
     this.#random = random;
@@ -98,9 +104,12 @@ export class Refusals {
 
   #keysFor({ throttleKey, partition, plainField, field }: RefusalSubject) {
     return {
-      pause: this.#names.throttle(throttleKey, `pause:${plainField}`),
+      pause: this.#redisKeys.throttle(throttleKey, `pause:${plainField}`),
       // Claims may change with every request: their fields share one key for each last letter.
-      answer: this.#names.throttle(partition, `answer:${plainField}${field === plainField ? '' : `:${field.at(-1)}`}`),
+      answer: this.#redisKeys.throttle(
+        partition,
+        `answer:${plainField}${field === plainField ? '' : `:${field.at(-1)}`}`,
+      ),
     };
   }
 

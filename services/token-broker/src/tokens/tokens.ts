@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { staleMarginSeconds } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import type { Names } from '../store/redis-keys.ts';
+import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
 import { TokenAcquirer } from './acquire-token.ts';
@@ -20,7 +20,7 @@ type Deps = {
   store: Store;
   l1: L1<TokenRecord>;
   refusals: Refusals;
-  names: Names;
+  redisKeys: RedisKeys;
   sealing: Sealing;
   logger: Logger;
   nowMs: () => number;
@@ -47,11 +47,11 @@ export class Tokens {
   /** Field names are hashes, and most requests ask for the same few tokens. */
   readonly #fieldNames = new LRUCache<string, string>({ maxSize: 1_000, sizeCalculation: () => 1 });
 
-  constructor({ store, l1, refusals, names, sealing, logger, nowMs }: Deps) {
+  constructor({ store, l1, refusals, redisKeys, sealing, logger, nowMs }: Deps) {
     this.#store = store;
     this.#l1 = l1;
     this.#fields = createFields({ store, sealing });
-    const leases = createLeases(store, names);
+    const leases = createLeases(store, redisKeys);
     this.#acquirer = new TokenAcquirer({ store, l1, fields: this.#fields, leases, refusals, logger, nowMs });
     this.#logger = logger;
     this.#nowMs = nowMs;
