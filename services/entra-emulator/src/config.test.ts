@@ -19,6 +19,11 @@ describe('the configuration', () => {
     assert.ok(readConfig({ NODE_ENV: 'development' }));
   });
 
+  it('reads whom its apps trust, and leaves that to the seed unless said', () => {
+    assert.deepEqual(readConfig({ FEDERATED_SUBJECTS: 'a, b' }).emulator.federatedSubjects, ['a', 'b']);
+    assert.equal(readConfig({}).emulator.federatedSubjects, undefined);
+  });
+
   it('reads outside issuers from JSON', () => {
     const issuers = [{ issuer: 'https://kubernetes.default.svc', caFile: '/ca.crt', bearerTokenFile: '/token' }];
     const { emulator } = readConfig({ FEDERATED_ISSUERS: JSON.stringify(issuers) });

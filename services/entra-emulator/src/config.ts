@@ -31,6 +31,7 @@ const schema = z
     TLS_CA_FILE: z.string().min(1).optional(),
     SEED_FILE: z.string().min(1).optional(),
     FRONTEND_ORIGIN: origin.optional(),
+    FEDERATED_SUBJECTS: words.optional(),
     FEDERATED_ISSUERS: z
       .string()
       .transform((text, context) => {
@@ -81,6 +82,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       stateDir: parsed.STATE_DIR,
       federatedIssuers: parsed.FEDERATED_ISSUERS,
       frontendOrigin: parsed.FRONTEND_ORIGIN,
+      federatedSubjects: parsed.FEDERATED_SUBJECTS,
       ...(parsed.TLS_NAMES && { tlsNames: parsed.TLS_NAMES }),
     },
   };

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { builtInSeed } from './directory/seed.ts';
 import { createEmulator } from './emulator.ts';
+import { fakeIssuer } from './issuer.fake.ts';
 import { openRig, type Rig, readClaims } from './rig.fake.ts';
 
 describe('the emulator', () => {
@@ -186,6 +187,26 @@ describe('the emulator', () => {
     await using closed = await createEmulator({ adminPort: 'off' });
     assert.equal(closed.admin, undefined);
     await assert.rejects(createEmulator({ seed: { tenants: [] } }));
+  });
+
+  it('trusts a broker of another namespace and name in place of the seed’s', async () => {
+    const issuer = await fakeIssuer();
+    const subject = 'system:serviceaccount:team-a:onbehalf-token-broker';
+    await using other = await openRig({ federatedIssuers: [{ issuer: issuer.url }], federatedSubjects: [subject] });
+    const askedAs = async (claims: Record<string, unknown>) => {
+      const { status } = await other.post({
+        ...{
+          grant_type: 'client_credentials',
+          client_id: other.ids.apps.api,
+          scope: 'https://graph.microsoft.com/.default',
+        },
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: await issuer.token(claims),
+      });
+      return status;
+    };
+    assert.deepEqual([await askedAs({ sub: subject }), await askedAs({})], [200, 401]);
+    await issuer.close();
   });
 
   it('has people for load who sign in without a page, where it is started so', async () => {

@@ -34,6 +34,8 @@ export type EmulatorOptions = {
   tls?: { ca: string; cert: string; key: string } | undefined;
   /** Outside issuers whose tokens the seed's federated credentials trust. */
   federatedIssuers?: FederatedIssuer[];
+  /** Whom the seed's apps trust in place of its broker: `system:serviceaccount:<namespace>:<name>`. */
+  federatedSubjects?: string[] | undefined;
   /** Where the seed's `web` runs, instead of `http://localhost:3000`. */
   frontendOrigin?: string | undefined;
   /** In place of the built-in seed. */

@@ -11,20 +11,35 @@ export type Ids = {
 };
 
 const seedFrontend = 'http://localhost:3000';
+const seedBroker = 'system:serviceaccount:onbehalf:token-broker';
 
 /** By app name; PEM. */
 export type ClientCertificates = Record<string, { cert: string; key: string }>;
 
-export type SeedOptions = { seed?: unknown; frontendOrigin?: string | undefined; people?: number };
+export type SeedOptions = {
+  seed?: unknown;
+  frontendOrigin?: string | undefined;
+  federatedSubjects?: string[] | undefined;
+  people?: number;
+};
 
 /** The seed as the options change it. @throws ZodError for a seed that is not one. */
-export function prepareSeed({ seed = builtInSeed, frontendOrigin = seedFrontend, people = 0 }: SeedOptions): Seed {
-  return addPeople(seedSchema.parse(moveFrontend(seed, frontendOrigin)), people);
+export function prepareSeed(options: SeedOptions): Seed {
+  const { seed = builtInSeed, frontendOrigin = seedFrontend, federatedSubjects = [seedBroker], people = 0 } = options;
+  const moved = seedSchema.parse(moveFrontend(seed, frontendOrigin));
+  return addPeople(trustSubjects(moved, federatedSubjects), people);
 }
 
 /** Puts the frontend's origin where the seed has its own. */
 function moveFrontend(seed: unknown, origin: string): unknown {
   return JSON.parse(JSON.stringify(seed).replaceAll(`"${seedFrontend}/`, `"${origin}/`));
+}
+
+/** The seed knows one broker, in one namespace; it may run under other names. */
+function trustSubjects(seed: Seed, subjects: string[]): Seed {
+  const trust = (credential: Seed['apps'][number]['federated'][number]) =>
+    credential.subject === seedBroker ? subjects.map((subject) => ({ ...credential, subject })) : [credential];
+  return { ...seed, apps: seed.apps.map((app) => ({ ...app, federated: app.federated.flatMap(trust) })) };
 }
 
 function addPeople(seed: Seed, n: number): Seed {
