@@ -6,7 +6,8 @@ import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { findDebianTool } from '../kit/debian/tool.ts';
-import { copyCharts, render } from './render.ts';
+import { copyCharts, objectsOf, render } from './render.ts';
+import { faultsOf } from './validators.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
@@ -118,7 +119,7 @@ describe('docs/aks', () => {
       KV: 'onbehalf',
       ISSUER: 'https://oidc.example.com/x/',
       RHOST: 'onbehalf.swedencentral.redis.azure.net',
-      ZID: '/subscriptions/x/dnsZones/example.com',
+      ZID: '/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-dns/providers/Microsoft.Network/dnsZones/example.com',
     };
     const text = (await readFile(join(root, 'docs/aks/values.yaml'), 'utf8')).replaceAll(
       /\$(\w+)/g,
@@ -132,6 +133,7 @@ describe('docs/aks', () => {
     await writeFile(join(charts, 'onbehalf/my-values.yaml'), text);
     const files = ['ci/aks-automatic-values.yaml', 'my-values.yaml'];
     const rendered = await render(charts, { chart: 'onbehalf', name: 'guide', release: 'onbehalf', files });
+    assert.deepEqual(objectsOf(rendered).flatMap(faultsOf), []);
     assert.match(rendered, /kind: ExternalDNS/);
     assert.match(rendered, /image: "onbehalf\.azurecr\.io\/token-broker:0000000"/);
     assert.doesNotMatch(rendered, /\$[A-Z]/);

@@ -39,6 +39,17 @@ describe('the validators', () => {
     ['an unknown filter', route({ filters: [{ type: 'RequestRedirekt' }] })],
     ['a kind nobody knows', { apiVersion: 'v1', kind: 'Deploiment', metadata: { name: 'a' } }],
     [
+      'a kind of a group that has none',
+      { apiVersion: 'externaldns.aks.azure.com/v1alpha1', kind: 'ExternalDNS', metadata: { name: 'a' } },
+    ],
+    [
+      'Azure’s DNS without its zones',
+      {
+        ...{ apiVersion: 'approuting.kubernetes.azure.com/v1alpha1', kind: 'ExternalDNS', metadata: { name: 'a' } },
+        spec: { resourceName: 'a', resourceTypes: ['gateway'], identity: { serviceAccount: 'a' } },
+      } as KubernetesObject,
+    ],
+    [
       'a secret provider with a typo',
       { apiVersion: 'secrets-store.csi.x-k8s.io/v1', kind: 'SecretProviderClass', metadata: { name: 'a' } },
     ],

@@ -6,7 +6,7 @@ import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operat
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
 import { Job } from 'kubernetes-models/batch/v1';
-import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
+import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { ClusterRoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v1';
 import { ConfigMap, Pod, Service, ServiceAccount } from 'kubernetes-models/v1';
@@ -15,7 +15,7 @@ import { z } from 'zod';
 type Validated = { validate(): void };
 type Kind = new (data: never) => Validated;
 
-/** Who knows a kind's types and required fields, and, of Kubernetes' own, the client class that knows its fields. */
+/** Every kind that charts and guides render, by group and version: any other is a fault. Who knows a kind's types and required fields, and, of Kubernetes' own, the client class that knows its fields. */
 const kinds: Record<string, { model: Kind; attributes?: string }> = {
   'apps/v1 Deployment': { model: Deployment, attributes: 'V1Deployment' },
   'autoscaling/v2 HorizontalPodAutoscaler': {
@@ -23,6 +23,7 @@ const kinds: Record<string, { model: Kind; attributes?: string }> = {
     attributes: 'V2HorizontalPodAutoscaler',
   },
   'batch/v1 Job': { model: Job, attributes: 'V1Job' },
+  'networking.k8s.io/v1 Ingress': { model: Ingress, attributes: 'V1Ingress' },
   'networking.k8s.io/v1 NetworkPolicy': { model: NetworkPolicy, attributes: 'V1NetworkPolicy' },
   'policy/v1 PodDisruptionBudget': { model: PodDisruptionBudget, attributes: 'V1PodDisruptionBudget' },
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': { model: ClusterRoleBinding, attributes: 'V1ClusterRoleBinding' },
@@ -54,6 +55,40 @@ const secretProviderClass = z.strictObject({
   }),
 });
 
+/**
+ * Azure's ExternalDNS as its operator defines it: Azure/aks-app-routing-operator, api/v1alpha1/externaldns_types.go of
+ * 2026-06-30. `resourceName` and the lists are required; `type` came later than `serviceAccount`.
+ */
+const externalDns = z.strictObject({
+  apiVersion: z.literal('approuting.kubernetes.azure.com/v1alpha1'),
+  kind: z.literal('ExternalDNS'),
+  metadata: z.looseObject({ name: z.string() }),
+  spec: z.strictObject({
+    resourceName: z.string().regex(/^[a-z0-9][-a-z0-9.]*[a-z0-9]$/),
+    dnsZoneResourceIDs: z
+      .array(
+        z
+          .string()
+          .regex(/^\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/[^/]+\/(private)?dnszones\/[^/]+$/i),
+      )
+      .min(1)
+      .max(7),
+    resourceTypes: z
+      .array(z.enum(['gateway', 'ingress']))
+      .min(1)
+      .max(2),
+    identity: z.strictObject({ type: z.literal('workloadIdentity'), serviceAccount: z.string() }),
+    tenantId: z.guid().optional(),
+    filters: z.strictObject({ gatewayLabels: z.string(), routeAndIngressLabels: z.string() }).partial().optional(),
+  }),
+});
+
+/** Kinds that no package here knows, each with a schema of our own. */
+const ours: Record<string, z.ZodType> = {
+  'secrets-store.csi.x-k8s.io/v1 SecretProviderClass': secretProviderClass,
+  'approuting.kubernetes.azure.com/v1alpha1 ExternalDNS': externalDns,
+};
+
 /** Azure's copy of the operator's kind differs in its group alone. */
 function groupOf(apiVersion: string): string {
   return apiVersion.replace(/^azmonitoring\./, 'monitoring.');
@@ -63,8 +98,9 @@ function groupOf(apiVersion: string): string {
 export function faultsOf(object: client.KubernetesObject): string[] {
   const { apiVersion = '', kind = '' } = object;
   const name = `${kind}/${object.metadata?.name}`;
-  if (kind === 'SecretProviderClass') {
-    const { error } = secretProviderClass.safeParse(object);
+  const schema = ours[`${apiVersion} ${kind}`];
+  if (schema) {
+    const { error } = schema.safeParse(object);
     return error ? [`${name}: ${z.prettifyError(error)}`] : [];
   }
   const known = kinds[`${groupOf(apiVersion)} ${kind}`];
