@@ -30,13 +30,17 @@ describe('the load Job', () => {
   });
 
   it('is indexed: as many completions as pods at once, each of which knows of how many it is one', () => {
-    const { completionMode, completions, parallelism, backoffLimit, ttlSecondsAfterFinished } =
-      jobOf(objects).spec ?? {};
-    assert.deepEqual([completionMode, completions, parallelism, backoffLimit], ['Indexed', 2, 2, 0]);
+    const { completionMode, completions, parallelism, ttlSecondsAfterFinished } = jobOf(objects).spec ?? {};
+    assert.deepEqual([completionMode, completions, parallelism], ['Indexed', 2, 2]);
     assert.equal(ttlSecondsAfterFinished, 3_600);
     assert.equal(podOf(objects).restartPolicy, 'Never');
     const env = podOf(objects).containers[0]?.env ?? [];
     assert.equal(env.find(({ name }) => name === 'JOB_COMPLETIONS')?.value, '2');
+  });
+
+  it('keeps the log of every pod when one fails: no limit for all of them ends the others', () => {
+    const { backoffLimit, backoffLimitPerIndex, maxFailedIndexes } = jobOf(objects).spec ?? {};
+    assert.deepEqual([backoffLimitPerIndex, backoffLimit, maxFailedIndexes], [0, undefined, undefined]);
   });
 
   it('starts a file that is there, with options that it takes', async () => {

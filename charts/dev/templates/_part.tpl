@@ -85,3 +85,12 @@ spec:
     {{- end }}
   ports: [{port: {{ .port }}, protocol: TCP}]
 {{- end }}
+
+{{/* The subjects of the brokers that the stand-in for Entra ID trusts, as its apps' federated credentials name them. */}}
+{{- define "dev.brokers" -}}
+{{- $subjects := list }}
+{{- range .Values.entraEmulator.brokerServiceAccounts }}
+{{- $subjects = append $subjects (printf "system:serviceaccount:%s:%s" $.Release.Namespace .) }}
+{{- end }}
+{{- join "," $subjects }}
+{{- end }}
