@@ -9,11 +9,13 @@ import { ofKind } from './render.ts';
 export type Edge = { from: string; to: string; port: string; side: 'ingress' | 'egress' };
 
 const nameLabel = 'app.kubernetes.io/name';
+/** Namespaces of controllers that serve an Ingress. */
+const controllers = ['ingress-nginx', 'traefik'];
 
 /** The edges that the policies among these objects open, each as seen from the policy's own side. */
 export function edgesOf(objects: KubernetesObject[]): Edge[] {
   const plain = ofKind<V1NetworkPolicy>(objects, 'NetworkPolicy').flatMap(({ spec }) => {
-    const self = spec?.podSelector?.matchLabels?.[nameLabel] ?? 'nobody';
+    const self = spec?.podSelector ? nameOf({ podSelector: spec.podSelector }) : 'nobody';
     const ingress = spec?.ingress?.flatMap((rule) =>
       cross(rule._from ?? (rule as { from?: V1NetworkPolicyPeer[] }).from, rule.ports).map(
         ([peer, port]): Edge => ({ from: peer, to: self, port, side: 'ingress' }),
@@ -40,6 +42,8 @@ function nameOf({ podSelector, namespaceSelector, ipBlock }: V1NetworkPolicyPeer
   if (labels[nameLabel]) return labels[nameLabel];
   if (podSelector?.matchExpressions?.some(({ key }) => key === 'gateway.networking.k8s.io/gateway-name'))
     return 'gateway';
+  const namespace = namespaceSelector?.matchLabels?.['kubernetes.io/metadata.name'];
+  if (namespace && controllers.includes(namespace)) return namespace;
   if (namespaceSelector) return namespaceSelector.matchLabels ? 'Prometheus' : 'collector';
   return podSelector ? JSON.stringify(podSelector) : 'anywhere';
 }

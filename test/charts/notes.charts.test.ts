@@ -37,11 +37,25 @@ describe('what helm says after an install', () => {
   }
 
   it('names whom Entra must trust, if anybody', async () => {
-    for (const name of ['onbehalf/facts', 'token-broker/alone']) {
-      assert.match(await notes(name), /subject +system:serviceaccount:onbehalf:token-broker$/m, name);
+    for (const [name, account] of [
+      ['onbehalf/facts', 'onbehalf-token-broker'],
+      ['token-broker/alone', 'token-broker'],
+    ] as const) {
+      assert.match(await notes(name), new RegExp(`subject +system:serviceaccount:onbehalf:${account}$`, 'm'), name);
       assert.match(await notes(name), /issuer +https:\/\/oidc\.example\.com\/issuer\/$/m, name);
     }
     assert.doesNotMatch(await notes('onbehalf/secret'), /subject +system/);
+  });
+
+  it('leaves no space at the end of a line, and says that enforcement of policies cannot be seen', async () => {
+    for (const { name } of all) assert.doesNotMatch(await notes(name), /[ \t]$/m, name);
+    assert.match(await notes('onbehalf/facts'), /whether this cluster enforces them cannot be seen from inside/);
+    assert.doesNotMatch(await notes('onbehalf/no-netpol'), /cannot be seen/);
+  });
+
+  it('asks for the objects that there are', async () => {
+    assert.match(await notes('onbehalf/facts'), /get pods,gateway,httproute$/m);
+    assert.match(await notes('onbehalf/traefik'), /get pods,ingress$/m);
   });
 
   it('gives three commands for the first look', async () => {
@@ -56,8 +70,10 @@ describe('what helm says after an install', () => {
     assert.equal((await warnings('onbehalf/secret')).filter((line) => /client secret/.test(line)).length, 2);
     assert.match((await warnings('onbehalf/no-netpol')).join(), /networkPolicy/);
     assert.match((await warnings('onbehalf/kind')).join(), /plain http/);
-    assert.match((await warnings('onbehalf/kind')).join(), /redis\.allowPlaintext/);
-    assert.match((await warnings('token-broker/kind')).join(), /redis\.allowPlaintext/);
+    // In the umbrella by the value's path there.
+    assert.match((await warnings('onbehalf/kind')).join(), / token-broker\.redis\.allowPlaintext/);
+    assert.match((await warnings('token-broker/kind')).join(), / redis\.allowPlaintext/);
+    assert.match((await warnings('onbehalf/secret')).join(), / token-broker\.clients\.web uses/);
     assert.match((await warnings('downstream-api/alone')).join(), /any client of the tenant/);
     assert.match((await warnings('web-frontend/alone')).join(), /trustedProxies/);
     assert.deepEqual(await warnings('onbehalf/facts'), []);

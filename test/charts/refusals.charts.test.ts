@@ -26,6 +26,10 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ pdb: { minAvailable: 1 } }, 'minAvailable'],
     [{ serviceAccount: { name: 'Not A Name' } }, 'name'],
     [{ log: { level: 'verbose' } }, 'level'],
+    [{ lostNodeSeconds: '30' }, 'lostNodeSeconds'],
+    [{ lostNodeSeconds: -1 }, 'lostNodeSeconds'],
+    [{ traceViewerUrl: 'http://localhost:4318/traces' }, 'traceViewerUrl'],
+    [{ global: { image: { preloaded: 'always' } } }, 'preloaded'],
     [{ shutdownDelayMs: -1 }, 'shutdownDelayMs'],
     [{ drainMs: 60_000 }, 'drainMs'],
     [{ entra: { clientId: 'not-a-guid' } }, 'clientId'],
@@ -70,6 +74,7 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ clients: { orders: { tenantId: 'consumers' } } }, 'tenantId'],
     [{ clients: { orders: { grants: ['password'] } } }, 'grants'],
     [{ clients: { orders: { subjects: ['orders'] } } }, 'subjects'],
+    [{ clients: { orders: { charts: 'web-frontend' } } }, 'charts'],
     [{ clients: { orders: { credentials: [] } } }, 'credentials'],
     [{ clients: { orders: { authentication: [{ type: 'client_secret', value: 'plain' }] } } }, 'authentication'],
     [{ clients: { orders: { authentication: [{ type: 'none' }] } } }, 'authentication'],
@@ -132,6 +137,34 @@ const wrong: Record<string, [values: object, names: string][]> = {
     ],
     [{ gateway: { tls: { secretName: '' } } }, 'gateway.tls.secretName'],
     [{ gateway: { create: false } }, 'gateway.parentRefs'],
+    [{ gateway: { annotations: [] } }, 'annotations'],
+    [{ gateway: { labels: { a: 1 } } }, 'labels'],
+    [{ gateway: { infrastructure: { annotation: {} } } }, 'annotation'],
+    [{ gateway: { infrastructure: { parametersRef: { name: 'a' } } } }, 'parametersRef'],
+    [{ gateway: { addresses: ['10.0.0.1'] } }, 'addresses'],
+    [{ gateway: { addresses: [{ type: 'Port', value: '1' }] } }, 'type'],
+    [{ gateway: { create: false, parentRefs: [{ name: 'a' }], annotations: { a: 'b' } } }, 'gateway.annotations needs'],
+    [{ gateway: { create: false, parentRefs: [{ name: 'a' }], labels: { a: 'b' } } }, 'gateway.labels needs'],
+    [
+      { gateway: { create: false, parentRefs: [{ name: 'a' }], infrastructure: { labels: { a: 'b' } } } },
+      'gateway.infrastructure needs',
+    ],
+    [
+      {
+        gateway: { create: false, parentRefs: [{ name: 'a' }], addresses: [{ type: 'IPAddress', value: '10.0.0.1' }] },
+      },
+      'gateway.addresses needs',
+    ],
+    [{ route: { enabled: 'never' } }, 'enabled'],
+    [{ route: false }, 'route'],
+    [{ ingress: { enabled: 'always' } }, 'enabled'],
+    [{ ingress: { class: 'nginx' } }, 'class'],
+    [{ ingress: { enabled: true, className: 'Not A Name' } }, 'className'],
+    [{ ingress: { enabled: true, annotations: { a: true } } }, 'annotations'],
+    [{ ingress: { enabled: true, tls: [{ secretName: 'a' }] } }, 'tls'],
+    [{ ingress: { className: 'nginx' } }, 'need ingress.enabled'],
+    [{ ingress: { annotations: { a: 'b' } } }, 'need ingress.enabled'],
+    [{ ingress: { tls: { secretName: 'a' } } }, 'need ingress.enabled'],
     [{ alerts: true }, 'alerts'],
     [{ alerts: { runbookUrl: 'docs/runbook.md' } }, 'runbookUrl'],
     [{ alerts: { runbookUrl: 'https://wiki.example.com/runbook#top' } }, 'runbookUrl'],
@@ -153,11 +186,23 @@ const wrong: Record<string, [values: object, names: string][]> = {
   'dev/kind': [
     [{ valkey: { persistence: true } }, 'persistence'],
     [{ entraEmulator: { browserOrigin: 'localhost' } }, 'browserOrigin'],
+    [{ entraEmulator: { brokerServiceAccounts: [] } }, 'brokerServiceAccounts'],
+    [{ global: { image: { preloaded: 1 } } }, 'preloaded'],
   ],
 };
 
 /** What no default can know: a bare install fails and says which key. */
-const required: [scenario: string, unset: object, names: string][] = [
+type Required = [scenario: string, unset: object, names: string];
+const required: Required[] = [
+  ...['web-frontend', 'token-broker', 'downstream-api'].map(
+    (chart): Required => [
+      `${chart}/alone`,
+      { global: { image: { registry: '' } } },
+      'global.image.registry is required',
+    ],
+  ),
+  ['onbehalf/facts', { global: { image: { registry: '' } } }, 'global.image.registry is required'],
+  ['dev/kind', { global: { image: { preloaded: false } } }, 'global.image.registry is required'],
   ['web-frontend/alone', { global: { publicBaseUrl: '' } }, 'global.publicBaseUrl is required'],
   ['web-frontend/alone', { global: { entra: { tenantId: '' } } }, 'global.entra.tenantId is required'],
   ['web-frontend/alone', { entra: { clientId: '' } }, 'entra.clientId is required'],

@@ -1,5 +1,6 @@
 {{/*
-`helm test`: the chart's files/test.mjs in its own image, under the same rules as the service: dict root, env, mounts.
+`helm test`: the chart's files/test.mjs in its own image, under the same rules as the service: dict root, env, mounts, and
+port where the service is not asked at its own pods' 8080. A pod that passed goes; one that failed stays to be read.
 */}}
 {{- define "common.test" -}}
 {{- $root := .root }}
@@ -33,7 +34,7 @@ metadata:
   name: {{ $name }}
   namespace: {{ $root.Release.Namespace }}
   labels: {{- toYaml $labels | nindent 4 }}
-  annotations: {helm.sh/hook: test, helm.sh/hook-delete-policy: before-hook-creation}
+  annotations: {helm.sh/hook: test, helm.sh/hook-delete-policy: "before-hook-creation,hook-succeeded"}
 spec:
   restartPolicy: Never
   activeDeadlineSeconds: 90
@@ -61,4 +62,29 @@ spec:
     - name: {{ .name }}
       {{- toYaml .source | nindent 6 }}
     {{- end }}
+{{- if $root.Values.global.networkPolicy.enabled }}
+---
+# Where a namespace is closed unless opened, a test pod needs to be let out too.
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- toYaml $labels | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels: {{- toYaml $labels | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress: []
+  egress:
+    {{- include "common.dnsRule" $root | nindent 4 }}
+    {{- if .port }}
+    - ports: [{port: {{ .port }}, protocol: TCP}]
+    {{- else }}
+    - to:
+        - podSelector:
+            matchLabels: {{- include "common.selectorLabels" $root | nindent 14 }}
+      ports: [{port: 8080, protocol: TCP}]
+    {{- end }}
+{{- end }}
 {{- end }}

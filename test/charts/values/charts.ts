@@ -58,6 +58,7 @@ const webFrontend = section({
   responseMode: optional(z.enum(['query', 'form_post'])),
   trustedProxies: optional(z.string().regex(new RegExp(`^${hop}([\\s,]+${hop})*$`))),
   publicRate: section({ perSecond: optional(whole(1, 100_000)), burst: optional(whole(1, 100_000)) }),
+  traceViewerUrl: optional(origin),
   keyVault,
   networkPolicy: section({ ...networkPolicy, from: list(anything).min(1) }),
 });
@@ -80,6 +81,7 @@ const authentication = z.strictObject({
 const client = section({
   tenantId: optional(z.union([guid, z.enum(['organizations', 'common'])])),
   clientId: optional(guid),
+  charts: list(dnsName),
   serviceAccounts: list(dnsName),
   subjects: list(z.string().regex(/^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$/)),
   authentication: list(authentication).max(8),
@@ -172,12 +174,32 @@ const onbehalf = section({
   gateway: section({
     create: z.boolean(),
     className: dnsName,
+    annotations: words,
+    labels: words,
+    infrastructure: section({
+      annotations: words,
+      labels: words,
+      parametersRef: z.strictObject({ group: text, kind: z.string(), name: dnsName }),
+    }),
+    addresses: list(
+      z.strictObject({
+        type: z.enum(['IPAddress', 'Hostname', 'alb.networking.azure.io/alb-frontend']),
+        value: z.string().min(1),
+      }),
+    ),
     parentRefs: list(z.looseObject({ name: dnsName })),
     tls: section({
       secretName: optional(dnsName),
       keyVaultCertUri: optional(z.string().regex(/^https:\/\/[^/\s]+\/certificates\/[^/\s]+$/)),
       serviceAccount: optional(dnsName),
     }),
+  }),
+  route: section({ enabled: z.boolean() }),
+  ingress: section({
+    enabled: z.boolean(),
+    className: optional(dnsName),
+    annotations: words,
+    tls: section({ secretName: optional(dnsName) }),
   }),
   alerts: section({
     enabled: z.boolean(),
@@ -220,6 +242,7 @@ const dev = section({
         bearerTokenFile: text.optional(),
       }),
     ),
+    brokerServiceAccounts: list(dnsName).min(1),
     tls: section({ existingSecret: secretName }),
     env: words,
   }),

@@ -1,0 +1,33 @@
+{{/* The way in, as a dict: host, https (whether), backend (web-frontend's Service). */}}
+{{- define "onbehalf.wayIn" -}}
+{{- $url := urlParse (required "global.publicBaseUrl is required, e.g. https://signin.example.com" .Values.global.publicBaseUrl) }}
+{{- $frontend := index .Values "web-frontend" }}
+{{- dict
+  "host" (regexReplaceAll ":[0-9]+$" $url.host "")
+  "https" (eq $url.scheme "https")
+  "backend" ($frontend.fullnameOverride | default (include "common.sibling" (dict "root" . "name" "web-frontend")))
+  | toJson }}
+{{- end }}
+
+{{/* What a schema cannot say of the way in. */}}
+{{- define "onbehalf.validateWayIn" -}}
+{{- $frontend := index .Values "web-frontend" }}
+{{- if $frontend.enabled }}
+{{- $_ := required "web-frontend.trustedProxies is required: the addresses of the gateway's pods, e.g. 10.244.0.0/16" $frontend.trustedProxies }}
+{{- end }}
+{{- if not .Values.gateway.create }}
+{{- range list "annotations" "labels" "infrastructure" "addresses" }}
+{{- if get $.Values.gateway . }}{{ fail (printf "gateway.%s needs gateway.create: no Gateway is made that could have it" .) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if not .Values.ingress.enabled }}
+{{- if or .Values.ingress.className .Values.ingress.annotations .Values.ingress.tls.secretName }}
+{{- fail "ingress.className, ingress.annotations and ingress.tls need ingress.enabled" }}
+{{- end }}
+{{- end }}
+{{- range $key, $what := dict
+  "gateway.create" (and .Values.gateway.create "gateway.networking.k8s.io/v1/Gateway")
+  "route.enabled" (and .Values.route.enabled "gateway.networking.k8s.io/v1/HTTPRoute") }}
+{{- if $what }}{{ include "common.requireKind" (dict "root" $ "kind" $what "off" (printf "%s: false" $key)) }}{{ end }}
+{{- end }}
+{{- end }}
