@@ -2,7 +2,7 @@
 # Makes the two app registrations of Onbehalf what they should be, and prints their client ids as `export` lines.
 # A second run writes nothing. Needs az (signed in) and jq.
 #
-#   entra-apps.sh --host signin.example.com --issuer https://…/ --subject system:serviceaccount:onbehalf:token-broker
+#   entra-apps.sh --host signin.example.com --issuer https://…/ --subject system:serviceaccount:onbehalf:onbehalf-token-broker
 #   entra-apps.sh --plan …    says what it would write, and writes nothing
 #   entra-apps.sh --delete    removes both
 set -euo pipefail

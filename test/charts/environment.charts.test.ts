@@ -12,10 +12,9 @@ const services = { 'web-frontend': webFrontend, 'token-broker': tokenBroker, 'do
 const all = (await scenarios()).filter(({ chart }) => chart !== 'dev');
 
 /**
- * A pod listens on every address, which is what an unset key means; the trace viewer and an issuer without TLS are for
- * development.
+ * A pod listens on every address, which is what an unset key means; an issuer without TLS is for development.
  */
-const neverRendered = ['BIND_ADDRESS', 'TRACE_VIEWER_URL', 'CALLERS_ALLOW_PLAINTEXT'];
+const neverRendered = ['BIND_ADDRESS', 'CALLERS_ALLOW_PLAINTEXT'];
 
 /** Node's and OpenTelemetry's own words, a proxy's, what they stand on, and the switch that loads telemetry before any config. */
 const foreign = /^(NODE_|HTTPS?_PROXY$|NO_PROXY$|OTEL_|K8S_|METRICS_ENABLED$|EXTRA_ENV$)/;
@@ -94,9 +93,9 @@ describe('the environment of a pod', () => {
       (map) => map.data?.['clients.json'],
     );
     const clients = JSON.parse(data?.data?.['clients.json'] ?? '');
-    assert.deepEqual(clients.web.subjects, ['system:serviceaccount:onbehalf:web-frontend']);
+    assert.deepEqual(clients.web.subjects, ['system:serviceaccount:onbehalf:onbehalf-web-frontend']);
     assert.deepEqual(clients.web.redirectUris, ['https://signin.example.com/auth/callback']);
-    assert.deepEqual(clients.api.subjects, ['system:serviceaccount:onbehalf:downstream-api']);
+    assert.deepEqual(clients.api.subjects, ['system:serviceaccount:onbehalf:onbehalf-downstream-api']);
   });
 
   it('names the proxy for every service, and reaches the cluster without it', () => {

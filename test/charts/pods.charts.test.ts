@@ -150,6 +150,19 @@ describe('every pod', () => {
     }
   });
 
+  it('is replaced half a minute after its node is lost', () => {
+    for (const { name } of services) {
+      for (const { spec } of deployments(name)) {
+        const lost = spec?.template.spec?.tolerations?.filter(({ key }) => key?.startsWith('node.kubernetes.io/'));
+        assert.deepEqual(
+          lost?.map(({ key, effect, tolerationSeconds }) => [key, effect, tolerationSeconds]),
+          ['not-ready', 'unreachable'].map((taint) => [`node.kubernetes.io/${taint}`, 'NoExecute', 30]),
+          name,
+        );
+      }
+    }
+  });
+
   it('leaves the replicas to whoever scales them, and to one alone', () => {
     const keda = objects('onbehalf/keda');
     for (const { spec } of ofKind<V1Deployment>(keda, 'Deployment')) assert.equal(spec?.replicas, undefined);
@@ -177,12 +190,15 @@ describe('every pod', () => {
     assert.deepEqual(budgets('onbehalf/everything'), []);
   });
 
-  it('runs as a ServiceAccount of its chart’s name that mounts no API token', () => {
+  it('runs as a ServiceAccount of its workload’s name that mounts no API token', () => {
+    for (const { metadata, spec } of deployments('onbehalf/facts')) {
+      assert.equal(spec?.template.spec?.serviceAccountName, metadata?.name);
+    }
     const accounts = ofKind<V1ServiceAccount>(objects('onbehalf/facts'), 'ServiceAccount');
     assert.deepEqual(accounts.map(({ metadata }) => metadata?.name).sort(), [
-      'downstream-api',
-      'token-broker',
-      'web-frontend',
+      'onbehalf-downstream-api',
+      'onbehalf-token-broker',
+      'onbehalf-web-frontend',
     ]);
     for (const { name } of all) {
       for (const account of ofKind<V1ServiceAccount>(objects(name), 'ServiceAccount')) {

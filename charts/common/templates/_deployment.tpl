@@ -5,8 +5,8 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {{- include "common.metadata" $root | nindent 2 }}
 spec:
-  {{- if not (or $values.autoscaling.enabled $values.keda.enabled) }}
-  replicas: {{ $values.replicas }}
+  {{- with include "common.replicas" $root }}
+  replicas: {{ . }}
   {{- end }}
   minReadySeconds: 5
   revisionHistoryLimit: 3
@@ -31,11 +31,18 @@ spec:
       {{- with $values.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
-      {{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+      {{- range $key := list "nodeSelector" "affinity" }}
       {{- with get $values $key }}
       {{ $key }}: {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- end }}
+      tolerations:
+        {{- range list "not-ready" "unreachable" }}
+        - {key: node.kubernetes.io/{{ . }}, operator: Exists, effect: NoExecute, tolerationSeconds: {{ $values.lostNodeSeconds }}}
+        {{- end }}
+        {{- with $values.tolerations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       topologySpreadConstraints:
         {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
         - topologyKey: {{ . }}
@@ -81,9 +88,34 @@ spec:
         {{- include "common.volumes" . | nindent 8 }}
 {{- end }}
 
+{{/*
+Whoever scales a workload owns its replicas, but leaving them out of an update takes them back to one: so they stay
+as they are, and unsaid where there is no workload yet.
+*/}}
+{{- define "common.replicas" -}}
+{{- if or .Values.autoscaling.enabled .Values.keda.enabled }}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "common.fullname" .) }}{{ .spec.replicas }}{{ end }}
+{{- else }}
+{{- .Values.replicas }}
+{{- end }}
+{{- end }}
+
 {{/* Of the content alone: nothing that names the chart's version may roll the pods. */}}
 {{- define "common.podAnnotations" -}}
 {{- $computed := dict }}
 {{- with .spec.files }}{{ $_ := set $computed "checksum/config" (toJson . | sha256sum) }}{{ end }}
+{{- with include "common.readOnce" . }}{{ $_ := set $computed "checksum/read-once" (sha256sum .) }}{{ end }}
 {{- with merge (dict) .root.Values.podAnnotations $computed }}{{ toYaml . }}{{ end }}
+{{- end }}
+
+{{/*
+What is in the cluster of those Secrets and ConfigMaps that a program reads at its start alone: a change of them rolls the
+pods at the next upgrade. Nothing where Helm sees no cluster. All others are read again while a program runs.
+*/}}
+{{- define "common.readOnce" -}}
+{{- $sources := .spec.readOnce | default list }}
+{{- with .root.Values.global.extraCa.configMap }}{{ $sources = append $sources (dict "kind" "ConfigMap" "name" .) }}{{ end }}
+{{- range $sources }}
+{{- with lookup "v1" .kind $.root.Release.Namespace .name }}{{ .data | toJson }}{{ end }}
+{{- end }}
 {{- end }}

@@ -27,8 +27,9 @@ http://{{ include "common.sibling" . }}.{{ .root.Release.Namespace }}.svc:8080
 {{- .Values.broker.url | default (include "common.siblingUrl" (dict "root" . "name" "token-broker")) }}
 {{- end }}
 
+{{/* As the workload's: two releases in one namespace have accounts of their own. */}}
 {{- define "common.serviceAccountName" -}}
-{{- .Values.serviceAccount.name | default .Chart.Name }}
+{{- .Values.serviceAccount.name | default (include "common.fullname" .) }}
 {{- end }}
 
 {{- define "common.selectorLabels" -}}
@@ -54,11 +55,18 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* Digest, else tag, else the chart's appVersion. */}}
+{{/* Digest, else tag, else the chart's appVersion. A repository may have its registry in front, as Docker tells them apart. */}}
 {{- define "common.image" -}}
 {{- $image := .Values.image }}
 {{- $registry := $image.registry | default .Values.global.image.registry }}
-{{- $name := $registry | empty | ternary $image.repository (printf "%s/%s" (trimSuffix "/" $registry) $image.repository) }}
+{{- $name := $image.repository }}
+{{- if not (regexMatch "^([^/]*[.:][^/]*|localhost)/" $name) }}
+{{- if $registry }}
+{{- $name = printf "%s/%s" (trimSuffix "/" $registry) $name }}
+{{- else if not .Values.global.image.preloaded }}
+{{- fail "global.image.registry is required: where the images are, e.g. registry.example.com/onbehalf; global.image.preloaded is for images that lie on every node" }}
+{{- end }}
+{{- end }}
 {{- if $image.digest }}
 {{- printf "%s@%s" $name $image.digest }}
 {{- else }}

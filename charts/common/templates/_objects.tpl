@@ -8,7 +8,7 @@ spec:
     - {name: http, port: 8080, targetPort: http, protocol: TCP}
 {{- end }}
 
-{{/* Its name is fixed: federation and the broker's clients know a workload by it. */}}
+{{/* Federation and the broker's clients know a workload by its name. */}}
 {{- define "common.serviceAccount" -}}
 apiVersion: v1
 kind: ServiceAccount

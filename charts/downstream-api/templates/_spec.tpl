@@ -16,8 +16,9 @@ egress:
   - {{- include "common.egressTo" "token-broker" | nindent 4 }}
 {{- end }}
 
+{{/* dict root, path: what stands before the names of this chart's values. */}}
 {{- define "downstream-api.warnings" -}}
-{{- if empty .Values.entra.allowedClients }}
-WARNING: entra.allowedClients is empty: any client of the tenant may call downstream-api.
+{{- if empty .root.Values.entra.allowedClients }}
+WARNING: {{ .path }}entra.allowedClients is empty: any client of the tenant may call downstream-api.
 {{- end }}
 {{- end }}

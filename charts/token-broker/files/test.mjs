@@ -18,6 +18,13 @@ async function ask(form) {
     body,
     signal: AbortSignal.timeout(5_000),
   });
+  // The broker answers 503 to a caller it cannot judge: it has no keys of the cluster to judge by.
+  assert.notEqual(
+    response.status,
+    503,
+    'the broker cannot read the cluster’s signing keys, or Redis is away: its log says which (callers.keys_down, ' +
+      'redis.down). Where the cluster shows its keys to ServiceAccounts only, set callers.ownToken',
+  );
   return `${response.status} ${(await response.json()).error}`;
 }
 

@@ -2,8 +2,12 @@
 {{- define "token-broker.clients" -}}
 {{- $clients := dict }}
 {{- $graph := (include "token-broker.cloud" . | fromJson).graph }}
-{{- range $name, $client := required "clients is required: at least one client of the broker" (.Values.clients | default "") }}
+{{- if not .Values.clients }}{{ fail "clients is required: at least one client of the broker" }}{{ end }}
+{{- range $name, $client := .Values.clients }}
 {{- $subjects := $client.subjects | default list }}
+{{- range $client.charts }}
+{{- $subjects = append $subjects (printf "system:serviceaccount:%s:%s" $.Release.Namespace (include "common.sibling" (dict "root" $ "name" .))) }}
+{{- end }}
 {{- range $client.serviceAccounts }}
 {{- $subjects = append $subjects (printf "system:serviceaccount:%s:%s" $.Release.Namespace .) }}
 {{- end }}

@@ -77,6 +77,7 @@ env:
   L1_MAX_UNVERIFIED_SECONDS: {{ .Values.l1.maxUnverifiedSeconds | toJson }}
 files:
   clients.json: {{ include "token-broker.clients" . | toJson }}
+readOnce: {{- include "token-broker.readOnce" . | fromYamlArray | toJson | nindent 2 }}
 mounts: {{- include "token-broker.mounts" . | nindent 2 }}
 {{- if and (include "token-broker.federated" .) .Values.federation.webhook }}
 podLabels: {azure.workload.identity/use: "true"}
@@ -86,6 +87,18 @@ ingress:
   - {{ include "common.peer" "web-frontend" }}
   - {{ include "common.peer" "downstream-api" }}
 egress: {{- include "token-broker.redisRules" . | nindent 2 }}
+{{- end }}
+
+{{/* What the broker reads at its start alone. The API server writes kube-root-ca.crt, soon after a namespace is made. */}}
+{{- define "token-broker.readOnce" -}}
+{{- with .Values.tls.existingSecret.name }}
+- {kind: Secret, name: {{ . }}}
+{{- end }}
+{{- with .Values.callers.caConfigMap.name }}
+{{- if ne . "kube-root-ca.crt" }}
+- {kind: ConfigMap, name: {{ . }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "token-broker.url" -}}

@@ -14,6 +14,7 @@ env:
   TRUSTED_PROXIES: {{ .Values.trustedProxies | toJson }}
   PUBLIC_RATE_PER_SECOND: {{ .Values.publicRate.perSecond | toJson }}
   PUBLIC_RATE_BURST: {{ .Values.publicRate.burst | toJson }}
+  TRACE_VIEWER_URL: {{ .Values.traceViewerUrl | toJson }}
 files:
   apis.json: {{ include "web-frontend.apis" . | toJson }}
 mounts:

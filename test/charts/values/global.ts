@@ -10,7 +10,13 @@ const publicBaseUrl = z
   .regex(/^(https:\/\/[^/\s?#@]+|http:\/\/(localhost|[a-z0-9-]+\.localhost|127\.0\.0\.1)(:[0-9]+)?)$/);
 
 const pullPolicy = z.enum(['Always', 'IfNotPresent', 'Never']);
-const imageShape = { registry: text, tag: optional(tag), pullPolicy, pullSecrets: list(dnsName) };
+const imageShape = {
+  registry: text,
+  preloaded: z.boolean(),
+  tag: optional(tag),
+  pullPolicy,
+  pullSecrets: list(dnsName),
+};
 const networkShape = { enabled: z.boolean(), dns: list(anything).min(1) };
 
 /** Open at its root, since other charts have globals of their own; each section of ours is strict. */

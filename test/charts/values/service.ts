@@ -42,6 +42,7 @@ export const serviceValues = {
   pdb: section({ enabled: z.boolean() }),
   serviceAccount: section({ create: z.boolean(), name: optional(dnsName), annotations: words }),
   log: section({ level: optional(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])) }),
+  lostNodeSeconds: whole(0, 3_600),
   shutdownDelayMs: whole(0, 30_000),
   drainMs: whole(0, 30_000),
   extraEnv: list(z.looseObject({ name: z.string() })),
