@@ -86,6 +86,11 @@ resources: {{- toYaml .Values.resources | nindent 2 }}
   value: {{ $otel.endpoint | quote }}
 - name: OTEL_EXPORTER_OTLP_PROTOCOL
   value: {{ $otel.protocol }}
+{{- /* Some 20 MB of spans: what a collector's absence may cost. */}}
+- name: OTEL_BSP_MAX_QUEUE_SIZE
+  value: "8192"
+- name: OTEL_METRIC_EXPORT_INTERVAL
+  value: "30000"
 {{- with $otel.tracesSampler }}
 - name: OTEL_TRACES_SAMPLER
   value: {{ . }}
