@@ -37,7 +37,6 @@ export const functionDebt: Record<string, number> = {
   'packages/node/src/core/mounted-file.ts': 1,
   'services/token-broker/src/redis/redis-store.ts': 1,
   'services/token-broker/src/redis/sentinel.ts': 1,
-  'services/trace-viewer/src/viewer.ts': 1,
   'test/clients/oauth4webapi.ts': 1,
   'test/kit/cluster.ts': 1,
   'test/kit/redis/sentinels.ts': 1,
