@@ -70,7 +70,7 @@ async function signInForApi(person: string): Promise<void> {
 }
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 10_000;
+  const endMs = performance.now() + 30_000;
   while (!(await isSo())) {
     assert.ok(performance.now() < endMs, `not in time: ${what}`);
     await delay(25);
