@@ -170,7 +170,7 @@ const wrong: Record<string, [values: object, names: string][]> = {
     [{ alerts: true }, 'alerts'],
     [{ alerts: { runbookUrl: 'docs/runbook.md' } }, 'runbookUrl'],
     [{ alerts: { runbookUrl: 'https://wiki.example.com/runbook#top' } }, 'runbookUrl'],
-    [{ alerts: { ownNamespaceOnly: 'yes' } }, 'ownNamespaceOnly'],
+    [{ alerts: { ownNamespaceOnly: 'always' } }, 'ownNamespaceOnly'],
     [{ alerts: { labels: { team: 1 } } }, 'team'],
     [{ alerts: { rules: { TokenSlow: { enabled: false } } } }, 'TokenSlow'],
     [{ alerts: { rules: { OnbehalfTokenSlow: { treshold: 0.1 } } } }, 'treshold'],

@@ -91,6 +91,11 @@ resources: {{- toYaml .Values.resources | nindent 2 }}
   value: "8192"
 - name: OTEL_METRIC_EXPORT_INTERVAL
   value: "30000"
+{{- if .Values.global.metrics.enabled }}
+# Prometheus scrapes them: sent as well they would count twice.
+- name: OTEL_METRICS_EXPORTER
+  value: none
+{{- end }}
 {{- with $otel.tracesSampler }}
 - name: OTEL_TRACES_SAMPLER
   value: {{ . }}
