@@ -18,7 +18,7 @@ import { mountFiles } from '../kit/mounts.ts';
 import { openRedisClient, type RedisClient } from '../kit/redis/client.ts';
 import { openRedisCluster } from '../kit/redis/cluster.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
-import { openRedisTap, type RedisTap } from '../kit/redis/tap.ts';
+import { RedisTap } from '../kit/redis/tap.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
 import type { BrokerResponse, System } from '../kit/system/system.ts';
@@ -55,8 +55,8 @@ async function openDoors(tap: RedisTap, nodes: Redis[], clients: RedisClient[]):
 
 async function openHouse(name: string, nodes: Redis[]): Promise<House> {
   const opened = new AsyncDisposableStack();
-  const tap = opened.use(openRedisTap());
-  const clients = await Promise.all(nodes.map(openRedisClient));
+  const tap = opened.use(new RedisTap());
+  const clients = await Promise.all(nodes.map((node) => openRedisClient(node)));
   opened.defer(() => {
     for (const client of clients) client.destroy();
   });

@@ -84,10 +84,7 @@ describe('a Redis behind sentinels', () => {
   it('gets no credential in the clear where the sentinels name another host', async () => {
     const [sentinel] = redis.sentinels;
     assert.ok(sentinel);
-    const announced = (name: string, args: string[]) =>
-      withRedis({ ...sentinel, host: '127.0.0.1', password: redis.sentinelPassword, source: '' }, (client) =>
-        client.sendCommand(['SENTINEL', name, ...args]),
-      );
+    const announced = (name: string, args: string[]) => redis.ask(sentinel.port, 'SENTINEL', name, ...args);
     await announced('MONITOR', ['elsewhere', '192.0.2.1', '6379', '1']);
     await using at = connect({ master: 'elsewhere' });
     await at.down(/^PLAINTEXT_REFUSED$/);
@@ -100,9 +97,7 @@ describe('a Redis behind sentinels', () => {
     const [first] = redis.sentinels;
     assert.ok(first);
     const before = await redis.masterPort();
-    await withRedis({ ...first, host: '127.0.0.1', password: redis.sentinelPassword, source: '' }, (client) =>
-      client.sendCommand(['SENTINEL', 'FAILOVER', redis.master]),
-    );
+    await redis.ask(first.port, 'SENTINEL', 'FAILOVER', redis.master);
     for (const endMs = performance.now() + 30_000; (await redis.masterPort()) === before; await delay(50)) {
       assert.ok(performance.now() < endMs, 'there is no other master');
     }

@@ -1,3 +1,3 @@
-import { scenario } from '../kit/browser/scenario.ts';
+import { scenario } from '../kit/browser/scenario/scenario.ts';
 
 scenario({ name: 'form_post', web: { RESPONSE_MODE: 'form_post' } });

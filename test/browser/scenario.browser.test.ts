@@ -1,3 +1,3 @@
-import { scenario } from '../kit/browser/scenario.ts';
+import { scenario } from '../kit/browser/scenario/scenario.ts';
 
 scenario({ name: 'query' });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from 'redis';
+import { openRedisClient } from '../kit/redis/client.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 
 /** A Redis of our own with its data on disk, which may be stopped, frozen, and opened again where it was. */
@@ -39,11 +39,8 @@ async function open(place: Place, further: string[]): Promise<OwnRedis> {
   // Not the one that all tests share: this one is harmed.
   const env = { ...process.env, REDIS_URL: undefined };
   const redis = await openRedis({ cacheDir: '.cache', logDir: join('out', name), env, settings, password });
-  const { host, port } = redis;
   // One connection for all: it stays good when the password changes.
-  const client = createClient({ socket: { host, port, reconnectStrategy: false }, password });
-  client.on('error', () => {});
-  await client.connect();
+  const client = await openRedisClient({ ...redis, password }, { reconnects: false });
   const command = (...args: string[]) => client.sendCommand(args) as Promise<unknown>;
   const pid = Number(/process_id:(\d+)/.exec(String(await command('INFO', 'server')))?.[1]);
   const stop = async () => {

@@ -4,19 +4,14 @@ import {
   DistributedCachePlugin,
   type ICacheClient,
 } from '@azure/msal-node';
-import { createClient } from 'redis';
+import { openRedisClient } from '../../test/kit/redis/client.ts';
 import type { Redis } from '../../test/kit/redis/server.ts';
 
 type Contents = { users: number; scope: string; accessToken: string };
 
 /** MSAL Node as its samples use it: DistributedCachePlugin, a client per request, a partition per account. */
 export async function openStockCache(redis: Redis, { users, ...granted }: Contents) {
-  const client = createClient({
-    socket: { host: redis.host, port: redis.port },
-    ...(redis.password && { password: redis.password }),
-  });
-  client.on('error', () => {});
-  await client.connect();
+  const client = await openRedisClient(redis);
   const cache: ICacheClient = {
     get: async (key) => (await client.get(`bench-stock:${key}`)) ?? '',
     set: async (key, value) =>

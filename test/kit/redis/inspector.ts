@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { type KeyRing, readKeyRing } from '@onbehalf/node/core/keys/key-ring';
-import { createClient, RESP_TYPES } from 'redis';
+import { RESP_TYPES } from 'redis';
 import { createRedisKeys, indexKeyOf, type RedisKeys } from '../../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/store/sealing.ts';
 import type { System } from '../system/system.ts';
+import { openRedisClient } from './client.ts';
 
 /** What lies in the brokers' Redis, for someone who holds their key ring. */
 export type RedisInspector = AsyncDisposable & {
@@ -29,14 +30,9 @@ export type RedisInspector = AsyncDisposable & {
 
 /** Opens the system's Redis and key ring. */
 export async function openRedisInspector({ redis, redisPrefix: prefix, stateDir }: System): Promise<RedisInspector> {
-  const { host, port, username, password } = redis;
-  const client = createClient({
-    socket: { host, port },
-    ...(username && { username }),
-    ...(password && { password }),
+  const client = await openRedisClient(redis, {
     commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
   });
-  await client.connect();
   const ringDirectory = join(stateDir, 'sealing');
   let ring: KeyRing = await readKeyRing(ringDirectory);
   const sealing = createSealing(() => ring);

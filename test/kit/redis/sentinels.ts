@@ -3,23 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'redis';
 import { startChild } from '../child.ts';
+import type { Program } from '../debian/packages.ts';
 import { freePort } from '../ports.ts';
+import { withRedis } from './client.ts';
 import { findRedisServer, openRedis, type Redis } from './server.ts';
 
-type Sentinel = AsyncDisposable & { port: number; tlsPort: number | undefined };
-export type RedisSentinels = AsyncDisposable & {
-  /** The first is the master at the beginning. */
-  servers: (Redis & { tlsPort: number | undefined })[];
-  sentinels: Sentinel[];
-  /** Of the servers. */
-  password: string;
-  sentinelPassword: string;
-  master: string;
-  /** The port of the server that most sentinels call the master. */
-  masterPort(): Promise<number>;
-};
+type Server = Redis & { tlsPort: number | undefined };
+type Sentinel = { port: number; tlsPort: number | undefined };
 
 type SentinelsOptions = {
   /** Further lines of every configuration, of servers and sentinels. */
@@ -29,92 +20,124 @@ type SentinelsOptions = {
 
 /** How long a master must be silent to be given up. */
 const downAfterMs = 1_000;
-const master = 'the-master';
+const env = { ...process.env, REDIS_URL: undefined };
+const newPassword = () => randomBytes(18).toString('base64url');
 
-/** Opens a real master with a replica, and three real sentinels that watch them. */
-export async function openRedisSentinels(
-  logDir: string,
-  { settings = [], tls = false }: SentinelsOptions = {},
-): Promise<RedisSentinels> {
-  const opened = new AsyncDisposableStack();
-  await using _untilWhole = { [Symbol.asyncDispose]: () => (whole ? Promise.resolve() : opened.disposeAsync()) };
-  let whole = false;
-  const [password, sentinelPassword] = [randomBytes(18).toString('base64url'), randomBytes(18).toString('base64url')];
-  const directory = await mkdtemp(join(tmpdir(), 'onbehalf-sentinels-'));
-  opened.defer(() => rm(directory, { recursive: true, force: true }));
-  const env = { ...process.env, REDIS_URL: undefined };
+/** A real master with a replica, and three real sentinels that watch them. */
+export class RedisSentinels implements AsyncDisposable {
+  /** The first is the master at the beginning. */
+  readonly servers: Server[] = [];
+  readonly sentinels: Sentinel[] = [];
+  /** Of the servers. */
+  readonly password = newPassword();
+  readonly sentinelPassword = newPassword();
+  readonly master = 'the-master';
+  readonly #opened = new AsyncDisposableStack();
+  readonly #logDir: string;
+  readonly #settings: string[];
+  readonly #tls: boolean;
 
-  const openServer = async (name: string, following?: Redis) => {
-    const tlsPort = tls ? await freePort() : undefined;
-    const lines = [
-      ...settings,
-      ...(tlsPort === undefined ? [] : [`tls-port ${tlsPort}`]),
-      `masterauth ${password}`,
+  constructor(logDir: string, { settings = [], tls = false }: SentinelsOptions) {
+    this.#logDir = logDir;
+    this.#settings = settings;
+    this.#tls = tls;
+  }
+
+  /** Starts them all, and waits until the sentinels know each other and the replica. */
+  async open(): Promise<void> {
+    const directory = await mkdtemp(join(tmpdir(), 'onbehalf-sentinels-'));
+    this.#opened.defer(() => rm(directory, { recursive: true, force: true }));
+    const first = await this.#openServer();
+    await this.#openServer(first);
+    const found = await findRedisServer({ cacheDir: '.cache', env });
+    if (!found) throw new Error('there is no Redis that can be started here');
+    for (const number of [1, 2, 3]) await this.#openSentinel(number, directory, first, found.program);
+    for (const sentinel of this.sentinels)
+      await until(() => this.#knowsAll(sentinel), 'the sentinels do not know each other');
+  }
+
+  /** The port of the server that most sentinels call the master. */
+  async masterPort(): Promise<number> {
+    const said = await Promise.allSettled(this.sentinels.map(({ port }) => this.#findMaster(port)));
+    const ports = said.flatMap((one) => (one.status === 'fulfilled' ? [Number(one.value.port)] : []));
+    return ports.find((port) => ports.filter((other) => other === port).length > 1) ?? 0;
+  }
+
+  /** A command to the sentinel at this port. */
+  ask(port: number, ...command: string[]): Promise<unknown> {
+    const at = { host: '127.0.0.1', port, password: this.sentinelPassword };
+    return withRedis(at, (client) => client.sendCommand(command), { reconnects: false });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#opened.disposeAsync();
+  }
+
+  async #openServer(following?: Redis): Promise<Server> {
+    const [tlsPort, tlsSettings] = await this.#openTlsPort();
+    const settings = [
+      ...[...this.#settings, ...tlsSettings, `masterauth ${this.password}`, 'repl-diskless-sync-delay 0'],
       ...(following ? [`replicaof ${following.host} ${following.port}`] : []),
-      'repl-diskless-sync-delay 0',
     ];
-    const options = { cacheDir: '.cache', logDir: join(logDir, name), env, password, settings: lines };
-    return { ...opened.use(await openRedis(options)), tlsPort };
-  };
-  const first = await openServer('server-1');
-  const second = await openServer('server-2', first);
+    const logDir = join(this.#logDir, `server-${this.servers.length + 1}`);
+    const redis = await openRedis({ cacheDir: '.cache', logDir, env, password: this.password, settings });
+    const server = { ...this.#opened.use(redis), tlsPort };
+    this.servers.push(server);
+    return server;
+  }
 
-  const found = await findRedisServer({ cacheDir: '.cache', env });
-  if (!found) throw new Error('there is no Redis that can be started here');
-  const openSentinel = async (number: number): Promise<Sentinel> => {
-    const [port, tlsPort] = [await freePort(), tls ? await freePort() : undefined];
+  async #openSentinel(number: number, directory: string, { host, port: at }: Redis, program: Program): Promise<void> {
+    const port = await freePort();
+    const [tlsPort, tlsSettings] = await this.#openTlsPort();
     const file = join(directory, `sentinel-${number}.conf`);
+    const { master } = this;
     const lines = [
-      ...['bind 127.0.0.1', `port ${port}`, `dir ${directory}`, `requirepass ${sentinelPassword}`],
-      ...settings,
-      ...(tlsPort === undefined ? [] : [`tls-port ${tlsPort}`]),
-      `sentinel sentinel-pass ${sentinelPassword}`,
-      `sentinel monitor ${master} ${first.host} ${first.port} 2`,
-      `sentinel auth-pass ${master} ${password}`,
+      ...['bind 127.0.0.1', `port ${port}`, `dir ${directory}`, `requirepass ${this.sentinelPassword}`],
+      ...[...this.#settings, ...tlsSettings, `sentinel sentinel-pass ${this.sentinelPassword}`],
+      `sentinel monitor ${master} ${host} ${at} 2`,
+      `sentinel auth-pass ${master} ${this.password}`,
       `sentinel down-after-milliseconds ${master} ${downAfterMs}`,
       `sentinel failover-timeout ${master} 5000`,
     ];
     await writeFile(file, `${lines.join('\n')}\n`);
     const child = await startChild({
       name: `sentinel-${number}`,
-      command: found.program.command,
+      command: program.command,
       args: [file, '--sentinel'],
-      env: { PATH: process.env.PATH ?? '', ...found.program.env },
-      logFile: join(logDir, `sentinel-${number}.log`),
-      ready: async () => (await ask(port, ['SENTINEL', 'MASTER', master])) !== undefined,
+      env: { PATH: process.env.PATH ?? '', ...program.env },
+      logFile: join(this.#logDir, `sentinel-${number}.log`),
+      ready: async () => (await this.#findMaster(port)) !== undefined,
     });
-    opened.use(child);
-    return { port, tlsPort, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
-  };
-  const ask = async (port: number, args: string[]) => {
-    const client = createClient({
-      socket: { host: '127.0.0.1', port, reconnectStrategy: false },
-      password: sentinelPassword,
-    });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return (await client.sendCommand(args)) as Record<string, string>;
-    } finally {
-      client.destroy();
-    }
-  };
-  const sentinels = [await openSentinel(1), await openSentinel(2), await openSentinel(3)];
-  const knowsAll = async ({ port }: Sentinel) => {
-    const { 'num-slaves': replicas, 'num-other-sentinels': others } = await ask(port, ['SENTINEL', 'MASTER', master]);
+    this.#opened.use(child);
+    this.sentinels.push({ port, tlsPort });
+  }
+
+  async #openTlsPort(): Promise<[tlsPort: number | undefined, settings: string[]]> {
+    if (!this.#tls) return [undefined, []];
+    const tlsPort = await freePort();
+    return [tlsPort, [`tls-port ${tlsPort}`]];
+  }
+
+  async #findMaster(port: number): Promise<Record<string, string>> {
+    return (await this.ask(port, 'SENTINEL', 'MASTER', this.master)) as Record<string, string>;
+  }
+
+  async #knowsAll({ port }: Sentinel): Promise<boolean> {
+    const { 'num-slaves': replicas, 'num-other-sentinels': others } = await this.#findMaster(port);
     return replicas === '1' && others === '2';
-  };
-  for (const sentinel of sentinels) await until(() => knowsAll(sentinel), 'the sentinels do not know each other');
-  whole = true;
-  return {
-    ...{ servers: [first, second], sentinels, password, sentinelPassword, master },
-    async masterPort() {
-      const said = await Promise.allSettled(sentinels.map(({ port }) => ask(port, ['SENTINEL', 'MASTER', master])));
-      const ports = said.flatMap((one) => (one.status === 'fulfilled' ? [Number(one.value.port)] : []));
-      return ports.find((port) => ports.filter((other) => other === port).length > 1) ?? 0;
-    },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
+  }
+}
+
+/** Opens a master, a replica and sentinels; disposing ends every process. */
+export async function openRedisSentinels(logDir: string, options: SentinelsOptions = {}): Promise<RedisSentinels> {
+  const sentinels = new RedisSentinels(logDir, options);
+  try {
+    await sentinels.open();
+    return sentinels;
+  } catch (error) {
+    await sentinels[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 async function until(condition: () => Promise<boolean>, otherwise: string): Promise<void> {

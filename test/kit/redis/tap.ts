@@ -1,21 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 
-/** Doors in front of Redis, or of every node of a cluster, that count what goes through them and can be shut. */
-export type RedisTap = AsyncDisposable & {
-  /** Opens one more door; gives its port. */
-  open(target: { host: string; port: number }): Promise<number>;
-  /**
-   * From now on counts the commands that are no housekeeping; as soon as this many went through, `then` is called, once,
-   * with the last of them.
-   */
-  after(commands: number, then: (command: string[]) => void): void;
-  /** How many went through since. */
-  passed(): number;
-  /** Resets every connection, and refuses new ones for so long. */
-  shut(forMs: number): void;
-};
-
 const connecting = new Set(['PING', 'AUTH', 'HELLO', 'CLIENT', 'CLUSTER', 'SUBSCRIBE', 'INFO', 'READONLY']);
 
 /** Commands that brokers send unasked: on a new connection, as heartbeats, in their upkeep and to try their rights. */
@@ -25,70 +10,82 @@ function isHousekeeping([name = '', key = '', ...rest]: string[]): boolean {
   return connecting.has(name) || [key, ...rest].some((word) => word.includes(':check:{') || word.endsWith(':index'));
 }
 
-/** A door to open taps by. It lets a command through, then steps in: its answer does not come back from a shut one. */
-export function openRedisTap(): RedisTap {
-  const opened = new AsyncDisposableStack();
-  const sockets = new Set<Socket>();
-  let shutUntilMs = 0;
-  let passed = 0;
-  let waiting: { commands: number; then: (command: string[]) => void } | undefined;
+/** Doors in front of Redis, or of every node of a cluster, that count what goes through them and can be shut. */
+export class RedisTap implements AsyncDisposable {
+  readonly #opened = new AsyncDisposableStack();
+  readonly #sockets = new Set<Socket>();
+  #shutUntilMs = 0;
+  #passed = 0;
+  #waiting: { commands: number; then: (command: string[]) => void } | undefined;
 
-  const keep = (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-  };
-  const isShut = () => performance.now() < shutUntilMs;
-
-  function count(command: string[]): void {
-    if (isHousekeeping(command)) return;
-    passed += 1;
-    if (!waiting || passed < waiting.commands) return;
-    const { then } = waiting;
-    waiting = undefined;
-    then(command);
+  /** Opens one more door; gives its port. */
+  async open(target: { host: string; port: number }): Promise<number> {
+    const server = createServer((near) => this.#relay(near, target)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    this.#opened.defer(async () => void server.close());
+    return (server.address() as AddressInfo).port;
   }
 
-  return {
-    async open({ host, port }) {
-      const server = createServer((near) => {
-        keep(near);
-        if (isShut()) return near.resetAndDestroy();
-        const far = dial(port, host);
-        keep(far);
-        let rest: Buffer = Buffer.alloc(0);
-        near.on('data', (chunk: Buffer) => {
-          rest = Buffer.concat([rest, chunk]);
-          for (let one = parseCommand(rest); one && !isShut(); one = parseCommand(rest)) {
-            far.write(rest.subarray(0, one.bytes));
-            rest = rest.subarray(one.bytes);
-            count(one.command);
-          }
-        });
-        far.on('data', (chunk: Buffer) => void (isShut() || near.write(chunk)));
-        near.on('close', () => far.destroy());
-        far.on('close', () => near.destroy());
-      }).listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      opened.defer(async () => void server.close());
-      return (server.address() as AddressInfo).port;
-    },
-    after(commands, then) {
-      passed = 0;
-      waiting = { commands, then };
-    },
-    passed: () => passed,
-    shut(forMs) {
-      shutUntilMs = performance.now() + forMs;
-      // Commands that were written are to arrive.
-      setTimeout(() => {
-        for (const socket of sockets) socket.resetAndDestroy();
-      }, 20);
-    },
-    async [Symbol.asyncDispose]() {
-      await opened.disposeAsync();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+  /**
+   * From now on counts the commands that are no housekeeping; as soon as this many went through, `then` is called, once,
+   * with the last of them.
+   */
+  after(commands: number, then: (command: string[]) => void): void {
+    this.#passed = 0;
+    this.#waiting = { commands, then };
+  }
+
+  /** Resets every connection, and refuses new ones for so long. */
+  shut(forMs: number): void {
+    this.#shutUntilMs = performance.now() + forMs;
+    // Commands that were written are to arrive.
+    setTimeout(() => {
+      for (const socket of this.#sockets) socket.resetAndDestroy();
+    }, 20);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened.disposeAsync();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  get #isShut(): boolean {
+    return performance.now() < this.#shutUntilMs;
+  }
+
+  /** Lets each command through, then steps in: its answer does not come back from a shut door. */
+  #relay(near: Socket, { host, port }: { host: string; port: number }): void {
+    this.#keep(near);
+    if (this.#isShut) return void near.resetAndDestroy();
+    const far = dial(port, host);
+    this.#keep(far);
+    let rest: Buffer = Buffer.alloc(0);
+    near.on('data', (chunk: Buffer) => {
+      rest = Buffer.concat([rest, chunk]);
+      for (let one = parseCommand(rest); one && !this.#isShut; one = parseCommand(rest)) {
+        far.write(rest.subarray(0, one.bytes));
+        rest = rest.subarray(one.bytes);
+        this.#count(one.command);
+      }
+    });
+    far.on('data', (chunk: Buffer) => void (this.#isShut || near.write(chunk)));
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  }
+
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => this.#sockets.delete(socket));
+  }
+
+  #count(command: string[]): void {
+    if (isHousekeeping(command)) return;
+    this.#passed += 1;
+    if (!this.#waiting || this.#passed < this.#waiting.commands) return;
+    const { then } = this.#waiting;
+    this.#waiting = undefined;
+    then(command);
+  }
 }
 
 /** The first command of a RESP stream, its words cut to what tells them apart, and how many bytes it takes. */
