@@ -35,7 +35,6 @@ export const functionDebt: Record<string, number> = {
   'packages/node/src/core/mounted-file.ts': 1,
   'services/token-broker/src/redis/redis-store.ts': 1,
   'services/token-broker/src/redis/sentinel.ts': 1,
-  'services/trace-viewer/src/viewer.ts': 1,
 };
 
 /** Why a folder holds more than `fullFolderFiles` source files. */

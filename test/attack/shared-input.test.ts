@@ -6,8 +6,8 @@ import { type FakeIssuer, openIssuer } from '@onbehalf/node/core/keys/issuer.fak
 import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
 import { spanContextOf, traceIdOf, traceparentOfSpan } from '@onbehalf/node/core/telemetry/trace-context';
 import fc from 'fast-check';
-import { readSpans } from '../../services/trace-viewer/src/otlp.ts';
-import { decodeExport } from '../../services/trace-viewer/src/otlp-protobuf.ts';
+import { readSpans } from '../../services/trace-viewer/src/otlp/otlp.ts';
+import { decodeExport } from '../../services/trace-viewer/src/otlp/protobuf.ts';
 import { hostile, hostileJson, runs, unlessRefused, unlessRefusedLater } from './faults.ts';
 
 describe('whatever an Authorization header says', () => {

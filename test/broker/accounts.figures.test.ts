@@ -84,7 +84,7 @@ describe('the accounts of three brokers', () => {
     let [lost, foreign, appTokens] = [0, 0, 0];
     for (let round = 0; round < rounds; round += 1) {
       const app = system.post(round % 3, '/oauth2/token', { grant_type: 'client_credentials', scope: appScope }, 'job');
-      const bought = await Promise.all(
+      const acquired = await Promise.all(
         signedIn.flatMap(({ session, oid }, p) =>
           scopes.map(async (scope, s) => {
             const jwt = await token((p + s + round) % 3, session, scope);
@@ -98,7 +98,7 @@ describe('the accounts of three brokers', () => {
       assert.equal((await app).status, 200);
       for (const [p, { key, oid }] of signedIn.entries()) {
         const { tokens, owners } = await contentOf(key);
-        const mine = bought.slice(p * scopes.length, (p + 1) * scopes.length);
+        const mine = acquired.slice(p * scopes.length, (p + 1) * scopes.length);
         lost += mine.filter((jwt) => !tokens.includes(jwt)).length;
         const claims = tokens.map((jwt) => decodeJwt<{ oid: string; tid: string; scp?: string }>(jwt));
         foreign += claims.filter((one) => one.oid !== oid).length;
@@ -169,7 +169,7 @@ describe('the accounts of three brokers', () => {
     const { apps } = system.emulator.ids;
     const graph = 'https://graph.microsoft.com';
     const audiences = { [apiScope]: apps.api, [graphScope]: graph, [otherScope]: apps['other-api'] };
-    for (const pass of ['bought', 'from the store', 'from memory']) {
+    for (const pass of ['acquired', 'from the store', 'from memory']) {
       const asked = [0, 1, 2].flatMap((broker) => Object.entries(audiences).map((one) => ({ broker, one })));
       await Promise.all(
         asked.map(async ({ broker, one: [scope, audience] }) => {
@@ -196,9 +196,9 @@ describe('the accounts of three brokers', () => {
         subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
         scope: apiScope,
       };
-      const bought = await system.post(1, '/oauth2/token', exchange, 'web-any');
-      assert.equal(bought.status, 200, JSON.stringify(bought.body));
-      const assertion = String(bought.body.access_token);
+      const acquired = await system.post(1, '/oauth2/token', exchange, 'web-any');
+      assert.equal(acquired.status, 200, JSON.stringify(acquired.body));
+      const assertion = String(acquired.body.access_token);
       const claims = decodeJwt<{ tid: string; preferred_username: string }>(assertion);
       assert.deepEqual([claims.tid, claims.preferred_username], [home, upn]);
       const elsewhere = await system.post(1, '/oauth2/token', exchange, 'web');

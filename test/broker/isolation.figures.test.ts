@@ -63,8 +63,8 @@ async function live(number: number, stop: AbortSignal, refused: string[]): Promi
       const { fields } = await system.startSignIn(`load${String(number).padStart(5, '0')}`);
       session = String(good(await system.post(broker, '/oauth2/token', fields), 'signs in').body.access_token);
     }
-    const bought = good(await system.exchange(broker, session, apiScope, claims(turn)), 'exchanges');
-    good(await system.onBehalfOf(broker, String(bought.body.access_token)), 'on behalf of');
+    const acquired = good(await system.exchange(broker, session, apiScope, claims(turn)), 'exchanges');
+    good(await system.onBehalfOf(broker, String(acquired.body.access_token)), 'on behalf of');
     await delay(breakMs);
   }
   return requests;
@@ -86,8 +86,8 @@ async function forgetRefusals({ oid, tid }: { oid: string; tid: string }): Promi
 /** Whether Entra's answer to each of her grants is a refusal; gives how many were. */
 async function provoke(then: object, broker: number): Promise<number> {
   const session = await system.signIn(mallory, broker);
-  const bought = await system.exchange(broker, session, apiScope, claims(Date.now()));
-  const assertion = String(bought.body.access_token);
+  const acquired = await system.exchange(broker, session, apiScope, claims(Date.now()));
+  const assertion = String(acquired.body.access_token);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
   const { fields } = await system.startSignIn(mallory);
   let refusals = 0;

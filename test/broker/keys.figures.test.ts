@@ -76,7 +76,7 @@ const exchangeForm = (session: string, scope: string) => ({
 
 type Person = { upn: string; session: string; oid: string; account: string; assertion: string };
 
-/** Signs somebody new in and buys the first token, both at one broker. */
+/** Signs somebody new in and acquires the first token, both at one broker. */
 async function newcomer(broker = 0): Promise<Person> {
   const upn = nextPerson();
   const session = await system.signIn(upn, broker);

@@ -75,7 +75,7 @@ describe('three brokers over a Redis Cluster', () => {
     assert.equal((await fetch(`${mistaken.url}/oauth2/token`, { method: 'POST', body })).status, 503);
   });
 
-  it('buy one token for 300 concurrent callers', async () => {
+  it('acquire one token for 300 concurrent callers', async () => {
     const session = await system.signIn('bob');
     await system.admin('DELETE', '/counters');
     await system.admin('PUT', '/faults', [{ match: { path: '/token' }, delayMs: 500 }]);

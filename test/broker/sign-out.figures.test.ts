@@ -39,9 +39,9 @@ const upnOf = (i: number) => `load${String(i + 1).padStart(5, '0')}@contoso.test
 
 async function signIn(upn: string): Promise<Person> {
   const session = await system.signIn(upn);
-  const bought = await system.exchange(0, session, apiScope);
-  assert.equal(bought.status, 200, JSON.stringify(bought.body));
-  const assertion = String(bought.body.access_token);
+  const acquired = await system.exchange(0, session, apiScope);
+  assert.equal(acquired.status, 200, JSON.stringify(acquired.body));
+  const assertion = String(acquired.body.access_token);
   const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
   return { upn, session, assertion, account: inspector.redisKeys.account('web', `${oid}.${tid}`) };
 }

@@ -8,7 +8,7 @@ import { openSystem } from '../kit/system/open.ts';
 import { appScope } from '../kit/system/registrations.ts';
 import type { BrokerResponse, System } from '../kit/system/system.ts';
 
-/** The three grants that buy a token, each as a request to one of the brokers. */
+/** The three grants that acquire a token, each as a request to one of the brokers. */
 type Ask = (broker: number) => Promise<BrokerResponse>;
 
 const grantNames = ['refresh_token', 'on_behalf_of', 'client_credentials'] as const;
@@ -82,7 +82,7 @@ function mostFrequent(values: unknown[]): number {
 
 describe('three brokers over one Redis', () => {
   for (const seconds of [0.5, 3, 7] as const) {
-    it(`buy one token for 300 concurrent callers of each grant while Entra takes ${seconds} s`, async () => {
+    it(`acquire one token for 300 concurrent callers of each grant while Entra takes ${seconds} s`, async () => {
       const asks = await fresh();
       await slowly(seconds * 1_000);
       let served = 0;

@@ -173,14 +173,14 @@ describe('what Entra refuses one person, three brokers', () => {
       const user = nobody();
       const session = await system.signIn(user);
       await system.admin('PUT', '/lifetimes', { access });
-      const bought = await system.exchange(0, session, apiScope);
+      const acquired = await system.exchange(0, session, apiScope);
       await system.admin('PUT', '/lifetimes', { access: 3_600 });
       await arm(user, 'refresh_token', { then });
       for (const broker of brokers) {
         const answer = await system.exchange(broker, session, apiScope);
         assert.equal(answer.status, status, `${access} s, ${JSON.stringify(then)}`);
         if (status !== 200) continue;
-        assert.equal(answer.body.access_token, bought.body.access_token);
+        assert.equal(answer.body.access_token, acquired.body.access_token);
         assert.ok(Number(answer.body.expires_in) <= access);
       }
       const demanding = await system.exchange(0, session, apiScope, { claims });
@@ -211,11 +211,11 @@ describe('what Entra refuses one person, three brokers', () => {
   });
 
   it('refresh ahead behind their callers, once a back-off step while Entra cannot', async (t) => {
-    // Bought with 312 s to live, a token is a hit for 12 s, of which refresh_in opens all but the first.
+    // Acquired with 312 s to live, a token is a hit for 12 s, of which refresh_in opens all but the first.
     const user = nobody();
     const session = await system.signIn(user);
     await system.admin('PUT', '/lifetimes', { access: 312, refreshIn: 1 });
-    const bought = await system.exchange(0, session, apiScope);
+    const acquired = await system.exchange(0, session, apiScope);
     await system.admin('PUT', '/lifetimes', { access: 3_600, refreshIn: null });
     await arm(user, 'refresh_token', { then: { status: 503 }, delayMs: 500 });
     const before = await callsFor(user);
@@ -225,7 +225,7 @@ describe('what Entra refuses one person, three brokers', () => {
       const answers = await Promise.all(brokers.map((broker) => system.exchange(broker, session, apiScope)));
       for (const answer of answers) {
         assert.equal(answer.status, 200, JSON.stringify(answer.body));
-        assert.equal(answer.body.access_token, bought.body.access_token);
+        assert.equal(answer.body.access_token, acquired.body.access_token);
         ms.push(answer.ms);
       }
       return (await callsFor(user)) - before >= 2;

@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { findPromtool } from '../kit/debian/promtool.ts';
 import { type AlertGroup, type AlertRule, alertGroups, alertsFile } from './alert-rules.ts';
 import { prometheusNames, unknownMetrics } from './metric-names.ts';
-import { copyCharts, objectsOf, ofKind, render, scenarios } from './render.ts';
+import { copyCharts, objectsOf, ofKind, podsOf, render, scenarios } from './render.ts';
 
 const runbookUrl = 'https://github.com/onbehalf/onbehalf/blob/main/docs/runbook.md';
 
@@ -576,5 +576,18 @@ describe('the alerts', () => {
     // At most 20 rules a group and a duration in one unit: Learn, "Azure Monitor managed service for Prometheus rule groups".
     for (const { rules } of alertGroups()) assert.ok(rules.length <= 20);
     for (const { alert, for: wait = '1m' } of rules) assert.match(wait, /^\d+[mh]$/, alert);
+  });
+
+  it('count nothing twice: what Prometheus scrapes is not sent to the collector too', async () => {
+    const charts = await copyCharts();
+    const scenario = (await scenarios()).find(({ name }) => name === 'onbehalf/cilium');
+    assert.ok(scenario);
+    const exporters = async (enabled: boolean) =>
+      podsOf(objectsOf(await render(charts, scenario, { set: { global: { metrics: { enabled } } } })))
+        .flatMap(({ spec }) => spec.containers)
+        .filter(({ env = [] }) => env.some(({ name }) => name === 'OTEL_EXPORTER_OTLP_ENDPOINT'))
+        .map(({ env = [] }) => env.find(({ name }) => name === 'OTEL_METRICS_EXPORTER')?.value);
+    assert.deepEqual(await exporters(true), ['none', 'none', 'none']);
+    assert.deepEqual(await exporters(false), [undefined, undefined, undefined]);
   });
 });

@@ -9,7 +9,14 @@ import { unknownMetrics } from './metric-names.ts';
 
 const folder = 'charts/onbehalf/files/dashboards';
 
-type Dashboard = { uid: string; title: string; panels: { title: string; targets: { expr: string }[] }[] };
+type Panel = { title: string; description?: string; targets: { expr: string; exemplar?: boolean }[] };
+type Dashboard = {
+  uid: string;
+  title: string;
+  panels: Panel[];
+  templating: { list: { name: string; allValue?: string }[] };
+  links: { title: string; url?: string }[];
+};
 
 const dashboards = readdirSync(folder).map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Dashboard);
 const queries = dashboards.flatMap(({ title, panels }) =>
@@ -26,6 +33,36 @@ describe('the dashboards', () => {
     const ids = ['onbehalf-dependencies', 'onbehalf-sign-in', 'onbehalf-tokens'];
     assert.deepEqual(dashboards.map(({ uid }) => uid).sort(), ids);
     for (const { panels } of dashboards) assert.ok(panels.length >= 9);
+  });
+
+  it('show the namespaces that are chosen, all of them to begin with, and no series of others', () => {
+    for (const { title, templating } of dashboards) {
+      const namespace = templating.list.find(({ name }) => name === 'namespace');
+      // Also what has no such label, as from a collector that does not set it.
+      assert.equal(namespace?.allValue, '.*', title);
+    }
+    const metric =
+      /\b(?:onbehalf|http|nodejs|v8js|redis)_[a-z0-9_]+_(?:total|bucket|count|bytes|seconds|ratio|up)\b(.)/g;
+    for (const { where, expr } of queries) {
+      for (const [, next] of expr.matchAll(metric)) assert.equal(next, '{', where);
+      for (const [selector] of expr.matchAll(/\{[^}]*\}/g))
+        assert.match(selector, /^\{namespace=~"\$namespace"/, where);
+      // A series by OTLP has an instance and no pod; names that others use too are asked of our services only.
+      assert.doesNotMatch(expr, /\bpod\b/, where);
+      for (const [selector] of expr.matchAll(/\b(?:http|nodejs|v8js)_\w+\{[^}]*\}/g)) assert.match(selector, /job=~/);
+    }
+  });
+
+  it('say of every panel what it shows, lead to failed traces, and from two histograms to single ones', () => {
+    for (const { title, panels, links } of dashboards) {
+      for (const panel of panels) assert.ok((panel.description ?? '').length > 15, `${title} / ${panel.title}`);
+      assert.match(links.find((link) => link.title === 'Failed traces')?.url ?? '', /\$\{traces\}/);
+    }
+    const withExemplars = dashboards.flatMap(({ panels }) => panels).filter(({ targets }) => targets[0]?.exemplar);
+    assert.deepEqual(withExemplars.map(({ title }) => title).sort(), [
+      'Our part of a sign-in',
+      'Time for a token, 99th percentile',
+    ]);
   });
 
   it('ask only for metrics that exist', () => {

@@ -13,7 +13,7 @@ import type { Visitor } from '../kit/visitor.ts';
 
 const people = ['alice', 'bob'];
 const flights = 100;
-/** From `/sign-in` through the first page with its API call, the token bought for it included. */
+/** From `/sign-in` through the first page with its API call, the token acquired for it included. */
 const spanBudget = { usual: 28, most: 36 };
 const services = ['web-frontend', 'token-broker', 'downstream-api'];
 
@@ -70,7 +70,7 @@ async function signInForApi(person: string): Promise<void> {
 }
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 10_000;
+  const endMs = performance.now() + 30_000;
   while (!(await isSo())) {
     assert.ok(performance.now() < endMs, `not in time: ${what}`);
     await delay(25);
@@ -115,7 +115,7 @@ describe('a hundred sign-ins, each with its first API call', () => {
     }
   });
 
-  it(`have at most ${spanBudget.usual} spans as a rule, ${spanBudget.most} where they buy and wait`, (context) => {
+  it(`have at most ${spanBudget.usual} spans as a rule, ${spanBudget.most} where they acquire and wait`, (context) => {
     const counts = traces()
       .map(({ spans }) => spans)
       .sort((a, b) => a - b);

@@ -12,7 +12,7 @@ let trials: Trials;
 before(async () => {
   const env = { web: { PUBLIC_RATE_BURST: '10000' } };
   system = opened.use(await openSystem({ frontend: true, name: 'outage-entra', brokers: 2, people: 200, env }));
-  // A token with less than 300 s left is bought anew: everybody needs Entra ID every ten seconds.
+  // A token with less than 300 s left is acquired anew: everybody needs Entra ID every ten seconds.
   await system.admin('PUT', '/lifetimes', { access: 310 });
   trials = opened.use(await openTrials(system));
 });

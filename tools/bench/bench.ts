@@ -4,15 +4,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { difference, median, ratio } from '../../services/load-generator/src/results/statistics.ts';
 import { inProcess } from './in-process.ts';
-import { rounds, type Slice } from './slices.ts';
+import { createProgress } from './progress.ts';
+import { rounds, type Slice, type Subject } from './slices.ts';
 import { openSubjects } from './subjects.ts';
 import { describeRow, isMet, type Row } from './table.ts';
 
 const help = `npm run bench -- [--rounds N] [--json FILE]
 
 Measures what a token costs beside bare node:http, bare Express and MSAL Node with its DistributedCachePlugin, all in
-one run: CPU per request, medians of interleaved rounds. Exit 0 only if every target is met.
-  --rounds N   rounds of one-second slices, default 14
+one run: CPU per request, medians of interleaved rounds. The floor of a grant is node:http with the same
+request and as long a response. Exit 0 only if every target is met.
+  --rounds N   rounds of half-second slices, default 14
   --json FILE  writes the figures there
 `;
 
@@ -30,24 +32,20 @@ if (!Number.isInteger(roundCount) || roundCount < 1) {
 }
 const connections = 32;
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const progress = (what: string) => process.stderr.write(`\r${what.padEnd(60)}\r`);
+const progress = createProgress(process.stderr);
 
-await using subjects = await openSubjects();
-const { system, hellos, brokers, stock } = subjects;
-const all = [...hellos, ...brokers, ...stock];
+await using subjects = await openSubjects(progress);
+const { system, hellos, ofMemory, ofRedis, floors, traced, stock } = subjects;
+const all = [...hellos, ...ofMemory, ...ofRedis, ...floors, traced, ...stock];
 say(`${cpus().length} cores, ${cpus()[0]?.model ?? ''}, node ${process.version}, ${connections} connections`);
 for (const subject of all) await rounds([subject], { rounds: 1, connections, sliceMs: 1_500, progress() {} });
 const slices = await rounds(all, {
-  rounds: roundCount,
-  connections,
-  sliceMs: 1_000,
+  ...{ rounds: roundCount, connections, sliceMs: 500 },
   progress: (round) => progress(`round ${round + 1} of ${roundCount}`),
 });
 // A difference of two like numbers wants a quieter measure than a ratio of unlike ones: many short slices, side by side.
-const pairs = await rounds(brokers, {
-  rounds: roundCount * 6,
-  connections,
-  sliceMs: 250,
+const pairs = await rounds([...ofMemory.slice(0, 1), traced], {
+  ...{ rounds: roundCount * 6, connections, sliceMs: 250 },
   progress: (round) => progress(`telemetry, pair ${round + 1} of ${roundCount * 6}`),
 });
 progress('');
@@ -55,8 +53,13 @@ for (const [name, ofOne] of slices) say(describeSlices(name, ofOne));
 
 const cpuOf = (results: Map<string, Slice[]>, name: string) =>
   (results.get(name) ?? []).map((one) => one.cpuUsPerRequest);
+const titleOf = ({ name }: Subject) => (name === 'broker L1' ? 'L1 hit' : name.replace('broker ', ''));
 const rows: Row[] = [
-  ratioRow('L1 hit / hello-express', '1', 1.5, ['broker L1', 'hello-express']),
+  ...ofMemory.map((one) => ratioRow(`${titleOf(one)} / hello-express`, '1', 1.5, [one.name, 'hello-express'])),
+  ...ofMemory.map((one, i) =>
+    ratioRow(`${titleOf(one)} / its floor`, '1, goal 1.7', 0, [one.name, floors[i]?.name ?? '']),
+  ),
+  ...ofRedis.map((one) => ratioRow(`${titleOf(one)} / hello-express`, 'told', 0, [one.name, 'hello-express'])),
   ratioRow('stock / L1 hit', '2', -7, ['stock', 'broker L1']),
   ratioRow('stock without caller check / L1 hit', '2, told', 0, ['stock, no caller check', 'broker L1']),
   telemetryRow(cpuOf(pairs, 'broker L1, traced'), cpuOf(pairs, 'broker L1')),

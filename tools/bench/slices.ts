@@ -1,22 +1,26 @@
 import { Agent, type Dispatcher } from 'undici';
 import { cpuUs } from '../../services/load-generator/src/sampling/process-figures.ts';
 
-/** A server under measurement: where it is, whose CPU counts, what is asked. */
-export type Subject = { name: string; pid: number; request: Dispatcher.RequestOptions & { origin: string } };
+export type Request = Dispatcher.RequestOptions & { origin: string };
+
+/** A server under measurement: whose CPU counts, and what is asked, in turn. */
+export type Subject = { name: string; pid: number; requests: Request[] };
 
 /** One slice of one subject. */
 export type Slice = { requests: number; failed: number; cpuUsPerRequest: number; p50Ms: number; p99Ms: number };
 
 /** Asks one subject over so many connections for so long. */
-export async function slice({ pid, request }: Subject, connections: number, ms: number): Promise<Slice> {
+export async function slice({ pid, requests }: Subject, connections: number, ms: number): Promise<Slice> {
   const agent = new Agent({ connections });
   const endMs = performance.now() + ms;
   const latencies: number[] = [];
   let failed = 0;
+  let next = 0;
   const beganUs = cpuUs(pid);
   const worker = async () => {
     while (performance.now() < endMs) {
       const startedMs = performance.now();
+      const request = requests[next++ % requests.length] ?? never();
       const { statusCode, body } = await agent.request(request);
       await body.arrayBuffer();
       latencies.push(performance.now() - startedMs);
@@ -52,4 +56,8 @@ export async function rounds(
     }
   }
   return results;
+}
+
+function never(): never {
+  throw new Error('a subject has requests');
 }

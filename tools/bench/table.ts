@@ -18,5 +18,5 @@ export function describeRow(row: Row): string {
   const bound = limit === 0 ? '' : limit > 0 ? `<= ${limit}` : `>= ${-limit}`;
   const figure = `${value.toFixed(2)} [${low.toFixed(2)} to ${high.toFixed(2)}]`;
   const met = isMet(row) ? 'met   ' : 'MISSED';
-  return `${met} ${`target ${target}`.padEnd(15)} ${name.padEnd(38)} ${figure.padEnd(28)} ${bound.padEnd(8)} ${note}`;
+  return `${met} ${`target ${target}`.padEnd(19)} ${name.padEnd(46)} ${figure.padEnd(28)} ${bound.padEnd(8)} ${note}`;
 }

@@ -86,6 +86,16 @@ resources: {{- toYaml .Values.resources | nindent 2 }}
   value: {{ $otel.endpoint | quote }}
 - name: OTEL_EXPORTER_OTLP_PROTOCOL
   value: {{ $otel.protocol }}
+{{- /* Some 20 MB of spans: what a collector's absence may cost. */}}
+- name: OTEL_BSP_MAX_QUEUE_SIZE
+  value: "8192"
+- name: OTEL_METRIC_EXPORT_INTERVAL
+  value: "30000"
+{{- if .Values.global.metrics.enabled }}
+# Prometheus scrapes them: sent as well they would count twice.
+- name: OTEL_METRICS_EXPORTER
+  value: none
+{{- end }}
 {{- with $otel.tracesSampler }}
 - name: OTEL_TRACES_SAMPLER
   value: {{ . }}

@@ -17,8 +17,8 @@ import registry from './signals.json' with { type: 'json' };
 await run(async (signal) => {
   const config = readConfig(process.env);
   const { entra, broker } = config;
-  await using _telemetry = await startTelemetry({ env: process.env, service: 'downstream-api', registry });
   const logger = createLogger({ ...config.log, service: 'downstream-api' });
+  await using _telemetry = await startTelemetry({ env: process.env, service: 'downstream-api', registry, logger });
   const { keys, issuerOf } = remoteAuthority(entra.authorityHost, entra.tenants);
   const bearer = createBearer({ ...entra, issuerOf, keys: tellOutages('entra-keys', logger, keys) });
   const clientAssertion = createMountedFile(broker.assertionFile);

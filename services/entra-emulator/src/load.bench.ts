@@ -66,7 +66,7 @@ async function bench(): Promise<void> {
 }
 
 /**
- * Every grant that buys a token, by people in turn. An MSAL client for each request, filled from the person's own cache,
+ * Every grant that acquires a token, by people in turn. An MSAL client for each request, filled from the person's own cache,
  * as in an application that serves many people from several pods; the discovery document is given to it.
  */
 async function createAsks(rig: Rig, credential: 'secret' | 'certificate'): Promise<Record<string, Ask>> {

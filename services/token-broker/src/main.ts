@@ -24,8 +24,8 @@ import { createSealing, logUnopened } from './store/sealing.ts';
 await run(async (signal) => {
   const config = readConfig(process.env);
   const { redis } = config;
-  await using telemetry = await startTelemetry({ env: process.env, service: 'token-broker', registry });
   const logger = createLogger({ ...config.log, service: 'token-broker' });
+  await using telemetry = await startTelemetry({ env: process.env, service: 'token-broker', registry, logger });
   logger.info({ event: 'started', config }, 'token-broker starts');
 
   const health = createHealth();

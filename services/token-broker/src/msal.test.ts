@@ -204,16 +204,21 @@ describe('MSAL Node', () => {
     const scopes = fc.subarray(names, { minLength: 1 });
     await fc.assert(
       fc.asyncProperty(
-        fc.record({ life: fc.integer({ min: 1, max: 7_200 }), age: fc.nat(7_500), bought: scopes, asked: scopes }),
-        async ({ life, age, bought, asked }) => {
+        fc.record({ life: fc.integer({ min: 1, max: 7_200 }), age: fc.nat(7_500), acquired: scopes, asked: scopes }),
+        async ({ life, age, acquired, asked }) => {
           const { newClient, posts } = open(({ form }) => respondTo(form, { expires_in: life }));
-          await newClient().acquireTokenByCode({ ...redeem, scopes: bought });
-          const boughtAtSeconds = Math.floor(Date.now() / 1_000);
+          await newClient().acquireTokenByCode({ ...redeem, scopes: acquired });
+          const acquiredAtSeconds = Math.floor(Date.now() / 1_000);
           later(age);
           await newClient().acquireTokenSilent({ account: account(), scopes: asked });
           const msalHit = posts.length === 1;
-          const same = [...bought].sort().join(' ') === [...asked].sort().join(' ');
-          const record = { accessToken: 't', scope: '', refreshAtSeconds: 0, expiresAtSeconds: boughtAtSeconds + life };
+          const same = [...acquired].sort().join(' ') === [...asked].sort().join(' ');
+          const record = {
+            accessToken: 't',
+            scope: '',
+            refreshAtSeconds: 0,
+            expiresAtSeconds: acquiredAtSeconds + life,
+          };
           const brokerHit = same && isHit(record, Date.now() / 1_000);
           assert.ok(!brokerHit || msalHit);
           // The converse fails only where a wider token answers a narrower request, or within the second.
@@ -223,8 +228,8 @@ describe('MSAL Node', () => {
       {
         numRuns: 80,
         examples: [
-          [{ life: 3_600, age: 3_300, bought: read, asked: read }],
-          [{ life: 3_600, age: 3_299, bought: read, asked: read }],
+          [{ life: 3_600, age: 3_300, acquired: read, asked: read }],
+          [{ life: 3_600, age: 3_299, acquired: read, asked: read }],
         ],
       },
     );

@@ -3,9 +3,9 @@ import { ConfigError } from '@onbehalf/node/core/config-error';
 export type Config = { port: number; host: string; allowedHosts: string[] };
 
 /**
- * `HTTP_PORT` (4318, OTLP's own), `BIND_ADDRESS` (127.0.0.1: what it shows is nobody else's business) and
+ * `HTTP_PORT` (4318, OTLP's own), `BIND_ADDRESS` (127.0.0.1: traces are for this machine only) and
  * `ALLOWED_HOSTS` (names beside localhost that a `Host` header may carry, separated by commas).
- * @throws ConfigError naming what is wrong.
+ * @throws ConfigError naming the setting.
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const port = Number(env.HTTP_PORT || 4318);

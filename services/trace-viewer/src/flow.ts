@@ -1,6 +1,6 @@
 import type { Span } from './span.ts';
 
-/** One line of the list: what a person did, how it ended, how long it took. Times in ms; `ownMs` is without waiting. */
+/** One line of the list: an action, its outcome and its time. Times in ms; `ownMs` leaves the person's time out. */
 export type Flow = {
   traceId: string;
   action: string;
@@ -15,7 +15,7 @@ export type Flow = {
   links: string[];
 };
 
-/** The span that covers the person's time at Entra ID: nobody's work. */
+/** The span of the person's time at Entra ID: no service works meanwhile. */
 const waiting = 'auth.user_at_idp';
 
 /** Sums a trace up. `spans` are in order of their start and not empty. */

@@ -14,7 +14,7 @@ export class SpanRing {
     this.#capacity = capacity;
   }
 
-  /** Takes a span; a span sent twice counts once. Returns the traces that had to go. */
+  /** Takes a span; a span sent twice counts once. Gives the ids of traces that had to go. */
   add(span: Span): string[] {
     const trace = this.#traces.get(span.traceId) ?? new Map<string, Span>();
     this.#traces.set(span.traceId, trace);
@@ -27,8 +27,8 @@ export class SpanRing {
   }
 
   /**
-   * The spans of a trace by their start; empty if it is unknown. Starts are whole milliseconds: its root is the first
-   * also where another began in the same one, and arrived before it.
+   * The spans of a trace by their start; empty if it is unknown. Starts are whole milliseconds, so the root goes before
+   * other spans of its millisecond, also where it arrived after them.
    */
   trace(traceId: string): Span[] {
     const below = ({ parentId }: Span) => (parentId === undefined ? 0 : 1);

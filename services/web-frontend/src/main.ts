@@ -18,8 +18,8 @@ import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {
   const config = readConfig(process.env);
-  await using _telemetry = await startTelemetry({ env: process.env, service: 'web-frontend', registry });
   const logger = createLogger({ ...config.log, service: 'web-frontend' });
+  await using _telemetry = await startTelemetry({ env: process.env, service: 'web-frontend', registry, logger });
   const apis = parseJsonConfig(apisSchema, await readFile(config.apisFile, 'utf8'), 'APIS_FILE');
   const health = createHealth();
   await using _admin = await serve(health.handler, config.admin);

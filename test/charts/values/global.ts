@@ -27,7 +27,7 @@ export const globalValues = z
     image: section(imageShape),
     otel: section({
       endpoint: optional(url),
-      protocol: z.enum(['http/protobuf', 'http/json']),
+      protocol: z.enum(['http/protobuf', 'http/json', 'grpc']),
       tracesSampler: optional(
         z.enum([
           'always_on',
@@ -38,7 +38,7 @@ export const globalValues = z
           'parentbased_traceidratio',
         ]),
       ),
-      tracesSamplerArg: text,
+      tracesSamplerArg: optional(z.string().regex(/^(0(\.[0-9]+)?|1(\.0+)?)$/)),
       resourceAttributes: list(z.string().regex(/^[a-z][a-z0-9._]*=[^,=\s]+$/)),
       peer: anything,
     }),

@@ -5,6 +5,8 @@ import { describeError } from '../telemetry/logger.ts';
 
 /** Kubernetes sends SIGKILL after its grace; this leaves earlier, so that what hangs is at least in the log. */
 const lastResortMs = 40_000;
+/** What still holds the process when all is closed, as an exporter that waits for its next attempt, is given up. */
+const stragglersMs = 500;
 
 /** Resolves when the signal is aborted. */
 export async function aborted(signal: AbortSignal): Promise<void> {
@@ -45,5 +47,6 @@ export async function run(main: (signal: AbortSignal) => Promise<void>): Promise
     fail(error);
   } finally {
     process.off('SIGTERM', stop).off('SIGINT', stop).off('uncaughtException', failAndStop);
+    setTimeout(() => process.exit(), stragglersMs).unref();
   }
 }

@@ -14,8 +14,8 @@ import {
 } from '@opentelemetry/api';
 import { measure } from '../signals.ts';
 
-/** Where a request's span belongs: below another span, or at the root of a trace that is kept whatever is sampled. */
-export type Origin = { parent?: SpanContext | undefined; alwaysSampled?: boolean };
+/** Where a request's span belongs: below another span, or at the root of a trace of its own. */
+export type Origin = { parent?: SpanContext | undefined };
 
 type Facts = {
   span: Span;
@@ -31,9 +31,6 @@ const factsKey = createContextKey('onbehalf.request');
 /** Where no listener is observed, as without telemetry, there are no facts to look for. */
 let observing = false;
 
-/** An attribute that only the sampler sees. */
-export const alwaysSampledAttribute = 'onbehalf.always_sampled';
-
 /**
  * Gives every request of a listener a server span and its place in `http.server.request.duration`. Where it belongs is
  * what the caller's `traceparent` says; an edge service gives an `originOf` of its own and believes nobody.
@@ -43,11 +40,9 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
   return (req: IncomingMessage, res: ServerResponse): void => {
     const startedAtMs = performance.now();
     const method = knownMethods.has(req.method ?? '') ? String(req.method) : '_OTHER';
-    const { parent, alwaysSampled } = originOf(req);
+    const { parent } = originOf(req);
     const above = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
-    // What the sampler needs is there from the start; all the rest is told at the end.
-    const attributes = alwaysSampled ? { [alwaysSampledAttribute]: true } : {};
-    const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, above);
+    const span = tracer.startSpan(method, { kind: SpanKind.SERVER }, above);
     const untold = { endedAtMs: undefined, route: undefined, errorType: undefined, attributes: {} };
     const facts: Facts = { span, method, startedAtMs, ...untold };
     const end = () => {

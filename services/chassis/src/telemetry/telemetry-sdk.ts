@@ -1,97 +1,103 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as turnEnd } from 'node:timers/promises';
 import { type Registry, startMeasuring } from '@onbehalf/node/core/telemetry/measures';
-import { context, DiagLogLevel, diag, metrics, trace } from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
-import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import {
+  defaultResource,
+  envDetector,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+} from '@opentelemetry/resources';
+import {
+  AggregationType,
   createAllowListAttributesProcessor,
-  MeterProvider,
   MetricReader,
   PeriodicExportingMetricReader,
+  type PushMetricExporter,
+  type ViewOptions,
 } from '@opentelemetry/sdk-metrics';
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { allowOnly } from '../config/allow-list.ts';
+import { NodeSDK } from '@opentelemetry/sdk-node';
 import { watch } from '../signals.ts';
-import { createLogger } from './logger.ts';
+import { ExportReports } from './export-reports.ts';
+import type { Logger } from './logger.ts';
 import { serveMetrics } from './metrics-page.ts';
+import { metricExporter, traceExporter } from './otel-exporters.ts';
+import type { OtelSettings } from './otel-settings.ts';
 import { toPrometheus } from './prometheus.ts';
-import { samplerOf } from './sampler.ts';
+import { GuardedSpanExporter } from './span-exporter.ts';
 import { watchUndici } from './undici-spans.ts';
 
-type SdkOptions = { env: NodeJS.ProcessEnv; service: string; registries: Registry[] };
+type SdkOptions = {
+  env: NodeJS.ProcessEnv;
+  service: string;
+  registries: Registry[];
+  settings: OtelSettings;
+  logger: Logger;
+};
 
+/** How long a shutdown waits for what is left to be sent. */
 const flushMs = 2_000;
-const complainEveryMs = 60_000;
 const seriesPerInstrument = 200;
-/** An export that is late is lost, its retries included; the next is tried. */
-const exportTimeoutMs = 2_000;
-/** About 20 MB of spans: what a collector's absence may cost. */
-const queueSpans = 8_192;
 
-/** Sets the process up for OpenTelemetry. Once per process. */
-export function startSdk({ env, service, registries }: SdkOptions): AsyncDisposable {
-  complainSeldom(service);
-  const resource = resourceFromAttributes({ 'service.name': service }).merge(
-    detectResources({ detectors: [envDetector] }),
-  );
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  watchUndici();
+/**
+ * Sets the process up for OpenTelemetry by its Node SDK, which reads samplers, batches, limits and the exporters' own
+ * settings from the environment. No instrumentation is loaded: spans are made by hand. Once per process.
+ */
+export function startSdk({ env, service, registries, settings, logger }: SdkOptions): AsyncDisposable {
+  const reports = new ExportReports(logger);
+  reports.listen();
+  reports.unusable(settings.unusable);
+  // Would print the SDK's own words, which quote values, among the lines of the log.
+  delete env.OTEL_LOG_LEVEL;
 
-  // The exporters bring agents of their own, which know of a proxy only what they are told.
-  const httpAgentOptions = { keepAlive: true, proxyEnv: env };
-  const shutdowns: (() => Promise<void>)[] = [];
-  const leaving = new AbortController();
-  if (env.OTEL_EXPORTER_OTLP_ENDPOINT) {
-    const exporter = allowOnly(
-      spanAttributes(...registries),
-      leaving.signal,
-      new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs, httpAgentOptions }),
-    );
-    const scheduledDelayMillis = Number(env.OTEL_BSP_SCHEDULE_DELAY) || 1_000;
-    const processor = new BatchSpanProcessor(exporter, { maxQueueSize: queueSpans, scheduledDelayMillis });
-    const provider = new BasicTracerProvider({ resource, sampler: samplerOf(env), spanProcessors: [processor] });
-    trace.setGlobalTracerProvider(provider);
-    shutdowns.push(() => provider.shutdown());
-  }
-
+  const { traces, metrics, page } = settings;
+  const spans = traces && new GuardedSpanExporter(traceExporter(traces, env), spanAttributes(registries), reports);
   const readers: MetricReader[] = [];
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_METRICS_EXPORTER: metricsTo = 'otlp' } = env;
-  if (endpoint && metricsTo !== 'none') {
-    const exporter = new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs, httpAgentOptions });
-    const exportIntervalMillis = Number(env.OTEL_METRIC_EXPORT_INTERVAL) || 30_000;
-    readers.push(
-      new PeriodicExportingMetricReader({
-        exporter,
-        exportIntervalMillis,
-        exportTimeoutMillis: Math.min(exportTimeoutMs, exportIntervalMillis),
-      }),
-    );
+  if (metrics) readers.push(periodicReader(metricExporter(metrics, env), settings, reports));
+  if (page) readers.push(pageReader());
+  const sdk = new NodeSDK({
+    resource: defaultResource().merge(resourceFromAttributes({ 'service.name': service })),
+    resourceDetectors: [serviceInstanceIdDetector, envDetector],
+    // Trace context goes to our own services only, by our own hand.
+    textMapPropagator: null,
+    logRecordProcessors: [],
+    ...(spans ? { traceExporter: spans } : { spanProcessors: [] }),
+    metricReaders: readers,
+    views: viewsOf(registries, settings.exponentialHistograms),
+  });
+  sdk.start();
+  watchUndici();
+  if (readers.length > 0) {
+    startMeasuring();
+    watchRuntime();
   }
-  if (env.METRICS_ENABLED === 'true') {
-    const reader = new PullReader();
-    const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
-    serveMetrics(async () => toPrometheus(serializer, (await reader.collect()).resourceMetrics));
-    readers.push(reader);
-  }
-  const provider = new MeterProvider({ resource, readers, views: viewsOf(...registries) });
-  metrics.setGlobalMeterProvider(provider);
-  shutdowns.push(() => provider.shutdown());
-  startMeasuring();
-  watchRuntime();
-
   return {
     async [Symbol.asyncDispose]() {
       // What this turn still has to tell.
       await turnEnd();
-      const late = setTimeout(() => leaving.abort(), flushMs);
-      await Promise.allSettled(shutdowns.map((shutdown) => shutdown()));
-      clearTimeout(late);
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, flushMs);
+      await Promise.race([sdk.shutdown().catch(() => {}), late]);
+      clearTimeout(timer);
+      spans?.abandon();
     },
   };
+}
+
+function periodicReader(
+  exporter: PushMetricExporter,
+  { exportIntervalMillis, exportTimeoutMillis }: OtelSettings,
+  reports: ExportReports,
+): MetricReader {
+  // The reader itself tells that an export failed, not why.
+  const exportMetrics = exporter.export.bind(exporter);
+  exporter.export = (metrics, done) =>
+    exportMetrics(metrics, (result) => {
+      if (result.code === 0) reports.succeeded();
+      else reports.failed(result.error, 0);
+      done(result);
+    });
+  return new PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis });
 }
 
 class PullReader extends MetricReader {
@@ -99,19 +105,28 @@ class PullReader extends MetricReader {
   protected override async onForceFlush(): Promise<void> {}
 }
 
-function spanAttributes(...registries: Registry[]): ReadonlySet<string> {
+function pageReader(): MetricReader {
+  const reader = new PullReader();
+  const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
+  serveMetrics(async () => toPrometheus(serializer, (await reader.collect()).resourceMetrics));
+  return reader;
+}
+
+function spanAttributes(registries: Registry[]): ReadonlySet<string> {
   const all = registries.flatMap(({ attributes }) => Object.entries(attributes));
   return new Set(all.filter(([, { on }]) => on !== 'metrics').map(([name]) => name));
 }
 
 /** One view an instrument: no attribute but the registered, and never more series than that. */
-function viewsOf(...registries: Registry[]) {
+function viewsOf(registries: Registry[], exponential: boolean): ViewOptions[] {
   return registries
     .flatMap((registry) => Object.entries(registry.metrics))
-    .map(([instrumentName, { attributes }]) => ({
+    .map(([instrumentName, { attributes, kind }]) => ({
       instrumentName,
       attributesProcessors: [createAllowListAttributesProcessor(attributes)],
       aggregationCardinalityLimit: seriesPerInstrument,
+      // A view hides what the exporter prefers.
+      ...(exponential && kind === 'histogram' && { aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM } }),
     }));
 }
 
@@ -131,17 +146,4 @@ function watchRuntime(): void {
     return utilization;
   });
   watch('v8js.memory.heap.used', () => process.memoryUsage().heapUsed);
-}
-
-/** An exporter that fails says so at every batch; one line a minute is enough, and its own words may quote anything. */
-function complainSeldom(service: string): void {
-  const logger = createLogger({ level: 'warn', service });
-  let saidAtMs = Number.NEGATIVE_INFINITY;
-  const complain = () => {
-    if (performance.now() - saidAtMs < complainEveryMs) return;
-    saidAtMs = performance.now();
-    logger.warn({ event: 'telemetry.failed' }, 'telemetry cannot be sent; nothing else is affected');
-  };
-  const silent = () => {};
-  diag.setLogger({ error: complain, warn: complain, info: silent, debug: silent, verbose: silent }, DiagLogLevel.WARN);
 }

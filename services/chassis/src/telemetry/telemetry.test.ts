@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { createMeasures, measure as measureOfPackage, type Registry } from '@onbehalf/node/core/telemetry/measures';
 import { signals } from '@onbehalf/node/core/telemetry/signals';
+import { pino } from 'pino';
 import { serve } from '../http/serve.ts';
 import { createHealth } from '../life/health.ts';
 import chassis from '../signals.json' with { type: 'json' };
@@ -37,7 +38,7 @@ before(async () => {
   // biome-ignore lint/style/noProcessEnv: the exporters read it themselves
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = OTEL_EXPORTER_OTLP_ENDPOINT;
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT, METRICS_ENABLED: 'true' };
-  const telemetry = await startTelemetry({ env, service: 'test-service', registry });
+  const telemetry = await startTelemetry({ env, service: 'test-service', registry, logger: pino({ level: 'silent' }) });
   const own = createMeasures(registry);
   own.watch('test.weight', () => 7);
   own.measure('test.taken', 2, { 'test.kind': 'good', 'test.canary': 'canary-label' });

@@ -12,11 +12,10 @@ import { pino } from 'pino';
 import { createApp } from '../http/http.ts';
 import { serve } from '../http/serve.ts';
 import { createLogger } from './logger.ts';
-import { samplerOf } from './sampler.ts';
 import { linkRequest, nameRoute, observed } from './server-span.ts';
 import { watchUndici } from './undici-spans.ts';
 
-const spans = keepSpans(samplerOf({}));
+const spans = keepSpans();
 watchUndici();
 
 const [traceId, spanId] = ['a'.repeat(32), 'b'.repeat(16)];

@@ -1,4 +1,4 @@
-import { readSpans } from '../../../trace-viewer/src/otlp.ts';
+import { readSpans } from '../../../trace-viewer/src/otlp/otlp.ts';
 import { sampleFlow } from '../../../trace-viewer/src/sample-flow.ts';
 import { createHistogram, encode, percentilesOf, record } from '../results/histogram.ts';
 import { sampleResult } from '../results/result.fake.ts';

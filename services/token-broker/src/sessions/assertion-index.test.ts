@@ -62,7 +62,7 @@ describe('the index of what is held on behalf of a person', () => {
     pods.watch.step = async (when, operation) => {
       if (when !== 'before' || operation !== 'removeMember') return;
       pods.watch.step = undefined;
-      // A purchase of the same assertion goes all its way between the look and the removal.
+      // An acquisition of the same assertion goes all its way between the look and the removal.
       await pods.store.writeToken(key, { ...write, expiresAtSeconds: pods.clock.ms / 1_000 + 60 });
       await pods.store.addMember(pods.redisKeys.user(person), key, 60_000);
     };

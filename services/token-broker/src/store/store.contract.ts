@@ -189,7 +189,7 @@ export function storeContract(
       assert.equal((await store.readPartition(k, [])).version, undefined);
     });
 
-    it('takes a token that was bought before the person signed in again, but not its older cache', async () => {
+    it('takes a token that was acquired before the person signed in again, but not its older cache', async () => {
       const { store } = await open();
       const k = key('account');
       await store.openSession(k, { session: session('s1'), msal: bytes('rt') });

@@ -66,7 +66,7 @@ describe('the limit of a session', () => {
 
 for (const [name] of grants) {
   describe(`a token by ${name}`, () => {
-    it('is bought once for a hundred concurrent callers', async () => {
+    it('is acquired once for a hundred concurrent callers', async () => {
       const pods = openPods();
       const get = await openGrant(name, pods);
       const tokens = await Promise.all(Array.from({ length: 100 }, () => get(pods.first)));
@@ -75,7 +75,7 @@ for (const [name] of grants) {
       assert.deepEqual(pods.keys('lease'), []);
     });
 
-    it('is bought once over two pods, a hundred callers each', async () => {
+    it('is acquired once over two pods, a hundred callers each', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
       const asked = Promise.all(Array.from({ length: 200 }, (_, i) => get(pods.all[i % 2] ?? pods.first)));
@@ -85,7 +85,7 @@ for (const [name] of grants) {
       assert.deepEqual(pods.keys('lease'), []);
     });
 
-    it('is bought once in whatever order the pods come forward', async () => {
+    it('is acquired once in whatever order the pods come forward', async () => {
       for (let seed = 1; seed <= 40; seed += 1) {
         const pods = openPods({ pods: 2 });
         const get = await openGrant(name, pods);
@@ -106,12 +106,12 @@ for (const [name] of grants) {
     it('comes from memory without a look at the store, else by one read of it', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
-      const bought = await get(pods.first);
+      const acquired = await get(pods.first);
       const operations: string[] = [];
       pods.watch.step = async (when, operation) => void (when === 'before' && operations.push(operation));
-      assert.equal(await get(pods.first), bought);
+      assert.equal(await get(pods.first), acquired);
       assert.deepEqual(operations, []);
-      assert.equal(await get(pods.second), bought);
+      assert.equal(await get(pods.second), acquired);
       assert.deepEqual(
         operations.filter((one) => one !== 'get'),
         ['readRecord'],
@@ -119,17 +119,17 @@ for (const [name] of grants) {
       assert.equal(pods.entra.calls.length, 1);
     });
 
-    it('is served while it has more than 300 s left, and bought anew after', async () => {
+    it('is served while it has more than 300 s left, and acquired anew after', async () => {
       const pods = openPods();
       const get = await openGrant(name, pods);
-      const bought = await get(pods.first);
+      const acquired = await get(pods.first);
       pods.entra.answers.refresh = pods.entra.answers.onBehalfOf = pods.entra.answers.appToken = () => refusal('scope');
       pods.advance(3_299);
-      assert.equal(await get(pods.first), bought);
+      assert.equal(await get(pods.first), acquired);
       await settled();
       pods.entra.answers.refresh = pods.entra.answers.onBehalfOf = pods.entra.answers.appToken = undefined;
       pods.advance(61);
-      assert.notEqual(await get(pods.first), bought);
+      assert.notEqual(await get(pods.first), acquired);
     });
 
     for (const outage of ['transient', 'throttled', 'credential'] as const) {
@@ -137,14 +137,14 @@ for (const [name] of grants) {
         const pods = openPods({ pods: 2 });
         const get = await openGrant(name, pods);
         const claims = '{"access_token":{}}';
-        const bought = await get(pods.first);
+        const acquired = await get(pods.first);
         await get(pods.first, claims);
         const { answers } = pods.entra;
         answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(outage);
         const error = { transient: 'unavailable', throttled: 'throttled', credential: 'server_error' }[outage];
         pods.advance(3_540);
-        assert.equal(await get(pods.first), bought);
-        assert.equal(await get(pods.second), bought, 'also by who has it not in memory');
+        assert.equal(await get(pods.first), acquired);
+        assert.equal(await get(pods.second), acquired, 'also by who has it not in memory');
         await assert.rejects(get(pods.first, claims), code(error));
         pods.advance(1);
         await assert.rejects(get(pods.first), code(error));
@@ -182,9 +182,9 @@ for (const [name] of grants) {
     it('is refreshed behind who has it not in memory, too', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
-      const bought = await get(pods.first);
+      const acquired = await get(pods.first);
       pods.advance(2_900);
-      assert.equal(await get(pods.second), bought);
+      assert.equal(await get(pods.second), acquired);
       await settled();
       assert.equal(pods.entra.calls.length, 2);
     });
@@ -192,8 +192,8 @@ for (const [name] of grants) {
     it('is refreshed behind its callers, once, and by nobody who finds that done', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
-      const bought = await get(pods.first);
-      assert.equal(await get(pods.second), bought);
+      const acquired = await get(pods.first);
+      assert.equal(await get(pods.second), acquired);
       pods.advance(2_900);
       let open = () => {};
       pods.entra.gate = () =>
@@ -201,13 +201,13 @@ for (const [name] of grants) {
           open = resolve;
         });
       const during = await Promise.all(Array.from({ length: 50 }, (_, i) => get(pods.all[i % 2] ?? pods.first)));
-      assert.deepEqual(new Set(during), new Set([bought]), 'nobody waits');
+      assert.deepEqual(new Set(during), new Set([acquired]), 'nobody waits');
       await settled();
       assert.equal(pods.entra.calls.length, 2);
       open();
       await settled();
       const after = await get(pods.first);
-      assert.notEqual(after, bought);
+      assert.notEqual(after, acquired);
       await get(pods.second);
       await settled();
       assert.equal(pods.entra.calls.length, 2);
@@ -216,14 +216,14 @@ for (const [name] of grants) {
     it('is served on when the refresh fails', async () => {
       const pods = openPods();
       const get = await openGrant(name, pods);
-      const bought = await get(pods.first);
+      const acquired = await get(pods.first);
       pods.advance(2_900);
       for (const refused of ['transient', 'interaction', 'sign_in', 'configuration'] as const) {
         const { answers } = pods.entra;
         answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
-        assert.equal(await get(pods.first), bought);
+        assert.equal(await get(pods.first), acquired);
         await settled();
-        assert.equal(await get(pods.first), bought);
+        assert.equal(await get(pods.first), acquired);
       }
     });
 
@@ -243,7 +243,7 @@ for (const [name] of grants) {
       assert.deepEqual(pods.keys('lease'), []);
     });
 
-    it('is bought once per pod and given unsaved while the store is full, and the old one is served', async () => {
+    it('is acquired once per pod and given unsaved while the store is full, and the old one is served', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
       const kept = await get(pods.second, '{"kept":1}');
@@ -275,7 +275,7 @@ for (const [name] of grants) {
       }
     });
 
-    it('is not bought while the store is away', async () => {
+    it('is not acquired while the store is away', async () => {
       const pods = openPods();
       const get = await openGrant(name, pods);
       pods.watch.away = true;
@@ -283,7 +283,7 @@ for (const [name] of grants) {
       assert.equal(pods.entra.calls.length, 0);
     });
 
-    it('is bought anew when its record does not open, and that harms nobody', async () => {
+    it('is acquired anew when its record does not open, and that harms nobody', async () => {
       const pods = openPods({ pods: 2 });
       const get = await openGrant(name, pods);
       await get(pods.first);
@@ -527,7 +527,7 @@ describe('tokens', () => {
     assert.notEqual(await pods.first.exchange(token, readScope), one, 'a wider token does not serve');
   });
 
-  it('of two scopes bought at once are both kept, and the refresh token is one of theirs', async () => {
+  it('of two scopes acquired at once are both kept, and the refresh token is one of theirs', async () => {
     for (let seed = 1; seed <= 60; seed += 1) {
       const pods = openPods({ pods: 2 });
       const token = await pods.first.signIn(randomUUID());
@@ -582,7 +582,7 @@ describe('tokens', () => {
     assert.equal(await pods.second.exchange(bob), ofBob);
   });
 
-  it('are bought with what the last sign-in left, and login_required when that does not open', async () => {
+  it('are acquired with what the last sign-in left, and login_required when that does not open', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
     const { readPartition } = pods.store;

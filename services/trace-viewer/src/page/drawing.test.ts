@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readSpans } from '../otlp.ts';
+import { readSpans } from '../otlp/otlp.ts';
 import { sampleFlow } from '../sample-flow.ts';
 import type { Span } from '../span.ts';
 import { toMermaid } from './mermaid.js';

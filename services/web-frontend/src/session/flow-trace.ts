@@ -49,10 +49,9 @@ export function createFlowTrace(keys: () => KeyRing, nowMs: () => number = Date.
       // Not by URL, which throws on what a stranger may send.
       const [pathname, query = ''] = (req.url ?? '').split('?', 2);
       const cookies = cookiesOf(req);
-      if (pathname === '/sign-in') return { alwaysSampled: true };
       if (pathname === '/auth/callback') {
         const { carried } = splitLogin(cookies.get(loginNameOf(cookies, new URLSearchParams(query).get('state'))));
-        return { parent: read(carried, loginSeconds)?.span, alwaysSampled: true };
+        return { parent: read(carried, loginSeconds)?.span };
       }
       const lands = cookies.has(landingCookie) && req.headers['sec-fetch-dest'] === 'document';
       return lands ? { parent: read(cookies.get(landingCookie), landingSeconds)?.span } : {};

@@ -20,7 +20,7 @@ export async function readBody(req: IncomingMessage): Promise<Buffer> {
   let size = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     size += chunk.length;
-    // What is over the limit is read and dropped: cutting the connection would hide the answer from the sender.
+    // Beyond the limit it is read and dropped: a cut connection would hide the response from the sender.
     if (size <= limits.wireBytes) chunks.push(chunk);
   }
   if (size > limits.wireBytes) throw new Fault('content_too_large', 'An export may have 4 MiB.');

@@ -1,10 +1,10 @@
 import { Fault } from '@onbehalf/node/core/fault';
-import type { Attributes, AttributeValue, Span } from './span.ts';
+import type { Attributes, AttributeValue, Span } from '../span.ts';
 
 const kinds = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 const errorStatus = new Set<unknown>([2, 'STATUS_CODE_ERROR']);
 
-/** What one span may hold; the rest is cut, so that no sender can fill the ring's memory. */
+/** The limits of one span; the rest is cut, so that no sender can fill the memory. */
 const limits = { nameChars: 256, valueChars: 1_024, attributes: 64, events: 32, links: 32, elements: 32 };
 
 type Json = Record<string, unknown>;
@@ -70,7 +70,7 @@ function readAttributes(value: unknown): Attributes {
   return Object.fromEntries(pairs.map((pair) => [text(pair.key).slice(0, limits.nameChars), readValue(pair.value)]));
 }
 
-/** OTLP's AnyValue. Maps and bytes are shown as they came. */
+/** OTLP's AnyValue. Maps and bytes stay JSON text. */
 function readValue(any: unknown, depth = 0): AttributeValue {
   const value = object(any);
   if (typeof value.boolValue === 'boolean') return value.boolValue;
