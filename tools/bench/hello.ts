@@ -8,7 +8,7 @@ export async function startHello(name: string, ...args: string[]): Promise<Child
   const child = await startChild({
     name,
     command: process.execPath,
-    args: [`tools/bench/${name}.ts`, String(port), ...args],
+    args: [`tools/bench/servers/${name}.ts`, String(port), ...args],
     logFile: `out/bench/${name}-${port}.log`,
     ready: () => answers(origin),
   });

@@ -5,7 +5,7 @@ import { freePort } from '../../test/kit/ports.ts';
 import type { System } from '../../test/kit/system/system.ts';
 import { type Assertions, forms, toRequest } from './requests.ts';
 import type { Subject } from './slices.ts';
-import type { StockSetup } from './stock.ts';
+import type { StockSetup } from './servers/stock.ts';
 
 /** Starts stock MSAL Node over the system's Redis, and signs a person in there; with and without the check of its caller. */
 export async function startStock(
@@ -28,7 +28,7 @@ export async function startStock(
     await startChild({
       name: 'stock',
       command: process.execPath,
-      args: ['tools/bench/stock.ts'],
+      args: ['tools/bench/servers/stock.ts'],
       env: { PATH: process.env.PATH ?? '', NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem') },
       input: JSON.stringify(setup),
       logFile: 'out/bench/stock.log',
