@@ -4,8 +4,8 @@ import { startChild } from '../../test/kit/child.ts';
 import { freePort } from '../../test/kit/ports.ts';
 import type { System } from '../../test/kit/system/system.ts';
 import { type Assertions, forms, toRequest } from './requests.ts';
-import type { Subject } from './slices.ts';
 import type { StockSetup } from './servers/stock.ts';
+import type { Subject } from './slices.ts';
 
 /** Starts stock MSAL Node over the system's Redis, and signs a person in there; with and without the check of its caller. */
 export async function startStock(

@@ -4,7 +4,6 @@ import { decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { parseBasic } from '../input/basic.ts';
-import { detached } from '../input/detached.ts';
 import type { Form } from '../input/form.ts';
 import {
   callersClockToleranceSeconds,
@@ -12,6 +11,7 @@ import {
   clusterKeysMaxAgeMs,
   clusterKeysStaleMs,
 } from '../lifetimes.ts';
+import { sha256 } from '../store/redis-keys.ts';
 import type { Client, Clients } from './clients.ts';
 import { clusterIssuer, type IssuerOptions } from './cluster-issuer.ts';
 
@@ -96,20 +96,22 @@ export class Callers {
   }
 
   async #byAssertion(assertion: string, address: string): Promise<Client[]> {
-    const known = this.#findVerified(assertion);
+    // A digest costs less than to look a text of 1 KB up, and keeps none of it.
+    const digest = sha256(assertion);
+    const known = this.#findVerified(digest);
     const ownClients = known === undefined ? await this.#own.byAssertion(assertion, address) : undefined;
-    return ownClients ?? this.#clients().bySubject.get(known ?? (await this.#verifySubject(assertion))) ?? [];
+    return ownClients ?? this.#clients().bySubject.get(known ?? (await this.#verifySubject(assertion, digest))) ?? [];
   }
 
-  #findVerified(assertion: string): string | undefined {
-    const known = this.#verified.get(assertion);
+  #findVerified(digest: string): string | undefined {
+    const known = this.#verified.get(digest);
     return known && known.expiresAtMs > this.#nowMs() ? known.subject : undefined;
   }
 
-  async #verifySubject(assertion: string): Promise<string> {
+  async #verifySubject(assertion: string, digest: string): Promise<string> {
     const { sub, exp } = await this.#verify(assertion);
     const expiresAtMs = Math.min(exp * 1_000, this.#nowMs() + clusterKeysMaxAgeMs);
-    this.#verified.set(detached(assertion), { subject: sub, expiresAtMs });
+    this.#verified.set(digest, { subject: sub, expiresAtMs });
     return sub;
   }
 

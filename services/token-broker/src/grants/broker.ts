@@ -7,11 +7,14 @@ import type { Sessions } from '../sessions/sessions.ts';
 import type { Token } from '../tokens/token.ts';
 import type { Tokens } from '../tokens/tokens.ts';
 import { appTokenRequest } from './app-token.ts';
+import { Assertions } from './assertions.ts';
 import { type AskedToken, type ExchangeDeps, ExchangeRequest } from './exchange.ts';
 import { type OnBehalfOfDeps, OnBehalfOfRequest } from './on-behalf-of.ts';
 import { type AskedSignIn, CodeRedemption, type RedeemDeps } from './redeem-code.ts';
 
-type Deps = RedeemDeps & Omit<ExchangeDeps, 'revocation'> & Omit<OnBehalfOfDeps, 'assertionIndex'> & { tokens: Tokens };
+type Deps = RedeemDeps &
+  Omit<ExchangeDeps, 'revocation'> &
+  Omit<OnBehalfOfDeps, 'assertionIndex' | 'assertions'> & { tokens: Tokens; nowMs: () => number };
 
 /** What the broker does, one method for each grant and request; endpoints.ts maps the wire to it. */
 export class Broker {
@@ -22,7 +25,8 @@ export class Broker {
 
   constructor(deps: Deps) {
     const { sessions, tokens } = deps;
-    this.#deps = { ...deps, revocation: sessions.revocation, assertionIndex: createAssertionIndex(deps) };
+    const ours = { revocation: sessions.revocation, assertionIndex: createAssertionIndex(deps) };
+    this.#deps = { ...deps, ...ours, assertions: new Assertions(deps) };
     this.#sessions = sessions;
     this.#tokens = tokens;
     this.#redemption = new CodeRedemption(deps);

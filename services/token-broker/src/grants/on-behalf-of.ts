@@ -1,7 +1,3 @@
-import { Fault } from '@onbehalf/node/core/fault';
-import { isManyTenants } from '@onbehalf/node/core/keys/authority';
-import { z } from 'zod';
-import { unverifiedClaims } from '../clients/callers.ts';
 import type { Client } from '../clients/clients.ts';
 import type { Acquired, Entra } from '../entra/entra.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
@@ -11,6 +7,7 @@ import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Partition, TokenRequest } from '../tokens/token.ts';
 import { allowedScopes } from './allowed-scopes.ts';
+import type { Assertions } from './assertions.ts';
 import type { AskedToken } from './exchange.ts';
 
 export type OnBehalfOfDeps = {
@@ -19,19 +16,8 @@ export type OnBehalfOfDeps = {
   tombstones: Tombstones;
   assertionIndex: AssertionIndex;
   redisKeys: RedisKeys;
-  nowMs: () => number;
+  assertions: Assertions;
 };
-
-/** The claims that an access token needs to be exchanged on behalf of its user; Entra checks the signature. */
-const assertionSchema = z.object({
-  aud: z.string(),
-  exp: z.number(),
-  iat: z.number(),
-  tid: z.guid(),
-  oid: z.string().min(1),
-  scp: z.string().min(1),
-  idtyp: z.literal('user').optional(),
-});
 
 /** A request for an access token for the next API, on behalf of an assertion's user: RFC 7523 section 2.1. */
 export class OnBehalfOfRequest implements TokenRequest {
@@ -49,11 +35,11 @@ export class OnBehalfOfRequest implements TokenRequest {
 
   /** @throws Fault `invalid_grant`, `invalid_scope`. */
   constructor(deps: OnBehalfOfDeps, client: Client, token: string, asked: AskedToken) {
-    const { tid, oid, iat } = parseAssertion(client, token, deps.nowMs());
+    const { claims, key, throttleKey } = deps.assertions.parse(client, token);
+    const { tid, oid, iat } = claims;
     const { scope, scopes } = allowedScopes(client, asked.scope);
-    const throttleKey = deps.redisKeys.oboThrottleKey(client.name, tid, oid);
     this.client = client.name;
-    this.partition = { key: deps.redisKeys.obo(client.name, token), kind: 'obo', throttleKey };
+    this.partition = { key, kind: 'obo', throttleKey };
     this.tenantId = tid;
     this.scope = scope;
     this.claims = asked.claims;
@@ -117,16 +103,4 @@ export class OnBehalfOfRequest implements TokenRequest {
   #personOf(acquired: Acquired): string {
     return acquired.account?.homeAccountId ?? this.#homeAccountId;
   }
-}
-
-/** The claims of a user's access token for this client. @throws Fault `invalid_grant`. */
-function parseAssertion(client: Client, token: string, nowMs: number): z.output<typeof assertionSchema> {
-  const claims = assertionSchema.safeParse(unverifiedClaims(token)).data;
-  if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
-  if (claims.aud !== client.clientId) throw new Fault('invalid_grant', 'The assertion is for another audience.');
-  if (claims.exp * 1_000 <= nowMs) throw new Fault('invalid_grant', 'The assertion has expired.');
-  if (!isManyTenants(client.tenantId) && claims.tid !== client.tenantId) {
-    throw new Fault('invalid_grant', 'The assertion is from another tenant.');
-  }
-  return claims;
 }
