@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Serving, serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
-import { createBearer } from '@onbehalf/node/api/bearer';
+import { ProtectedApi } from '@onbehalf/node/api';
 import { insufficientClaims } from '@onbehalf/node/core/challenge';
 import { type FakeIssuer, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
-import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
 import { createApp } from './app.ts';
 
 const logger = createLogger({ level: 'silent', service: 'downstream-api' });
@@ -19,10 +18,16 @@ describe('downstream-api', () => {
   before(async () => {
     issuer = await openIssuer();
     const { origin: authorityHost, audience, tenant, client } = issuer;
-    const authority = remoteAuthority(authorityHost, [tenant]);
-    const bearer = createBearer({ ...authority, audience, tenants: [tenant], allowedClients: [client] });
+    const granted = { access_token: 'graph-token', token_type: 'Bearer', expires_in: 60 };
+    const http = async () => Response.json(granted);
+    const broker = { url: 'http://broker.test', assertion: async () => 'unused', http };
+    const api = new ProtectedApi({ authorityHost, audience, tenant, allowedClients: [client], broker });
     const graph = { me: () => graphResponse() };
-    server = await serve(createApp({ bearer, graph, logger }), { port: 0, host: '127.0.0.1', drainMs: 0 });
+    server = await serve(createApp({ api, graph, graphScope: 'User.Read', logger }), {
+      port: 0,
+      host: '127.0.0.1',
+      drainMs: 0,
+    });
   });
   after(async () => {
     await server[Symbol.asyncDispose]();

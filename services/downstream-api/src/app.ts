@@ -1,11 +1,19 @@
 import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http/http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { type Bearer, requireAuthContext, requireRole, requireScope } from '@onbehalf/node/api/bearer';
+import {
+  bearer,
+  onBehalfOf,
+  type ProtectedApi,
+  requireAuthContext,
+  requireRole,
+  requireScope,
+  userOf,
+} from '@onbehalf/node/api';
 import { onlyBearerHeader } from '@onbehalf/node/api/bearer-header';
-import { type Express, type Request, Router, urlencoded } from 'express';
+import { type Express, Router, urlencoded } from 'express';
 import type { Graph } from './graph.ts';
 
-type Deps = { bearer: Bearer; graph: Graph; logger: Logger };
+type Deps = { api: ProtectedApi; graph: Graph; graphScope: string; logger: Logger };
 
 /** The scope that the web app asks for when it calls this API for its user. */
 const delegatedScope = 'access_as_user';
@@ -15,45 +23,30 @@ const reportsRole = 'Reports.Read';
 const payrollContext = 'c1';
 
 /** Four routes, one for each way in which a token decides. Opens nothing. */
-export function createApp({ bearer, graph, logger }: Deps): Express {
+export function createApp({ api, graph, graphScope, logger }: Deps): Express {
   const routes = Router();
-  const readToken = (req: Request) => bearer(req.headers.authorization);
-  const readUser = async (req: Request) => {
-    const user = await readToken(req);
-    requireScope(user, delegatedScope);
-    return user;
-  };
+  const token = bearer(api, { passOn: true });
+  const user = requireScope(delegatedScope);
 
   // No route takes a form; it is read only to refuse a token in it.
   routes.use(urlencoded({ extended: false, limit: '16kb' }), onlyBearerHeader);
 
-  routes.route('/whoami').get(async (req, res) => {
-    const user = await readUser(req);
-    res.json({
-      name: user.name,
-      username: user.preferred_username,
-      object_id: user.oid,
-      tenant_id: user.tid,
-      client_id: user.azp,
-      scopes: user.scopes,
-    });
+  routes.route('/whoami').get(token, user, (req, res) => {
+    const { name, preferred_username: username, oid, tid, azp, scopes } = userOf(req);
+    res.json({ name, username, object_id: oid, tenant_id: tid, client_id: azp, scopes });
   });
 
-  routes.route('/graph/me').get(async (req, res) => {
-    const user = await readUser(req);
-    res.json(await graph.me(user.token, res.locals.traceId));
+  routes.route('/graph/me').get(token, user, async (req, res) => {
+    res.json(await graph.me(await onBehalfOf(req, graphScope, res.locals.traceId)));
   });
 
-  routes.route('/payroll').get(async (req, res) => {
-    const user = await readUser(req);
-    requireAuthContext(user, payrollContext);
-    res.json({ name: user.name, pay_slips: [{ month: '2026-10', net: { amount: '3120.50', currency: 'EUR' } }] });
+  routes.route('/payroll').get(token, user, requireAuthContext(payrollContext), (req, res) => {
+    const payslip = { month: '2026-10', net: { amount: '3120.50', currency: 'EUR' } };
+    res.json({ name: userOf(req).name, pay_slips: [payslip] });
   });
 
-  routes.route('/reports').get(async (req, res) => {
-    const app = await readToken(req);
-    requireRole(app, reportsRole);
-    res.json({ client_id: app.azp, reports: [{ month: '2026-10', sign_ins: 1_204 }] });
+  routes.route('/reports').get(token, requireRole(reportsRole), (req, res) => {
+    res.json({ client_id: userOf(req).azp, reports: [{ month: '2026-10', sign_ins: 1_204 }] });
   });
 
   routes.all(['/whoami', '/graph/me', '/payroll', '/reports'], onlyMethods('GET', 'HEAD'));

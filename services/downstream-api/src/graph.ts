@@ -1,11 +1,9 @@
-import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { claimsChallenge, insufficientClaims } from '@onbehalf/node/core/challenge';
 import { Fault } from '@onbehalf/node/core/fault';
+import { createHttpClient, laterFault, unavailable } from '@onbehalf/node/core/http-client';
+import type { Log } from '@onbehalf/node/core/log';
 import { tellOutages } from '@onbehalf/node/core/outages';
-import type { Secret } from '@onbehalf/node/core/secret';
 import { z } from 'zod';
-import { call } from './call.ts';
-import type { OnBehalfOf } from './on-behalf-of.ts';
 
 const deadlineMs = 5_000;
 
@@ -17,26 +15,32 @@ const profile = z.object({
 
 export type Graph = ReturnType<typeof createGraph>;
 
-type Options = { baseUrl: string; scope: string; onBehalfOf: OnBehalfOf; logger: Logger };
+const away = 'Microsoft Graph is not available. Try again.';
 
-/** Microsoft Graph, asked on behalf of the person whose token came in. */
-export function createGraph({ baseUrl, scope, onBehalfOf, logger }: Options) {
-  const ask = tellOutages('microsoft-graph', logger, call);
+/** Microsoft Graph, asked on behalf of a person. */
+export function createGraph({ baseUrl, log }: { baseUrl: string; log: Log }) {
+  const http = createHttpClient({ says: away });
+  const ask = tellOutages('microsoft-graph', log, async (path: string, headers: Record<string, string>) => {
+    const response = await http(`${baseUrl}${path}`, { headers }, { deadlineMs });
+    const later = laterFault(response);
+    // To our own caller too many requests are ours, not theirs.
+    if (later?.retryAfterSeconds) throw unavailable(later, later.retryAfterSeconds, away);
+    return response;
+  });
   return {
     /**
-     * The person's own profile. Learn: "Get a user".
-     * @throws Fault as `OnBehalfOf`, and `insufficient_claims` if Graph itself challenges the token (CAE).
+     * The person's own profile, by a token for Graph. Learn: "Get a user".
+     * @throws Fault `insufficient_claims` if Graph challenges the token (CAE), `unavailable`, `forbidden`, `server_error`.
      */
-    async me(userToken: Secret, traceId: string) {
-      const token = await onBehalfOf(userToken, scope, traceId);
-      const headers = { Authorization: `Bearer ${token.reveal()}` };
-      const { status, challenge, body } = await ask(`${baseUrl}/v1.0/me`, { headers }, deadlineMs);
-      if (status === 200) return profile.parse(body);
-      const claims = claimsChallenge(challenge);
+    async me(accessToken: string) {
+      const response = await ask('/v1.0/me', { Authorization: `Bearer ${accessToken}` });
+      const body: unknown = await response.json().catch(() => undefined);
+      if (response.status === 200) return profile.parse(body);
+      const claims = claimsChallenge(response.headers.get('www-authenticate'));
       // The person's sign-in no longer satisfies Graph: only a new sign-in can change that.
       if (claims) throw insufficientClaims(claims);
-      if (status === 403) throw new Fault('forbidden', 'Microsoft Graph refuses this person.');
-      throw new Fault('server_error', `Microsoft Graph responded with ${status}.`);
+      if (response.status === 403) throw new Fault('forbidden', 'Microsoft Graph refuses this person.');
+      throw new Fault('server_error', `Microsoft Graph responded with ${response.status}.`);
     },
   };
 }

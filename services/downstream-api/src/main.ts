@@ -4,14 +4,10 @@ import { aborted, run } from '@onbehalf/chassis/life/run';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
-import { createBearer } from '@onbehalf/node/api/bearer';
-import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
-import { createMountedFile } from '@onbehalf/node/core/mounted-file';
-import { tellOutages } from '@onbehalf/node/core/outages';
+import { ProtectedApi } from '@onbehalf/node/api';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createGraph } from './graph.ts';
-import { createOnBehalfOf } from './on-behalf-of.ts';
 import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {
@@ -19,14 +15,18 @@ await run(async (signal) => {
   const { entra, broker } = config;
   const logger = createLogger({ ...config.log, service: 'downstream-api' });
   await using _telemetry = await startTelemetry({ env: process.env, service: 'downstream-api', registry, logger });
-  const { keys, issuerOf } = remoteAuthority(entra.authorityHost, entra.tenants);
-  const bearer = createBearer({ ...entra, issuerOf, keys: tellOutages('entra-keys', logger, keys) });
-  const clientAssertion = createMountedFile(broker.assertionFile);
-  const onBehalfOf = createOnBehalfOf({ brokerUrl: broker.url, clientAssertion, audience: entra.audience, logger });
-  const graph = createGraph({ ...config.graph, onBehalfOf, logger });
+  const api = new ProtectedApi({
+    ...{ tenant: entra.tenants, audience: entra.audience, allowedClients: entra.allowedClients },
+    ...{ authorityHost: entra.authorityHost, log: logger },
+    broker: { url: broker.url, assertion: broker.assertionFile },
+  });
+  const graph = createGraph({ baseUrl: config.graph.baseUrl, log: logger });
   const health = createHealth();
   await using _admin = await serve(health.handler, config.admin);
-  await using server = await serve(observed(createApp({ bearer, graph, logger })), config.http);
+  await using server = await serve(
+    observed(createApp({ api, graph, graphScope: config.graph.scope, logger })),
+    config.http,
+  );
   await using _ready = health.ready(config.shutdownDelayMs);
   const started = { event: 'started', port: server.port, config };
   if (entra.allowedClients.length > 0) logger.info(started, 'serving');

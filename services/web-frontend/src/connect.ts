@@ -1,6 +1,6 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { createHttpClient, type Fetch } from '@onbehalf/node/core/http-client';
 import { Broker } from './broker/broker.ts';
-import { createUpstream, type Fetch } from './broker/http-client.ts';
 import type { Config } from './config.ts';
 import { OidcClient } from './sign-in/oidc.ts';
 
@@ -19,13 +19,13 @@ type ConnectOptions = {
  */
 export function connect(options: ConnectOptions) {
   const { config, assertion, logger, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
-  const upstream = createUpstream({ fetch, nowMs });
-  const broker = new Broker({ url: config.broker.url, upstream, assertion });
+  const http = createHttpClient({ fetch, nowMs });
+  const broker = new Broker({ url: config.broker.url, http, assertion });
   const entra = new OidcClient({
     ...config.entra,
     redirectUri: `${config.publicBaseUrl}/auth/callback`,
     brokerUrl: config.broker.url,
-    upstream,
+    http,
     fetch,
     assertion,
     logger,

@@ -16,12 +16,6 @@ export const stepUpLoopSeconds = 5 * 60;
 /** Shown once on the page after sign-out; Entra's own sign-out page takes some seconds. */
 export const noticeSeconds = 5 * 60;
 
-/** Session calls: the broker responds from memory or Redis (250 ms a command). Token calls: from Entra (8 s in all). */
-export const brokerDeadlineMs = { session: 2_000, token: 10_000 };
-
-/** After three calls in a row without a response, one call a second reaches the broker; others are refused at once. */
-export const breaker = { failures: 3, openMs: 1_000 };
-
 /** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
 export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
 

@@ -1,5 +1,6 @@
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import { Fault, type FaultCode, type FaultMembers } from '@onbehalf/node/core/fault';
+import { parseRetryAfter } from '@onbehalf/node/core/retry-after';
 import { z } from 'zod';
 import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } from '../lifetimes.ts';
 
@@ -214,11 +215,4 @@ function classify(
 function defaultClass(error: string | undefined, grant: EntraGrant): EntraClass {
   if (error === 'invalid_client') return 'credential';
   return error === 'invalid_grant' ? classByGrant[grant] : 'configuration';
-}
-
-/** Seconds from now, 1 to 3600. RFC 9110 section 10.2.3. */
-function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
-  if (value === undefined) return undefined;
-  const seconds = /^\d{1,6}$/.test(value.trim()) ? Number(value) : (Date.parse(value) - nowMs) / 1_000;
-  return Number.isFinite(seconds) ? Math.min(Math.max(1, Math.ceil(seconds)), 3_600) : undefined;
 }

@@ -1,10 +1,7 @@
-import { Fault } from '@onbehalf/node/core/fault';
-import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
-import { z } from 'zod';
-import { brokerDeadlineMs } from '../lifetimes.ts';
+import { BrokerClient, type TokenResult, type Trouble, troubleFault } from '@onbehalf/node/broker';
+import type { HttpClient } from '@onbehalf/node/core/http-client';
 import { maxClaimsLength } from './challenge.ts';
 import { createFlights } from './flights.ts';
-import { laterFault, type Upstream, unavailable } from './http-client.ts';
 
 /** What a person must do at Entra before a token can be acquired. */
 export type StepUp = {
@@ -20,77 +17,46 @@ export type Acquired = { kind: 'token'; accessToken: string } | { kind: 'step_up
 
 type Exchange = { token: string; scopes: string[]; claims?: string | undefined };
 
-const livingSchema = z.object({
-  active: z.literal(true),
-  iat: z.number(),
-  idle_exp: z.number(),
-  absolute_exp: z.number(),
-});
-const introspectionSchema = z.discriminatedUnion('active', [livingSchema, z.object({ active: z.literal(false) })]);
-const endedSchema = z.object({ ended: z.int().min(0) });
-const tokenSchema = z.object({ access_token: z.string().min(1), token_type: z.string().regex(/^bearer$/i) });
-const errorSchema = z.object({
-  error: z.string(),
-  claims: z.string().max(maxClaimsLength).optional().catch(undefined),
-  scope: z.string().optional(),
-  error_codes: z.array(z.number()).default([]),
-});
-
-/** AADSTS numbers by which Entra asks for an administrator's consent. */
-const adminConsentCodes = [90_008, 90_094, 90_095];
-
-const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
-const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-
-/** How we authenticate to the broker: our ServiceAccount token, freshly read. RFC 7523 section 2.2. */
-export async function clientAssertion(read: () => Promise<string>) {
-  const assertion = await read().catch((cause) => {
-    throw new Fault('server_error', 'Something went wrong on our side.', { cause });
-  });
-  return { client_assertion_type: assertionType, client_assertion: assertion };
-}
-
 type BrokerOptions = {
   url: string;
-  upstream: Upstream;
+  http: HttpClient;
   /** Our ServiceAccount token, freshly read. */
   assertion: () => Promise<string>;
 };
 
 /**
- * The broker as its callers see it: an OAuth 2.0 server. Every method throws Fault `unavailable` or `throttled` while
- * it cannot respond, `server_error` if it does not know us.
+ * The broker as the frontend needs it. Every method throws Fault `unavailable` or `throttled` while it cannot respond,
+ * `server_error` if it does not know us.
  */
 export class Broker {
-  readonly #options: BrokerOptions;
+  readonly #client: BrokerClient;
   /** A page may call an API hundreds of times at once, each with the same token; the broker limits its calls. */
   readonly #exchanges = createFlights<Acquired>();
 
   constructor(options: BrokerOptions) {
-    this.#options = options;
+    this.#client = new BrokerClient(options);
   }
 
-  /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. RFC 7662. */
+  /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. */
   async introspect(token: string, traceId: string) {
-    const response = parse(introspectionSchema, await this.#session('/oauth2/introspect', traceId, { token }));
-    if (!response.active) return undefined;
-    return { createdAt: response.iat, idleEndsAt: response.idle_exp, endsAt: response.absolute_exp };
+    const { kind, ...lifetime } = answered(await this.#client.introspect(token, traceId));
+    return 'endsAt' in lifetime ? lifetime : undefined;
   }
 
-  /** Ends a session; an unknown one counts as ended. RFC 7009. */
+  /** Ends a session; an unknown one counts as ended. */
   async revoke(token: string, traceId: string): Promise<void> {
-    await this.#session('/oauth2/revoke', traceId, { token }).finally(() => this.#exchanges.leave(token));
+    answered(await this.#client.revoke(token, traceId).finally(() => this.#exchanges.leave(token)));
   }
 
   /** Ends every session of this session's person. Returns their number: 0 if this one has ended before. */
-  revokeEverywhere(token: string, traceId: string): Promise<number> {
-    return this.#endSessions(traceId, { subject_token: token }).finally(() => this.#exchanges.leave(token));
+  async revokeEverywhere(token: string, traceId: string): Promise<number> {
+    const ended = await this.#client.revokeEverywhere(token, traceId).finally(() => this.#exchanges.leave(token));
+    return answered(ended).sessions;
   }
 
   /** Ends the sessions that came from this session at Entra. Returns their number. */
-  endBySid(sid: string, iss: string | undefined, traceId: string): Promise<number> {
-    return this.#endSessions(traceId, iss === undefined ? { sid } : { sid, iss });
+  async endBySid(sid: string, iss: string | undefined, traceId: string): Promise<number> {
+    return answered(await this.#client.endBySid({ sid, iss }, traceId)).sessions;
   }
 
   /**
@@ -99,69 +65,36 @@ export class Broker {
    */
   exchange({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
     const names = [scopes.join(' '), ...(claims === undefined ? [] : [claims])];
-    return this.#exchanges.join(token, names, () => this.#exchangeAlone({ token, scopes, claims }, traceId));
+    return this.#exchanges.join(token, names, async () =>
+      toAcquired(await this.#client.exchange({ sessionToken: token, scopes, claims, traceId }), claims),
+    );
   }
+}
 
-  async #exchangeAlone({ token, scopes, claims }: Exchange, traceId: string): Promise<Acquired> {
-    const form = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessTokenType };
-    const request = { ...form, scope: scopes.join(' '), ...(claims !== undefined && { claims }) };
-    const { ok, json } = await this.#post('/oauth2/token', traceId, request, brokerDeadlineMs.token);
-    if (ok) return { kind: 'token', accessToken: parse(tokenSchema, json).access_token };
-    const response = parse(errorSchema, json);
-    switch (response.error) {
-      case 'interaction_required':
-        return { kind: 'step_up', stepUp: { kind: 'claims', claims: response.claims ?? claims } };
-      case 'consent_required': {
-        const adminOnly = response.error_codes.some((code) => adminConsentCodes.includes(code));
-        const asked = response.scope?.split(' ').filter(Boolean) ?? [];
-        return { kind: 'step_up', stepUp: { kind: 'consent', scopes: asked.length > 0 ? asked : scopes, adminOnly } };
-      }
-      case 'login_required':
-        return { kind: 'step_up', stepUp: { kind: 'sign_in' } };
-      case 'invalid_grant':
-        return { kind: 'ended' };
-      default:
-        throw refused(json);
+function toAcquired(result: TokenResult, claims: string | undefined): Acquired {
+  const all = answered(result);
+  switch (all.kind) {
+    case 'token':
+      return { kind: 'token', accessToken: all.accessToken };
+    case 'interaction_required': {
+      // Longer ones do not fit the cookie that carries them.
+      const asked = (all.claims?.length ?? 0) <= maxClaimsLength ? all.claims : undefined;
+      return { kind: 'step_up', stepUp: { kind: 'claims', claims: asked ?? claims } };
     }
-  }
-
-  async #endSessions(traceId: string, form: Record<string, string>): Promise<number> {
-    return parse(endedSchema, await this.#session('/sessions/end', traceId, form)).ended;
-  }
-
-  async #session(path: string, traceId: string, form: Record<string, string>): Promise<unknown> {
-    const { ok, json } = await this.#post(path, traceId, form, brokerDeadlineMs.session);
-    if (!ok) throw refused(json);
-    return json;
-  }
-
-  async #post(path: string, traceId: string, form: Record<string, string>, deadlineMs: number) {
-    const { assertion, upstream, url } = this.#options;
-    const body = new URLSearchParams({ ...form, ...(await clientAssertion(assertion)) });
-    const response = await toOurs(traceId, (traced) => {
-      const headers = { accept: 'application/json', ...traced };
-      return upstream(`${url}${path}`, { method: 'POST', headers, body }, { deadlineMs });
-    });
-    const later = laterFault(response);
-    if (later) await response.body?.cancel();
-    if (later) throw later;
-    const json: unknown = await response.json().catch((cause) => {
-      throw unavailable(cause);
-    });
-    return { ok: response.ok, json };
+    case 'consent_required':
+      return { kind: 'step_up', stepUp: { kind: 'consent', scopes: all.scopes, adminOnly: all.adminOnly } };
+    case 'login_required':
+      return { kind: 'step_up', stepUp: { kind: 'sign_in' } };
+    case 'ended':
+      return { kind: 'ended' };
   }
 }
 
-/** A refusal that no person can do anything about: our registration at the broker is wrong. */
-function refused(json: unknown): Fault {
-  const word = errorSchema.safeParse(json).data?.error ?? 'unreadable';
-  // The word is an OAuth error code, never text of a person's.
-  const cause = Object.assign(new Error('refused by the broker'), { code: word.slice(0, 40) });
-  return new Fault('server_error', 'Something went wrong on our side.', { cause });
-}
-
-function parse<S extends z.ZodType>(schema: S, json: unknown): z.output<S> {
-  const { success, data, error } = schema.safeParse(json);
-  if (!success) throw new Fault('server_error', 'Something went wrong on our side.', { cause: error });
-  return data;
+/** What the broker answered. @throws Fault of what is no answer. */
+function answered<T extends { kind: string }>(result: T): Exclude<T, Trouble> {
+  const { kind } = result;
+  if (kind === 'unavailable' || kind === 'throttled' || kind === 'refused') {
+    throw troubleFault(result as unknown as Trouble);
+  }
+  return result as Exclude<T, Trouble>;
 }

@@ -15,12 +15,12 @@ const alices = { token: 'alice', scopes: ['read'] };
 /** The broker's client before a wire on which each call waits for a response by hand. */
 function openWire() {
   const calls: { form: URLSearchParams; respond(status: number, json: object): void }[] = [];
-  const upstream = (_url: string, { body }: RequestInit) =>
+  const http = (_url: string, { body }: RequestInit) =>
     new Promise<Response>((resolve) => {
       const respond = (status: number, json: object) => resolve(Response.json(json, { status }));
       calls.push({ form: new URLSearchParams(String(body)), respond });
     });
-  const broker = new Broker({ url: 'http://broker.test', upstream, assertion: async () => 'our-assertion' });
+  const broker = new Broker({ url: 'http://broker.test', http, assertion: async () => 'our-assertion' });
   const sent = async (count: number) => {
     while (calls.length < count) await new Promise(setImmediate);
     return calls[count - 1] as (typeof calls)[number];

@@ -1,14 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { clientAssertion } from '@onbehalf/node/broker';
+import { connecting, type Fetch, type HttpClient, laterFault, unavailable } from '@onbehalf/node/core/http-client';
 import { discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/node/core/keys/authority';
 import { tellOutages } from '@onbehalf/node/core/outages';
 import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
+import { brokerDeadlineMs } from '@onbehalf/node/lifetimes';
 import * as openid from 'openid-client';
 import { z } from 'zod';
-import { clientAssertion } from '../broker/broker.ts';
-import { connecting, type Fetch, laterFault, type Upstream, unavailable } from '../broker/http-client.ts';
-import { brokerDeadlineMs, discovery } from '../lifetimes.ts';
+import { discovery } from '../lifetimes.ts';
 import { Refreshable } from './refreshable.ts';
 
 export type OidcOptions = {
@@ -20,7 +21,7 @@ export type OidcOptions = {
   responseMode: 'query' | 'form_post';
   brokerUrl: string;
   /** Calls to the broker, and calls to Entra itself. */
-  upstream: Upstream;
+  http: HttpClient;
   fetch: Fetch;
   assertion: () => Promise<string>;
   logger: Logger;
@@ -122,7 +123,7 @@ export class OidcDiscovery {
     // A code is good for one attempt.
     const limits = { deadlineMs: brokerDeadlineMs.token, once: true };
     const response = await toOurs(this.#traceId.getStore() ?? newTraceId(), (traced) =>
-      this.#options.upstream(url, { ...(init as RequestInit), headers: { ...headers, ...traced } }, limits),
+      this.#options.http(url, { ...(init as RequestInit), headers: { ...headers, ...traced } }, limits),
     );
     const later = laterFault(response, 'There are too many sign-in requests right now, try again.');
     if (later) throw later;

@@ -1,26 +1,43 @@
-import { Fault } from '@onbehalf/node/core/fault';
-import { breaker } from '../lifetimes.ts';
+import { breaker, retryAfterSeconds as defaultRetryAfterSeconds } from '../lifetimes.ts';
+import { Fault } from './fault.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 export type Fetch = typeof globalThis.fetch;
 
+/**
+ * One request that ends within `deadlineMs`, body included, and follows no redirect. A connect error is tried once more
+ * unless `once`. @throws Fault `unavailable` if there is no response.
+ */
+export type HttpClient = (
+  url: string,
+  init: RequestInit,
+  limits: { deadlineMs: number; once?: boolean },
+) => Promise<Response>;
+
+type HttpClientOptions = {
+  fetch?: Fetch;
+  /** For pauses only: by default a clock that is never put back. */
+  nowMs?: () => number;
+  /** What callers are told while there is no response. */
+  says?: string | undefined;
+};
 type Breaker = { failures: number; openUntilMs: number };
 
 /** Nothing was sent, or the connection went away before a response: here a second request does no harm. */
 const connectErrors = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
 
 /**
- * A fetch towards one service of ours. No response within the deadline is Fault `unavailable`; a connect error is tried
- * once more unless `once`. While the breaker is open calls are refused at once, one a second excepted, so that a
+ * A fetch towards one service. While the breaker is open calls are refused at once, one a second excepted, so that a
  * service that hangs does not make everybody wait.
  */
-export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => number }) {
+export function createHttpClient({
+  fetch = globalThis.fetch,
+  nowMs = () => performance.now(),
+  says,
+}: HttpClientOptions = {}): HttpClient {
   const state: Breaker = { failures: 0, openUntilMs: 0 };
-  return async (
-    url: string,
-    init: RequestInit,
-    { deadlineMs, once = false }: { deadlineMs: number; once?: boolean },
-  ) => {
-    if (nowMs() < state.openUntilMs) throw unavailable();
+  return async (url, init, { deadlineMs, once = false }) => {
+    if (nowMs() < state.openUntilMs) throw unavailable(undefined, undefined, says);
     // The first call after the pause is the probe; others are refused until it has its response.
     if (state.failures >= breaker.failures) state.openUntilMs = nowMs() + breaker.openMs;
     const attempt = () => fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(deadlineMs) });
@@ -32,12 +49,10 @@ export function createUpstream({ fetch, nowMs }: { fetch: Fetch; nowMs: () => nu
     } catch (error) {
       state.failures += 1;
       if (state.failures >= breaker.failures) state.openUntilMs = nowMs() + breaker.openMs;
-      throw unavailable(error);
+      throw unavailable(error, undefined, says);
     }
   };
 }
-
-export type Upstream = ReturnType<typeof createUpstream>;
 
 /** Makes an attempt, and a second one if the connection failed, not the response. */
 export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
@@ -49,15 +64,19 @@ export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
 
 /** The Fault of a response that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
 export function laterFault(response: Response, tooMany = 'Too many requests at once, try again.'): Fault | undefined {
-  const asked = Number.parseInt(response.headers.get('retry-after') ?? '', 10) || 2;
-  const retryAfterSeconds = Math.min(Math.max(1, asked), 3_600);
+  const retryAfterSeconds = parseRetryAfter(response.headers.get('retry-after')) ?? defaultRetryAfterSeconds;
   if (response.status === 429) return new Fault('throttled', tooMany, { retryAfterSeconds });
   if (response.status === 500) return new Fault('server_error', 'Something went wrong on our side.');
   return response.status > 500 ? unavailable(undefined, retryAfterSeconds) : undefined;
 }
 
-export function unavailable(cause?: unknown, retryAfterSeconds = 2): Fault {
-  return new Fault('unavailable', 'Sign-in service is unavailable, try again.', { cause, retryAfterSeconds });
+/** The other side does not respond now. */
+export function unavailable(
+  cause?: unknown,
+  retryAfterSeconds = defaultRetryAfterSeconds,
+  says = 'Sign-in service is unavailable, try again.',
+): Fault {
+  return new Fault('unavailable', says, { cause, retryAfterSeconds });
 }
 
 function codeOf(error: unknown): string {

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import express from 'express';
+import { type FakeIssuer, openIssuer } from '../core/keys/issuer.fake.ts';
+import { openServer } from '../core/server.fake.ts';
+import { bearer, handleFaults, onBehalfOf, requireAuthContext, requireRole, requireScope, userOf } from './api.ts';
+
+describe('the middleware of an API', () => {
+  let issuer: FakeIssuer;
+  let server: Awaited<ReturnType<typeof openServer>>;
+  let granted = { status: 200, json: {} as object };
+
+  before(async () => {
+    issuer = await openIssuer();
+    const { tenant, audience, origin: authorityHost } = issuer;
+    const http = async () => Response.json(granted.json, { status: granted.status });
+    const broker = { url: 'http://broker.test', assertion: async () => 'pod-token', http };
+    const app = express();
+    app.use(bearer({ tenant, audience, authorityHost, broker, resource: 'https://api.test' }));
+    app.get('/hello', requireScope('access_as_user'), (req, res) => void res.json({ hello: userOf(req).name }));
+    app.get('/user', (req, res) => void res.json((req as { user?: unknown }).user === userOf(req)));
+    app.get('/reports', requireRole('Reports.Read'), (_req, res) => void res.json([]));
+    app.get('/payroll', requireAuthContext('c1'), (_req, res) => void res.json([]));
+    app.get('/next', async (req, res) => void res.json(await onBehalfOf(req, 'https://graph.microsoft.com/User.Read')));
+    app.get('/broken', () => {
+      throw new Error('canary');
+    });
+    app.use(handleFaults);
+    server = await openServer(app);
+  });
+  after(async () => {
+    await server[Symbol.asyncDispose]();
+    await issuer[Symbol.asyncDispose]();
+  });
+
+  const get = async (path: string, token?: string) => {
+    const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    const response = await fetch(server.origin + path, { headers });
+    return {
+      status: response.status,
+      challenge: response.headers.get('www-authenticate'),
+      body: await response.json(),
+    };
+  };
+
+  it('lets a user with the scope pass, as req.user', async () => {
+    assert.deepEqual((await get('/hello', issuer.user())).body, { hello: 'Alice' });
+    assert.equal((await get('/user', issuer.user())).body, true);
+  });
+
+  it('answers what it refuses by itself', async () => {
+    const metadata = 'resource_metadata="https://api.test/.well-known/oauth-protected-resource"';
+    assert.deepEqual(await get('/hello'), {
+      ...{ status: 401, challenge: `Bearer ${metadata}` },
+      body: { error: 'invalid_token', error_description: 'A bearer token is needed.' },
+    });
+    const { status, challenge } = await get('/hello', issuer.user({ scp: 'other' }));
+    assert.deepEqual(
+      [status, challenge],
+      [403, `Bearer error="insufficient_scope", scope="access_as_user", ${metadata}`],
+    );
+    assert.equal((await get('/reports', issuer.user())).status, 403);
+    assert.equal((await get('/reports', issuer.app())).status, 200);
+    assert.equal((await get('/payroll', issuer.user({ acrs: ['c1'] }))).status, 200);
+    assert.match((await get('/payroll', issuer.user())).challenge ?? '', /insufficient_claims/);
+  });
+
+  it('publishes the metadata to who has no token', async () => {
+    const { status, body } = await get('/.well-known/oauth-protected-resource');
+    assert.deepEqual([status, (body as { resource: string }).resource], [200, 'https://api.test']);
+  });
+
+  it('calls on behalf of the user, and tells the caller what the broker asks of the person', async () => {
+    granted = { status: 200, json: { access_token: 'next', token_type: 'Bearer', expires_in: 60 } };
+    assert.equal((await get('/next', issuer.user())).body, 'next');
+    granted = { status: 400, json: { error: 'interaction_required', claims: '{"access_token":{}}' } };
+    const { status, challenge } = await get('/next', issuer.user());
+    assert.equal(status, 401);
+    assert.match(challenge ?? '', /error="insufficient_claims", claims="\S+", resource_metadata=/);
+  });
+
+  it('says nothing of the inside', async () => {
+    const { status, body } = await get('/broken', issuer.user());
+    assert.deepEqual([status, JSON.stringify(body).includes('canary')], [500, false]);
+  });
+
+  it('refuses to check a request that no token let pass', async () => {
+    const app = express().get('/', requireScope('x')).use(handleFaults);
+    await using open = await openServer(app);
+    assert.equal((await fetch(open.origin)).status, 500);
+  });
+});
