@@ -16,6 +16,9 @@ export const stepUpLoopSeconds = 5 * 60;
 /** Shown once on the page after sign-out; Entra's own sign-out page takes some seconds. */
 export const noticeSeconds = 5 * 60;
 
+/** Longer than ten seconds nobody keeps their mind on a page (Nielsen, "Response Times", 1993). More than a token call. */
+export const pageMs = 9_500;
+
 /** Entra's discovery document: fetched again hourly; after a failure at most once a second. */
 export const discovery = { deadlineMs: 3_000, freshMs: 60 * 60_000, retryMs: 1_000 };
 

@@ -6,6 +6,7 @@ import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import type { Request, Response } from 'express';
 import { type Apis, scopesFor } from '../apis.ts';
 import type { Broker } from '../broker/broker.ts';
+import { pageMs } from '../lifetimes.ts';
 import { sendPage } from '../pages/page.ts';
 import { apiResponse, type CallPath } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
@@ -26,6 +27,9 @@ type ApiDeps = {
 };
 
 type Target = { name: string; path: string; query: string };
+
+/** `withinMs`: how long the response may take to begin, and a page's to end. */
+type Sending = { withinMs: number | undefined; headers?: OutgoingHttpHeaders };
 
 /** A page shows so much of a response. */
 const maxShownBytes = 65_536;
@@ -48,7 +52,8 @@ export class ApiRoutes {
     if (!session) return redirect(res, `/sign-in?return_to=${path}`);
     const target = { name: this.#sampleName, path, query: '' };
     // A page shows text: it asks for no other encoding.
-    const { called, ...rest } = await this.#call(req, res, session, target, { 'accept-encoding': 'identity' });
+    const patience = { withinMs: pageMs, headers: { 'accept-encoding': 'identity' } };
+    const { called, ...rest } = await this.#call(req, res, session, target, patience);
     if (called.kind !== 'response') {
       return this.#deps.stepUpLinks.respondToPage(req, res, { session, stepUp: toStepUp(called), ...rest });
     }
@@ -66,7 +71,9 @@ export class ApiRoutes {
       res.status(401).set('Cache-Control', 'no-store');
       return void res.json({ error: 'login_required', sign_in: '/sign-in', trace_id: res.locals.traceId });
     }
-    const { called, ...rest } = await this.#call(req, res, session, to);
+    const { called, patience, ...rest } = await this.#call(req, res, session, to, { withinMs: waitOf(req) });
+    // It is for the response to begin; a download may last.
+    clearTimeout(patience);
     if (called.kind !== 'response') {
       return this.#deps.stepUpLinks.respondToScript(res, { session, stepUp: toStepUp(called), ...rest });
     }
@@ -82,7 +89,7 @@ export class ApiRoutes {
   }
 
   /** Calls the API with the request's session. Returns the result, with what a step-up needs. */
-  async #call(req: Request, res: Response, session: Session, to: Target, more: OutgoingHttpHeaders = {}) {
+  async #call(req: Request, res: Response, session: Session, to: Target, { withinMs, headers: more }: Sending) {
     const { apis, broker, entra, sessions } = this.#deps;
     const api = Object.hasOwn(apis, to.name) ? apis[to.name] : undefined;
     const scopes = api && scopesFor(api, req.method, to.path);
@@ -90,23 +97,41 @@ export class ApiRoutes {
     const traceId = String(res.locals.traceId);
     const { headers, body } = requestParts(req, session, api.allowRequestHeaders);
     const url = new URL(`${api.url}${to.path}${to.query}`);
-    const gone = new AbortController();
-    res.once('close', () => gone.abort());
+    const over = new AbortController();
+    const end = () => over.abort();
+    const patience = withinMs === undefined ? undefined : setTimeout(end, withinMs);
+    res.once('close', end).once('close', () => clearTimeout(patience));
     const target = short(`${to.name}${to.path}`);
     const send = (accessToken: string) =>
       toOurs(traceId, (traced) =>
         requestApi({
-          ...{ url, method: req.method, body, signal: gone.signal, silenceMs: api.silenceSeconds * 1_000 },
+          ...{ url, method: req.method, body, signal: over.signal, silenceMs: api.silenceSeconds * 1_000 },
           headers: { ...headers, ...more, authorization: `Bearer ${accessToken}`, ...traced },
         }),
       );
-    const called = await callApi(
+    const calling = callApi(
       { broker, apis, graph: entra.graph },
       { session, target, scopes, repeatable: isSafe(req.method), traceId, send },
     );
+    const called = await Promise.race([calling, silent(over.signal)]);
     if (called.kind === 'ended') sessions.clear(res);
-    return { called, target, scopes, api, url };
+    return { called, patience, target, scopes, api, url };
   }
+}
+
+/** How long a script waits for a response to begin, if it says so: it asks again and shows its person that it does. RFC 7240 section 4.3. */
+function waitOf({ headers }: Request): number | undefined {
+  const [, seconds] = /(?:^|[\s,;])wait=(\d{1,4})(?:[\s,;]|$)/i.exec(String(headers.prefer ?? '')) ?? [];
+  return seconds === undefined ? undefined : Math.max(1, Number(seconds)) * 1_000;
+}
+
+/** @throws Fault `unavailable` when the wait is over. */
+function silent(over: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const message = 'The service behind this page cannot be reached.';
+    const fail = () => reject(new Fault('unavailable', message, { cause: over.reason, retryAfterSeconds: 2 }));
+    over.addEventListener('abort', fail, { once: true });
+  });
 }
 
 function toStepUp(called: Exclude<Called, { kind: 'response' }>) {
