@@ -9,8 +9,8 @@ import { decodeJwt } from 'jose';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
 import {
   createRedisKeys,
-  indexKeyOf,
   type RedisKeys,
+  readIndexKey,
   shortName,
 } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
@@ -105,7 +105,7 @@ for (const [where, nodesOf] of houses) {
         await openHouse(`broker-interrupted-${where.toLowerCase().replace(' ', '-')}`, await nodesOf(opened)),
       );
       const ring = await readKeyRing(join(house.system.stateDir, 'sealing'));
-      redisKeys = createRedisKeys(indexKeyOf(ring), house.system.redisPrefix);
+      redisKeys = createRedisKeys(readIndexKey(ring), house.system.redisPrefix);
     });
     after(() => opened.disposeAsync());
 

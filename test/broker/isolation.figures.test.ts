@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import { table } from '../../services/entra-emulator/src/requests/aadsts.ts';
-import { tagOf } from '../../services/token-broker/src/store/redis-keys.ts';
+import { readHashTag } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
@@ -77,7 +77,7 @@ async function forgetRefusals({ oid, tid }: { oid: string; tid: string }): Promi
     inspector.redisKeys.oboThrottleKey('api', tid, oid),
   ];
   for (const throttleKey of throttleKeys) {
-    for (const key of await system.keys(`throttle:${tagOf(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {
+    for (const key of await system.keys(`throttle:${readHashTag(throttleKey).replace(/[{}]/g, '\\$&')}:*`)) {
       await system.redisCommand(['DEL', key]);
     }
   }

@@ -14,7 +14,7 @@ import { createHandler } from './http/app.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { createEndpoints } from './http/endpoints.ts';
 import { hasSecrets, metadata, signInTenant } from './http/metadata.ts';
-import { reasonOf } from './redis/reason.ts';
+import { findReason } from './redis/reason.ts';
 import { IndexGuard } from './sessions/index-guard.ts';
 import type { Session } from './sessions/record.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -36,7 +36,7 @@ type Parts = {
   clients: () => Clients;
   callersCa?: string | undefined;
   /** Entra's signing keys by tenant; fetched from the authority unless a test brings its own. */
-  authorityOf?: ((tenantId: string) => Authority) | undefined;
+  openAuthority?: ((tenantId: string) => Authority) | undefined;
   logger: Logger;
 };
 
@@ -74,11 +74,11 @@ export function assemble(config: Config, parts: Parts) {
     token: tokenFile === undefined ? undefined : createMountedFile(tokenFile),
   });
   const { authorityHost } = config.entra;
-  const authorityOf = (tenantId: string) => {
+  const openAuthority = (tenantId: string) => {
     const { keys, issuerOf } = remoteAuthority(authorityHost, [tenantId]);
     return { issuerOf, keys: tellOutages('entra-keys', logger, keys) };
   };
-  const accessTokens = createAccessTokens({ authorityOf: parts.authorityOf ?? authorityOf, tombstones, nowMs });
+  const accessTokens = createAccessTokens({ openAuthority: parts.openAuthority ?? openAuthority, tombstones, nowMs });
   const endpoints = createEndpoints(broker, accessTokens, authorityHost);
   const perCaller = () => createLimit({ perSecond: config.callers.rate, burst: config.callers.rate });
   const audiences = ['', ...Object.keys(endpoints)].map((path) => `${config.brokerUrl}${path}`);
@@ -122,7 +122,7 @@ function tellKeys(logger: Logger, nowMs: () => number): (error: unknown) => void
     } else if (failingSinceMs === undefined) {
       failingSinceMs = nowMs();
       const sentence = "The cluster's keys cannot be fetched: known ones stay good for a day, other callers get 503";
-      logger.error({ event: 'callers.keys_down', reason: reasonOf(error), error }, sentence);
+      logger.error({ event: 'callers.keys_down', reason: findReason(error), error }, sentence);
     }
   };
 }

@@ -72,7 +72,7 @@ describe('bad input', () => {
   const obo = (more: Fields) => post('api', () => ({ ...broker.oboGrant(broker.userToken()), ...more }));
   const app = (more: Fields) => post('api', () => ({ ...broker.appGrant(), ...more }));
   const forged = (caller: () => Fields) => post(undefined, () => ({ ...caller(), ...broker.exchangeGrant(session) }));
-  const oboOf = (claims: object) => post('api', () => broker.oboGrant(broker.userToken(claims)));
+  const requestObo = (claims: object) => post('api', () => broker.oboGrant(broker.userToken(claims)));
 
   describe('of the transport', () => {
     check([
@@ -544,12 +544,12 @@ describe('bad input', () => {
       ['another requested_token_use', obo({ requested_token_use: 'assertion' }), 400, 'invalid_request'],
       ['an assertion that is no JWT', obo({ assertion: canary }), 400, 'invalid_grant'],
       ['a session token as assertion', post('api', () => broker.oboGrant(session)), 400, 'invalid_grant'],
-      ['an assertion for another audience', oboOf({ aud: randomUUID() }), 400, 'invalid_grant'],
-      ['an expired assertion of a user', oboOf({ exp: nowSeconds - 1 }), 400, 'invalid_grant'],
-      ['an assertion that never expires', oboOf({ exp: undefined }), 400, 'invalid_grant'],
-      ['an assertion from another tenant', oboOf({ tid: randomUUID() }), 400, 'invalid_grant'],
-      ['an assertion without tenant', oboOf({ tid: undefined }), 400, 'invalid_grant'],
-      ['an ID token as assertion', oboOf({ scp: undefined }), 400, 'invalid_grant'],
+      ['an assertion for another audience', requestObo({ aud: randomUUID() }), 400, 'invalid_grant'],
+      ['an expired assertion of a user', requestObo({ exp: nowSeconds - 1 }), 400, 'invalid_grant'],
+      ['an assertion that never expires', requestObo({ exp: undefined }), 400, 'invalid_grant'],
+      ['an assertion from another tenant', requestObo({ tid: randomUUID() }), 400, 'invalid_grant'],
+      ['an assertion without tenant', requestObo({ tid: undefined }), 400, 'invalid_grant'],
+      ['an ID token as assertion', requestObo({ scp: undefined }), 400, 'invalid_grant'],
       [
         'an app token as assertion',
         post('api', () =>

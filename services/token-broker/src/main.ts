@@ -18,7 +18,7 @@ import { connectRedis } from './redis/redis.ts';
 import { redisStore } from './redis/redis-store.ts';
 import { repeating } from './repeating.ts';
 import registry from './signals.json' with { type: 'json' };
-import { createRedisKeys, indexKeyOf } from './store/redis-keys.ts';
+import { createRedisKeys, readIndexKey } from './store/redis-keys.ts';
 import { createSealing, logUnopened } from './store/sealing.ts';
 
 await run(async (signal) => {
@@ -32,18 +32,18 @@ await run(async (signal) => {
   await using _admin = await serve(health.handler, config.admin);
   using keys = await openKeyRing(config.sealingKeysDir, logger);
   using clients = await openClients(config.clientsFile, logger);
-  const redisKeys = createRedisKeys(indexKeyOf(keys.get()), redis.keyPrefix);
+  const redisKeys = createRedisKeys(readIndexKey(keys.get()), redis.keyPrefix);
   await using network = new EntraHttpClient();
   const entra = new MsalEntra({ ...config.entra, federatedFile: config.entra.federatedTokenFile, network, logger });
   await entra.checkCredentials(clients.get().byName.values());
   const read = async (path: string | undefined) => path && (await readFile(path, 'utf8')).trim();
   await using tls = await openRedisTls(redis.tls, logger);
-  const credentialsOf = (auth: typeof redis.auth) => openRedisCredentials(auth, entra, logger);
+  const openCredentials = (auth: typeof redis.auth) => openRedisCredentials(auth, entra, logger);
   await using connection = connectRedis(
     {
       ...redis.server,
-      credentials: await credentialsOf(redis.auth),
-      sentinelCredentials: await credentialsOf(redis.sentinelAuth),
+      credentials: await openCredentials(redis.auth),
+      sentinelCredentials: await openCredentials(redis.sentinelAuth),
       commandTimeoutMs: redis.commandTimeoutMs,
       tls: tls.context,
       allowPlaintext: redis.allowPlaintext,

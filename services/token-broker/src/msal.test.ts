@@ -69,7 +69,7 @@ function open(answer: (post: Post) => { status?: number; body: unknown } = ({ fo
       }),
     });
   /** What one operation of a new client costs. */
-  const costOf = async (work: (cca: ConfidentialClientApplication) => Promise<unknown>): Promise<Counts> => {
+  const measureCost = async (work: (cca: ConfidentialClientApplication) => Promise<unknown>): Promise<Counts> => {
     const { get, set, assertion } = state;
     const calls = posts.length;
     await work(newClient());
@@ -80,10 +80,10 @@ function open(answer: (post: Post) => { status?: number; body: unknown } = ({ fo
       assertion: state.assertion - assertion,
     };
   };
-  return { posts, state, newClient, costOf };
+  return { posts, state, newClient, measureCost };
 }
 const counts = (get: number, set: number, call: number, assertion: number): Counts => ({ get, set, call, assertion });
-const errorOf = async (work: Promise<unknown>): Promise<unknown> =>
+const toErrorSchema = async (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => undefined,
     (error) => error,
@@ -95,21 +95,29 @@ describe('MSAL Node', () => {
   const later = (seconds: number) => mock.timers.setTime(Date.now() + seconds * 1_000);
 
   it('reads, writes, calls and asks for the credential as often as measured', async () => {
-    const { costOf } = open();
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenByCode(redeem)), counts(1, 1, 1, 1), 'code');
+    const { measureCost } = open();
+    assert.deepEqual(await measureCost((cca) => cca.acquireTokenByCode(redeem)), counts(1, 1, 1, 1), 'code');
     const silent = { account: account(), scopes: read };
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenSilent(silent)), counts(1, 0, 0, 1), 'silent hit');
+    assert.deepEqual(await measureCost((cca) => cca.acquireTokenSilent(silent)), counts(1, 0, 0, 1), 'silent hit');
     const other = { account: account(), scopes: ['api://a/write'] };
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenSilent(other)), counts(2, 1, 1, 1), 'other scope');
+    assert.deepEqual(await measureCost((cca) => cca.acquireTokenSilent(other)), counts(2, 1, 1, 1), 'other scope');
     const claims = { ...silent, claims: '{"access_token":{}}' };
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenSilent(claims)), counts(2, 1, 1, 1), 'claims');
+    assert.deepEqual(await measureCost((cca) => cca.acquireTokenSilent(claims)), counts(2, 1, 1, 1), 'claims');
     const app = { scopes: ['api://a/.default'] };
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenByClientCredential(app)), counts(2, 1, 1, 1), 'app miss');
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenByClientCredential(app)), counts(1, 0, 0, 1), 'app hit');
+    assert.deepEqual(
+      await measureCost((cca) => cca.acquireTokenByClientCredential(app)),
+      counts(2, 1, 1, 1),
+      'app miss',
+    );
+    assert.deepEqual(
+      await measureCost((cca) => cca.acquireTokenByClientCredential(app)),
+      counts(1, 0, 0, 1),
+      'app hit',
+    );
     const obo = { scopes: read, oboAssertion: 'e30.e30.y' };
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenOnBehalfOf(obo)), counts(1, 1, 1, 1), 'on behalf of');
-    assert.deepEqual(await costOf((cca) => cca.acquireTokenOnBehalfOf(obo)), counts(1, 1, 1, 1), 'the same again');
-    assert.deepEqual(await costOf((cca) => cca.getTokenCache().getAllAccounts()), counts(1, 0, 0, 0), 'accounts');
+    assert.deepEqual(await measureCost((cca) => cca.acquireTokenOnBehalfOf(obo)), counts(1, 1, 1, 1), 'on behalf of');
+    assert.deepEqual(await measureCost((cca) => cca.acquireTokenOnBehalfOf(obo)), counts(1, 1, 1, 1), 'the same again');
+    assert.deepEqual(await measureCost((cca) => cca.getTokenCache().getAllAccounts()), counts(1, 0, 0, 0), 'accounts');
   });
 
   it('merges what it reads into what it holds: one client must not see two partitions', async () => {
@@ -172,13 +180,13 @@ describe('MSAL Node', () => {
       status: 401,
       body: { error: 'invalid_client', error_description: 'x consent_required y' },
     }));
-    assert.ok((await errorOf(newClient().acquireTokenByCode(redeem))) instanceof InteractionRequiredAuthError);
+    assert.ok((await toErrorSchema(newClient().acquireTokenByCode(redeem))) instanceof InteractionRequiredAuthError);
   });
 
   it('drops the claims of an error and all of its numbers but the first', async () => {
     const body = { error: 'invalid_grant', error_description: 'x', error_codes: [70002, 500133], claims: '{"a":1}' };
     const { newClient } = open(() => ({ status: 400, body }));
-    const error = await errorOf(newClient().acquireTokenByCode(redeem));
+    const error = await toErrorSchema(newClient().acquireTokenByCode(redeem));
     assert.ok(error instanceof ServerError && !(error instanceof InteractionRequiredAuthError));
     assert.equal(Number(error.errorNo), 70002);
     assert.ok(!JSON.stringify(error).includes('"a"'));
@@ -186,17 +194,17 @@ describe('MSAL Node', () => {
 
   it('refuses an ID token without the nonce it was given', async () => {
     const { newClient } = open();
-    assert.ok(await errorOf(newClient().acquireTokenByCode({ ...redeem, nonce: 'other' })));
+    assert.ok(await toErrorSchema(newClient().acquireTokenByCode({ ...redeem, nonce: 'other' })));
   });
 
   it('refuses an ID token with a nonce that it was not given, whoever else knows it', async () => {
     const { nonce, ...unasked } = redeem;
     const { newClient } = open();
-    assert.ok(await errorOf(newClient().acquireTokenByCode(unasked)));
-    assert.ok(await errorOf(newClient().acquireTokenByCode(unasked, { code: 'c', nonce })));
+    assert.ok(await toErrorSchema(newClient().acquireTokenByCode(unasked)));
+    assert.ok(await toErrorSchema(newClient().acquireTokenByCode(unasked, { code: 'c', nonce })));
     const plain = open(({ form }) => ({ body: withoutNonce(respondTo(form).body) }));
     assert.ok((await plain.newClient().acquireTokenByCode(unasked)).account);
-    assert.ok(await errorOf(plain.newClient().acquireTokenByCode(redeem)));
+    assert.ok(await toErrorSchema(plain.newClient().acquireTokenByCode(redeem)));
   });
 
   it('hits whenever the broker does: over life, age and scopes of a token', async () => {

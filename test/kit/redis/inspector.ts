@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type KeyRing, readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { RESP_TYPES } from 'redis';
-import { createRedisKeys, indexKeyOf, type RedisKeys } from '../../../services/token-broker/src/store/redis-keys.ts';
+import { createRedisKeys, type RedisKeys, readIndexKey } from '../../../services/token-broker/src/store/redis-keys.ts';
 import { createSealing, type Opened, type Sealing } from '../../../services/token-broker/src/store/sealing.ts';
 import type { System } from '../system/system.ts';
 import { openRedisClient } from './client.ts';
@@ -40,7 +40,7 @@ export async function openRedisInspector({ redis, redisPrefix: prefix, stateDir 
   const texts = (reply: unknown) => Array.from(reply as Iterable<unknown>, String).sort();
 
   const inspector: Omit<RedisInspector, typeof Symbol.asyncDispose> = {
-    ...{ redisKeys: createRedisKeys(indexKeyOf(ring), prefix), sealing, ringDirectory, command },
+    ...{ redisKeys: createRedisKeys(readIndexKey(ring), prefix), sealing, ringDirectory, command },
     async reload() {
       ring = await readKeyRing(ringDirectory);
     },

@@ -6,7 +6,7 @@ import { guid } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
 import { commonConfig, commonEnvironment, parseConfig, parseJsonConfig, words } from './config.ts';
 
-const faultsOf = (parse: () => unknown): string => {
+const readFaults = (parse: () => unknown): string => {
   try {
     parse();
   } catch (error) {
@@ -31,7 +31,7 @@ describe('parseConfig', () => {
   it('names every fault at once and never a value', () => {
     const schema = z.object({ ...commonEnvironment, A_URL: origin, B_ID: guid, C_LIST: words });
     const input = { HTTP_PORT: 'canary', LOG_LEVEL: 'canary', A_URL: 'canary', B_ID: 'canary' };
-    const message = faultsOf(() => parseConfig(schema, input));
+    const message = readFaults(() => parseConfig(schema, input));
     for (const key of ['HTTP_PORT', 'LOG_LEVEL', 'A_URL', 'B_ID', 'C_LIST']) assert.ok(message.includes(key));
     assert.ok(!message.includes('canary'), message);
   });
@@ -39,27 +39,29 @@ describe('parseConfig', () => {
   it('takes a blank key for absent, but not one whose blankness says something', () => {
     const schema = z.object({ A: words.optional(), B: words.optional() });
     assert.deepEqual(parseConfig(schema, { A: ' ' }), {});
-    const message = faultsOf(() => parseConfig(schema, { A: ' ', B: '' }, 'environment', ['B']));
+    const message = readFaults(() => parseConfig(schema, { A: ' ', B: '' }, 'environment', ['B']));
     assert.match(message, /^ {2}B: must name at least one$/m);
     assert.doesNotMatch(message, /A:/);
     assert.deepEqual(parseConfig(schema, { B: undefined }, 'environment', ['B']), {});
   });
 
   it('says "is required" of what is absent only', () => {
-    const message = faultsOf(() => parseConfig(z.object({ ...commonEnvironment, A_URL: origin }), { HTTP_PORT: 'x' }));
+    const message = readFaults(() =>
+      parseConfig(z.object({ ...commonEnvironment, A_URL: origin }), { HTTP_PORT: 'x' }),
+    );
     assert.match(message, /A_URL: is required/);
     assert.doesNotMatch(message, /HTTP_PORT: is required/);
   });
 
   it('names an unknown key of a file', () => {
     assert.match(
-      faultsOf(() => parseJsonConfig(z.strictObject({}), '{"typo":"canary"}', 'CLIENTS_FILE')),
+      readFaults(() => parseJsonConfig(z.strictObject({}), '{"typo":"canary"}', 'CLIENTS_FILE')),
       /CLIENTS_FILE: does not know typo$/,
     );
   });
 
   it('does not quote a file that is not JSON', () => {
-    const message = faultsOf(() => parseJsonConfig(z.object({}), '{"secret": canary', 'CLIENTS_FILE'));
+    const message = readFaults(() => parseJsonConfig(z.object({}), '{"secret": canary', 'CLIENTS_FILE'));
     assert.ok(message.includes('CLIENTS_FILE') && !message.includes('canary'), message);
   });
 });

@@ -12,7 +12,7 @@ const code = (expected: string) => (error: unknown) => {
   assert.ok(error instanceof Fault && error.code === expected, `${error}`);
   return true;
 };
-const clientsOf = (subjects: string[]): Clients =>
+const makeClients = (subjects: string[]): Clients =>
   parseClients(
     JSON.stringify({
       web: {
@@ -33,7 +33,7 @@ describe('callers', () => {
     keys = clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
     nowMs = Date.now,
   } = {}) {
-    const state = { clients: clientsOf([subject]), verified: 0 };
+    const state = { clients: makeClients([subject]), verified: 0 };
     const callers = new Callers({
       issuer: issuer.origin,
       audience: 'token-broker',
@@ -78,7 +78,7 @@ describe('callers', () => {
     const { state, authenticate } = open();
     const mine = assertion();
     await authenticate(mine);
-    state.clients = clientsOf(['system:serviceaccount:onbehalf:other']);
+    state.clients = makeClients(['system:serviceaccount:onbehalf:other']);
     await assert.rejects(authenticate(mine), code('invalid_client'));
   });
 
@@ -123,7 +123,7 @@ describe('callers', () => {
       const nowMs = () => clock.ms;
       const keys = clusterKeys({ issuer: cluster.origin, jwksUri: `${cluster.origin}/keys`, nowMs });
       const options = { issuer: cluster.origin, audience: 'token-broker', keys, nowMs };
-      const callers = new Callers({ ...options, clients: () => clientsOf([subject]) });
+      const callers = new Callers({ ...options, clients: () => makeClients([subject]) });
       const fresh = (forgery = {}) => {
         const iat = Math.floor(clock.ms / 1_000);
         const claims = { iss: cluster.origin, aud: 'token-broker', sub: subject, iat, nbf: iat, exp: iat + 600 };
@@ -297,10 +297,10 @@ describe('callers', () => {
 
   it('with a secret or a key of their own are known by it, and a ServiceAccount all the same', async () => {
     const asked: unknown[] = [];
-    const [web] = clientsOf([subject]).byName.values();
+    const [web] = makeClients([subject]).byName.values();
     assert.ok(web);
     const callers = new Callers({
-      ...{ issuer: issuer.origin, audience: 'token-broker', clients: () => clientsOf([subject]) },
+      ...{ issuer: issuer.origin, audience: 'token-broker', clients: () => makeClients([subject]) },
       keys: clusterKeys({ issuer: issuer.origin, jwksUri: `${issuer.origin}/keys` }),
       own: {
         async bySecret(...proof) {
@@ -313,19 +313,19 @@ describe('callers', () => {
         },
       },
     });
-    const nameOf = async (form: Record<string, string>, authorization?: string) =>
+    const toName = async (form: Record<string, string>, authorization?: string) =>
       (await callers.authenticate(form, authorization, '10.0.0.1')).name;
     const signed = (client_assertion: string) => ({ client_assertion_type: assertionType, client_assertion });
-    assert.equal(await nameOf(signed('own key')), 'own');
-    assert.equal(await nameOf({ client_secret: 's', client_id: 'own' }), 'own');
-    assert.equal(await nameOf({ client_secret: 's' }), 'own');
-    assert.equal(await nameOf({}, 'Basic b3duOnM='), 'own');
+    assert.equal(await toName(signed('own key')), 'own');
+    assert.equal(await toName({ client_secret: 's', client_id: 'own' }), 'own');
+    assert.equal(await toName({ client_secret: 's' }), 'own');
+    assert.equal(await toName({}, 'Basic b3duOnM='), 'own');
     const proofs = [['own key'], ['own', ['s']], ['', ['s']], ['own', ['s']]];
     assert.deepEqual(
       asked,
       proofs.map((one) => [...one, '10.0.0.1']),
     );
-    assert.equal(await nameOf(signed(assertion())), 'web');
+    assert.equal(await toName(signed(assertion())), 'web');
   });
 
   it('of several clients say which one, by its name or its id', async () => {

@@ -43,24 +43,24 @@ function mounted(context: TestContext) {
   };
 }
 type Clients = Awaited<ReturnType<typeof openClients>>;
-const namesOf = (clients: Clients) => [...clients.get().byName.keys()];
+const readNames = (clients: Clients) => [...clients.get().byName.keys()];
 
 describe('the clients of a mounted file', () => {
   it('change with it, and only then', async (context) => {
     const file = mounted(context);
     file.name('web');
     using clients = await file.open();
-    assert.deepEqual(namesOf(clients), ['web']);
+    assert.deepEqual(readNames(clients), ['web']);
     file.look();
     await file.read();
     file.name('web', 'api');
     file.look();
     await file.said('clients.reloaded');
-    assert.deepEqual(namesOf(clients), ['web', 'api']);
+    assert.deepEqual(readNames(clients), ['web', 'api']);
     assert.deepEqual(file.events, ['clients.reloaded']);
     file.name('api');
     file.look();
-    while (namesOf(clients).length !== 1) await turn();
+    while (readNames(clients).length !== 1) await turn();
     file.look();
     await file.read();
     assert.deepEqual(file.events, ['clients.reloaded', 'clients.reloaded']);
@@ -83,11 +83,11 @@ describe('the clients of a mounted file', () => {
         await file.read();
       }
       assert.deepEqual(file.events, ['clients.reload_failed']);
-      assert.deepEqual(namesOf(clients), ['web']);
+      assert.deepEqual(readNames(clients), ['web']);
       file.name('api');
       file.look();
       await file.said('clients.reloaded');
-      assert.deepEqual(namesOf(clients), ['api']);
+      assert.deepEqual(readNames(clients), ['api']);
     });
   }
 
@@ -99,7 +99,7 @@ describe('the clients of a mounted file', () => {
     using others = await file.open();
     file.name('api');
     file.look();
-    while (namesOf(others)[0] !== 'api') await turn();
-    assert.deepEqual(namesOf(clients), ['web']);
+    while (readNames(others)[0] !== 'api') await turn();
+    assert.deepEqual(readNames(clients), ['web']);
   });
 });

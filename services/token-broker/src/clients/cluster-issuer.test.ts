@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { openBroker } from '../grants/broker.fake.ts';
-import { reasonOf } from '../redis/reason.ts';
+import { findReason } from '../redis/reason.ts';
 import { clusterIssuer } from './cluster-issuer.ts';
 
 const keySet = { keys: [{ kty: 'RSA', kid: 'k1', n: 'AQ', e: 'AQAB' }] };
@@ -29,7 +29,7 @@ async function openIssuer({ locked = 0, answers = {} as Record<string, unknown> 
 }
 
 const token = async () => podToken;
-const reason = (work: Promise<unknown>) => work.then(() => 'keys', reasonOf);
+const reason = (work: Promise<unknown>) => work.then(() => 'keys', findReason);
 
 describe("the cluster's issuer", () => {
   for (const status of [401, 403]) {

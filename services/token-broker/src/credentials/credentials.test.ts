@@ -29,7 +29,7 @@ describe('a credential', () => {
   };
   const clock = { ms: 1_800_000_000_000 };
   const nowMs = () => clock.ms;
-  const assertionOf = async (source: ReturnType<typeof createCredential>, client = 'client', at = endpoint) => {
+  const makeAssertion = async (source: ReturnType<typeof createCredential>, client = 'client', at = endpoint) => {
     const clientAuth = await source.clientAuth(client, at);
     assert.ok('clientAssertion' in clientAuth);
     return clientAuth.clientAssertion;
@@ -39,7 +39,7 @@ describe('a credential', () => {
     const path = file();
     const pem = makeCertificate();
     await write(path, pem);
-    const jwt = await assertionOf(createCredential({ type: 'certificate', file: path }, undefined, nowMs));
+    const jwt = await makeAssertion(createCredential({ type: 'certificate', file: path }, undefined, nowMs));
     const certificate = new X509Certificate(pem);
     const { payload, protectedHeader } = await jwtVerify(jwt, certificate.publicKey, {
       currentDate: new Date(nowMs()),
@@ -56,23 +56,23 @@ describe('a credential', () => {
     const path = file();
     await write(path, makeCertificate());
     const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
-    const first = await assertionOf(source);
+    const first = await makeAssertion(source);
     clock.ms += 479_000;
-    assert.equal(await assertionOf(source), first);
-    assert.notEqual(await assertionOf(source, 'other'), first);
+    assert.equal(await makeAssertion(source), first);
+    assert.notEqual(await makeAssertion(source, 'other'), first);
     clock.ms += 1_000;
-    const second = await assertionOf(source);
+    const second = await makeAssertion(source);
     assert.notEqual(second, first);
     await write(path, makeCertificate());
     clock.ms += 1_001;
-    const third = await assertionOf(source);
+    const third = await makeAssertion(source);
     assert.notEqual(third, second);
     source.renew();
-    assert.notEqual(await assertionOf(source), third);
+    assert.notEqual(await makeAssertion(source), third);
     const latest = makeCertificate();
     await write(path, latest);
     source.renew();
-    const fourth = await assertionOf(source);
+    const fourth = await makeAssertion(source);
     const thumbprint = createHash('sha256').update(new X509Certificate(latest).raw).digest('base64url');
     assert.equal(decodeProtectedHeader(fourth)['x5t#S256'], thumbprint, 'the file is looked at at once');
     assert.equal(new Set([first, second, third, fourth].map((jwt) => decodeJwt(jwt).jti)).size, 4);
@@ -82,26 +82,26 @@ describe('a credential', () => {
     const path = file();
     await write(path, makeCertificate());
     const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs);
-    const first = await assertionOf(source, 'client', 'https://login.test/0');
-    for (let i = 1; i <= 40; i += 1) await assertionOf(source, 'client', `https://login.test/${i}`);
-    assert.notEqual(await assertionOf(source, 'client', 'https://login.test/0'), first, 'the oldest is forgotten');
+    const first = await makeAssertion(source, 'client', 'https://login.test/0');
+    for (let i = 1; i <= 40; i += 1) await makeAssertion(source, 'client', `https://login.test/${i}`);
+    assert.notEqual(await makeAssertion(source, 'client', 'https://login.test/0'), first, 'the oldest is forgotten');
   });
 
   it('of a federated token is read again when it changed, at once after a refusal', async () => {
     const path = file();
     await write(path, 'one\n');
     const source = createCredential({ type: 'federated' }, path, nowMs);
-    assert.equal(await assertionOf(source), 'one');
+    assert.equal(await makeAssertion(source), 'one');
     await write(path, 'two\n');
-    assert.equal(await assertionOf(source), 'one', 'looked at once a second');
+    assert.equal(await makeAssertion(source), 'one', 'looked at once a second');
     source.renew();
-    assert.equal(await assertionOf(source), 'two');
+    assert.equal(await makeAssertion(source), 'two');
     await write(path, 'three\n');
     clock.ms += 1_001;
-    assert.equal(await assertionOf(source), 'three');
+    assert.equal(await makeAssertion(source), 'three');
     await rm(path);
     clock.ms += 1_001;
-    assert.equal(await assertionOf(source), 'three', 'away between two swaps');
+    assert.equal(await makeAssertion(source), 'three', 'away between two swaps');
   });
 
   it('of a secret is the content of its file', async () => {
@@ -134,9 +134,9 @@ describe('a credential', () => {
     await write(path, issuer.certificate + leaf.certificate);
     await write(keyFile, leaf.key);
     const source = createCredential({ type: 'certificate', file: path, keyFile, sendX5c: true }, undefined, nowMs);
-    const { x5c } = decodeProtectedHeader(await assertionOf(source));
-    const derOf = ({ certificate }: { certificate: string }) => new X509Certificate(certificate).raw.toString('base64');
-    assert.deepEqual(x5c, [derOf(leaf), derOf(issuer)]);
+    const { x5c } = decodeProtectedHeader(await makeAssertion(source));
+    const toDer = ({ certificate }: { certificate: string }) => new X509Certificate(certificate).raw.toString('base64');
+    assert.deepEqual(x5c, [toDer(leaf), toDer(issuer)]);
   });
 
   it('of a certificate that breaks while running keeps the last good one, and says so once', async () => {
@@ -145,7 +145,7 @@ describe('a credential', () => {
     const told: unknown[] = [];
     const source = createCredential({ type: 'certificate', file: path }, undefined, nowMs, (error) => told.push(error));
     const thumbprint = async (client: string) =>
-      decodeProtectedHeader(await assertionOf(source, client))['x5t#S256' as 'x5t'];
+      decodeProtectedHeader(await makeAssertion(source, client))['x5t#S256' as 'x5t'];
     const good = await thumbprint('a');
     await write(path, `${makeCertificate().split('-----BEGIN CERTIFICATE')[0]}`);
     for (const client of ['b', 'c']) {
@@ -239,7 +239,7 @@ describe('a credential', () => {
     const path = file();
     await write(path, issuer.certificate + leaf.key + leaf.certificate);
     const collect = recordMetrics();
-    await assertionOf(createCredential({ type: 'certificate', file: path }, undefined, nowMs));
+    await makeAssertion(createCredential({ type: 'certificate', file: path }, undefined, nowMs));
     const measured = (await collect()).get('onbehalf.credential.remaining')?.map(({ value }) => value);
     metrics.disable();
     assert.deepEqual(measured, [(Date.UTC(2028, 0, 1) - nowMs()) / 1_000]);

@@ -14,7 +14,7 @@ export function refusal(name: Refusal['class'], more: Partial<Refusal> = {}): Re
 }
 
 /** A person's account in one tenant, home unless said. */
-export function accountOf(oid: string, tid: string, tenantId = tid): Account {
+export function makeAccount(oid: string, tid: string, tenantId = tid): Account {
   return { homeAccountId: `${oid}.${tid}`, environment: 'login.windows.net', tenantId, localAccountId: oid };
 }
 
@@ -40,7 +40,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   };
 
   const accountFor = (oid: string, tid: string): Account => {
-    const account = accountOf(oid, tid);
+    const account = makeAccount(oid, tid);
     return { ...account, homeAccountId: fake.homes.get(oid) ?? account.homeAccountId };
   };
 

@@ -41,7 +41,7 @@ describe('Entra through MSAL', () => {
       credentials: files.map((file) => ({ type: 'secret', file: join(directory, file) })),
     };
     /** Refreshes for a person who signed in past `answer`; gives the class of what came. */
-    const refreshOf = async (oid: string, tid = tenantId) => {
+    const refreshAs = async (oid: string, tid = tenantId) => {
       const always = fakeNetwork(({ form }) => respondTo(form, { oid }));
       const before = new MsalEntra({ authorityHost, federatedFile: undefined, network: always.network, logger });
       const signIn = await before.redeemCode(client, redeem);
@@ -51,7 +51,7 @@ describe('Entra through MSAL', () => {
       return refreshed.kind === 'token' ? 'token' : refreshed.refusal.class;
     };
     const secretsSent = () => posts.map(({ form }) => form.get('client_secret')?.split('-').at(-1));
-    return { entra, client, posts, lines, clock, refreshOf, secretsSent };
+    return { entra, client, posts, lines, clock, refreshAs, secretsSent };
   }
 
   it('redeems a code, and refreshes with nothing but what it kept of it', async () => {
@@ -221,7 +221,8 @@ describe('Entra through MSAL', () => {
   });
 
   const refusing = (error_codes: number[], error = 'invalid_client') => ({ status: 401, body: { error, error_codes } });
-  const isOf = ({ form, url }: Post, oid: string) => form.get('refresh_token') === `rt-${oid}` || url.includes(oid);
+  const isOfPerson = ({ form, url }: Post, oid: string) =>
+    form.get('refresh_token') === `rt-${oid}` || url.includes(oid);
 
   for (const [code, expected] of [
     [650051, 'consent'],
@@ -232,59 +233,59 @@ describe('Entra through MSAL', () => {
     [7000112, 'configuration'],
   ] as const) {
     it(`takes ${code} as invalid_client for that request's matter: nobody else's, and no other credential's`, async () => {
-      const { refreshOf, posts, secretsSent } = open(
-        (post) => (isOf(post, 'bob') ? refusing([code]) : respondTo(post.form)),
+      const { refreshAs, posts, secretsSent } = open(
+        (post) => (isOfPerson(post, 'bob') ? refusing([code]) : respondTo(post.form)),
         ['one', 'two'],
       );
-      assert.equal(await refreshOf('bob'), expected);
+      assert.equal(await refreshAs('bob'), expected);
       assert.equal(posts.length, 1);
-      assert.equal(await refreshOf('alice'), 'token');
+      assert.equal(await refreshAs('alice'), 'token');
       assert.deepEqual(secretsSent(), ['one', 'one']);
     });
   }
 
   it('tries the next credential at a number that nobody knows, and starts the cooldown of the first only if Entra accepts that one', async () => {
     let taken = false;
-    const { refreshOf, secretsSent, posts, lines } = open(
+    const { refreshAs, secretsSent, posts, lines } = open(
       (post) =>
-        isOf(post, 'bob') && !(taken && post.form.get('client_secret') === 'secret-canary-two')
+        isOfPerson(post, 'bob') && !(taken && post.form.get('client_secret') === 'secret-canary-two')
           ? refusing([7000999])
           : respondTo(post.form),
       ['one', 'two'],
     );
-    assert.equal(await refreshOf('bob'), 'credential');
+    assert.equal(await refreshAs('bob'), 'credential');
     assert.deepEqual(secretsSent(), ['one', 'two']);
     assert.match(lines.join(''), /"level":"warn"[^\n]*"event":"credential.doubted"[^\n]*7000999/);
     posts.splice(0);
-    assert.equal(await refreshOf('alice'), 'token');
+    assert.equal(await refreshAs('alice'), 'token');
     taken = true;
-    assert.equal(await refreshOf('bob'), 'token');
-    assert.equal(await refreshOf('alice'), 'token');
+    assert.equal(await refreshAs('bob'), 'token');
+    assert.equal(await refreshAs('alice'), 'token');
     assert.deepEqual(secretsSent(), ['one', 'one', 'two', 'two']);
   });
 
   it('starts the cooldown of a credential in the tenant that refused it, and in no other', async () => {
     const other = '33333333-3333-4333-8333-333333333333';
-    const { refreshOf, posts } = open((post) => (isOf(post, other) ? refusing([7000215]) : respondTo(post.form)));
-    for (const oid of ['a', 'b', 'c']) assert.equal(await refreshOf(oid, other), 'credential');
+    const { refreshAs, posts } = open((post) => (isOfPerson(post, other) ? refusing([7000215]) : respondTo(post.form)));
+    for (const oid of ['a', 'b', 'c']) assert.equal(await refreshAs(oid, other), 'credential');
     assert.equal(posts.length, 2);
-    assert.equal(await refreshOf('a'), 'token');
-    assert.equal(await refreshOf('a', other), 'credential');
+    assert.equal(await refreshAs('a'), 'token');
+    assert.equal(await refreshAs('a', other), 'credential');
     assert.equal(posts.length, 3, 'it is still cooling down there');
   });
 
   it('starts the cooldown of a credential that Entra accepts for others only at the third person who is refused', async () => {
     let refused = ['bob'];
-    const { refreshOf, posts } = open((post) =>
-      refused.some((oid) => isOf(post, oid)) ? refusing([7000222]) : respondTo(post.form),
+    const { refreshAs, posts } = open((post) =>
+      refused.some((oid) => isOfPerson(post, oid)) ? refusing([7000222]) : respondTo(post.form),
     );
-    assert.equal(await refreshOf('alice'), 'token');
-    for (let i = 0; i < 5; i += 1) assert.equal(await refreshOf('bob'), 'credential');
-    assert.equal(await refreshOf('alice'), 'token');
+    assert.equal(await refreshAs('alice'), 'token');
+    for (let i = 0; i < 5; i += 1) assert.equal(await refreshAs('bob'), 'credential');
+    assert.equal(await refreshAs('alice'), 'token');
     refused = ['alice', 'bob', 'carol', 'dan'];
-    for (const oid of ['alice', 'bob', 'carol']) assert.equal(await refreshOf(oid), 'credential');
+    for (const oid of ['alice', 'bob', 'carol']) assert.equal(await refreshAs(oid), 'credential');
     posts.splice(0);
-    assert.equal(await refreshOf('dan'), 'credential');
+    assert.equal(await refreshAs('dan'), 'credential');
     assert.equal(posts.length, 0);
   });
 
@@ -295,21 +296,21 @@ describe('Entra through MSAL', () => {
   ] as const) {
     it(`asks again at ${code} (${error}) of a credential that Entra took lately, and calls what remains transient`, async () => {
       let left = 0;
-      const { refreshOf, posts, lines, clock } = open((post) =>
-        isOf(post, 'bob') && left-- > 0 ? refusing([code], error) : respondTo(post.form),
+      const { refreshAs, posts, lines, clock } = open((post) =>
+        isOfPerson(post, 'bob') && left-- > 0 ? refusing([code], error) : respondTo(post.form),
       );
-      assert.equal(await refreshOf('alice'), 'token');
+      assert.equal(await refreshAs('alice'), 'token');
       left = 2;
-      assert.equal(await refreshOf('bob'), 'token');
+      assert.equal(await refreshAs('bob'), 'token');
       left = 3;
-      assert.equal(await refreshOf('bob'), 'transient');
+      assert.equal(await refreshAs('bob'), 'transient');
       assert.doesNotMatch(lines.join(''), /credential\.refused/);
-      assert.equal(await refreshOf('alice'), 'token');
+      assert.equal(await refreshAs('alice'), 'token');
       clock.ms += 300_001;
       left = 4;
       posts.splice(0);
-      assert.equal(await refreshOf('bob'), 'credential');
-      assert.equal(await refreshOf('alice'), 'credential', 'without good use of late it is the credential');
+      assert.equal(await refreshAs('bob'), 'credential');
+      assert.equal(await refreshAs('alice'), 'credential', 'without good use of late it is the credential');
       assert.equal(posts.length, 2);
       assert.match(lines.join(''), /credential\.refused/);
     });
@@ -326,20 +327,20 @@ describe('Entra through MSAL', () => {
 
   it('takes a credential for good of which Entra refused only what the person lacks', async () => {
     let answer = refusing([65001], 'invalid_grant');
-    const { refreshOf } = open(() => answer);
-    assert.equal(await refreshOf('alice'), 'consent');
+    const { refreshAs } = open(() => answer);
+    assert.equal(await refreshAs('alice'), 'consent');
     answer = refusing([70021]);
-    assert.equal(await refreshOf('alice'), 'transient');
+    assert.equal(await refreshAs('alice'), 'transient');
   });
 
   it('goes on to the next credential where single servers refuse one that was taken', async () => {
     let left = 1;
-    const { refreshOf, secretsSent } = open(
+    const { refreshAs, secretsSent } = open(
       ({ form }) =>
         form.get('client_secret') === 'secret-canary-two' || left-- > 0 ? respondTo(form) : refusing([70021]),
       ['one', 'two'],
     );
-    for (let i = 0; i < 2; i += 1) assert.equal(await refreshOf('alice'), 'token');
+    for (let i = 0; i < 2; i += 1) assert.equal(await refreshAs('alice'), 'token');
     assert.deepEqual(secretsSent(), ['one', 'one', 'one', 'one', 'two']);
   });
 

@@ -11,7 +11,7 @@ const lifeSeconds = 3_600;
 const turns = async () => {
   for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
 };
-const jwtOf = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`;
+const makeJwt = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`;
 type Credentials = { username?: string; password?: string };
 
 /** The provider as the Redis client sees it, over an Entra that gives a token a call, and a clock that is moved. */
@@ -25,7 +25,7 @@ function open({ mock }: TestContext, claims: object = { oid: 'object', sub: 'sub
     const number = asked.length;
     await entra.gate();
     if (entra.refused) return entra.refused;
-    const accessToken = jwtOf({ ...claims, number });
+    const accessToken = makeJwt({ ...claims, number });
     const issuedAtSeconds = Date.now() / 1_000;
     return { kind: 'token', accessToken, scope: '', issuedAtSeconds, expiresInSeconds: lifeSeconds } as Acquired;
   };
@@ -46,7 +46,7 @@ function open({ mock }: TestContext, claims: object = { oid: 'object', sub: 'sub
     mock.timers.tick(seconds * 1_000);
     await turns();
   };
-  return { entra, asked, events, connect, passed, token: (number: number) => jwtOf({ ...claims, number }) };
+  return { entra, asked, events, connect, passed, token: (number: number) => makeJwt({ ...claims, number }) };
 }
 
 describe('the credentials for Redis by Entra ID', () => {

@@ -18,7 +18,7 @@ describe('access tokens of Entra', () => {
   function open() {
     const state = { nowMs: Date.now(), verified: 0, opened: [] as string[], endedAtSeconds: 0, person: '' };
     const tokens = createAccessTokens({
-      authorityOf: (tenantId) => {
+      openAuthority: (tenantId) => {
         state.opened.push(tenantId);
         const { keys, issuerOf } = remoteAuthority(issuer.origin, [tenantId]);
         return {

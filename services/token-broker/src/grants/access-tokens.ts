@@ -13,7 +13,7 @@ type Claims = Record<string, unknown>;
 
 type Options = {
   /** The authority of a tenant, or of all for `organizations` and `common`. */
-  authorityOf: (tenantId: string) => Authority;
+  openAuthority: (tenantId: string) => Authority;
   tombstones: Pick<Tombstones, 'refuseEnded'>;
   nowMs?: () => number;
 };
@@ -24,12 +24,12 @@ const verdictsKept = 1_000;
  * Looks at Entra's access tokens for the API that a client is, as that API itself would: signature, issuer, tenant,
  * audience, times. A good verdict is remembered for a while.
  */
-export function createAccessTokens({ authorityOf, tombstones, nowMs = Date.now }: Options) {
+export function createAccessTokens({ openAuthority, tombstones, nowMs = Date.now }: Options) {
   const authorities = new Map<string, Authority>();
   const verdicts = new LRUCache<string, { claims: Claims; untilMs: number }>({ max: verdictsKept });
 
   function authorityFor(tenantId: string): Authority {
-    const known = authorities.get(tenantId) ?? authorityOf(tenantId);
+    const known = authorities.get(tenantId) ?? openAuthority(tenantId);
     authorities.set(tenantId, known);
     return known;
   }
@@ -42,7 +42,7 @@ export function createAccessTokens({ authorityOf, tombstones, nowMs = Date.now }
     return (await undefinedIf('invalid_token', bearer(`Bearer ${token}`))) && claims;
   }
 
-  async function verdictOf(client: Client, token: string): Promise<Claims | undefined> {
+  async function readVerdict(client: Client, token: string): Promise<Claims | undefined> {
     const name = `${client.tenantId} ${client.clientId} ${sha256(token)}`;
     const known = verdicts.get(name);
     if (known && known.untilMs > nowMs()) return known.claims;
@@ -58,7 +58,7 @@ export function createAccessTokens({ authorityOf, tombstones, nowMs = Date.now }
      * API's, or of a person who has signed out since. RFC 7662 section 2.2. @throws Fault `unavailable`.
      */
     async find(client: Client, token: string): Promise<Claims | undefined> {
-      const claims = await verdictOf(client, token);
+      const claims = await readVerdict(client, token);
       if (!claims) return undefined;
       if (claims.scp === undefined || claims.idtyp === 'app') return claims;
       const shown = { token, issuedAtSeconds: Number(claims.iat) };

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text as textOf } from 'node:stream/consumers';
+import { text as decodeText } from 'node:stream/consumers';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Forgery, makeKey, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
@@ -25,7 +25,7 @@ export const appScope = 'https://graph/.default';
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 /** The secret of the client `gateway`; its characters mean something in a form. */
 export const gatewaySecret = 'a+b/c%41=: gateway-secret-canary';
-const subjectOf = (name: string) => `system:serviceaccount:onbehalf:${name}`;
+const toSubject = (name: string) => `system:serviceaccount:onbehalf:${name}`;
 
 export type Fields = Record<string, string | undefined>;
 export type Sent = { status: number; headers: IncomingHttpHeaders; body: Record<string, unknown>; text: string };
@@ -49,7 +49,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
     [name]: {
       tenantId: tenant,
       clientId: randomUUID(),
-      subjects: [subjectOf(name)],
+      subjects: [toSubject(name)],
       credentials: [{ type: 'federated' }],
       grants,
       scopes,
@@ -83,8 +83,8 @@ export async function openBroker(environment: Record<string, string> = {}) {
       ...client('vault', [client_credentials], [appScope], {
         authentication: [{ type: 'client_secret', file: await mount('other', 'other-secret-canary') }],
       }),
-      ...client('twin-a', [client_credentials], [appScope], { subjects: [subjectOf('twin')] }),
-      ...client('twin-b', [client_credentials], [appScope], { subjects: [subjectOf('twin')] }),
+      ...client('twin-a', [client_credentials], [appScope], { subjects: [toSubject('twin')] }),
+      ...client('twin-b', [client_credentials], [appScope], { subjects: [toSubject('twin')] }),
     }),
   );
   const config = readConfig({
@@ -102,15 +102,15 @@ export async function openBroker(environment: Record<string, string> = {}) {
   const authority = remoteAuthority(issuer.origin, [tenant]);
   // Signed by the stand-in, issued in the name of Entra ID.
   const issuerOf = (tid: string) => `${config.entra.authorityHost}/${tid}/v2.0`;
-  const authorityOf = () => ({ keys: authority.keys, issuerOf });
+  const openAuthority = () => ({ keys: authority.keys, issuerOf });
   const { handler } = assemble(config, {
-    ...{ store, entra: entra.entra, redisKeys, sealing, clients: () => clients, authorityOf, logger },
+    ...{ store, entra: entra.entra, redisKeys, sealing, clients: () => clients, openAuthority, logger },
   });
   const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
 
   /** A ServiceAccount token as the cluster makes it, but for what is given. */
   function assertion(name: string, claims: object = {}, forgery?: Forgery): string {
-    const ours = { iss: issuer.origin, aud: 'token-broker', sub: subjectOf(name) };
+    const ours = { iss: issuer.origin, aud: 'token-broker', sub: toSubject(name) };
     const noUser = { tid: undefined, azp: undefined, ver: undefined, oid: undefined, scp: undefined };
     const named = { name: undefined, preferred_username: undefined };
     return issuer.user({ ...noUser, ...named, ...ours, ...claims }, forgery);
@@ -149,7 +149,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
       const req = request(
         { host: '127.0.0.1', port: server.port, method, path, headers: { ...length, ...headers }, agent: false },
         async (res) => {
-          const text = await textOf(res);
+          const text = await decodeText(res);
           const json = res.headers['content-type']?.startsWith('application/json') && text !== '';
           resolve({ status: res.statusCode ?? 0, headers: res.headers, body: json ? JSON.parse(text) : {}, text });
         },

@@ -78,7 +78,7 @@ describe('a token on behalf of a person', () => {
     const pods = openPods();
     const person = randomUUID();
     const index = pods.redisKeys.user(`${person}.${tenantId}`);
-    return { pods, person, index, get: () => pods.first.onBehalfOf(pods.assertionOf(person)) };
+    return { pods, person, index, get: () => pods.first.onBehalfOf(pods.makeAssertion(person)) };
   };
   const away = () => new Fault('unavailable', 'away');
   /** Fails one operation of this name: the first, or a later one. */
@@ -149,7 +149,7 @@ describe('a token on behalf of a person', () => {
   it('that was refused may be asked for again once this person signed in, and nobody else', async () => {
     const { pods, person, get } = open();
     pods.entra.answers.onBehalfOf = () => refusal('consent');
-    const assertion = pods.assertionOf(person);
+    const assertion = pods.makeAssertion(person);
     await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
     pods.entra.answers.onBehalfOf = undefined;
     await pods.first.signIn(randomUUID());
@@ -162,13 +162,13 @@ describe('a token on behalf of a person', () => {
   it('is for scopes of the client, for all that are asked', async () => {
     const { pods, person } = open();
     for (const scope of ['', ' ', `${readScope} api://unknown/x`, 'api://unknown/x']) {
-      await assert.rejects(pods.first.onBehalfOf(pods.assertionOf(person), scope), code('invalid_scope'), scope);
+      await assert.rejects(pods.first.onBehalfOf(pods.makeAssertion(person), scope), code('invalid_scope'), scope);
     }
     assert.equal(pods.entra.calls.length, 0);
-    await pods.first.onBehalfOf(pods.assertionOf(person), `${writeScope}  ${readScope} ${writeScope}`);
+    await pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope}  ${readScope} ${writeScope}`);
     assert.deepEqual(pods.entra.calls[0]?.scopes, [readScope, writeScope]);
     pods.entra.answers.onBehalfOf = () => refusal('consent');
-    await assert.rejects(pods.first.onBehalfOf(pods.assertionOf(person), `${writeScope} ${readScope}`), (error) => {
+    await assert.rejects(pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope} ${readScope}`), (error) => {
       assert.ok(code('consent_required')(error) && error instanceof Fault);
       assert.equal(error.toBody('t').scope, `${readScope} ${writeScope}`);
       return true;

@@ -72,7 +72,7 @@ export class OnBehalfOfRequest implements TokenRequest {
     const { tombstones } = this.#deps;
     const lifeMs = acquired.expiresInSeconds * 1_000;
     await this.#addToIndex(acquired);
-    const passed = await tombstones.refuseEnded(this.#personOf(acquired), this.#assertion);
+    const passed = await tombstones.refuseEnded(this.#findPerson(acquired), this.#assertion);
     await tombstones.noteIssued(acquired.accessToken, passed, lifeMs);
   }
 
@@ -81,7 +81,7 @@ export class OnBehalfOfRequest implements TokenRequest {
     const { key } = this.partition;
     try {
       await this.#addToIndex(acquired);
-      await tombstones.refuseEnded(this.#personOf(acquired), this.#assertion);
+      await tombstones.refuseEnded(this.#findPerson(acquired), this.#assertion);
     } catch (error) {
       // Another pod may have read the partition in this moment.
       await store.delete(key);
@@ -96,11 +96,11 @@ export class OnBehalfOfRequest implements TokenRequest {
 
   async #addToIndex(acquired: Acquired): Promise<void> {
     const lifeMs = acquired.expiresInSeconds * 1_000;
-    await this.#deps.assertionIndex.add(this.#personOf(acquired), this.partition.key, lifeMs);
+    await this.#deps.assertionIndex.add(this.#findPerson(acquired), this.partition.key, lifeMs);
   }
 
   /** The home account as Entra names it: the assertion of a guest names the person by the tenant that it is for. */
-  #personOf(acquired: Acquired): string {
+  #findPerson(acquired: Acquired): string {
     return acquired.account?.homeAccountId ?? this.#homeAccountId;
   }
 }

@@ -6,7 +6,7 @@ import { refusal } from '../entra/entra.fake.ts';
 import type { EntraClass, Refusal } from '../entra/entra-errors.ts';
 import { openPods, otherWeb, type Pods, web } from '../tokens/pods.fake.ts';
 
-const codeOf = (fault: string) => (error: unknown) => error instanceof Fault && error.code === fault;
+const hasCode = (fault: string) => (error: unknown) => error instanceof Fault && error.code === fault;
 const asked = { redirectUri: 'https://app.test/callback', codeVerifier: 'v', traceId: '0'.repeat(32) };
 const send = (pod: Pods['first'], code: string, client = web) => pod.broker.redeem(client, { ...asked, code });
 const answering = (pods: Pods, name: EntraClass, more: Partial<Refusal> = {}) => {
@@ -22,11 +22,11 @@ describe('a code', () => {
       await assert.rejects(send(pods.first, 'a'));
       pods.entra.answers.redeemCode = undefined;
       assert.ok((await send(pods.second, 'a')).token);
-      await assert.rejects(send(pods.first, 'a'), codeOf('invalid_grant'));
+      await assert.rejects(send(pods.first, 'a'), hasCode('invalid_grant'));
       answering(pods, name, { members });
-      for (const pod of pods.all) await assert.rejects(send(pod, 'b'), (error) => !codeOf('invalid_grant')(error));
+      for (const pod of pods.all) await assert.rejects(send(pod, 'b'), (error) => !hasCode('invalid_grant')(error));
       pods.entra.answers.redeemCode = undefined;
-      await assert.rejects(send(pods.first, 'b'), codeOf('invalid_grant'));
+      await assert.rejects(send(pods.first, 'b'), hasCode('invalid_grant'));
       assert.equal(pods.entra.calls.length, 4);
     });
   }
@@ -43,7 +43,7 @@ describe('a code', () => {
       answering(pods, name);
       await assert.rejects(send(pods.first, 'a'));
       pods.entra.answers.redeemCode = undefined;
-      await assert.rejects(send(pods.first, 'a'), codeOf('invalid_grant'));
+      await assert.rejects(send(pods.first, 'a'), hasCode('invalid_grant'));
       assert.equal(pods.entra.calls.length, 1);
     });
   }
@@ -76,13 +76,13 @@ describe('a code', () => {
   it('is not sent, and not spent, while Entra throttles the sign-ins of its client', async () => {
     const pods = openPods({ pods: 2 });
     answering(pods, 'throttled', { retryAfterSeconds: 30 });
-    await assert.rejects(send(pods.first, 'a'), codeOf('throttled'));
+    await assert.rejects(send(pods.first, 'a'), hasCode('throttled'));
     pods.entra.answers.redeemCode = undefined;
     pods.advance(10);
     for (const pod of pods.all) {
       await assert.rejects(
         send(pod, 'b'),
-        (error) => codeOf('throttled')(error) && (error as Fault).retryAfterSeconds === 20,
+        (error) => hasCode('throttled')(error) && (error as Fault).retryAfterSeconds === 20,
       );
     }
     assert.equal(pods.entra.calls.length, 1);
@@ -111,7 +111,7 @@ describe('a code', () => {
   it('stays unspent while the store is away', async () => {
     const pods = openPods();
     pods.watch.away = true;
-    await assert.rejects(send(pods.first, 'a'), codeOf('unavailable'));
+    await assert.rejects(send(pods.first, 'a'), hasCode('unavailable'));
     pods.watch.away = false;
     assert.ok((await send(pods.first, 'a')).token);
   });

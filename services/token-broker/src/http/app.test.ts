@@ -44,11 +44,11 @@ describe('the broker over HTTP', () => {
     });
 
     it('a code with the scope that its caller names, as far as the session is good for it', async () => {
-      const scopeOf = async (scope: string) =>
+      const requestScope = async (scope: string) =>
         (await broker.post(token, 'web', { ...broker.codeGrant(randomUUID()), scope })).body.scope;
-      assert.equal(await scopeOf(`openid ${readScope}`), `openid ${readScope}`);
-      assert.equal(await scopeOf(`openid offline_access openid ${appScope}`), 'openid offline_access');
-      assert.equal(await scopeOf('unknown'), 'openid profile offline_access');
+      assert.equal(await requestScope(`openid ${readScope}`), `openid ${readScope}`);
+      assert.equal(await requestScope(`openid offline_access openid ${appScope}`), 'openid offline_access');
+      assert.equal(await requestScope('unknown'), 'openid profile offline_access');
     });
 
     it('a code once; its second use costs no call', async () => {

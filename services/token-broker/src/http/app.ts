@@ -49,7 +49,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
       // URLs are written to logs: RFC 9700 section 4.3.2.
       if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
       const form = await readForm(req);
-      const client = await callers.authenticate(form, authorizationOf(req), req.socket.remoteAddress);
+      const client = await callers.authenticate(form, readAuthorization(req), req.socket.remoteAddress);
       describeRequest({ 'onbehalf.client': client.name });
       perCaller.take(client.name);
       send(res, 200, await endpoint(client, form, traceId));
@@ -74,7 +74,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
 }
 
 /** @throws Fault `invalid_request` for several headers: Node would silently take the first. */
-function authorizationOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
+function readAuthorization({ headers, rawHeaders }: IncomingMessage): string | undefined {
   const { authorization } = headers;
   if (authorization === undefined) return undefined;
   const count = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length;

@@ -99,7 +99,7 @@ const errors: Record<number, { description: string; words: string[] }> = {
   503: { description: 'Redis, Entra ID or signing keys are away', words: ['temporarily_unavailable'] },
 };
 
-const errorOf = (words: string[]) =>
+const toErrorSchema = (words: string[]) =>
   z.object({
     error: z.enum(words),
     error_description: z.string(),
@@ -130,7 +130,7 @@ const headers: Record<number, object> = {
   503: retryAfter,
 };
 
-function schemaOf(schema: z.ZodType) {
+function toJsonSchema(schema: z.ZodType) {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' });
   return rest;
 }
@@ -149,14 +149,14 @@ export const components = {
       description: 'RFC 6749 section 2.3.1. All other proofs of a client are parameters of the form.',
     },
   },
-  schemas: Object.fromEntries(Object.entries(answers).map(([title, schema]) => [title, schemaOf(schema)])),
+  schemas: Object.fromEntries(Object.entries(answers).map(([title, schema]) => [title, toJsonSchema(schema)])),
   responses: Object.fromEntries(
     Object.entries(errors).map(([status, { description, words }]) => [
       `Failed${status}`,
       {
         description: `${description}. RFC 6749 section 5.2.`,
         ...(headers[Number(status)] && { headers: headers[Number(status)] }),
-        content: json(schemaOf(errorOf(words))),
+        content: json(toJsonSchema(toErrorSchema(words))),
       },
     ]),
   ),
@@ -176,7 +176,7 @@ export const paths = {
 };
 
 function post(operationId: string, summary: string, request: z.ZodType, answer: keyof typeof answers) {
-  const form = { schema: schemaOf(caller.and(request)) };
+  const form = { schema: toJsonSchema(caller.and(request)) };
   const done = { description: 'Done', content: json({ $ref: `#/components/schemas/${answer}` }) };
   return {
     post: {

@@ -5,7 +5,7 @@ import { parseClients } from '../clients/clients.ts';
 import { hasSecrets, metadata, signInTenant } from './metadata.ts';
 
 /** Clients of these tenants, with these grants. */
-function clientsOf(...list: [tenantId: string, grants: string[]][]) {
+function makeClients(...list: [tenantId: string, grants: string[]][]) {
   const subjects = ['system:serviceaccount:a:b'];
   const client = { clientId: randomUUID(), subjects, credentials: [{ type: 'federated' }] };
   const entries = list.map(([tenantId, grants], i) => [
@@ -19,7 +19,7 @@ describe('the metadata', () => {
   const [one, two] = [randomUUID(), randomUUID()];
 
   it('sends people to the tenant of the clients that sign them in', () => {
-    const clients = clientsOf(
+    const clients = makeClients(
       [one, ['authorization_code']],
       [one, ['authorization_code']],
       [two, ['client_credentials']],
@@ -28,19 +28,19 @@ describe('the metadata', () => {
   });
 
   it('sends them to any organization where those are of several tenants', () => {
-    const clients = clientsOf([one, ['authorization_code']], [two, ['authorization_code']]);
+    const clients = makeClients([one, ['authorization_code']], [two, ['authorization_code']]);
     assert.equal(signInTenant(clients), 'organizations');
   });
 
   it('offers secrets only where a client has one', () => {
-    const clients = clientsOf([one, ['client_credentials']]);
+    const clients = makeClients([one, ['client_credentials']]);
     assert.equal(hasSecrets(clients), false);
     const document = metadata('https://broker.test', { secrets: hasSecrets(clients) });
     assert.deepEqual(document.token_endpoint_auth_methods_supported, ['private_key_jwt']);
   });
 
   it('names no endpoint and no response type where nobody signs in', () => {
-    assert.equal(signInTenant(clientsOf([one, ['client_credentials']])), undefined);
+    assert.equal(signInTenant(makeClients([one, ['client_credentials']])), undefined);
     const document = metadata('https://broker.test', {});
     assert.deepEqual(document.response_types_supported, []);
     assert.ok(!('authorization_endpoint' in document));

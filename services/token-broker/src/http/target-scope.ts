@@ -20,7 +20,7 @@ export function targetScope(client: Client, { scope, resource, audience }: Asked
   if (theirs.length === 0) throw new Fault('invalid_target', 'The client is not configured for this API.');
   if (scope === undefined) return theirs.find((one) => one.endsWith('/.default')) ?? theirs.join(' ');
   const words = scope.split(' ').filter(Boolean);
-  const whole = words.map((word) => theirs.find((one) => one === word || nameOf(one) === word) ?? word);
+  const whole = words.map((word) => theirs.find((one) => one === word || toName(one) === word) ?? word);
   if (whole.some((one) => client.scopes.includes(one) && !theirs.includes(one))) {
     throw new Fault('invalid_target', 'These scopes are of another API.');
   }
@@ -33,7 +33,7 @@ function names(target: string, scope: string, graph: string): boolean {
   return [api, api.replace(/^api:\/\//, '')].includes(withoutSlash(target));
 }
 
-function nameOf(scope: string): string {
+function toName(scope: string): string {
   return scope.slice(scope.lastIndexOf('/') + 1);
 }
 

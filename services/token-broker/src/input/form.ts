@@ -54,7 +54,7 @@ function readBody(req: IncomingMessage): Promise<Buffer> {
 /** Exported for its fuzz test. @throws Fault `invalid_request`, `invalid_target`. */
 export function parseForm(body: Buffer): Form {
   const form: Record<string, string> = Object.create(null);
-  const pairs = textOf(body).split('&', mostParameters + 1);
+  const pairs = decodeText(body).split('&', mostParameters + 1);
   if (pairs.length > mostParameters) {
     throw new Fault('invalid_request', `The body may hold ${mostParameters} parameters.`);
   }
@@ -79,7 +79,7 @@ function sentTwice(name: string): Fault {
 }
 
 /** The body as text; no parameter may hold broken UTF-8 or NUL. */
-function textOf(body: Buffer): string {
+function decodeText(body: Buffer): string {
   try {
     const text = isAscii(body) ? body.toString('latin1') : decoder.decode(body);
     if (!text.includes('\0')) return text;

@@ -1,5 +1,5 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { reasonOf } from './reason.ts';
+import { findReason } from './reason.ts';
 import { isVerdict } from './redis-errors.ts';
 
 /** Whether Redis responds. Logs when it stops, when the reason becomes known, and when it responds again. */
@@ -41,9 +41,10 @@ export class Availability {
   }
 
   failed(error: unknown = this.#trouble): void {
-    const reason = reasonOf(error);
+    const reason = findReason(error);
     // Redis' own word says more than an error of the network, and any reason more than none.
-    const saysMore = reason !== this.#loggedReason && (isVerdict(error) || this.#loggedReason === reasonOf(undefined));
+    const saysMore =
+      reason !== this.#loggedReason && (isVerdict(error) || this.#loggedReason === findReason(undefined));
     if ((!this.#isUp && !saysMore) || this.silentMs < this.#silenceMs) return;
     this.#isUp = false;
     this.#loggedReason = reason;

@@ -38,7 +38,7 @@ export type RedisClient = {
 export type Hooks = { onDown: (error?: unknown) => void; onReady: () => void };
 
 /** Gives the function that opens clients of this Redis; they connect in the background and heal for ever. */
-export function openerOf(options: RedisOptions): { open: (hooks: Hooks) => RedisClient; close: () => void } {
+export function createOpener(options: RedisOptions): { open: (hooks: Hooks) => RedisClient; close: () => void } {
   if (options.mode === 'standalone') return { open: (hooks) => openStandalone(options, hooks), close: () => {} };
   if (options.mode === 'cluster') return { open: (hooks) => openCluster(options, hooks), close: () => {} };
   const watch = watchMaster(options, connection);

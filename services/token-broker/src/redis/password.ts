@@ -1,7 +1,7 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { RedisClientOptions } from 'redis';
 import { redisFilesMs } from '../lifetimes.ts';
-import { reasonOf } from './reason.ts';
+import { findReason } from './reason.ts';
 
 type Provider = Extract<
   NonNullable<RedisClientOptions['credentialsProvider']>,
@@ -59,7 +59,7 @@ export function passwordCredentials({ username, password, logger }: PasswordOpti
     },
     // The client puts words of its own before those of Redis.
     onReAuthenticationError: (error) => {
-      const reason = /\b[A-Z]{6,20}\b/.exec(error.message)?.[0] ?? reasonOf(error);
+      const reason = /\b[A-Z]{6,20}\b/.exec(error.message)?.[0] ?? findReason(error);
       logger.error({ event: 'redis.reauthentication_failed', reason, error });
     },
     renew() {

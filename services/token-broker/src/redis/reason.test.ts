@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { reasonOf } from './reason.ts';
+import { findReason } from './reason.ts';
 
 class NoKeys extends Error {}
 const coded = (code: unknown, message = '', more: ErrorOptions = {}) =>
@@ -37,5 +37,5 @@ const rows: [what: string, error: unknown, reason: string][] = [
 ];
 
 describe('the reason of an error is', () => {
-  for (const [what, error, reason] of rows) it(what, () => assert.equal(reasonOf(error), reason));
+  for (const [what, error, reason] of rows) it(what, () => assert.equal(findReason(error), reason));
 });

@@ -1,4 +1,4 @@
-import { tagOf } from '../store/redis-keys.ts';
+import { readHashTag } from '../store/redis-keys.ts';
 import { freshVersion, type OpenSession, type Store, tokensPerPartition } from '../store/store.ts';
 import type { Redis } from './redis.ts';
 import * as scripts from './scripts.ts';
@@ -23,7 +23,7 @@ export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, chann
     async getBoth(one, other) {
       const apart = () => Promise.all([one, other].map((key) => command(key, ['GET', key])));
       const together = () => command(one, ['MGET', one, other]) as Promise<unknown[]>;
-      const [first, second] = await (tagOf(one) === tagOf(other) ? together() : apart());
+      const [first, second] = await (readHashTag(one) === readHashTag(other) ? together() : apart());
       return [buffer(first), buffer(second)];
     },
     set: async (key, value, ttlMs) => void (await command(key, ['SET', key, value, 'PX', ms(ttlMs)])),

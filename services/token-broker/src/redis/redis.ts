@@ -6,7 +6,7 @@ import { redisSilenceMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import { type Channel, StoreFull } from '../store/store.ts';
 import { Availability } from './availability.ts';
-import { openerOf, type RedisClient, type RedisOptions } from './clients.ts';
+import { createOpener, type RedisClient, type RedisOptions } from './clients.ts';
 import { within } from './deadline.ts';
 import {
   isFull,
@@ -50,7 +50,7 @@ class Connection implements Redis {
   constructor(options: RedisOptions, channelName: string, logger: Logger) {
     this.#options = options;
     this.#availability = new Availability(options.commandTimeoutMs + redisSilenceMs, logger);
-    const { open, close } = openerOf(options);
+    const { open, close } = createOpener(options);
     this.#close = close;
     const onTrouble = (error?: unknown) => this.#availability.noteTrouble(error);
     this.#commands = open({ onDown: onTrouble, onReady: () => this.#rights.doubt() });

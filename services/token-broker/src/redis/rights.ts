@@ -4,7 +4,7 @@ import { Fault } from '@onbehalf/node/core/fault';
 import { redisProbeMs, redisRetryAfterSeconds, redisRightsMs } from '../lifetimes.ts';
 import { watch } from '../signals.ts';
 import { freshVersion, type Store } from '../store/store.ts';
-import { reasonOf } from './reason.ts';
+import { findReason } from './reason.ts';
 import type { Redis } from './redis.ts';
 import { findRefusal } from './redis-errors.ts';
 import { redisStore } from './redis-store.ts';
@@ -108,7 +108,7 @@ export class Rights {
     const { logger } = this.#options;
     const reason = [...new Set(found.values())].join(' ');
     if (refused.length === 0) logger.info({ event: 'redis.permitted' }, 'Redis lets the broker do all it needs');
-    else logger.error({ event: 'redis.refused', reason, refused }, sentenceOf(refused, this.#prefix));
+    else logger.error({ event: 'redis.refused', reason, refused }, toSentence(refused, this.#prefix));
   }
 
   /** What Redis refuses now, each with its reason; undefined if Redis cannot say, because it is away or full. */
@@ -118,7 +118,7 @@ export class Rights {
     let silent = false;
     const note = (error: unknown, args: (string | Buffer)[]) => {
       const refusal = findRefusal(error, args, this.#prefix);
-      if (refusal !== undefined) found.set(refusal, reasonOf(error));
+      if (refusal !== undefined) found.set(refusal, findReason(error));
       return refusal !== undefined;
     };
     const attempt = async (key: string | undefined, args: (string | Buffer)[]) => {
@@ -145,7 +145,7 @@ export class Rights {
   }
 }
 
-function sentenceOf(refused: string[], prefix: string): string {
+function toSentence(refused: string[], prefix: string): string {
   const mode = refused.find((one) => one.startsWith('REDIS_MODE'));
   if (mode) return `Redis is of the other kind, and nobody can sign in: set ${mode.replace(': must be ', '=')}`;
   const rights = `~${prefix}* &${prefix}* +@all -@admin -@dangerous`;

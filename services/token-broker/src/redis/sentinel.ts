@@ -34,13 +34,13 @@ class SentinelRefusal extends Error {
  */
 export function watchMaster(
   options: Extract<RedisOptions, { mode: 'sentinel' }>,
-  connectionOf: typeof connection,
+  connect: typeof connection,
 ): MasterWatch {
   const closing = new AbortController();
   const followers = new Set<Follower>();
   let woken = Promise.withResolvers<void>();
   const sentinels = options.sentinels.map((url) => {
-    const common = connectionOf(url.startsWith('rediss:'), { ...options, credentials: options.sentinelCredentials });
+    const common = connect(url.startsWith('rediss:'), { ...options, credentials: options.sentinelCredentials });
     const client = createClient({ ...common, commandOptions: { timeout: options.commandTimeoutMs }, url });
     let trouble: unknown;
     client.on('ready', () => woken.resolve());
@@ -53,7 +53,7 @@ export function watchMaster(
       try {
         return answer.parse(await client.sendCommand(['SENTINEL', 'MASTER', options.master]));
       } catch (error) {
-        throw refusalOf(error) ?? error;
+        throw toRefusal(error) ?? error;
       }
     };
     return { ask, destroy: () => client.destroy() };
@@ -107,7 +107,7 @@ export function watchMaster(
 }
 
 /** What an answer says of our own configuration, where it does. */
-function refusalOf(error: unknown): SentinelRefusal | undefined {
+function toRefusal(error: unknown): SentinelRefusal | undefined {
   const message = error instanceof Error ? error.message : '';
   if (message.startsWith('ERR No such master')) return new SentinelRefusal('NO_SUCH_MASTER');
   if (/^ERR unknown command/i.test(message)) return new SentinelRefusal('NO_SENTINEL');

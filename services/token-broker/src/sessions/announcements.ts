@@ -12,7 +12,7 @@ export type Announced = { member: string; key: string; sinceSeconds: number };
 
 /** The ends under way, in one set for all pods: each is added before its mark is written, and removed when it is complete. */
 export function createAnnouncements({ store, redisKeys }: { store: Store; redisKeys: RedisKeys }) {
-  const memberOf = (key: string, homeAccountId: string, { sinceSeconds, id }: End) =>
+  const toMember = (key: string, homeAccountId: string, { sinceSeconds, id }: End) =>
     JSON.stringify([key, redisKeys.user(homeAccountId), sinceSeconds, id] satisfies z.input<typeof announcement>);
 
   async function list(holds: (user: string, sinceSeconds: number) => boolean): Promise<Announced[]> {
@@ -25,9 +25,9 @@ export function createAnnouncements({ store, redisKeys }: { store: Store; redisK
 
   return {
     add: (key: string, homeAccountId: string, end: End) =>
-      store.forceMember(redisKeys.endings, memberOf(key, homeAccountId, end), endingMarkMs),
+      store.forceMember(redisKeys.endings, toMember(key, homeAccountId, end), endingMarkMs),
     remove: (key: string, homeAccountId: string, end: End) =>
-      store.removeMember(redisKeys.endings, memberOf(key, homeAccountId, end)),
+      store.removeMember(redisKeys.endings, toMember(key, homeAccountId, end)),
     forget: ({ member }: Announced) => store.removeMember(redisKeys.endings, member),
     /** The ends of one person. */
     ofPerson: (homeAccountId: string) => list((user) => user === redisKeys.user(homeAccountId)),

@@ -5,18 +5,18 @@ import { Fault } from '@onbehalf/node/core/fault';
 import { api, openPods, settled, tenantId, web } from '../tokens/pods.fake.ts';
 import { createAssertionIndex } from './assertion-index.ts';
 
-const homeOf = (person: string) => `${person}.${tenantId}`;
+const toHomeAccount = (person: string) => `${person}.${tenantId}`;
 
 describe('the index of what is held on behalf of a person', () => {
   it('stays small though they come back for weeks', async () => {
     const pods = openPods();
     const person = randomUUID();
     for (let halfHour = 0; halfHour < 500; halfHour += 1) {
-      await pods.first.onBehalfOf(pods.assertionOf(person));
+      await pods.first.onBehalfOf(pods.makeAssertion(person));
       await settled();
       pods.advance(1_800);
     }
-    const members = await pods.store.members(pods.redisKeys.user(homeOf(person)));
+    const members = await pods.store.members(pods.redisKeys.user(toHomeAccount(person)));
     assert.ok(members.length <= 40, `${members.length}`);
   });
 
@@ -24,7 +24,7 @@ describe('the index of what is held on behalf of a person', () => {
     const pods = openPods();
     const person = randomUUID();
     const session = await pods.first.signIn(person);
-    for (let i = 0; i < 100; i += 1) await pods.first.onBehalfOf(pods.assertionOf(person));
+    for (let i = 0; i < 100; i += 1) await pods.first.onBehalfOf(pods.makeAssertion(person));
     await settled();
     assert.equal(pods.keys('obo').length, 100);
     await pods.first.broker.revoke(web, session);
@@ -34,13 +34,13 @@ describe('the index of what is held on behalf of a person', () => {
   it('names again what was taken for dead before it was written', async () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
-    const index = pods.redisKeys.user(homeOf(person));
+    const index = pods.redisKeys.user(toHomeAccount(person));
     for (let i = 0; i < 40; i += 1) await pods.store.addMember(index, pods.redisKeys.account(`${i}`, person), 60_000);
-    const assertion = pods.assertionOf(person);
+    const assertion = pods.makeAssertion(person);
     pods.watch.step = async (when, operation) => {
       if (when !== 'before' || operation !== 'writeToken') return;
       pods.watch.step = undefined;
-      await pods.second.onBehalfOf(pods.assertionOf(person));
+      await pods.second.onBehalfOf(pods.makeAssertion(person));
       await settled();
       assert.ok(
         !(await pods.store.members(index)).includes(pods.redisKeys.obo(api.name, assertion)),
@@ -53,7 +53,7 @@ describe('the index of what is held on behalf of a person', () => {
 
   it('leaves no partition outside of it that was written while it was tidied', async () => {
     const pods = openPods();
-    const person = homeOf(randomUUID());
+    const person = toHomeAccount(randomUUID());
     const key = pods.redisKeys.obo(api.name, 'assertion');
     const index = createAssertionIndex({ store: pods.store, redisKeys: pods.redisKeys });
     for (let i = 0; i < 40; i += 1)
@@ -91,7 +91,7 @@ describe('the index of what is held on behalf of a person', () => {
   /** An index with dead assertions after so many that live, and accounts that are yet to be. */
   async function openIndex(alive: number, dead: number, random: number) {
     const { store, redisKeys, watch, clock } = openPods();
-    const person = homeOf(randomUUID());
+    const person = toHomeAccount(randomUUID());
     const index = createAssertionIndex({ store, redisKeys, random: () => random });
     const obos = Array.from({ length: alive + dead }, (_, i) => redisKeys.obo(api.name, `${i}`));
     const accounts = [redisKeys.account('a', person), redisKeys.account('b', person)];

@@ -2,7 +2,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { endingMarkMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import { type RedisKeys, shortName, tagOf } from '../store/redis-keys.ts';
+import { type RedisKeys, readHashTag, shortName } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Announcements } from './announcements.ts';
 import type { End, Session, SessionRecords } from './record.ts';
@@ -52,7 +52,7 @@ export class RevocationCompletion {
       const person = this.#records.unsealPerson(mark, key);
       return person && { end: person.ending, homeAccountId: person.homeAccountId, key, mark };
     }
-    const hash = tagOf(key).slice(1, -1);
+    const hash = readHashTag(key).slice(1, -1);
     const found = this.#records.unseal(hash, mark);
     if (!found?.ending) return undefined;
     const { homeAccountId } = found.session.account;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { accountOf } from '../entra/entra.fake.ts';
+import { makeAccount } from '../entra/entra.fake.ts';
 import { createRedisKeys } from '../store/redis-keys.ts';
 import { createSealing } from '../store/sealing.ts';
 import { createSessionRecords } from './record.ts';
@@ -16,7 +16,7 @@ function open(redisKeys = createRedisKeys(key(), 'ob:v1:')) {
 }
 
 const record = (lastSeenSeconds = 1_000) => ({
-  ...{ client: 'web', account: accountOf('oid', 'tid'), sub: 'sub', createdAtSeconds: 1_000, lastSeenSeconds },
+  ...{ client: 'web', account: makeAccount('oid', 'tid'), sub: 'sub', createdAtSeconds: 1_000, lastSeenSeconds },
 });
 
 describe('a session record', () => {
@@ -47,10 +47,10 @@ describe('a session record', () => {
   });
 
   it('says when its session ends: when it idles, and at last', () => {
-    const { complete, openSessionOf } = open();
+    const { complete, toOpenSession } = open();
     assert.equal(complete('hash', record()).expiresAtSeconds, 1_060);
     assert.equal(complete('hash', record(1_050)).expiresAtSeconds, 1_100);
     const expected = { sessionHash: 'hash', expiresAtSeconds: 1_100, createdAtSeconds: 1_000 };
-    assert.deepEqual(openSessionOf(complete('hash', record(1_090))), expected);
+    assert.deepEqual(toOpenSession(complete('hash', record(1_090))), expected);
   });
 });

@@ -76,7 +76,7 @@ export function createSessionRecords({ redisKeys, sealing, idleSeconds, absolute
       expiresAtSeconds: Math.min(idleEndSeconds, absoluteEndSeconds),
     };
   };
-  const openSessionOf = ({ hash, expiresAtSeconds, createdAtSeconds }: Session): OpenSession => ({
+  const toOpenSession = ({ hash, expiresAtSeconds, createdAtSeconds }: Session): OpenSession => ({
     sessionHash: hash,
     expiresAtSeconds,
     createdAtSeconds,
@@ -93,7 +93,7 @@ export function createSessionRecords({ redisKeys, sealing, idleSeconds, absolute
 
   return {
     complete,
-    openSessionOf,
+    toOpenSession,
     seal,
     unseal,
     sealPerson: (mark: z.output<typeof personMarkSchema>, key: string) => sealing.seal(JSON.stringify(mark), key),

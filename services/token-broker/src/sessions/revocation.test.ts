@@ -32,7 +32,7 @@ type Scene = {
 async function openScene(perAccount = 20) {
   const pods = openPods({ pods: 2, perAccount });
   const person = randomUUID();
-  const assertion = pods.assertionOf(person);
+  const assertion = pods.makeAssertion(person);
   return { pods, person, assertion };
 }
 

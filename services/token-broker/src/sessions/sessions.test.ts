@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/node/core/fault';
-import { accountOf, refusal } from '../entra/entra.fake.ts';
+import { makeAccount, refusal } from '../entra/entra.fake.ts';
 import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from '../tokens/pods.fake.ts';
 import { Tombstones } from './tombstone.ts';
 
@@ -11,10 +11,10 @@ const code = (expected: string) => (error: unknown) => {
   assert.equal(error.code, expected);
   return true;
 };
-const homeAccountOf = (person: string) => `${person}.${tenantId}`;
-const sidOf = (person: string) => `sid-${person}`;
+const toHomeAccount = (person: string) => `${person}.${tenantId}`;
+const toSid = (person: string) => `sid-${person}`;
 const ended = async (pods: Pods, person: string) => {
-  const tombstone = await pods.store.get(pods.redisKeys.ended(homeAccountOf(person)));
+  const tombstone = await pods.store.get(pods.redisKeys.ended(toHomeAccount(person)));
   return tombstone && JSON.parse(tombstone.toString()).standing;
 };
 
@@ -203,7 +203,7 @@ describe('a session', () => {
     const person = randomUUID();
     const token = await pods.first.signIn(person);
     await pods.first.exchange(token);
-    await pods.first.onBehalfOf(pods.assertionOf(person));
+    await pods.first.onBehalfOf(pods.makeAssertion(person));
     await pods.first.appToken();
     pods.entra.answers.refresh = () => refusal('throttled');
     await assert.rejects(pods.first.exchange(token, 'api://api/write'), code('throttled'));
@@ -297,10 +297,10 @@ describe('a sign-in', () => {
     const tombstones = new Tombstones({ store, redisKeys, everybody: () => undefined, nowMs: () => pods.clock.ms });
     const propose = () =>
       assert.rejects(
-        tombstones.add(homeAccountOf(person), 1_000, () => Promise.reject(away())),
+        tombstones.add(toHomeAccount(person), 1_000, () => Promise.reject(away())),
         code('unavailable'),
       );
-    const proposed = async () => String(await store.get(redisKeys.ended(homeAccountOf(person)))).includes('proposed');
+    const proposed = async () => String(await store.get(redisKeys.ended(toHomeAccount(person)))).includes('proposed');
     await propose();
     await pods.first.signIn(person);
     assert.equal(await proposed(), false);
@@ -318,7 +318,7 @@ describe('a sign-in', () => {
     pods.watch.step = async (when, operation) => {
       if (when !== 'before' || operation !== 'openSession') return;
       pods.watch.step = undefined;
-      assert.equal(await pods.second.broker.endBySid(web, sidOf(person)), 1);
+      assert.equal(await pods.second.broker.endBySid(web, toSid(person)), 1);
     };
     await assert.rejects(pods.first.signIn(person), code('invalid_grant'));
     assertNothingLeft(pods);
@@ -361,7 +361,7 @@ describe('sessions of one account', () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.second.signIn(person)];
-    const assertion = pods.assertionOf(person);
+    const assertion = pods.makeAssertion(person);
     await pods.first.exchange(a);
     await pods.first.onBehalfOf(assertion);
     await pods.second.onBehalfOf(assertion);
@@ -414,17 +414,17 @@ describe('sessions of one account', () => {
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
     const other = await pods.first.signIn(person, otherWeb);
     assert.equal(await pods.second.broker.endBySid(web, 'unknown'), 0);
-    assert.equal(await pods.second.broker.endBySid(web, sidOf(person)), 2);
+    assert.equal(await pods.second.broker.endBySid(web, toSid(person)), 2);
     assert.deepEqual([await pods.first.isActive(a), await pods.first.isActive(b)], [false, false]);
     assert.ok(await pods.first.broker.introspect(otherWeb, other));
-    assert.equal(await pods.second.broker.endBySid(web, sidOf(person)), 0);
+    assert.equal(await pods.second.broker.endBySid(web, toSid(person)), 0);
   });
 
   it("end over all clients on the operator's word, in whatever case the GUIDs are written", async () => {
     const pods = openPods();
     const person = randomUUID();
     const [a] = [await pods.first.signIn(person), await pods.first.signIn(person, otherWeb)];
-    await pods.first.onBehalfOf(pods.assertionOf(person));
+    await pods.first.onBehalfOf(pods.makeAssertion(person));
     const number = await pods.first.broker.endPerson(api, tenantId.toUpperCase(), person.toUpperCase());
     assert.equal(number, 2);
     assertNothingLeft(pods);
@@ -439,7 +439,7 @@ describe('sessions of one account', () => {
   it("end on the operator's word also for who has none: assertions issued until now are refused", async () => {
     const pods = openPods();
     const person = randomUUID();
-    const assertion = pods.assertionOf(person);
+    const assertion = pods.makeAssertion(person);
     await pods.first.onBehalfOf(assertion);
     assert.equal(await pods.first.broker.endPerson(api, tenantId, person), 0);
     assertNothingLeft(pods);
@@ -484,7 +484,7 @@ describe('the tombstone of a person who left', () => {
   it('refuses older assertions without a call', async () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
-    const old = pods.assertionOf(person);
+    const old = pods.makeAssertion(person);
     await pods.first.broker.revoke(web, await pods.first.signIn(person));
     pods.entra.reset();
     for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(old), code('invalid_grant'));
@@ -495,11 +495,11 @@ describe('the tombstone of a person who left', () => {
   it('is found for a guest by what assertions call them, without a call', async () => {
     const pods = openPods({ pods: 2 });
     const guest = randomUUID();
-    const assertion = pods.assertionOf(guest);
+    const assertion = pods.makeAssertion(guest);
     const redeemCode = pods.entra.entra.redeemCode;
     pods.entra.entra.redeemCode = async (...args) => {
       const answer = await redeemCode(...args);
-      return answer.kind === 'token' ? { ...answer, account: accountOf(guest, randomUUID(), tenantId) } : answer;
+      return answer.kind === 'token' ? { ...answer, account: makeAccount(guest, randomUUID(), tenantId) } : answer;
     };
     await pods.first.broker.revoke(web, await pods.first.signIn(guest));
     pods.entra.reset();
@@ -510,8 +510,8 @@ describe('the tombstone of a person who left', () => {
   it('is found for a guest, whose home is not where the assertion is from', async () => {
     const pods = openPods();
     const guest = randomUUID();
-    const assertion = pods.assertionOf(guest);
-    const home = accountOf(randomUUID(), randomUUID(), tenantId);
+    const assertion = pods.makeAssertion(guest);
+    const home = makeAccount(randomUUID(), randomUUID(), tenantId);
     const onBehalfOf = pods.entra.entra.onBehalfOf;
     pods.entra.entra.onBehalfOf = async (...args) => {
       const answer = await onBehalfOf(...args);
@@ -559,7 +559,7 @@ describe('sign-out wins', () => {
       const pods = openPods({ pods: 2 });
       const person = randomUUID();
       const token = await pods.first.signIn(person);
-      const assertion = pods.assertionOf(person);
+      const assertion = pods.makeAssertion(person);
       await pods.interleave(
         seed,
         () => pods.first.broker.revoke(web, token),
@@ -587,12 +587,12 @@ describe('sign-out wins', () => {
         () => pods.second.signIn(person),
       );
       assert.ok(await pods.first.onBehalfOf(await pods.first.exchange(String(token))), `seed ${seed}`);
-      assert.equal(await pods.first.broker.endBySid(web, sidOf(person)), 1, `seed ${seed}: still found by its sid`);
+      assert.equal(await pods.first.broker.endBySid(web, toSid(person)), 1, `seed ${seed}: still found by its sid`);
     }
   });
 
   const ends: [string, (pods: Pods, person: string, token: string) => Promise<number>][] = [
-    ['by sid', (pods, person) => pods.first.broker.endBySid(web, sidOf(person))],
+    ['by sid', (pods, person) => pods.first.broker.endBySid(web, toSid(person))],
     ['of the account', (pods, _, token) => pods.first.broker.endAccount(web, token)],
     ['of the person', (pods, person) => pods.first.broker.endPerson(api, tenantId, person)],
   ];
@@ -637,7 +637,7 @@ describe('the word that an account is revoked', () => {
     const redeemCode = pods.entra.entra.redeemCode;
     pods.entra.entra.redeemCode = async (...args) => {
       const answer = await redeemCode(...args);
-      return answer.kind === 'token' ? { ...answer, account: accountOf(guest, randomUUID(), tenantId) } : answer;
+      return answer.kind === 'token' ? { ...answer, account: makeAccount(guest, randomUUID(), tenantId) } : answer;
     };
     const token = await pods.first.signIn(guest);
     pods.entra.answers.refresh = () => refusal('revoked');

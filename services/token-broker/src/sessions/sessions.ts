@@ -59,7 +59,7 @@ export class Sessions {
     const lifeMs = (session.expiresAtSeconds - session.createdAtSeconds) * 1_000;
     await store.set(key, this.#records.seal(session, key), lifeMs);
     const open = await store.openSession(session.accountKey, {
-      session: this.#records.openSessionOf(session),
+      session: this.#records.toOpenSession(session),
       msal: this.#fields.seal(session.accountKey, 'msal', signIn.msal),
     });
     await this.#confirm(session);
@@ -166,7 +166,7 @@ export class Sessions {
 
   async #writeSeen(session: Session): Promise<void> {
     const { store, l1, redisKeys } = this.#deps;
-    const { complete, openSessionOf, seal, unseal } = this.#records;
+    const { complete, toOpenSession, seal, unseal } = this.#records;
     const key = redisKeys.session(session.hash);
     const seen = complete(session.hash, { ...session, lastSeenSeconds: this.#nowSeconds() });
     const mark = l1.mark();
@@ -175,7 +175,7 @@ export class Sessions {
     const alive =
       found &&
       !found.ending &&
-      (await store.touchSession(seen.accountKey, openSessionOf(seen))) &&
+      (await store.touchSession(seen.accountKey, toOpenSession(seen))) &&
       (await store.replace(key, sealed, seal(seen, key), (seen.expiresAtSeconds - this.#nowSeconds()) * 1_000));
     if (alive) l1.put(key, '', seen, mark);
     else l1.withdraw(key);

@@ -11,7 +11,7 @@ const code = (expected: string) => (error: unknown) => {
   assert.equal(error.code, expected);
   return true;
 };
-const homeAccountOf = (person: string) => `${person}.${tenantId}`;
+const toHomeAccount = (person: string) => `${person}.${tenantId}`;
 
 /** How far Entra dates `iat` back; an identity provider that does not; and a clock that is behind besides. */
 const backdated = [300, 0, 590];
@@ -56,9 +56,9 @@ describe('the tombstone of a person who left', () => {
     const pods = openPods();
     const person = randomUUID();
     await pods.first.broker.revoke(web, await pods.first.signIn(person));
-    await assertEnded(pods, pods.assertionOf(person, 0));
+    await assertEnded(pods, pods.makeAssertion(person, 0));
     pods.advance(5);
-    await assertTaken(pods, pods.assertionOf(person, 4));
+    await assertTaken(pods, pods.makeAssertion(person, 4));
   });
 
   it('lets pass what was acquired on behalf of a new session, and what was acquired on behalf with that', async () => {
@@ -80,7 +80,7 @@ describe('the tombstone of a person who left', () => {
     const person = randomUUID();
     const old = await pods.first.exchange(await pods.first.signIn(person));
     await pods.first.broker.endPerson(api, tenantId, person);
-    assert.equal(pods.watch.ttls().get(pods.redisKeys.ended(homeAccountOf(person))), 28 * 3_600_000);
+    assert.equal(pods.watch.ttls().get(pods.redisKeys.ended(toHomeAccount(person))), 28 * 3_600_000);
     const session = await pods.first.signIn(person);
     await pods.first.exchange(session);
     assert.equal(pods.keys('issued').length, 1);
@@ -103,7 +103,7 @@ describe('the tombstone of a person who left', () => {
     await assertEnded(pods, between);
     pods.advance(3);
     await assertEnded(pods, between);
-    await assertEnded(pods, pods.assertionOf(person, 0));
+    await assertEnded(pods, pods.makeAssertion(person, 0));
   });
 
   it('is as late as the latest end, whatever an end that broke off had proposed', async () => {
@@ -145,7 +145,7 @@ describe('the tombstone of a person who left', () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
     const token = await pods.first.signIn(person);
-    const assertion = pods.assertionOf(person, 0);
+    const assertion = pods.makeAssertion(person, 0);
     pods.entra.gate = async () => {
       await pods.second.broker.revoke(web, token);
       pods.watch.step = async (when, operation) => {
@@ -160,7 +160,7 @@ describe('the tombstone of a person who left', () => {
     const person = randomUUID();
     await pods.first.broker.revoke(web, await pods.first.signIn(person));
     pods.entra.reset();
-    await assertEnded(pods, pods.assertionOf(person, 0));
+    await assertEnded(pods, pods.makeAssertion(person, 0));
     assert.deepEqual(pods.entra.calls, []);
   });
 
@@ -195,7 +195,7 @@ describe('in every order of their steps', () => {
         const pods = openPods({ pods: 2 });
         const person = randomUUID();
         const token = await pods.first.signIn(person);
-        const assertion = pods.assertionOf(person, 0);
+        const assertion = pods.makeAssertion(person, 0);
         return {
           pods,
           tasks: [() => end(pods, person, token), () => pods.second.onBehalfOf(assertion)],

@@ -34,14 +34,17 @@ const overheadBytes = 400;
  * entry is fresh while the channel has been up since the read, and for `sessionRecheckMs` after the channel was last
  * heard. In an outage of the store it may serve for `maxUnverifiedMs`.
  */
-export function createL1<V>({ maxBytes, maxUnverifiedMs, channel, nowMs }: L1Options, sizeOf: (value: V) => number) {
+export function createL1<V>(
+  { maxBytes, maxUnverifiedMs, channel, nowMs }: L1Options,
+  countBytes: (value: V) => number,
+) {
   const beganMs = nowMs();
   // A key has few fields, mostly one. A hit spends most of its time on memory that is not in the processor's cache.
   const entries = new LRUCache<string, Held<V>>({
     maxSize: maxBytes,
     sizeCalculation: (first) => {
       let bytes = 0;
-      for (const { field, value } of listed(first)) bytes += field.length + sizeOf(value) + overheadBytes;
+      for (const { field, value } of listed(first)) bytes += field.length + countBytes(value) + overheadBytes;
       return bytes;
     },
   });

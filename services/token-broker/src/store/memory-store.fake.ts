@@ -35,7 +35,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
   }
   const bump = (version: string) => version.replace(/\d+$/, (n) => String(Number(n) + 1));
   const signedIn = (version: string) => version.replace(/(\d+):\d+$/, (_, n) => `${Number(n) + 1}:0`);
-  const lifeOf = (version: string) => version.split(':')[0];
+  const toLife = (version: string) => version.split(':')[0];
 
   /** Drops what has expired; gives the latest end of sessions and of tokens. */
   function prune(hash: Hash): { sessions: number; tokens: number } {
@@ -129,7 +129,7 @@ export function memoryStore(nowMs: () => number = Date.now): Store & {
         if (version !== undefined || !expiresWithTokens) return 'gone';
         hash = { version: freshVersion(), sessions: new Map(), tokens: new Map() };
         entries.set(key, { value: hash, endsMs: 0 });
-      } else if (version !== undefined && lifeOf(hash.version) !== lifeOf(version)) return 'gone';
+      } else if (version !== undefined && toLife(hash.version) !== toLife(version)) return 'gone';
       if ((hash.tokens.get(field)?.fence ?? 0) > mine) return 'fenced';
       if (msal && hash.version === version) {
         hash.version = bump(hash.version);

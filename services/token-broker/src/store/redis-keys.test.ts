@@ -3,11 +3,11 @@ import { createSecretKey } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import fc from 'fast-check';
-import { createRedisKeys, indexKeyOf, shortName } from './redis-keys.ts';
+import { createRedisKeys, readIndexKey, shortName } from './redis-keys.ts';
 
 const key = (fill: number) => createSecretKey(Buffer.alloc(32, fill));
 const redisKeys = createRedisKeys(key(1), 'ob:v1:');
-const tagOf = (name: string) => /\{([^}]+)\}/.exec(name)?.[1];
+const readHashTag = (name: string) => /\{([^}]+)\}/.exec(name)?.[1];
 
 describe('names', () => {
   it('hold nothing of what they name', () => {
@@ -25,7 +25,11 @@ describe('names', () => {
       redisKeys.oboThrottleKey('web', 'canary', 'canary'),
     ];
     for (const name of all) assert.doesNotMatch(name, /canary|web|tenant/);
-    assert.equal(new Set(all.map(tagOf)).size, all.length - 3, 'only user, ended, ending and signin share their tag');
+    assert.equal(
+      new Set(all.map(readHashTag)).size,
+      all.length - 3,
+      'only user, ended, ending and signin share their tag',
+    );
   });
 
   it('are the same for the same, and only for the same', () => {
@@ -33,8 +37,8 @@ describe('names', () => {
     fc.assert(
       fc.property(part, part, part, part, (a, b, c, d) => {
         assert.equal(redisKeys.account(a, b) === redisKeys.account(c, d), a === c && b === d);
-        assert.notEqual(tagOf(redisKeys.account(a, b)), tagOf(redisKeys.sid(a, b)));
-        assert.notEqual(tagOf(redisKeys.account(a, b)), tagOf(redisKeys.obo(a, b)));
+        assert.notEqual(readHashTag(redisKeys.account(a, b)), readHashTag(redisKeys.sid(a, b)));
+        assert.notEqual(readHashTag(redisKeys.account(a, b)), readHashTag(redisKeys.obo(a, b)));
       }),
     );
     assert.notEqual(redisKeys.account('ab', 'c'), redisKeys.account('a', 'bc'));
@@ -96,7 +100,7 @@ describe('names', () => {
   it("put a partition's lease and refusals on the partition's node of a cluster", () => {
     const account = redisKeys.account('web', 'a.b');
     for (const other of [redisKeys.lease(account, 't:1'), redisKeys.throttle(account, 't:1')]) {
-      assert.equal(tagOf(other), tagOf(account));
+      assert.equal(readHashTag(other), readHashTag(account));
     }
   });
 
@@ -106,6 +110,6 @@ describe('names', () => {
   });
 
   it('need an index key', () => {
-    assert.throws(() => indexKeyOf({ current: 'k', keys: new Map() }), ConfigError);
+    assert.throws(() => readIndexKey({ current: 'k', keys: new Map() }), ConfigError);
   });
 });

@@ -39,9 +39,9 @@ export function createRedisKeys(index: KeyObject, prefix: string) {
     code: (client: string, code: string) => `${prefix}code:{${id('code', client, sha256(code))}}`,
     /** That a code was released once, and may be so no more; beside its mark. */
     released: (code: string) => `${code}:again`,
-    lease: (partition: string, field: string) => `${prefix}lease:${tagOf(partition)}:${field}`,
+    lease: (partition: string, field: string) => `${prefix}lease:${readHashTag(partition)}:${field}`,
     /** What Entra last refused, and until when: of one partition and token. */
-    throttle: (partition: string, field: string) => `${prefix}throttle:${tagOf(partition)}:${field}`,
+    throttle: (partition: string, field: string) => `${prefix}throttle:${readHashTag(partition)}:${field}`,
     /** The throttle key of OBO calls: Entra throttles a person at a client, whatever the assertion. */
     oboThrottleKey: (client: string, tenantId: string, objectId: string) =>
       `{${id('party', client, tenantId, objectId)}}`,
@@ -53,7 +53,7 @@ export function createRedisKeys(index: KeyObject, prefix: string) {
 export type RedisKeys = ReturnType<typeof createRedisKeys>;
 
 /** The HMAC key of the Redis keys. @throws ConfigError if the ring has none. */
-export function indexKeyOf({ index }: KeyRing): KeyObject {
+export function readIndexKey({ index }: KeyRing): KeyObject {
   if (!index) throw new ConfigError('SEALING_KEYS_DIR is not usable:\n  index: is required, 32 bytes in base64');
   return index;
 }
@@ -65,10 +65,10 @@ export function sha256(text: string): string {
 
 /** The short form of a key for audit lines: it tells entries apart and reveals nothing else. */
 export function shortName(key: string): string {
-  return hash('sha256', tagOf(key), 'hex').slice(0, 12);
+  return hash('sha256', readHashTag(key), 'hex').slice(0, 12);
 }
 
 /** The part of a key by which Redis Cluster places it. */
-export function tagOf(key: string): string {
+export function readHashTag(key: string): string {
   return key.slice(key.indexOf('{'), key.indexOf('}') + 1);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { claimsField, type OpenSession, type Store, signInOf, tokenField, tokensPerPartition } from './store.ts';
+import { claimsField, type OpenSession, readSignIn, type Store, tokenField, tokensPerPartition } from './store.ts';
 
 const bytes = (text: string) => Buffer.from(text);
 const nowSeconds = () => Math.floor(Date.now() / 1_000);
@@ -269,11 +269,11 @@ export function storeContract(
       await store.writeToken(k, { ...token({ version: first, msal: bytes('rt2'), expiresWithTokens: false }) });
       const { version: written } = await store.readPartition(k, []);
       assert.notEqual(written, first);
-      assert.equal(signInOf(written), signInOf(first));
-      const signIns = new Set([signInOf(first)]);
+      assert.equal(readSignIn(written), readSignIn(first));
+      const signIns = new Set([readSignIn(first)]);
       for (const hash of ['s2', 's3', 's4']) {
         await store.openSession(k, { session: session(hash), msal: bytes('rt3') });
-        signIns.add(signInOf((await store.readPartition(k, [])).version));
+        signIns.add(readSignIn((await store.readPartition(k, [])).version));
       }
       assert.equal(signIns.size, 4);
     });

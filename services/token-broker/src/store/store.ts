@@ -102,7 +102,7 @@ export function freshVersion(): string {
 }
 
 /** The part of a partition's version that only a sign-in changes. */
-export function signInOf(version: string | undefined): string | undefined {
+export function readSignIn(version: string | undefined): string | undefined {
   return version?.slice(0, version.lastIndexOf(':'));
 }
 

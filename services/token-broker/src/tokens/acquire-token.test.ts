@@ -122,7 +122,7 @@ describe('what is acquired', () => {
     const pods = openPods();
     const person = randomUUID();
     await pods.first.exchange(await pods.first.signIn(person));
-    const assertion = pods.assertionOf(person);
+    const assertion = pods.makeAssertion(person);
     for (const asked of [undefined, claims]) {
       await pods.first.onBehalfOf(assertion, undefined, asked);
       await pods.first.appToken(asked);

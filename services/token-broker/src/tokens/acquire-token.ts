@@ -6,11 +6,11 @@ import { waitMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
 import { shortName } from '../store/redis-keys.ts';
-import { type Store, StoreFull, signInOf } from '../store/store.ts';
+import { readSignIn, type Store, StoreFull } from '../store/store.ts';
 import type { Leases } from './lease.ts';
 import { refreshAtSeconds } from './refresh-point.ts';
 import { logRefusal, type RefusalSubject, type Refusals } from './refusals.ts';
-import { fieldOf, isHit, type Token, type TokenRecord, type Wanted } from './token.ts';
+import { isHit, type Token, type TokenRecord, toField, type Wanted } from './token.ts';
 import type { Fields } from './token-fields.ts';
 import { waiting } from './waiting.ts';
 
@@ -112,7 +112,7 @@ export class TokenAcquirer {
       return { token: { record, source: 'redis' } };
     }
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
-    const signIn = request.signIn ? await request.signIn() : signInOf(version);
+    const signIn = request.signIn ? await request.signIn() : readSignIn(version);
     const refused = await this.#refusals.recall(toSubject(wanted), signIn);
     if (refused) throw this.#refusals.toFault(refused, request.scope);
     const msal = sealed && this.#fields.open(key, 'msal', sealed)?.toString();
@@ -187,7 +187,7 @@ export class TokenAcquirer {
 /** The subject of a refusal: the key that Entra throttles by, this very token, and the token without its claims. */
 function toSubject({ request, field }: Wanted): RefusalSubject {
   const { throttleKey, key } = request.partition;
-  return { throttleKey, partition: key, plainField: fieldOf({ ...request, claims: undefined }), field };
+  return { throttleKey, partition: key, plainField: toField({ ...request, claims: undefined }), field };
 }
 
 function isUnavailable(error: unknown): boolean {

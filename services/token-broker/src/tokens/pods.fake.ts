@@ -37,7 +37,7 @@ export const api = client('api');
 /** Making one costs more than making all the rest. */
 const silent = createLogger({ level: 'silent', service: 'test' });
 
-const jwtOf = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${randomUUID()}`;
+const makeJwt = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${randomUUID()}`;
 
 /** Brokers without HTTP over one store in memory and one fake Entra, under a clock that stands still unless moved. */
 export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_200, perAccount = 20 } = {}) {
@@ -98,16 +98,16 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     ended: () => told.filter(({ event }) => /^audit\.sessions?_(ended|revoked)$/.test(String(event))),
     ...{ clock, counts, store, watch, entra, redisKeys, ring, first, second: more[0] ?? first, all: [first, ...more] },
     /** A person's access token for the client `api`, as old as said. */
-    assertionOf: (person: string, ageSeconds = 10) => {
+    makeAssertion: (person: string, ageSeconds = 10) => {
       const iat = Math.floor(clock.ms / 1_000) - ageSeconds;
-      return jwtOf({ aud: api.clientId, tid: tenantId, oid: person, scp: 'x', iat, exp: iat + 36_000 });
+      return makeJwt({ aud: api.clientId, tid: tenantId, oid: person, scp: 'x', iat, exp: iat + 36_000 });
     },
     /** From now on a session's tokens are assertions for the client `api`, dated back as Entra's are, and so is what is acquired with them. */
     writeAssertions(backdateSeconds: number): void {
       entra.write = ({ homeAccountId }) => {
         const [oid, tid] = homeAccountId.split('.');
         const iat = Math.floor(clock.ms / 1_000) - backdateSeconds;
-        return jwtOf({ aud: api.clientId, tid, oid, scp: 'x', iat, exp: iat + backdateSeconds + 3_600 });
+        return makeJwt({ aud: api.clientId, tid, oid, scp: 'x', iat, exp: iat + backdateSeconds + 3_600 });
       };
     },
     keys: (kind: string) => [...watch.ttls().keys()].filter((key) => key.startsWith(`ob:v1:${kind}:`)),
@@ -124,11 +124,9 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
       watch.step = async (when) => (when === 'before' ? await pause() : undefined);
       entra.gate = pause;
       const left = [...tasks];
-      const results = tasks.map(
-        async (task, i) => await outcomeOf(() => running.run(i, task)).finally(() => left.pop()),
-      );
+      const results = tasks.map(async (task, i) => await settle(() => running.run(i, task)).finally(() => left.pop()));
       /** The next step of a task; none if it has ended, or waits for the other. */
-      const stepOf = async (one?: number) => {
+      const findStep = async (one?: number) => {
         for (let i = 0; i < 4; i += 1) {
           await turn();
           const next = waiting.findIndex(({ task }) => one === undefined || task === one);
@@ -137,14 +135,14 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
       };
       const made = steps.map(() => 0);
       for (const [one, most] of steps.entries()) {
-        for (let next = most > 0 ? await stepOf(one) : undefined; next; ) {
+        for (let next = most > 0 ? await findStep(one) : undefined; next; ) {
           next.go();
           made[one] = Number(made[one]) + 1;
-          next = Number(made[one]) < most ? await stepOf(one) : undefined;
+          next = Number(made[one]) < most ? await findStep(one) : undefined;
         }
       }
-      for (let next = await stepOf(0); next; next = await stepOf(0)) next.go();
-      for (let next = await stepOf(); next || left.length > 0; next = await stepOf()) next?.go();
+      for (let next = await findStep(0); next; next = await findStep(0)) next.go();
+      for (let next = await findStep(); next || left.length > 0; next = await findStep()) next?.go();
       watch.step = undefined;
       entra.gate = async () => {};
       return { results: await Promise.all(results), made };
@@ -157,7 +155,7 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
       watch.step = pause;
       entra.gate = pause;
       const left = [...tasks];
-      const results = tasks.map(async (task) => await outcomeOf(task).finally(() => left.pop()));
+      const results = tasks.map(async (task) => await settle(task).finally(() => left.pop()));
       for (let idle = 0; idle < 5; ) {
         await turn();
         const [next] = waiting.splice(Math.floor(random() * waiting.length), 1);
@@ -200,7 +198,7 @@ export async function everyOrder(
 const running = new AsyncLocalStorage<number>();
 
 /** What a task gives, or the code it failed with. */
-async function outcomeOf(task: Task): Promise<unknown> {
+async function settle(task: Task): Promise<unknown> {
   try {
     return await task();
   } catch (error) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { fieldOf, isHit, type TokenRequest } from './token.ts';
+import { isHit, type TokenRequest, toField } from './token.ts';
 
 describe('a token', () => {
   it('is a hit while it has more than 300 s left', () => {
@@ -10,7 +10,7 @@ describe('a token', () => {
 
   it('has a field for each tenant, scope and claims, the same in every release', () => {
     const field = (tenantId: string, scope: string, claims?: string) =>
-      fieldOf({ tenantId, scope, claims } as TokenRequest);
+      toField({ tenantId, scope, claims } as TokenRequest);
     const fields = [field('a', 'b'), field('a', 'b', 'c'), field('a', 'b c'), field('b', 'b'), field('a b', '')];
     assert.equal(new Set(fields).size, fields.length);
     assert.equal(field('a', 'b'), 't:CQ4cy1sb1h2oFf9UOpCkwM');

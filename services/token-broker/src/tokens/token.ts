@@ -54,7 +54,7 @@ export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): bo
 }
 
 /** The field of its partition that holds a token: one for each tenant, set of scopes and claims, which is marked. */
-export function fieldOf({ tenantId, scope, claims }: TokenRequest): string {
+export function toField({ tenantId, scope, claims }: TokenRequest): string {
   const prefix = claims === undefined ? tokenField : claimsField;
   return `${prefix}${sha256(JSON.stringify([tenantId, scope, claims])).slice(0, 22)}`;
 }

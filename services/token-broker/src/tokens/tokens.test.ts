@@ -34,7 +34,7 @@ const grants: [string, (pods: Pods) => Promise<(pod: Pod, claims?: string) => Pr
   [
     'on behalf of',
     async (pods) => {
-      const assertion = pods.assertionOf(randomUUID());
+      const assertion = pods.makeAssertion(randomUUID());
       return (pod, claims) => pod.onBehalfOf(assertion, readScope, claims);
     },
   ],
@@ -362,12 +362,12 @@ describe('a refusal', () => {
     const pods = openPods({ pods: 2 });
     const guest = randomUUID();
     pods.entra.homes.set(guest, `${randomUUID()}.${randomUUID()}`);
-    const assertion = pods.assertionOf(guest);
+    const assertion = pods.makeAssertion(guest);
     pods.entra.answers.onBehalfOf = () => refusal('consent');
     await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
     pods.entra.answers.onBehalfOf = undefined;
     await pods.first.signIn(guest);
-    assert.ok(await pods.second.onBehalfOf(pods.assertionOf(guest, -1)));
+    assert.ok(await pods.second.onBehalfOf(pods.makeAssertion(guest, -1)));
     assert.ok(await pods.second.onBehalfOf(assertion));
   });
 
@@ -425,7 +425,7 @@ describe('a refusal', () => {
   it('is remembered whatever its class: thirty requests like it are one call, until its time is over', async () => {
     for (const [refused, seconds] of Object.entries(refusalSeconds) as [Refusal['class'], number][]) {
       const pods = openPods({ pods: 2 });
-      const assertion = pods.assertionOf(randomUUID());
+      const assertion = pods.makeAssertion(randomUUID());
       pods.entra.answers.onBehalfOf = () => refusal(refused);
       for (let i = 0; i < 30; i += 1) await assert.rejects((pods.all[i % 2] ?? pods.first).onBehalfOf(assertion));
       assert.equal(pods.entra.calls.length, 1, refused);
@@ -597,7 +597,7 @@ describe('tokens', () => {
 
   it('are not served in an outage of Entra when the store has them no more', async () => {
     const pods = openPods();
-    const assertion = pods.assertionOf(randomUUID());
+    const assertion = pods.makeAssertion(randomUUID());
     await pods.first.onBehalfOf(assertion);
     pods.advance(3_400);
     pods.entra.answers.onBehalfOf = () => refusal('transient');
@@ -625,7 +625,7 @@ describe('what memory holds while nobody can say that it ended', () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
     const token = await pods.first.signIn(person);
-    const assertion = pods.assertionOf(person);
+    const assertion = pods.makeAssertion(person);
     const gets: [string, () => Promise<string>][] = [];
     for (const asked of [undefined, claims]) {
       gets.push(['exchange', () => pods.first.exchange(token, readScope, asked)]);

@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts';
 import { TokenAcquirer } from './acquire-token.ts';
 import { createLeases } from './lease.ts';
 import type { Refusals } from './refusals.ts';
-import { fieldOf, isHit, type Token, type TokenRecord, type TokenRequest, type Wanted } from './token.ts';
+import { isHit, type Token, type TokenRecord, type TokenRequest, toField, type Wanted } from './token.ts';
 import { createFields, type Fields } from './token-fields.ts';
 import { waiting } from './waiting.ts';
 
@@ -83,7 +83,7 @@ export class Tokens {
 
   #toWanted(request: TokenRequest, l1Field: string): Wanted {
     const known = this.#fieldNames.get(l1Field);
-    const field = known ?? fieldOf(request);
+    const field = known ?? toField(request);
     if (known === undefined) this.#fieldNames.set(l1Field, field);
     return { request, field, l1Field };
   }
