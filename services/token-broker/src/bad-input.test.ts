@@ -17,7 +17,7 @@ import {
   type Sent,
 } from './grants/broker.fake.ts';
 
-/** What a bad request must answer; it must also write nothing, call nobody and quote nothing. */
+/** How a bad request must be refused; it must also write nothing, call nobody and quote nothing. */
 type Expected = [status: number, error: string | undefined, headers?: Record<string, string>];
 type Row = [what: string, send: () => Promise<Sent>, ...Expected];
 
@@ -41,16 +41,16 @@ describe('bad input', () => {
       it(`${what}: ${status} ${error ?? ''}`, async () => {
         broker.watch.writes.splice(0);
         broker.entra.reset();
-        const answer = await send();
-        assert.deepEqual([answer.status, answer.body.error], [status, error], answer.text);
-        assert.equal(answer.headers['cache-control'], 'no-store');
-        assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+        const response = await send();
+        assert.deepEqual([response.status, response.body.error], [status, error], response.text);
+        assert.equal(response.headers['cache-control'], 'no-store');
+        assert.equal(response.headers['x-content-type-options'], 'nosniff');
         if (error !== undefined) {
-          assert.equal(typeof answer.body.error_description, 'string');
-          assert.match(String(answer.body.trace_id), /^[0-9a-f]{32}$/);
-          assert.ok(!answer.text.includes(canary), 'quotes the input');
+          assert.equal(typeof response.body.error_description, 'string');
+          assert.match(String(response.body.trace_id), /^[0-9a-f]{32}$/);
+          assert.ok(!response.text.includes(canary), 'quotes the input');
         }
-        for (const [name, value] of Object.entries(headers)) assert.equal(answer.headers[name.toLowerCase()], value);
+        for (const [name, value] of Object.entries(headers)) assert.equal(response.headers[name.toLowerCase()], value);
         assert.deepEqual(broker.watch.writes, []);
         assert.deepEqual(broker.entra.calls, []);
       });
@@ -676,7 +676,7 @@ describe('bad input', () => {
     ]);
   });
 
-  it('answers who is still sending', async () => {
+  it('responds to a caller that is still sending', async () => {
     const slow = connect(Number(new URL(broker.origin).port), '127.0.0.1');
     slow.on('error', () => {});
     slow.write(`POST ${token} HTTP/1.1\r\nHost: x\r\nContent-Type: ${form['Content-Type']}\r\n`);

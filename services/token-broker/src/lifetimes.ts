@@ -56,7 +56,7 @@ export const sessionRecheckMs = 10_000;
 /** `last seen` is written at most once per this part of the idle limit. */
 export const touchPart = 0.1;
 
-/** Answers to remember, by class. */
+/** How long a refusal is remembered, by class. */
 export const throttleDefaultSeconds = 60;
 export const loopBackOffSeconds = { first: 60, longest: 300 };
 export const transientBackOffSeconds = { first: 5, longest: 60 };

@@ -38,8 +38,8 @@ const account = (oid = 'alice'): AccountInfo => ({
 });
 
 /** A new client over one blob that outlives it, as the broker makes them; counts what it does. */
-function open(answer: (post: Post) => { status?: number; body: unknown } = ({ form }) => respondTo(form)) {
-  const { posts, module } = fakeNetwork(answer);
+function open(response: (post: Post) => { status?: number; body: unknown } = ({ form }) => respondTo(form)) {
+  const { posts, module } = fakeNetwork(response);
   const state = { blob: '', get: 0, set: 0, assertion: 0 };
   const newClient = (plugged = true) =>
     new ConfidentialClientApplication({
@@ -167,7 +167,7 @@ describe('MSAL Node', () => {
     assert.deepEqual([posts.length, result.accessToken], [2, 'at-1']);
   });
 
-  it('takes an answer without token and without error for a success', async () => {
+  it('takes a response without token and without error for a success', async () => {
     for (const status of [200, 503]) {
       const { newClient } = open(() => ({ status, body: {} }));
       const result = await newClient().acquireTokenByClientCredential({ scopes: ['api://a/.default'] });
@@ -229,7 +229,7 @@ describe('MSAL Node', () => {
           };
           const brokerHit = same && isHit(record, Date.now() / 1_000);
           assert.ok(!brokerHit || msalHit);
-          // The converse fails only where a wider token answers a narrower request, or within the second.
+          // The converse fails only where a wider token serves a narrower request, or within the second.
           if (same && life - age > 301) assert.ok(brokerHit);
         },
       ),

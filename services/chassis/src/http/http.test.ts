@@ -6,7 +6,7 @@ import { createLogger } from '../telemetry/logger.ts';
 import { createApp, onlyMethods, type RenderFault } from './http.ts';
 import { serve } from './serve.ts';
 
-/** Serves the routes, asks once, gives the answer and what was logged and printed. */
+/** Serves the routes, asks once, gives the response and what was logged and printed. */
 async function ask(routes: Router, path: string, init: RequestInit = {}, renderFault?: RenderFault) {
   const lines: string[] = [];
   const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => lines.push(line) });
@@ -60,15 +60,15 @@ const rows: [what: string, path: string, init: RequestInit, status: number, erro
 
 describe('createApp', () => {
   for (const [what, path, init, status, error] of rows) {
-    it(`answers ${what} with ${status} ${error}, uncached, saying nothing of the inside`, async () => {
-      const answer = await ask(routes, path, init);
-      assert.equal(answer.status, status);
-      assert.equal(JSON.parse(answer.text).error, error);
-      assert.equal(answer.headers.get('cache-control'), 'no-store');
-      assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
-      assert.ok(!answer.text.includes('canary'), answer.text);
-      assert.match(JSON.parse(answer.text).trace_id, /^[0-9a-f]{32}$/);
-      assert.equal(answer.lines.length, 1);
+    it(`responds to ${what} with ${status} ${error}, uncached, saying nothing of the inside`, async () => {
+      const response = await ask(routes, path, init);
+      assert.equal(response.status, status);
+      assert.equal(JSON.parse(response.text).error, error);
+      assert.equal(response.headers.get('cache-control'), 'no-store');
+      assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
+      assert.ok(!response.text.includes('canary'), response.text);
+      assert.match(JSON.parse(response.text).trace_id, /^[0-9a-f]{32}$/);
+      assert.equal(response.lines.length, 1);
     });
   }
 
@@ -77,7 +77,7 @@ describe('createApp', () => {
     assert.equal((await ask(routes, '/ok', { method: 'POST' })).headers.get('allow'), 'GET, HEAD');
   });
 
-  it('answers HEAD as GET, and OPTIONS with what is allowed', async () => {
+  it('responds to HEAD as to GET, and OPTIONS with what is allowed', async () => {
     assert.deepEqual([(await ask(routes, '/ok', { method: 'HEAD' })).status], [200]);
     const options = await ask(routes, '/json', { method: 'OPTIONS' });
     assert.deepEqual([options.status, options.headers.get('allow')], [200, 'POST']);
@@ -93,7 +93,7 @@ describe('createApp', () => {
     assert.ok(!lines.join('').includes('canary'));
   });
 
-  it('answers plainly and prints nothing if a fault page breaks', async () => {
+  it('responds plainly and prints nothing if a fault page breaks', async () => {
     const printed: unknown[] = [];
     const { error } = console;
     console.error = (...args) => printed.push(args);
@@ -109,7 +109,7 @@ describe('createApp', () => {
     assert.deepEqual(printed, []);
   });
 
-  it('cuts an answer that breaks half-way, and prints nothing', async () => {
+  it('cuts a response that breaks half-way, and prints nothing', async () => {
     const printed: unknown[] = [];
     const { error } = console;
     console.error = (...args) => printed.push(args);

@@ -4,7 +4,7 @@ import express, { type ErrorRequestHandler, type Express, type Request, type Res
 import type { Logger } from '../telemetry/logger.ts';
 import { noteFailure } from '../telemetry/server-span.ts';
 
-/** Headers every answer carries, errors included; a service overrides the policy per page, caching per asset. */
+/** Headers that every response has, errors included; a service overrides the policy per page, caching per asset. */
 const securityHeaders = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -46,7 +46,7 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
-/** A last handler on a path: answers 405 with `Allow` to every other method. RFC 9110 section 15.5.6. */
+/** A last handler on a path: responds 405 with `Allow` to every other method. RFC 9110 section 15.5.6. */
 export function onlyMethods(...methods: string[]) {
   return (): never => {
     throw new Fault('method_not_allowed', 'This address does not take that method.', { allow: methods.join(', ') });
@@ -69,7 +69,7 @@ function createFaultHandler(logger: Logger, renderFault: RenderFault): ErrorRequ
     const traceId = String(res.locals.traceId);
     noteFailure(fault.code);
     logFault(logger, fault, `${req.method} ${req.route?.path ?? 'unmatched'}`, traceId);
-    // Half an answer cannot become an error: it ends without its end, so that nobody takes it for whole.
+    // Half a response cannot become an error: the connection is cut, so that nobody takes it for whole.
     if (res.headersSent) return void res.destroy();
     res.status(fault.status).set(fault.toHeaders());
     try {

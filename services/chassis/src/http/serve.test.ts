@@ -17,8 +17,8 @@ async function raw({ port }: Serving, bytes: string): Promise<string> {
 }
 
 async function ask({ port }: Serving, agent: Agent, path = '/'): Promise<IncomingMessage> {
-  const [answer] = (await once(get({ host: '127.0.0.1', port, path, agent }), 'response')) as [IncomingMessage];
-  return answer;
+  const [response] = (await once(get({ host: '127.0.0.1', port, path, agent }), 'response')) as [IncomingMessage];
+  return response;
 }
 
 describe('serve', () => {
@@ -38,10 +38,10 @@ describe('serve', () => {
       res.end('whole');
     }, loopback);
     const agent = new Agent({ keepAlive: true });
-    const answer = await ask(server, agent);
+    const response = await ask(server, agent);
     const closed = server[Symbol.asyncDispose]();
     gate.resolve();
-    assert.equal(await text(answer), 'half whole');
+    assert.equal(await text(response), 'half whole');
     // Far below drainMs: the test's own limit would show it.
     await closed;
     agent.destroy();
@@ -55,18 +55,18 @@ describe('serve', () => {
       res.end();
     }, loopback);
     const agent = new Agent();
-    const answer = await ask(server, agent);
+    const response = await ask(server, agent);
     const closed = server[Symbol.asyncDispose]();
     await assert.rejects(ask(server, new Agent()), { code: 'ECONNREFUSED' });
     gate.resolve();
-    await text(answer);
+    await text(response);
     await closed;
   });
 
   it('cuts what is left after drainMs', async () => {
     const server = await serve((_req, res) => res.flushHeaders(), { ...loopback, drainMs: 1 });
-    const answer = await ask(server, new Agent());
-    const cut = assert.rejects(text(answer));
+    const response = await ask(server, new Agent());
+    const cut = assert.rejects(text(response));
     await server[Symbol.asyncDispose]();
     await cut;
   });
@@ -79,9 +79,9 @@ describe('serve', () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       connected.push(promise);
       for (let told = false; !told; ) {
-        const answer = await ask(server, agent);
-        await text(answer);
-        told = answer.headers.connection === 'close';
+        const response = await ask(server, agent);
+        await text(response);
+        told = response.headers.connection === 'close';
         resolve();
         // Between requests a connection is idle; each caller has a pace of its own.
         await delay(5 + i);
@@ -112,11 +112,11 @@ describe('serve', () => {
   for (const [what, bytes, status] of broken) {
     it(`refuses ${what} with JSON that nobody stores`, async () => {
       await using server = await serve((_req, res) => void res.end('reached'), loopback);
-      const answer = await raw(server, bytes);
-      assert.match(answer, status);
-      assert.match(answer, /\r\nCache-Control: no-store\r\n/);
-      assert.match(answer, /\r\n\r\n\{"error":"invalid_request",/);
-      assert.match(answer, /\r\nConnection: close\r\n/);
+      const response = await raw(server, bytes);
+      assert.match(response, status);
+      assert.match(response, /\r\nCache-Control: no-store\r\n/);
+      assert.match(response, /\r\n\r\n\{"error":"invalid_request",/);
+      assert.match(response, /\r\nConnection: close\r\n/);
     });
   }
 

@@ -19,7 +19,7 @@ type ServeOptions = {
 export type Serving = AsyncDisposable & { port: number; server: Server };
 
 const idleEveryMs = 20;
-/** For so long kept connections stay, so that whose are in use hear with an answer that it is their last. */
+/** For so long kept connections stay, so that whose are in use hear with a response that it is their last. */
 const farewellMs = 250;
 
 const limits = {
@@ -40,7 +40,7 @@ export async function serve(
   const bounds = { ...limits, requestTimeout: options.requestTimeoutMs ?? limits.requestTimeout };
   const server = tls ? createTlsServer({ ...bounds, ...tls }) : createServer(bounds);
   server.on('request', handler);
-  server.on('clientError', answerUnreadable);
+  server.on('clientError', refuseUnreadable);
   server.listen(port, host);
   await once(server, 'listening');
   return {
@@ -54,7 +54,7 @@ export async function serve(
       });
       // HTTP's own close would cut idle connections at once, one that a request is just entering among them.
       NetServer.prototype.close.call(server);
-      // A kept connection would hold the drain up once its last answer is out.
+      // A kept connection would hold the drain up once its last response is out.
       const idle = setInterval(() => {
         if (performance.now() > farewellUntilMs) server.closeIdleConnections();
       }, idleEveryMs);
@@ -71,8 +71,8 @@ const unreadable: Record<string, [status: string, description: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not come in time.'],
 };
 
-/** What could not be parsed never becomes a request: Node's own answer would have no body and could be stored. */
-function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Duplex): void {
+/** What could not be parsed never becomes a request: Node's own response would have no body and could be stored. */
+function refuseUnreadable({ code }: NodeJS.ErrnoException, socket: Duplex): void {
   if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, error_description] = unreadable[code ?? ''] ?? ['400 Bad Request', 'The request could not be read.'];
   const body = JSON.stringify({ error: 'invalid_request', error_description });

@@ -68,7 +68,7 @@ describe('a server span', () => {
     assert.deepEqual(seen[0]?.status, { code: SpanStatusCode.ERROR, message: 'unavailable' });
   });
 
-  it('does not fail with an answer that tells the caller what to do', async () => {
+  it('does not fail with a response that tells the caller what to do', async () => {
     const routes = Router();
     routes.get('/consent', () => {
       throw new Fault('consent_required', 'Ask.');

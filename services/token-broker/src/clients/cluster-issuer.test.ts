@@ -14,18 +14,18 @@ const keySet = { keys: [{ kty: 'RSA', kid: 'k1', n: 'AQ', e: 'AQAB' }] };
 const podToken = 'the-pods-own-token';
 
 /** An issuer that tells only who shows a token, or everybody; what it was asked, and with what. */
-async function openIssuer({ locked = 0, answers = {} as Record<string, unknown> } = {}) {
+async function openIssuer({ locked = 0, responses = {} as Record<string, unknown> } = {}) {
   const asked: [path: string, authorization: string | undefined][] = [];
   const listener: RequestListener = (req, res) => {
     asked.push([req.url ?? '', req.headers.authorization]);
-    const given = { '/jwks': keySet, ...answers }[req.url ?? ''];
+    const given = { '/jwks': keySet, ...responses }[req.url ?? ''];
     const status = locked && req.headers.authorization !== `Bearer ${podToken}` ? locked : given ? 200 : 404;
     const location = typeof given === 'string' ? { Location: given } : {};
     res.writeHead(typeof given === 'string' ? 302 : status, location).end(JSON.stringify(given ?? {}));
   };
   const server = await serve(listener, { port: 0, host: '127.0.0.1', drainMs: 0 });
   const origin = `http://127.0.0.1:${server.port}`;
-  return { origin, asked, answers, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  return { origin, asked, responses, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
 const token = async () => podToken;
@@ -33,9 +33,9 @@ const reason = (work: Promise<unknown>) => work.then(() => 'keys', findReason);
 
 describe("the cluster's issuer", () => {
   for (const status of [401, 403]) {
-    it(`that answers ${status} to strangers is asked with the pod's own token`, async () => {
+    it(`that responds ${status} to strangers is asked with the pod's own token`, async () => {
       await using issuer = await openIssuer({ locked: status });
-      issuer.answers['/.well-known/openid-configuration'] = {
+      issuer.responses['/.well-known/openid-configuration'] = {
         issuer: issuer.origin,
         jwks_uri: `${issuer.origin}/jwks`,
       };
@@ -56,7 +56,7 @@ describe("the cluster's issuer", () => {
     });
   }
 
-  it('that answers strangers is not shown the token, nor is one that answers otherwise', async () => {
+  it('that responds to strangers is not shown the token, nor is one that responds otherwise', async () => {
     await using open = await openIssuer();
     await clusterIssuer({ issuer: open.origin, jwksUri: `${open.origin}/jwks`, token })();
     await assert.rejects(clusterIssuer({ issuer: open.origin, jwksUri: `${open.origin}/none`, token })());
@@ -66,7 +66,7 @@ describe("the cluster's issuer", () => {
   it('is the only one to see the token: not where its document or a redirect points', async () => {
     await using other = await openIssuer({ locked: 403 });
     await using issuer = await openIssuer();
-    Object.assign(issuer.answers, {
+    Object.assign(issuer.responses, {
       '/.well-known/openid-configuration': { issuer: issuer.origin, jwks_uri: `${other.origin}/jwks` },
       '/moved': `${other.origin}/jwks`,
     });
@@ -80,16 +80,16 @@ describe("the cluster's issuer", () => {
   it('gives no keys over plain http from another host, wherever that address came from', async () => {
     await using issuer = await openIssuer();
     const away = 'http://cluster.test/jwks';
-    issuer.answers['/.well-known/openid-configuration'] = { issuer: issuer.origin, jwks_uri: away };
+    issuer.responses['/.well-known/openid-configuration'] = { issuer: issuer.origin, jwks_uri: away };
     assert.equal(await reason(clusterIssuer({ issuer: issuer.origin })()), 'PLAIN_HTTP');
     assert.equal(await reason(clusterIssuer({ issuer: away, jwksUri: away })()), 'PLAIN_HTTP');
     assert.notEqual(await reason(clusterIssuer({ issuer: away, jwksUri: away, allowPlaintext: true })()), 'PLAIN_HTTP');
   });
 
   it('is asked anew where its keys are once they are not there any more', async () => {
-    await using issuer = await openIssuer({ answers: { '/next': keySet } });
+    await using issuer = await openIssuer({ responses: { '/next': keySet } });
     const document = { issuer: issuer.origin, jwks_uri: `${issuer.origin}/gone` };
-    issuer.answers['/.well-known/openid-configuration'] = document;
+    issuer.responses['/.well-known/openid-configuration'] = document;
     const fetchKeys = clusterIssuer({ issuer: issuer.origin });
     assert.equal(await reason(fetchKeys()), 'HTTP_404');
     document.jwks_uri = `${issuer.origin}/next`;
@@ -101,7 +101,7 @@ describe("the cluster's issuer", () => {
   it('that is not who it should be gives no keys', async () => {
     await using issuer = await openIssuer();
     const document = { issuer: 'https://another', jwks_uri: `${issuer.origin}/jwks` };
-    issuer.answers['/.well-known/openid-configuration'] = document;
+    issuer.responses['/.well-known/openid-configuration'] = document;
     assert.equal(await reason(clusterIssuer({ issuer: issuer.origin })()), 'OTHER_ISSUER');
   });
 

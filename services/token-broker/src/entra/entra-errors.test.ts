@@ -211,12 +211,12 @@ describe('a response of Entra', () => {
 
   it('is judged whatever it says, always as one of the classes', () => {
     const word = fc.oneof(fc.string(), fc.constantFrom('constructor', '__proto__', 'toString', 'invalid_grant'));
-    const answer = fc.record(
+    const response = fc.record(
       { error: word, suberror: fc.oneof(word, fc.anything()), error_codes: fc.anything(), claims: fc.anything() },
       { requiredKeys: ['error'] },
     );
     fc.assert(
-      fc.property(answer, fc.constantFrom(...grants), (body, grant) => {
+      fc.property(response, fc.constantFrom(...grants), (body, grant) => {
         const refusal = judge(body, grant);
         assert.ok(refusal);
         assert.ok(toEntraFault(refusal).status >= 400);
@@ -246,7 +246,7 @@ describe('a response of Entra', () => {
     assert.ok(judge({}, 'refresh_token', 429, asctime)?.retryAfterSeconds, 'an old form of a date');
   });
 
-  it('asks for a pause of its kind, which grows with its answers in a row', () => {
+  it('asks for a pause of its kind, which grows with its responses in a row', () => {
     const throttled = judge({}, 'refresh_token', 429);
     const loop = judge(invalidGrant([1, 50196]));
     const transient = judge({}, 'refresh_token', 503);

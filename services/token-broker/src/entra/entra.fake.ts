@@ -20,18 +20,18 @@ export function makeAccount(oid: string, tid: string, tenantId = tid): Account {
 
 /**
  * Entra as the broker sees it, in memory: every token is new, a code is a person's object id unless `codes` says otherwise, `calls` counts. `gate`
- * is waited for before each answer, `answers` replaces what a method says.
+ * is waited for before each response, `responses` replaces what a method says.
  */
 export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   const calls: Call[] = [];
-  const answers: Partial<Record<EntraMethod, (() => Refused) | undefined>> = {};
+  const responses: Partial<Record<EntraMethod, (() => Refused) | undefined>> = {};
   const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
   const fake = {
     codes: new Map<string, string>(),
     /** The home accounts of guests, by their object id here. */
     homes: new Map<string, string>(),
     calls,
-    answers,
+    responses,
     life,
     gate: async () => {},
     /** Writes a user's access token of its own in place of the usual one. */
@@ -44,7 +44,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     return { ...account, homeAccountId: fake.homes.get(oid) ?? account.homeAccountId };
   };
 
-  async function answer(
+  async function respond(
     method: EntraMethod,
     client: Client,
     asked: { scopes: string[]; claims?: string | undefined; msal?: string },
@@ -55,7 +55,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     const number = calls.length;
     const issuedAtSeconds = Math.floor(nowMs() / 1_000);
     await fake.gate();
-    const refused = answers[method]?.();
+    const refused = responses[method]?.();
     if (refused) return refused;
     return {
       kind: 'token',
@@ -74,7 +74,7 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     async redeemCode(client, asked) {
       const person = fake.codes.get(asked.code) ?? asked.code;
       const account = accountFor(person, tenantId);
-      const acquired = await answer('redeemCode', client, asked, account);
+      const acquired = await respond('redeemCode', client, asked, account);
       if (acquired.kind === 'refused') return acquired;
       return {
         ...acquired,
@@ -84,12 +84,12 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
         sid: `sid-${person}`,
       } as SignIn;
     },
-    refresh: (client, asked) => answer('refresh', client, asked, asked.account),
+    refresh: (client, asked) => respond('refresh', client, asked, asked.account),
     onBehalfOf: (client, asked) => {
       const { oid, tid } = JSON.parse(Buffer.from(asked.assertion.split('.')[1] ?? '', 'base64url').toString());
-      return answer('onBehalfOf', client, asked, accountFor(oid, tid));
+      return respond('onBehalfOf', client, asked, accountFor(oid, tid));
     },
-    appToken: (client, asked) => answer('appToken', client, asked, undefined),
+    appToken: (client, asked) => respond('appToken', client, asked, undefined),
     authorizationEndpoint: async (tenant) => `https://login.test/${tenant}/as/discovered`,
   };
   return Object.assign(fake, { entra });

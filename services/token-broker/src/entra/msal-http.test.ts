@@ -35,8 +35,8 @@ async function open(handle: Handler, nowMs?: () => number) {
     /** Posts once as MSAL does; gives what the operation learnt. */
     async post(deadlineMs?: number, url = `${origin}/token`) {
       const { module, wire } = operation(deadlineMs);
-      const answer = await module.sendPostRequestAsync(url, { headers: {}, body: 'a=b' }).catch(() => undefined);
-      return { answer, wire };
+      const response = await module.sendPostRequestAsync(url, { headers: {}, body: 'a=b' }).catch(() => undefined);
+      return { response, wire };
     },
     get: (module: INetworkModule) => module.sendGetRequestAsync(`${origin}/discovery`),
     [Symbol.asyncDispose]: () => disposal.disposeAsync(),
@@ -49,7 +49,7 @@ const reply =
     void res.writeHead(status, headers).end(body);
 
 describe('the network under MSAL', () => {
-  it('gives a token answer, and when its request left', async () => {
+  it('gives a token response, and when its request left', async () => {
     let now = 1_000_000;
     await using entra = await open(
       (req, res) => {
@@ -58,8 +58,8 @@ describe('the network under MSAL', () => {
       },
       () => now,
     );
-    const { answer, wire } = await entra.post();
-    assert.deepEqual(answer?.body, JSON.parse(token));
+    const { response, wire } = await entra.post();
+    assert.deepEqual(response?.body, JSON.parse(token));
     assert.deepEqual([wire.sentAtMs, wire.requestId, wire.refusal], [1_000_000, 'r', undefined]);
   });
 
@@ -81,10 +81,10 @@ describe('the network under MSAL', () => {
     await using entra = await open(reply(200, JSON.stringify(body)));
     for (const hide of [true, false]) {
       const { module, wire } = entra.operation(5_000, hide);
-      const answer = await module.sendPostRequestAsync<typeof body>(`${entra.origin}/token`);
+      const response = await module.sendPostRequestAsync<typeof body>(`${entra.origin}/token`);
       assert.deepEqual(wire.token, body);
       const hidden = `${encode({ alg: 'RS256' })}.${encode({ sub: 'é' })}.signature`;
-      assert.deepEqual(answer.body, { ...body, id_token: hide ? hidden : id_token });
+      assert.deepEqual(response.body, { ...body, id_token: hide ? hidden : id_token });
     }
     for (const odd of ['', 'x', 'a.b.c', `a.${encode([1])}.c`, 'a..c']) {
       assert.deepEqual(withoutNonce({ id_token: odd }), { id_token: odd });
@@ -104,16 +104,16 @@ describe('the network under MSAL', () => {
       const expected: EntraClass = status === 429 && what !== '1 MB' ? 'throttled' : 'transient';
       it(`judges ${status} with ${what}: ${expected}, one POST, no token`, async () => {
         await using entra = await open(reply(status, body));
-        const { answer, wire } = await entra.post();
-        assert.deepEqual([answer, wire.token, wire.refusal?.class], [undefined, undefined, expected]);
+        const { response, wire } = await entra.post();
+        assert.deepEqual([response, wire.token, wire.refusal?.class], [undefined, undefined, expected]);
         assert.equal(entra.asked.length, 1);
       });
     }
   }
 
   const hangs: [string, Handler][] = [
-    ['never answers', () => {}],
-    ['stops within its answer', (_req, res) => void res.writeHead(200, { 'Content-Length': '100' }).write('{')],
+    ['never responds', () => {}],
+    ['stops within its response', (_req, res) => void res.writeHead(200, { 'Content-Length': '100' }).write('{')],
   ];
   for (const [what, handle] of hangs) {
     it(`gives up at the deadline when Entra ${what}, after one POST`, async () => {
@@ -143,9 +143,9 @@ describe('the network under MSAL', () => {
     await new Promise((resolve) => holder.close(resolve));
     const posting = entra.post(5_000, `http://127.0.0.1:${port}/token`);
     const late = await serve(reply(200, token), { port, host: '127.0.0.1', drainMs: 0 });
-    const { answer, wire } = await posting;
+    const { response, wire } = await posting;
     await late[Symbol.asyncDispose]();
-    assert.ok(answer, String(wire.refusal?.class));
+    assert.ok(response, String(wire.refusal?.class));
     const { wire: refused } = await entra.post(5_000, `http://127.0.0.1:${port}/token`);
     assert.equal(refused.refusal?.class, 'transient');
   });
@@ -153,8 +153,8 @@ describe('the network under MSAL', () => {
   it('survives a server that closes idle connections', async () => {
     await using entra = await open(reply(200, token));
     for (let i = 0; i < 50; i += 1) {
-      const { answer } = await entra.post();
-      assert.ok(answer);
+      const { response } = await entra.post();
+      assert.ok(response);
       entra.server.server.closeIdleConnections();
       await new Promise(setImmediate);
     }
@@ -180,7 +180,7 @@ describe('the network under MSAL', () => {
     ['200 with HTML', reply(200, '<html>sign in to the WiFi</html>'), 'transient'],
   ];
   for (const [what, handle, expected] of broken) {
-    it(`does not remember a discovery answer of ${what}`, async () => {
+    it(`does not remember a discovery response of ${what}`, async () => {
       await using entra = await open(handle);
       for (let i = 1; i <= 2; i += 1) {
         const { module, wire } = entra.operation();
@@ -242,9 +242,9 @@ describe('the network under MSAL', () => {
       await using entra = await open(reply(200, document));
       const { module, wire } = entra.operation();
       const url = `${entra.origin}/${tid}/v2.0/.well-known/openid-configuration`;
-      const answer = await module.sendGetRequestAsync(url).catch(() => undefined);
+      const response = await module.sendGetRequestAsync(url).catch(() => undefined);
       assert.deepEqual(
-        [answer !== undefined, wire.refusal?.class],
+        [response !== undefined, wire.refusal?.class],
         [taken, taken ? undefined : 'configuration'],
         issuer,
       );

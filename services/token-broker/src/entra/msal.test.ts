@@ -30,8 +30,8 @@ describe('Entra through MSAL', () => {
   });
   after(() => rm(directory, { recursive: true }));
 
-  function open(answer: (post: Post) => { status?: number; body: unknown }, files = ['one']) {
-    const { posts, network } = fakeNetwork(answer);
+  function open(response: (post: Post) => { status?: number; body: unknown }, files = ['one']) {
+    const { posts, network } = fakeNetwork(response);
     const lines: string[] = [];
     const logger = createLogger({ level: 'debug', service: 'test' }, { write: (line) => void lines.push(line) });
     const clock = { ms: Date.now() };
@@ -40,7 +40,7 @@ describe('Entra through MSAL', () => {
       ...{ name: 'web', tenantId, clientId, subjects: [], grants: [], scopes: [], redirectUris: [], permissions: [] },
       credentials: files.map((file) => ({ type: 'secret', file: join(directory, file) })),
     };
-    /** Refreshes for a person who signed in past `answer`; gives the class of what came. */
+    /** Refreshes for a person who signed in past `response`; gives the class of what came. */
     const refreshAs = async (oid: string, tid = tenantId) => {
       const always = fakeNetwork(({ form }) => respondTo(form, { oid }));
       const before = new MsalEntra({ authorityHost, federatedFile: undefined, network: always.network, logger });
@@ -123,16 +123,16 @@ describe('Entra through MSAL', () => {
     const { entra, client, posts } = open(({ form }) => respondTo(form));
     const account = { homeAccountId: `a.${tenantId}`, environment: 'login.windows.net', tenantId, localAccountId: 'a' };
     for (const msal of ['', '{}']) {
-      const answer = await entra.refresh(client, { ...asked, account, msal });
-      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'sign_in');
+      const response = await entra.refresh(client, { ...asked, account, msal });
+      assert.equal(response.kind === 'refused' && response.refusal.class, 'sign_in');
     }
     assert.equal(posts.length, 0);
   });
 
   it('refuses a sign-in whose nonce is another', async () => {
     const { entra, client } = open(({ form }) => respondTo(form));
-    const answer = await entra.redeemCode(client, { ...redeem, nonce: 'other' });
-    assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
+    const response = await entra.redeemCode(client, { ...redeem, nonce: 'other' });
+    assert.equal(response.kind === 'refused' && response.refusal.class, 'code');
   });
 
   it('refuses a sign-in whose ID token names nobody', async () => {
@@ -141,8 +141,8 @@ describe('Entra through MSAL', () => {
       const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), sub };
       const id_token = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
       const { entra, client } = open(({ form }) => respondTo(form, { id_token }));
-      const answer = await entra.redeemCode(client, redeem);
-      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'code');
+      const response = await entra.redeemCode(client, redeem);
+      assert.equal(response.kind === 'refused' && response.refusal.class, 'code');
     }
   });
 
@@ -170,23 +170,23 @@ describe('Entra through MSAL', () => {
       correlation_id: 'c',
     };
     const { entra, client } = open(() => ({ status: 400, body }));
-    for (const answer of [
+    for (const response of [
       await entra.redeemCode(client, redeem),
       await entra.onBehalfOf(client, { ...asked, assertion: 'e30.e30.x', tenantId }),
       await entra.appToken(client, asked),
     ]) {
-      assert.ok(answer.kind === 'refused');
-      assert.equal(answer.refusal.class, 'interaction');
+      assert.ok(response.kind === 'refused');
+      assert.equal(response.refusal.class, 'interaction');
       const { error: _, ...members } = body;
-      assert.deepEqual(answer.refusal.members, members);
+      assert.deepEqual(response.refusal.members, members);
     }
   });
 
-  it('never takes an answer without token for one', async () => {
+  it('never takes a response without token for one', async () => {
     for (const status of [200, 400, 503]) {
       const { entra, client } = open(() => ({ status, body: {} }));
-      const answer = await entra.appToken(client, asked);
-      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'transient');
+      const response = await entra.appToken(client, asked);
+      assert.equal(response.kind === 'refused' && response.refusal.class, 'transient');
     }
   });
 
@@ -211,8 +211,8 @@ describe('Entra through MSAL', () => {
       broken ? { status: 401, body: { error: 'invalid_client' } } : respondTo(form),
     );
     for (let i = 0; i < 5; i += 1) {
-      const answer = await entra.appToken(client, asked);
-      assert.equal(answer.kind === 'refused' && answer.refusal.class, 'credential');
+      const response = await entra.appToken(client, asked);
+      assert.equal(response.kind === 'refused' && response.refusal.class, 'credential');
     }
     assert.equal(posts.length, 2);
     broken = false;
@@ -326,10 +326,10 @@ describe('Entra through MSAL', () => {
   }
 
   it('takes a credential for good of which Entra refused only what the person lacks', async () => {
-    let answer = refusing([65001], 'invalid_grant');
-    const { refreshAs } = open(() => answer);
+    let response = refusing([65001], 'invalid_grant');
+    const { refreshAs } = open(() => response);
     assert.equal(await refreshAs('alice'), 'consent');
-    answer = refusing([70021]);
+    response = refusing([70021]);
     assert.equal(await refreshAs('alice'), 'transient');
   });
 
@@ -346,8 +346,8 @@ describe('Entra through MSAL', () => {
 
   it('is a fault of the configuration where MSAL asks for nothing', async () => {
     const { entra, client, posts } = open(({ form }) => respondTo(form));
-    const answer = await entra.appToken(client, { ...asked, scopes: [] });
-    assert.equal(answer.kind === 'refused' && answer.refusal.class, 'configuration');
+    const response = await entra.appToken(client, { ...asked, scopes: [] });
+    assert.equal(response.kind === 'refused' && response.refusal.class, 'configuration');
     assert.equal(posts.length, 0);
   });
 

@@ -82,7 +82,7 @@ describe('a remembered assertion', () => {
     it(`gets no token once its person ${how}`, async () => {
       const pods = openPods({ pods: 2 });
       const person = randomUUID();
-      const token = pods.assertionOf(person);
+      const token = pods.makeAssertion(person);
       assert.ok(await pods.first.onBehalfOf(token));
       assert.ok(await pods.first.onBehalfOf(token));
       assert.equal(pods.entra.calls.length, 1, 'the second time it is a hit');
@@ -93,7 +93,7 @@ describe('a remembered assertion', () => {
 
   it('gets no token after it expired, though its token in memory has not', async () => {
     const pods = openPods();
-    const token = pods.assertionOf(randomUUID(), 36_000 - 60);
+    const token = pods.makeAssertion(randomUUID(), 36_000 - 60);
     assert.ok(await pods.first.onBehalfOf(token));
     pods.advance(59);
     assert.ok(await pods.first.onBehalfOf(token));

@@ -62,11 +62,11 @@ describe('on behalf of', () => {
     ['interaction', true],
     ['transient', true],
   ] as const) {
-    it(`an assertion that Entra answers with ${name} is ${kept ? 'kept with' : 'rid of'} its other tokens`, async () => {
+    it(`an assertion that Entra responds to with ${name} is ${kept ? 'kept with' : 'rid of'} its other tokens`, async () => {
       const pods = openPods();
       const shown = assertion(pods);
       await pods.first.onBehalfOf(shown);
-      pods.entra.answers.onBehalfOf = () => refusal(name);
+      pods.entra.responses.onBehalfOf = () => refusal(name);
       await assert.rejects(pods.first.onBehalfOf(shown, writeScope));
       assert.equal(pods.keys('obo').length, kept ? 1 : 0);
     });
@@ -148,10 +148,10 @@ describe('a token on behalf of a person', () => {
 
   it('that was refused may be asked for again once this person signed in, and nobody else', async () => {
     const { pods, person, get } = open();
-    pods.entra.answers.onBehalfOf = () => refusal('consent');
+    pods.entra.responses.onBehalfOf = () => refusal('consent');
     const assertion = pods.makeAssertion(person);
     await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
-    pods.entra.answers.onBehalfOf = undefined;
+    pods.entra.responses.onBehalfOf = undefined;
     await pods.first.signIn(randomUUID());
     await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
     await pods.first.signIn(person);
@@ -167,7 +167,7 @@ describe('a token on behalf of a person', () => {
     assert.equal(pods.entra.calls.length, 0);
     await pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope}  ${readScope} ${writeScope}`);
     assert.deepEqual(pods.entra.calls[0]?.scopes, [readScope, writeScope]);
-    pods.entra.answers.onBehalfOf = () => refusal('consent');
+    pods.entra.responses.onBehalfOf = () => refusal('consent');
     await assert.rejects(pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope} ${readScope}`), (error) => {
       assert.ok(code('consent_required')(error) && error instanceof Fault);
       assert.equal(error.toBody('t').scope, `${readScope} ${writeScope}`);

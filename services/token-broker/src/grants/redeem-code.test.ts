@@ -9,8 +9,8 @@ import { openPods, otherWeb, type Pods, web } from '../tokens/pods.fake.ts';
 const hasCode = (fault: string) => (error: unknown) => error instanceof Fault && error.code === fault;
 const asked = { redirectUri: 'https://app.test/callback', codeVerifier: 'v', traceId: '0'.repeat(32) };
 const send = (pod: Pods['first'], code: string, client = web) => pod.broker.redeem(client, { ...asked, code });
-const answering = (pods: Pods, name: EntraClass, more: Partial<Refusal> = {}) => {
-  pods.entra.answers.redeemCode = () => refusal(name, more);
+const responding = (pods: Pods, name: EntraClass, more: Partial<Refusal> = {}) => {
+  pods.entra.responses.redeemCode = () => refusal(name, more);
 };
 
 describe('a code', () => {
@@ -18,14 +18,14 @@ describe('a code', () => {
     it(`may be sent once more when Entra did not look at it (${name}), and not a third time`, async () => {
       const pods = openPods({ pods: 2 });
       const members = { error_codes: [1] };
-      answering(pods, name, { members });
+      responding(pods, name, { members });
       await assert.rejects(send(pods.first, 'a'));
-      pods.entra.answers.redeemCode = undefined;
+      pods.entra.responses.redeemCode = undefined;
       assert.ok((await send(pods.second, 'a')).token);
       await assert.rejects(send(pods.first, 'a'), hasCode('invalid_grant'));
-      answering(pods, name, { members });
+      responding(pods, name, { members });
       for (const pod of pods.all) await assert.rejects(send(pod, 'b'), (error) => !hasCode('invalid_grant')(error));
-      pods.entra.answers.redeemCode = undefined;
+      pods.entra.responses.redeemCode = undefined;
       await assert.rejects(send(pods.first, 'b'), hasCode('invalid_grant'));
       assert.equal(pods.entra.calls.length, 4);
     });
@@ -38,11 +38,11 @@ describe('a code', () => {
   });
 
   for (const name of ['code', 'interaction', 'consent', 'sign_in', 'revoked', 'scope', 'configuration'] as const) {
-    it(`is spent by an answer: ${name}`, async () => {
+    it(`is spent by a response: ${name}`, async () => {
       const pods = openPods();
-      answering(pods, name);
+      responding(pods, name);
       await assert.rejects(send(pods.first, 'a'));
-      pods.entra.answers.redeemCode = undefined;
+      pods.entra.responses.redeemCode = undefined;
       await assert.rejects(send(pods.first, 'a'), hasCode('invalid_grant'));
       assert.equal(pods.entra.calls.length, 1);
     });
@@ -57,11 +57,11 @@ describe('a code', () => {
         calls += 1;
         flying += 1;
         most = Math.max(most, flying);
-        if (calls === 1) answering(pods, 'transient');
-        const answer = await redeemCode(...request);
-        pods.entra.answers.redeemCode = undefined;
+        if (calls === 1) responding(pods, 'transient');
+        const response = await redeemCode(...request);
+        pods.entra.responses.redeemCode = undefined;
         flying -= 1;
-        return answer;
+        return response;
       };
       const results = await pods.interleave(
         seed,
@@ -75,9 +75,9 @@ describe('a code', () => {
 
   it('is not sent, and not spent, while Entra throttles the sign-ins of its client', async () => {
     const pods = openPods({ pods: 2 });
-    answering(pods, 'throttled', { retryAfterSeconds: 30 });
+    responding(pods, 'throttled', { retryAfterSeconds: 30 });
     await assert.rejects(send(pods.first, 'a'), hasCode('throttled'));
-    pods.entra.answers.redeemCode = undefined;
+    pods.entra.responses.redeemCode = undefined;
     pods.advance(10);
     for (const pod of pods.all) {
       await assert.rejects(
@@ -101,9 +101,9 @@ describe('a code', () => {
       ['configuration', []],
     ];
     for (const [name, error_codes] of rows) {
-      answering(pods, name, { members: { error_codes } });
+      responding(pods, name, { members: { error_codes } });
       await assert.rejects(send(pods.first, randomUUID()));
-      pods.entra.answers.redeemCode = undefined;
+      pods.entra.responses.redeemCode = undefined;
       assert.ok((await send(pods.first, randomUUID())).token, name);
     }
   });

@@ -219,24 +219,24 @@ describe('the broker over HTTP', () => {
       [['credential'], 500, 'server_error', undefined],
       [['configuration'], 500, 'server_error', undefined],
     ];
-    for (const [answer, status, error, retryAfter] of rows) {
-      it(`${answer[0]} is ${status} ${error}, Retry-After ${retryAfter}`, async () => {
+    for (const [response, status, error, retryAfter] of rows) {
+      it(`${response[0]} is ${status} ${error}, Retry-After ${retryAfter}`, async () => {
         // A pause is the whole client's: each row has a broker of its own.
         await using broker = await openBroker();
         const session = await broker.signIn();
-        const refuse = () => refusal(...answer);
-        broker.entra.answers.refresh = refuse;
+        const refuse = () => refusal(...response);
+        broker.entra.responses.refresh = refuse;
         const sent = await broker.post(token, 'web', broker.exchangeGrant(session));
-        broker.entra.answers.refresh = undefined;
+        broker.entra.responses.refresh = undefined;
         assert.deepEqual([sent.status, sent.body.error, sent.headers['retry-after']], [status, error, retryAfter]);
-        if (answer[0] === 'interaction')
+        if (response[0] === 'interaction')
           assert.deepEqual([sent.body.claims, sent.body.error_codes], ['{"a":1}', [50076]]);
-        if (answer[0] === 'consent') assert.equal(sent.body.scope, readScope);
+        if (response[0] === 'consent') assert.equal(sent.body.scope, readScope);
         const { body } = await broker.post('/oauth2/introspect', 'web', { token: session });
         assert.equal(body.active, true, 'the session is kept');
-        broker.entra.answers.redeemCode = refuse;
+        broker.entra.responses.redeemCode = refuse;
         const signIn = await broker.post(token, 'web', broker.codeGrant(randomUUID()));
-        broker.entra.answers.redeemCode = undefined;
+        broker.entra.responses.redeemCode = undefined;
         assert.deepEqual([signIn.status, signIn.headers['retry-after']], [status, retryAfter]);
       });
     }
@@ -289,7 +289,7 @@ describe('the broker over HTTP', () => {
     it('are 503 while the store is away, never inactive', async () => {
       const session = await broker.signIn();
       broker.watch.away = true;
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         broker.post(introspect, 'web', { token: 'another pod may know it' }),
         broker.post(revoke, 'web', { token: session }),
         broker.post(introspect, 'api', { token: broker.userToken() }),
@@ -297,7 +297,7 @@ describe('the broker over HTTP', () => {
       assert.equal(await isActive(session), true, 'memory knows it');
       const ended = await broker.post(end, 'web', { sid: 's' });
       broker.watch.away = false;
-      for (const { status, headers, body } of [...answers, ended]) {
+      for (const { status, headers, body } of [...responses, ended]) {
         assert.deepEqual([status, headers['retry-after'], body.error], [503, '2', 'temporarily_unavailable']);
       }
       assert.equal(await isActive(session), true);
@@ -409,9 +409,9 @@ describe('the rate of requests', () => {
   it('of one session is limited, and others are not held up', async () => {
     await using broker = await openBroker({ SESSION_RATE: '1' });
     const [busy, calm] = [await broker.signIn(), await broker.signIn()];
-    const answers = [];
-    for (let i = 0; i < 6; i += 1) answers.push(await broker.post(token, 'web', broker.exchangeGrant(busy)));
-    const refused = answers.filter(({ status }) => status === 429);
+    const responses = [];
+    for (let i = 0; i < 6; i += 1) responses.push(await broker.post(token, 'web', broker.exchangeGrant(busy)));
+    const refused = responses.filter(({ status }) => status === 429);
     assert.ok(refused.length >= 1);
     for (const { headers, body } of refused) {
       assert.equal(body.error, 'temporarily_unavailable');

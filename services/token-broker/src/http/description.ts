@@ -53,7 +53,7 @@ const endRequest = z.union([
     .meta({ title: 'Of a person' }),
 ]);
 
-const answers = {
+const responses = {
   TokenResponse: z.object({
     access_token: z.string(),
     token_type: z.literal('Bearer'),
@@ -149,7 +149,7 @@ export const components = {
       description: 'RFC 6749 section 2.3.1. All other proofs of a client are parameters of the form.',
     },
   },
-  schemas: Object.fromEntries(Object.entries(answers).map(([title, schema]) => [title, toJsonSchema(schema)])),
+  schemas: Object.fromEntries(Object.entries(responses).map(([title, schema]) => [title, toJsonSchema(schema)])),
   responses: Object.fromEntries(
     Object.entries(errors).map(([status, { description, words }]) => [
       `Failed${status}`,
@@ -175,9 +175,9 @@ export const paths = {
   '/sessions/end': post('endSessions', 'End sessions by sid, account or person', endRequest, 'EndResponse'),
 };
 
-function post(operationId: string, summary: string, request: z.ZodType, answer: keyof typeof answers) {
+function post(operationId: string, summary: string, request: z.ZodType, response: keyof typeof responses) {
   const form = { schema: toJsonSchema(caller.and(request)) };
-  const done = { description: 'Done', content: json({ $ref: `#/components/schemas/${answer}` }) };
+  const done = { description: 'Done', content: json({ $ref: `#/components/schemas/${response}` }) };
   return {
     post: {
       ...{ operationId, summary, security: [{}, { clientSecretBasic: [] }] },

@@ -37,7 +37,7 @@ export class Availability {
     this.#loggedReason = '';
     if (this.#isUp) return;
     this.#isUp = true;
-    this.#logger.info({ event: 'redis.up' }, 'Redis answers again');
+    this.#logger.info({ event: 'redis.up' }, 'Redis responds again');
   }
 
   failed(error: unknown = this.#trouble): void {
@@ -48,6 +48,6 @@ export class Availability {
     if ((!this.#isUp && !saysMore) || this.silentMs < this.#silenceMs) return;
     this.#isUp = false;
     this.#loggedReason = reason;
-    this.#logger.error({ event: 'redis.down', reason, error }, 'Redis does not answer');
+    this.#logger.error({ event: 'redis.down', reason, error }, 'Redis does not respond');
   }
 }

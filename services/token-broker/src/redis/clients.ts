@@ -231,7 +231,7 @@ function openMaster(options: RedisOptions, watch: MasterWatch, hooks: Hooks): Re
   };
 }
 
-/** A cluster client gives up when no root node answers at once; it is asked again until one does. */
+/** A cluster client gives up when no root node responds at once; here it tries again until one does. */
 async function keepTrying(connect: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {

@@ -10,7 +10,7 @@ import { Timeout } from './redis-errors.ts';
 export function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
-    const expire = () => setImmediate(reject, new Timeout('no answer in time'));
+    const expire = () => setImmediate(reject, new Timeout('no response in time'));
     const written = setImmediate(() => {
       timer = setTimeout(expire, ms);
     });

@@ -7,7 +7,7 @@ export class Timeout extends Error {}
 
 /** The Fault of a store that cannot be asked. */
 export function unavailable(cause?: unknown): Fault {
-  return new Fault('unavailable', 'The session store does not answer; try again.', {
+  return new Fault('unavailable', 'The session store does not respond; try again.', {
     cause,
     retryAfterSeconds: redisRetryAfterSeconds,
   });

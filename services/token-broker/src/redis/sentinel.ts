@@ -16,9 +16,9 @@ export type MasterWatch = {
 };
 
 /** What `SENTINEL MASTER` says: Redis, "High availability with Redis Sentinel". */
-const answer = z.object({ ip: z.string().min(1), port: z.coerce.number(), 'config-epoch': z.coerce.number() });
+const response = z.object({ ip: z.string().min(1), port: z.coerce.number(), 'config-epoch': z.coerce.number() });
 
-/** The sentinels answer, and cannot be used; `code` says why. */
+/** The sentinels respond, and cannot be used; `code` says why. */
 class SentinelRefusal extends Error {
   readonly code: string;
 
@@ -51,7 +51,7 @@ export function watchMaster(
     const ask = async () => {
       if (!client.isReady) throw trouble;
       try {
-        return answer.parse(await client.sendCommand(['SENTINEL', 'MASTER', options.master]));
+        return response.parse(await client.sendCommand(['SENTINEL', 'MASTER', options.master]));
       } catch (error) {
         throw toRefusal(error) ?? error;
       }
@@ -106,7 +106,7 @@ export function watchMaster(
   };
 }
 
-/** What an answer says of our own configuration, where it does. */
+/** The refusal that a response means: something of our own configuration is wrong. */
 function toRefusal(error: unknown): SentinelRefusal | undefined {
   const message = error instanceof Error ? error.message : '';
   if (message.startsWith('ERR No such master')) return new SentinelRefusal('NO_SUCH_MASTER');

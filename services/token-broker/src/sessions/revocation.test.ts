@@ -102,7 +102,7 @@ const kinds: [string, () => Promise<Scene>][] = [
     async () => {
       const { pods, person, assertion } = await openScene();
       const tokens = [await pods.first.signIn(person), await pods.first.signIn(person)];
-      pods.entra.answers.refresh = () => refusal('revoked');
+      pods.entra.responses.refresh = () => refusal('revoked');
       const end = async () => {
         await assert.rejects(pods.first.exchange(tokens[0] ?? ''), (error) => {
           if (unavailable(error)) throw error;
@@ -159,7 +159,7 @@ const later: [string, (scene: Scene) => Promise<unknown>][] = [
 
 describe('an end', () => {
   for (const [kind, open] of kinds) {
-    for (const lost of ['the command', 'the answer'] as const) {
+    for (const lost of ['the command', 'the response'] as const) {
       it(`${kind} that breaks off at any step, ${lost} lost, is resumed, and logged only when it is done`, async () => {
         let cuts = 0;
         for (const [who, resume] of later) {
@@ -172,9 +172,9 @@ describe('an end', () => {
             let steps = 0;
             pods.watch.step = async (when) => {
               if (when === 'before') steps += 1;
-              if (steps >= cut + (lost === 'the answer' && when === 'before' ? 1 : 0)) pods.watch.away = true;
-              // The answer is lost by the next look at the store, which is away, or here.
-              if (when === 'after' && pods.watch.away) throw new Fault('unavailable', 'The answer is lost.');
+              if (steps >= cut + (lost === 'the response' && when === 'before' ? 1 : 0)) pods.watch.away = true;
+              // The response is lost by the next look at the store, which is away, or here.
+              if (when === 'after' && pods.watch.away) throw new Fault('unavailable', 'The response is lost.');
             };
             broke = await end().then(
               () => false,
@@ -209,7 +209,7 @@ describe('an end', () => {
             await pods.first.sweep();
             assert.equal(await pods.store.get(pods.redisKeys.endings), undefined, `${where}: nothing is under way`);
           }
-          assert.ok(saidTwice <= 1, 'only where the last command may be lost, or its answer');
+          assert.ok(saidTwice <= 1, 'only where the last command may be lost, or its response');
         }
         assert.ok(cuts > 30, `${cuts}`);
       });

@@ -205,7 +205,7 @@ describe('a session', () => {
     await pods.first.exchange(token);
     await pods.first.onBehalfOf(pods.makeAssertion(person));
     await pods.first.appToken();
-    pods.entra.answers.refresh = () => refusal('throttled');
+    pods.entra.responses.refresh = () => refusal('throttled');
     await assert.rejects(pods.first.exchange(token, 'api://api/write'), code('throttled'));
     const check = () => {
       for (const [key, ttlMs] of pods.watch.ttls()) assert.ok(Number.isFinite(ttlMs) && ttlMs <= 43_200_000 * 3, key);
@@ -498,8 +498,10 @@ describe('the tombstone of a person who left', () => {
     const assertion = pods.makeAssertion(guest);
     const redeemCode = pods.entra.entra.redeemCode;
     pods.entra.entra.redeemCode = async (...args) => {
-      const answer = await redeemCode(...args);
-      return answer.kind === 'token' ? { ...answer, account: makeAccount(guest, randomUUID(), tenantId) } : answer;
+      const response = await redeemCode(...args);
+      return response.kind === 'token'
+        ? { ...response, account: makeAccount(guest, randomUUID(), tenantId) }
+        : response;
     };
     await pods.first.broker.revoke(web, await pods.first.signIn(guest));
     pods.entra.reset();
@@ -514,8 +516,8 @@ describe('the tombstone of a person who left', () => {
     const home = makeAccount(randomUUID(), randomUUID(), tenantId);
     const onBehalfOf = pods.entra.entra.onBehalfOf;
     pods.entra.entra.onBehalfOf = async (...args) => {
-      const answer = await onBehalfOf(...args);
-      return answer.kind === 'token' ? { ...answer, account: home } : answer;
+      const response = await onBehalfOf(...args);
+      return response.kind === 'token' ? { ...response, account: home } : response;
     };
     await pods.first.onBehalfOf(assertion);
     const [oid = '', tid = ''] = home.homeAccountId.split('.');
@@ -625,7 +627,7 @@ describe('the word that an account is revoked', () => {
     const pods = openPods({ pods: 2 });
     const person = randomUUID();
     const [a, b] = [await pods.first.signIn(person), await pods.first.signIn(person)];
-    pods.entra.answers.refresh = () => refusal('revoked');
+    pods.entra.responses.refresh = () => refusal('revoked');
     await assert.rejects(pods.first.exchange(a), code('invalid_grant'));
     assert.equal(await pods.second.isActive(b), false);
     assertNothingLeft(pods);
@@ -636,11 +638,13 @@ describe('the word that an account is revoked', () => {
     const guest = randomUUID();
     const redeemCode = pods.entra.entra.redeemCode;
     pods.entra.entra.redeemCode = async (...args) => {
-      const answer = await redeemCode(...args);
-      return answer.kind === 'token' ? { ...answer, account: makeAccount(guest, randomUUID(), tenantId) } : answer;
+      const response = await redeemCode(...args);
+      return response.kind === 'token'
+        ? { ...response, account: makeAccount(guest, randomUUID(), tenantId) }
+        : response;
     };
     const token = await pods.first.signIn(guest);
-    pods.entra.answers.refresh = () => refusal('revoked');
+    pods.entra.responses.refresh = () => refusal('revoked');
     await assert.rejects(pods.first.exchange(token), code('invalid_grant'));
     assert.ok(await pods.first.isActive(token));
   });

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 /**
  * What the broker asks of its shared store. Values are opaque bytes. Every operation touches one key (or keys of one
  * hash tag), is atomic, and leaves no key without a TTL.
- * @throws Fault `unavailable` from every operation when the store cannot answer in time, or takes nothing more; then
+ * @throws Fault `unavailable` from every operation when the store does not respond in time, or takes nothing more; then
  * its cause is a `StoreFull`.
  */
 export interface Store {

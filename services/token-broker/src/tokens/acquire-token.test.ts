@@ -54,7 +54,7 @@ describe('a token that another pod acquires', () => {
 
 describe('what is acquired', () => {
   /** A request whose every step is logged, each a turn after it was begun, with the store's. */
-  function openLogged(answer: Acquired | Refused) {
+  function openLogged(response: Acquired | Refused) {
     const pods = openPods();
     const log: string[] = [];
     const step = (name: string) => async () => {
@@ -74,7 +74,7 @@ describe('what is acquired', () => {
       onRefused: step('onRefused'),
       acquire: async () => {
         log.push('acquire');
-        return answer;
+        return response;
       },
     };
     pods.watch.step = async (when, operation) => {
@@ -136,7 +136,7 @@ describe('what is acquired', () => {
     const pods = openPods();
     const session = await pods.first.signIn(randomUUID());
     pods.entra.reset();
-    pods.entra.answers.refresh = () => refusal('interaction');
+    pods.entra.responses.refresh = () => refusal('interaction');
     for (const asked of [undefined, claims, undefined, claims]) {
       await assert.rejects(pods.first.exchange(session, undefined, asked), code('interaction_required'));
     }

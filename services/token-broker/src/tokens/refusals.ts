@@ -61,17 +61,17 @@ export class Refusals {
   /** A refusal that still stands. A new sign-in voids the refusals before it. */
   async recall(about: RefusalSubject, signIn: string | undefined): Promise<Remembered | undefined> {
     const keys = this.#keysFor(about);
-    const [sealedPause, sealedAnswer] = await this.#store.getBoth(keys.pause, keys.answer);
+    const [sealedPause, sealedRefusal] = await this.#store.getBoth(keys.pause, keys.refusal);
     const pause = live(this.#unseal(keys.pause, sealedPause), this.#nowMs());
-    const answer = live(this.#unseal(keys.answer, sealedAnswer), this.#nowMs());
-    return pause ?? (answer?.signIn === signIn && answer?.field === about.field ? answer : undefined);
+    const refusal = live(this.#unseal(keys.refusal, sealedRefusal), this.#nowMs());
+    return pause ?? (refusal?.signIn === signIn && refusal?.field === about.field ? refusal : undefined);
   }
 
   /** Keeps a refusal as long as its class says. */
   async remember(about: RefusalSubject, refusal: Refusal, signIn: string | undefined): Promise<Remembered> {
     const pause = findPause(refusal);
     if (pause !== undefined) return await this.#rememberPause(about, refusal, pause);
-    const key = this.#keysFor(about).answer;
+    const key = this.#keysFor(about).refusal;
     const lastsMs = seconds[refusal.class as keyof typeof seconds] * 1_000;
     const record = { refusal, untilMs: this.#nowMs() + lastsMs, signIn, field: about.field, counts: {} };
     await this.#store.set(key, this.#seal(key, record), lastsMs);
@@ -106,7 +106,7 @@ export class Refusals {
     return {
       pause: this.#redisKeys.throttle(throttleKey, `pause:${plainField}`),
       // Claims may change with every request: their fields share one key for each last letter.
-      answer: this.#redisKeys.throttle(
+      refusal: this.#redisKeys.throttle(
         partition,
         `answer:${plainField}${field === plainField ? '' : `:${field.at(-1)}`}`,
       ),

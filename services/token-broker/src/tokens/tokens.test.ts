@@ -50,7 +50,7 @@ async function openGrant(name: string, pods: Pods) {
 }
 
 describe('the limit of a session', () => {
-  it('counts equal exchanges under way at once as one, and each that memory answers', async () => {
+  it('counts equal exchanges under way at once as one, and each that memory serves', async () => {
     const pods = openPods();
     const session = await pods.first.signIn(randomUUID());
     const ask = (scope: string, times: number) =>
@@ -123,11 +123,14 @@ for (const [name] of grants) {
       const pods = openPods();
       const get = await openGrant(name, pods);
       const acquired = await get(pods.first);
-      pods.entra.answers.refresh = pods.entra.answers.onBehalfOf = pods.entra.answers.appToken = () => refusal('scope');
+      pods.entra.responses.refresh =
+        pods.entra.responses.onBehalfOf =
+        pods.entra.responses.appToken =
+          () => refusal('scope');
       pods.advance(3_299);
       assert.equal(await get(pods.first), acquired);
       await settled();
-      pods.entra.answers.refresh = pods.entra.answers.onBehalfOf = pods.entra.answers.appToken = undefined;
+      pods.entra.responses.refresh = pods.entra.responses.onBehalfOf = pods.entra.responses.appToken = undefined;
       pods.advance(61);
       assert.notEqual(await get(pods.first), acquired);
     });
@@ -139,8 +142,8 @@ for (const [name] of grants) {
         const claims = '{"access_token":{}}';
         const acquired = await get(pods.first);
         await get(pods.first, claims);
-        const { answers } = pods.entra;
-        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(outage);
+        const { responses } = pods.entra;
+        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(outage);
         const error = { transient: 'unavailable', throttled: 'throttled', credential: 'server_error' }[outage];
         pods.advance(3_540);
         assert.equal(await get(pods.first), acquired);
@@ -161,8 +164,8 @@ for (const [name] of grants) {
         ['scope', 'invalid_scope'],
         ['sign_in', 'login_required'],
       ] as const) {
-        const { answers } = pods.entra;
-        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
+        const { responses } = pods.entra;
+        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
         await assert.rejects(get(pods.first), code(error));
         pods.advance(61);
       }
@@ -219,8 +222,8 @@ for (const [name] of grants) {
       const acquired = await get(pods.first);
       pods.advance(2_900);
       for (const refused of ['transient', 'interaction', 'sign_in', 'configuration'] as const) {
-        const { answers } = pods.entra;
-        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
+        const { responses } = pods.entra;
+        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
         assert.equal(await get(pods.first), acquired);
         await settled();
         assert.equal(await get(pods.first), acquired);
@@ -260,12 +263,12 @@ for (const [name] of grants) {
     it('is refused as Entra said, though that cannot be remembered', async () => {
       const pods = openPods();
       const get = await openGrant(name, pods);
-      const { answers } = pods.entra;
+      const { responses } = pods.entra;
       for (const [refused, error] of [
         ['interaction', 'interaction_required'],
         ['throttled', 'throttled'],
       ] as const) {
-        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
+        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
         pods.entra.gate = async () => {
           pods.watch.away = true;
         };
@@ -306,8 +309,8 @@ for (const [name] of grants) {
       const get = await openGrant(name, pods);
       for (const refused of ['transient', 'interaction', 'configuration'] as const) {
         pods.advance(100_000 / 3_600);
-        const { answers } = pods.entra;
-        answers.refresh = answers.onBehalfOf = answers.appToken = () => refusal(refused);
+        const { responses } = pods.entra;
+        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
         await assert.rejects(get(pods.first, `{"${refused}":1}`));
         assert.deepEqual(pods.keys('lease'), []);
       }
@@ -325,7 +328,7 @@ describe('a refusal', () => {
       const pods = openPods({ pods: 2 });
       const token = await pods.first.signIn(randomUUID());
       pods.entra.reset();
-      pods.entra.answers.refresh = () =>
+      pods.entra.responses.refresh = () =>
         refusal(refused, { members: { claims: '{"a":1}', error_codes: [1], correlation_id: 'c' } });
       for (let i = 0; i < 6; i += 1) {
         await assert.rejects((pods.all[i % 2] ?? pods.first).exchange(token), (fault: unknown) => {
@@ -349,9 +352,9 @@ describe('a refusal', () => {
       const pods = openPods({ pods: 2 });
       const person = randomUUID();
       const token = await pods.first.signIn(person);
-      pods.entra.answers.refresh = () => refusal(refused);
+      pods.entra.responses.refresh = () => refusal(refused);
       await assert.rejects(pods.first.exchange(token));
-      pods.entra.answers.refresh = undefined;
+      pods.entra.responses.refresh = undefined;
       await assert.rejects(pods.second.exchange(token));
       const next = await pods.first.signIn(person);
       assert.ok(await pods.second.exchange(next));
@@ -363,9 +366,9 @@ describe('a refusal', () => {
     const guest = randomUUID();
     pods.entra.homes.set(guest, `${randomUUID()}.${randomUUID()}`);
     const assertion = pods.makeAssertion(guest);
-    pods.entra.answers.onBehalfOf = () => refusal('consent');
+    pods.entra.responses.onBehalfOf = () => refusal('consent');
     await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
-    pods.entra.answers.onBehalfOf = undefined;
+    pods.entra.responses.onBehalfOf = undefined;
     await pods.first.signIn(guest);
     assert.ok(await pods.second.onBehalfOf(pods.makeAssertion(guest, -1)));
     assert.ok(await pods.second.onBehalfOf(assertion));
@@ -376,9 +379,9 @@ describe('a refusal', () => {
     const [alice, bob] = [await pods.first.signIn(randomUUID()), await pods.first.signIn(randomUUID())];
     const cached = await pods.first.exchange(alice, writeScope);
     pods.entra.reset();
-    pods.entra.answers.refresh = () => refusal('throttled', { retryAfterSeconds: 30 });
+    pods.entra.responses.refresh = () => refusal('throttled', { retryAfterSeconds: 30 });
     assert.equal(await retryAfter(pods.first.exchange(alice)), 30);
-    pods.entra.answers.refresh = undefined;
+    pods.entra.responses.refresh = undefined;
     pods.advance(10);
     assert.equal(await retryAfter(pods.second.exchange(alice)), 20);
     assert.equal(await retryAfter(pods.second.exchange(alice, readScope, '{"a":1}')), 20, 'with claims too');
@@ -394,12 +397,12 @@ describe('a refusal', () => {
   it('to wait without a time is kept for 60 s, a loop for 60, 120, 240, 300 s', async () => {
     const pods = openPods();
     const token = await pods.first.signIn(randomUUID());
-    pods.entra.answers.refresh = () => refusal('throttled');
+    pods.entra.responses.refresh = () => refusal('throttled');
     for (let i = 0; i < 3; i += 1) {
       assert.equal(await retryAfter(pods.first.exchange(token)), 60);
       pods.advance(61);
     }
-    pods.entra.answers.refresh = () => refusal('throttled', { members: { error_codes: [50196] } });
+    pods.entra.responses.refresh = () => refusal('throttled', { members: { error_codes: [50196] } });
     for (const seconds of [60, 120, 240, 300, 300]) {
       assert.equal(await retryAfter(pods.first.exchange(token, writeScope)), seconds);
       pods.advance(seconds + 1);
@@ -409,15 +412,15 @@ describe('a refusal', () => {
   it('by an outage backs off: 5, 10, 20, 40, 60 s, and begins anew after a success', async () => {
     const pods = openPods({ pods: 2, idleSeconds: 40_000 });
     const token = await pods.first.signIn(randomUUID());
-    pods.entra.answers.refresh = () => refusal('transient');
+    pods.entra.responses.refresh = () => refusal('transient');
     for (const [i, seconds] of [5, 10, 20, 40, 60, 60].entries()) {
       assert.equal(await retryAfter(pods.all[i % 2]?.exchange(token) ?? Promise.resolve()), seconds);
       pods.advance(seconds + 0.1);
     }
-    pods.entra.answers.refresh = undefined;
+    pods.entra.responses.refresh = undefined;
     await pods.first.exchange(token);
     pods.advance(3_400);
-    pods.entra.answers.refresh = () => refusal('transient');
+    pods.entra.responses.refresh = () => refusal('transient');
     pods.advance(200);
     assert.equal(await retryAfter(pods.first.exchange(token)), 5);
   });
@@ -426,10 +429,10 @@ describe('a refusal', () => {
     for (const [refused, seconds] of Object.entries(refusalSeconds) as [Refusal['class'], number][]) {
       const pods = openPods({ pods: 2 });
       const assertion = pods.makeAssertion(randomUUID());
-      pods.entra.answers.onBehalfOf = () => refusal(refused);
+      pods.entra.responses.onBehalfOf = () => refusal(refused);
       for (let i = 0; i < 30; i += 1) await assert.rejects((pods.all[i % 2] ?? pods.first).onBehalfOf(assertion));
       assert.equal(pods.entra.calls.length, 1, refused);
-      pods.entra.answers.onBehalfOf = undefined;
+      pods.entra.responses.onBehalfOf = undefined;
       pods.advance(seconds + 0.1);
       assert.ok(await pods.first.onBehalfOf(assertion), refused);
     }
@@ -449,9 +452,9 @@ describe('a refusal', () => {
       [() => refusal('throttled'), 60],
       [loop, 240],
     ] as const;
-    for (const [i, [answer, seconds]] of rows.entries()) {
-      pods.entra.answers.refresh = answer;
-      assert.equal(await retryAfter(pods.first.exchange(token)), seconds, `answer ${i + 1}`);
+    for (const [i, [response, seconds]] of rows.entries()) {
+      pods.entra.responses.refresh = response;
+      assert.equal(await retryAfter(pods.first.exchange(token)), seconds, `response ${i + 1}`);
       pods.advance(seconds + 0.1);
     }
   });
@@ -459,24 +462,24 @@ describe('a refusal', () => {
   it('to wait longer is not cut short by one that was under way with it', async () => {
     const pods = openPods({ pods: 2 });
     const token = await pods.first.signIn(randomUUID());
-    const answers = [refusal('throttled', { retryAfterSeconds: 90 }), refusal('transient')];
+    const responses = [refusal('throttled', { retryAfterSeconds: 90 }), refusal('transient')];
     const opened: (() => void)[] = [];
     pods.entra.gate = () => new Promise((resolve) => void opened.push(resolve));
-    pods.entra.answers.refresh = () => answers.shift() ?? refusal('scope');
+    pods.entra.responses.refresh = () => responses.shift() ?? refusal('scope');
     const asked = [pods.first.exchange(token), pods.second.exchange(token, readScope, '{"a":1}')];
     await settled();
     for (const [i, open] of opened.entries()) {
       open();
       await assert.rejects(asked[i] ?? Promise.resolve());
     }
-    assert.equal(answers.length, 0);
+    assert.equal(responses.length, 0);
     assert.equal(await retryAfter(pods.first.exchange(token)), 90);
   });
 
   it('of claims that change with every request takes a bounded place', async () => {
     const pods = openPods();
     const token = await pods.first.signIn(randomUUID());
-    pods.entra.answers.refresh = () => refusal('sign_in');
+    pods.entra.responses.refresh = () => refusal('sign_in');
     for (let i = 0; i < 500; i += 1) {
       await assert.rejects(pods.first.exchange(token, readScope, `{"i":${i}}`), code('login_required'));
     }
@@ -488,7 +491,7 @@ describe('a refusal', () => {
     const pods = openPods();
     const token = await pods.first.signIn(randomUUID());
     pods.entra.reset();
-    pods.entra.answers.refresh = () => refusal('interaction');
+    pods.entra.responses.refresh = () => refusal('interaction');
     const all = await Promise.allSettled(Array.from({ length: 50 }, () => pods.first.exchange(token)));
     assert.ok(all.every(({ status }) => status === 'rejected'));
     assert.equal(pods.entra.calls.length, 1);
@@ -600,7 +603,7 @@ describe('tokens', () => {
     const assertion = pods.makeAssertion(randomUUID());
     await pods.first.onBehalfOf(assertion);
     pods.advance(3_400);
-    pods.entra.answers.onBehalfOf = () => refusal('transient');
+    pods.entra.responses.onBehalfOf = () => refusal('transient');
     assert.ok(await pods.first.onBehalfOf(assertion));
     // As after a sign-out whose message was lost.
     for (const key of pods.keys('obo')) await pods.store.delete(key);
