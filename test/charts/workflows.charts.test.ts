@@ -11,7 +11,7 @@ type Job = {
   'timeout-minutes'?: number;
   steps: { uses?: string; run?: string }[];
   needs?: string[];
-  strategy?: { matrix: { service?: string[]; part?: string[] } };
+  strategy?: { matrix: { part?: string[]; include?: { image: string; service: string }[] } };
 };
 type Workflow = { on: object; permissions: object; jobs: Record<string, Job> };
 
@@ -60,7 +60,10 @@ describe('.github/workflows', async () => {
   it('run every suite in a job of its own, and require all jobs by one', () => {
     const jobs = workflows.find(({ name }) => name === 'ci.yml')?.workflow.jobs ?? {};
     const parts = jobs.part?.strategy?.matrix.part;
-    assert.deepEqual(parts?.toSorted(), ['check', ...suites.map(({ name }) => name)].sort());
+    const alone = Object.values(jobs).flatMap(({ steps }) =>
+      steps.flatMap(({ run = '' }) => /^\.ci\/in-debian (\w+)$/.exec(run)?.[1] ?? []),
+    );
+    assert.deepEqual([...(parts ?? []), ...alone].sort(), ['check', ...suites.map(({ name }) => name)].sort());
     const { required, ...others } = jobs;
     assert.deepEqual(required?.needs, Object.keys(others));
     assert.deepEqual(
@@ -73,9 +76,13 @@ describe('.github/workflows', async () => {
     );
   });
 
-  it('release the production services alone', () => {
+  it('release development parts apart from the production services', () => {
     const release = workflows.find(({ name }) => name === 'release.yml')?.workflow;
-    assert.deepEqual(release?.jobs.images?.strategy?.matrix.service, production);
-    assert.doesNotMatch(texts.get('release.yml') ?? '', new RegExp(development.join('|')));
+    const images = release?.jobs.images?.strategy?.matrix.include ?? [];
+    assert.deepEqual(
+      images.map(({ image }) => image),
+      [...production, ...[...development, 'load'].map((service) => `dev/${service}`)],
+    );
+    for (const { image, service } of images) assert.equal(image.replace('dev/', ''), service);
   });
 });
