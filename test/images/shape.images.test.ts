@@ -107,6 +107,29 @@ describe('the images', () => {
     }
   });
 
+  it('start as the charts run them, without a network and with nothing writable but /tmp', async () => {
+    const environment = ['--env', 'NODE_ENV=development', '--env', 'SHUTDOWN_DELAY_MS=0'];
+    for (const [service, path] of [
+      ['entra-emulator', '9440/readyz'],
+      ['trace-viewer', '4318/livez'],
+    ] as const) {
+      const run = ['run', '--detach', ...confined, '--network', 'none', ...environment, imageOf(service)];
+      const id = await engine.docker(...run);
+      const probe = `for (let left = 100; ; left--) {
+        try { if ((await fetch('http://127.0.0.1:${path}')).ok) break; } catch {}
+        if (left === 0) process.exit(1);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }`;
+      try {
+        await engine.docker('exec', id, 'node', '--input-type=module', '-e', probe);
+      } catch (error) {
+        assert.fail(`${service}: ${await engine.docker('logs', id)}: ${(error as Error).message}`);
+      } finally {
+        await engine.docker('rm', '--force', id);
+      }
+    }
+  });
+
   it('are healthy soon, and end with 0 soon after SIGTERM', async () => {
     // The one production image that needs no other: signing keys are fetched in the background.
     const environment = [
