@@ -18,7 +18,7 @@ npm test -- … --coverage     also the lines of the services that the tests ran
 npm test -- --only <suite>   one suite: ${suites.map(({ name }) => name).join(', ')}
 npm test -- --times          also how long each file took, the slowest first
 
-npm run figures, test:charts, test:browser, test:modes, test:images, test:outage, test:clients are such suites; one fails
+npm run figures, test:charts, test:browser, test:modes, test:images, test:outage, test:clients, test:packages are such suites; one fails
 where its tool is missing. A whole suite leaves JUnit XML and what passed in ${resultsDir}/, a part its XML in
 ${resultsDir}/part/. Ends with "not run: …" for each suite left out, and "N passed, N failed, N skipped". Exit code 1 if a
 test failed, none was found, or CI is set and one was skipped.`;

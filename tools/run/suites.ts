@@ -109,6 +109,13 @@ const named: Omit<Suite, 'files'>[] = [
     apart: 'it needs Python, Go, Java and Chromium, and fetches the libraries of each',
   },
   {
+    name: 'packages',
+    script: 'test:packages',
+    testWithinMs: 3 * minuteMs,
+    lacks: none,
+    apart: 'it installs from the npm registry, as an app of yours does',
+  },
+  {
     name: 'load',
     script: 'test:load',
     testWithinMs: 2 * minuteMs,
