@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { difference, median, ratio } from '../../services/load-generator/src/results/statistics.ts';
+import { ablate, describeAblation } from './ablate.ts';
 import { inProcess } from './in-process.ts';
 import { createProgress } from './progress.ts';
 import { rounds, type Slice, type Subject } from './slices.ts';
@@ -10,16 +11,23 @@ import { openSubjects } from './subjects.ts';
 import { describeRow, isMet, type Row } from './table.ts';
 
 const help = `npm run bench -- [--rounds N] [--json FILE]
+npm run bench -- --ablate [--rounds N]
 
 Measures what a token costs beside bare node:http, bare Express and MSAL Node with its DistributedCachePlugin, all in
 one run: CPU per request, medians of interleaved rounds. The floor of a grant is node:http with the same
 request and as long a response. Exit 0 only if every target is met.
   --rounds N   rounds of half-second slices, default 14
   --json FILE  writes the figures there
+  --ablate     measures instead what each trick of the broker saves a call; exit 0 only if each pays
 `;
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '14' }, json: { type: 'string' }, help: { type: 'boolean' } },
+  options: {
+    rounds: { type: 'string', default: '14' },
+    json: { type: 'string' },
+    ablate: { type: 'boolean' },
+    help: { type: 'boolean' },
+  },
 });
 if (values.help) {
   process.stdout.write(help);
@@ -32,6 +40,11 @@ if (!Number.isInteger(roundCount) || roundCount < 1) {
 }
 const connections = 32;
 const say = (line: string) => process.stdout.write(`${line}\n`);
+if (values.ablate) {
+  const found = ablate(roundCount);
+  for (const row of found) say(describeAblation(row));
+  process.exit(found.every(({ pays }) => pays) ? 0 : 1);
+}
 const progress = createProgress(process.stderr);
 
 await using subjects = await openSubjects(progress);

@@ -26,7 +26,8 @@ export async function each<T, R>(items: readonly T[], work: (item: T, i: number)
   return results;
 }
 
-async function patiently(ask: () => Promise<BrokerResponse>): Promise<BrokerResponse> {
+/** Asks again while the broker answers 503. */
+export async function patiently(ask: () => Promise<BrokerResponse>): Promise<BrokerResponse> {
   let answer = await ask();
   for (let tried = 1; answer.status === 503 && tried < tries; tried += 1) {
     await delay(pauseMs);

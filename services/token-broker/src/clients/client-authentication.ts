@@ -3,7 +3,6 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createMounted, trimmed } from '@onbehalf/node/core/mounted-file';
 import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { detached } from '../input/detached.ts';
 import { callersClockToleranceSeconds, ownAssertionLifeSeconds } from '../lifetimes.ts';
 import { sha256 } from '../store/redis-keys.ts';
 import { assertionAlgorithms, unverifiedClaims } from './callers.ts';
@@ -65,7 +64,8 @@ export class ClientAuthentication {
    * @throws Fault `too_many_requests`.
    */
   async byAssertion(assertion: string, address: string): Promise<Client[] | undefined> {
-    const known = this.#verified.get(assertion);
+    const digest = sha256(assertion);
+    const known = this.#verified.get(digest);
     if (known && (await this.#isCurrent(known))) return [known.client];
     const id = String(unverifiedClaims(assertion)?.iss);
     const candidates = this.#findCandidates(id, 'private_key_jwt');
@@ -78,7 +78,7 @@ export class ClientAuthentication {
       if (!by || by.exp > latest) continue;
       found.push(client);
       if (candidates.length === 1) {
-        this.#verified.set(detached(assertion), { client, by, expiresAtMs: by.exp * 1_000 });
+        this.#verified.set(digest, { client, by, expiresAtMs: by.exp * 1_000 });
       }
     }
     return found;

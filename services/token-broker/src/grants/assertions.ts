@@ -46,7 +46,7 @@ export class Assertions {
   parse(client: Client, token: string): ParsedAssertion {
     const name = `${client.name} ${sha256(token)}`;
     const known = this.#parsed.get(name);
-    const parsed = known ?? this.#read(client, token);
+    const parsed = known ?? readAssertion(this.#redisKeys, client, token);
     const { aud, exp, tid } = parsed.claims;
     if (aud !== client.clientId) throw new Fault('invalid_grant', 'The assertion is for another audience.');
     if (exp * 1_000 <= this.#nowMs()) {
@@ -64,11 +64,12 @@ export class Assertions {
   get size(): number {
     return this.#parsed.size;
   }
+}
 
-  #read({ name }: Client, token: string): ParsedAssertion {
-    const claims = claimsSchema.safeParse(unverifiedClaims(token)).data;
-    if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
-    const throttleKey = this.#redisKeys.oboThrottleKey(name, claims.tid, claims.oid);
-    return { claims, key: this.#redisKeys.obo(name, token), throttleKey };
-  }
+/** Parses and hashes an assertion. Whether it is good for the client is not asked. @throws Fault `invalid_grant`. */
+export function readAssertion(redisKeys: RedisKeys, { name }: Client, token: string): ParsedAssertion {
+  const claims = claimsSchema.safeParse(unverifiedClaims(token)).data;
+  if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
+  const throttleKey = redisKeys.oboThrottleKey(name, claims.tid, claims.oid);
+  return { claims, key: redisKeys.obo(name, token), throttleKey };
 }

@@ -1,9 +1,7 @@
-import { isAscii } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { Fault } from '@onbehalf/node/core/fault';
 import { withoutSpace } from '@onbehalf/node/core/optional-space';
 import type { z } from 'zod';
-import { detached } from './detached.ts';
 
 const largestBodyBytes = 65_536;
 /** No request has a third of this; V8 keeps every name of an object until its next full collection. */
@@ -81,7 +79,7 @@ function sentTwice(name: string): Fault {
 /** The body as text; no parameter may hold broken UTF-8 or NUL. */
 function decodeText(body: Buffer): string {
   try {
-    const text = isAscii(body) ? body.toString('latin1') : decoder.decode(body);
+    const text = decoder.decode(body);
     if (!text.includes('\0')) return text;
   } catch {
     // The decoder's message quotes the input.
@@ -89,24 +87,9 @@ function decodeText(body: Buffer): string {
   throw notText();
 }
 
-/** What all requests write alike: names of grants and types, scopes. Decoding them costs as much as reading L1. */
-const decoded = new Map<string, string>();
-const kept = { values: 1_000, length: 256 };
-
 /** Percent-decoding that refuses broken escapes and broken UTF-8, where URLSearchParams would guess. */
 function decode(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
-  if (text.length > kept.length) return decodeOnce(text);
-  let value = decoded.get(text);
-  if (value === undefined) {
-    value = decodeOnce(text);
-    if (decoded.size >= kept.values) decoded.clear();
-    decoded.set(detached(text), value);
-  }
-  return value;
-}
-
-function decodeOnce(text: string): string {
   try {
     const value = decodeURIComponent(text.replaceAll('+', ' '));
     if (!value.includes('\0')) return value;

@@ -2,7 +2,6 @@ import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
 import { activeSpan, inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
-import { LRUCache } from 'lru-cache';
 import { staleMarginSeconds } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
@@ -44,8 +43,6 @@ export class Tokens {
   readonly #nowMs: () => number;
   readonly #flights = new Map<string, Flight>();
   readonly #refreshing = new Set<string>();
-  /** Field names are hashes, and most requests ask for the same few tokens. */
-  readonly #fieldNames = new LRUCache<string, string>({ maxSize: 1_000, sizeCalculation: () => 1 });
 
   constructor({ store, l1, refusals, redisKeys, sealing, logger, nowMs }: Deps) {
     this.#store = store;
@@ -65,7 +62,7 @@ export class Tokens {
     if (found?.freshness === 'fresh' && isHit(found.value, this.#nowSeconds())) {
       request.admit?.();
       if (found.value.refreshAtSeconds <= this.#nowSeconds()) {
-        this.#refreshInBackground(this.#toWanted(request, l1Field));
+        this.#refreshInBackground(toWanted(request, l1Field));
       }
       return { record: found.value, source: 'memory' };
     }
@@ -75,17 +72,10 @@ export class Tokens {
     const flying = this.#flights.get(flightKey);
     if (flying) return await waiting('process', () => flying.token, flying.leader);
     request.admit?.();
-    const wanted = this.#toWanted(request, l1Field);
+    const wanted = toWanted(request, l1Field);
     const flight = this.#fetch(wanted, held).finally(() => this.#flights.delete(flightKey));
     this.#flights.set(flightKey, { token: flight, leader: activeSpan() });
     return await flight;
-  }
-
-  #toWanted(request: TokenRequest, l1Field: string): Wanted {
-    const known = this.#fieldNames.get(l1Field);
-    const field = known ?? toField(request);
-    if (known === undefined) this.#fieldNames.set(l1Field, field);
-    return { request, field, l1Field };
   }
 
   async #fetch(wanted: Wanted, held: TokenRecord | undefined): Promise<Token> {
@@ -130,4 +120,8 @@ export class Tokens {
   #nowSeconds(): number {
     return this.#nowMs() / 1_000;
   }
+}
+
+function toWanted(request: TokenRequest, l1Field: string): Wanted {
+  return { request, field: toField(request), l1Field };
 }
