@@ -53,6 +53,7 @@ function createBench(store: Store, sealing: ReturnType<typeof createSealing>) {
       tenantId: 'bench',
       scope,
       claims: undefined,
+      traceId: '0'.repeat(32),
       acquire: acquireOwn,
     };
   };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 
 /** By how much of itself a pause may be shorter or longer, so that pods do not all come together. */
 const jitter = 0.25;
@@ -9,7 +9,7 @@ export function repeating(work: () => Promise<void>, everyMs: number, logger: Lo
   const closing = new AbortController();
   async function repeat(): Promise<void> {
     while (!closing.signal.aborted) {
-      await work().catch((error) => logger.debug({ event: 'upkeep.failed', error: describeError(error) }));
+      await work().catch((error) => logger.debug({ event: 'upkeep.failed', error }));
       const pauseMs = everyMs * (1 + jitter * (2 * Math.random() - 1));
       await delay(pauseMs, undefined, { signal: closing.signal }).catch(() => {});
     }

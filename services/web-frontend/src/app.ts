@@ -8,6 +8,7 @@ import type { Apis } from './apis.ts';
 import type { Broker } from './broker/broker.ts';
 import type { Config } from './config.ts';
 import { formMs } from './lifetimes.ts';
+import { FailureLog } from './pages/failure-log.ts';
 import { callPaths } from './pages/pages.ts';
 import { renderFault } from './pages/render-fault.ts';
 import { cookieFlags, cookiesOf, noDoubledCookies } from './session/cookies.ts';
@@ -47,9 +48,16 @@ export type AppDeps = {
 export function createApp(deps: AppDeps): Express {
   const routes = Router({ caseSensitive: true, strict: true });
   routes.use(noDoubledCookies, noSpeculativeCookies, endUnreadUploads, clearLanding);
-  addRoutes(routes, createHandlers(deps), deps.config);
+  const failures = new FailureLog(deps.logger);
+  addRoutes(routes, createHandlers({ ...deps, failures }), deps.config);
   // Trace context from outside is ignored: each request starts its own trace, a callback resumes its sign-in's.
-  const app = createChassisApp({ logger: deps.logger, routes, renderFault, traceIdOf: newTraceId });
+  const app = createChassisApp({
+    logger: deps.logger,
+    routes,
+    renderFault,
+    traceIdOf: newTraceId,
+    logFault: failures.fault.bind(failures),
+  });
   app.locals.formTargets = () => deps.entra.origins();
   app.locals.traceViewerUrl = deps.config.traceViewerUrl;
   return app;
@@ -57,7 +65,7 @@ export function createApp(deps: AppDeps): Express {
 
 type Handlers = ReturnType<typeof createHandlers>;
 
-function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps) {
+function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps & { failures: FailureLog }) {
   const { publicBaseUrl, publicRate, signInScopes, trustedProxies } = config;
   const { sameSite } = config.session;
   const nowSeconds = () => Math.floor(nowMs() / 1_000);
@@ -65,7 +73,7 @@ function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps) {
   const sessions = createSessions({ seal, sameSite });
   const flowTrace = createFlowTrace(keys, nowMs);
   const logins = new Logins({ seal, flowTrace, responseMode: config.entra.responseMode, sameSite, nowMs });
-  const stepUpLinks = new StepUpLinks({ logins, nowSeconds, seal });
+  const stepUpLinks = new StepUpLinks({ failures: deps.failures, logins, nowSeconds, seal });
   const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, stepUpLinks, nowSeconds };
   const networkOf = createClientNetwork(trustedProxies, deps.logger);
   const rate = createRate(publicRate, nowMs);

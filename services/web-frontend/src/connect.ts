@@ -1,5 +1,6 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createHttpClient, type Fetch } from '@onbehalf/node/core/http-client';
+import { tellOutages } from '@onbehalf/node/core/outages';
 import { Broker } from './broker/broker.ts';
 import type { Config } from './config.ts';
 import { OidcClient } from './sign-in/oidc.ts';
@@ -19,7 +20,7 @@ type ConnectOptions = {
  */
 export function connect(options: ConnectOptions) {
   const { config, assertion, logger, fetch = globalThis.fetch, nowMs = () => performance.now() } = options;
-  const http = createHttpClient({ fetch, nowMs });
+  const http = tellOutages('token-broker', logger, createHttpClient({ fetch, nowMs }));
   const broker = new Broker({ url: config.broker.url, http, assertion });
   const entra = new OidcClient({
     ...config.entra,

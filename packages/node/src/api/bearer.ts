@@ -147,14 +147,14 @@ async function verify(token: string, keys: JWTVerifyGetKey, options: { audience:
     if (payload.ver === '1.0') throw invalidToken(isVersion1);
     return claimsSchema.parse(payload);
   } catch (error) {
-    if (error instanceof errors.JOSEError) throw invalidToken(reasonOf(error), error);
+    if (error instanceof errors.JOSEError) throw invalidToken(findReason(error), error);
     if (error instanceof z.ZodError) throw invalidToken('The token is not a v2.0 access token.', error);
     throw error;
   }
 }
 
 /** What is wrong with a token, in words that name the mend; of one whose signature does not hold, nothing. */
-function reasonOf(error: errors.JOSEError): string {
+function findReason(error: errors.JOSEError): string {
   const isOfClaims = error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired;
   if (!isOfClaims) return 'The token is not valid here.';
   if (error.payload.ver === '1.0') return isVersion1;

@@ -1,5 +1,6 @@
 import { breaker, retryAfterSeconds as defaultRetryAfterSeconds } from '../lifetimes.ts';
 import { Fault } from './fault.ts';
+import { refusedWith } from './outages.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
 export type Fetch = typeof globalThis.fetch;
@@ -67,7 +68,7 @@ export function laterFault(response: Response, tooMany = 'Too many requests at o
   const retryAfterSeconds = parseRetryAfter(response.headers.get('retry-after')) ?? defaultRetryAfterSeconds;
   if (response.status === 429) return new Fault('throttled', tooMany, { retryAfterSeconds });
   if (response.status === 500) return new Fault('server_error', 'Something went wrong on our side.');
-  return response.status > 500 ? unavailable(undefined, retryAfterSeconds) : undefined;
+  return response.status > 500 ? unavailable(refusedWith(response.status), retryAfterSeconds) : undefined;
 }
 
 /** The other side does not respond now. */

@@ -18,16 +18,16 @@ it('tells once that a dependency is away and once that it is back', async () => 
 
   assert.equal(await ask('yes'), 'yes');
   assert.deepEqual(lines, []);
-  await failing(new Fault('unavailable', 'Away.'));
+  await failing(new Fault('unavailable', 'Away.', { cause: Object.assign(new Error('x'), { code: 'ECONNREFUSED' }) }));
   await failing(new Fault('unavailable', 'Away.'));
   await failing(new Fault('invalid_token', 'Bad.'));
   answer = async (word) => word;
   assert.deepEqual([await ask('yes'), await ask('yes')], ['yes', 'yes']);
   assert.deepEqual(
-    lines.map(({ level, event, dependency }) => [level, event, dependency]),
+    lines.map(({ level, event, dependency, reason }) => [level, event, dependency, reason]),
     [
-      ['warn', 'dependency.down', 'the oracle'],
-      ['info', 'dependency.up', 'the oracle'],
+      ['warn', 'dependency.down', 'the oracle', 'ECONNREFUSED'],
+      ['info', 'dependency.up', 'the oracle', undefined],
     ],
   );
 });

@@ -1,5 +1,33 @@
 import { Fault } from './fault.ts';
 import type { Log } from './log.ts';
+import { findReason } from './reason.ts';
+
+type OutageLog = Pick<Log, 'info' | 'warn'>;
+
+/** Whether a dependency is away. The log is told once that it is, with the reason, and once that it responds again. */
+export class Outage {
+  readonly #dependency: string;
+  readonly #logger: OutageLog;
+  #away = false;
+
+  constructor(dependency: string, logger: OutageLog) {
+    this.#dependency = dependency;
+    this.#logger = logger;
+  }
+
+  down(error: unknown): void {
+    if (this.#away) return;
+    this.#away = true;
+    const facts = { event: 'dependency.down', dependency: this.#dependency, reason: findReason(error), error };
+    this.#logger.warn(facts, 'does not respond');
+  }
+
+  up(): void {
+    if (!this.#away) return;
+    this.#away = false;
+    this.#logger.info({ event: 'dependency.up', dependency: this.#dependency }, 'responds again');
+  }
+}
 
 /**
  * The same function; the log is told once that what it asks is away, and once that it responds again, however many
@@ -7,22 +35,23 @@ import type { Log } from './log.ts';
  */
 export function tellOutages<Asked extends unknown[], Response>(
   dependency: string,
-  logger: Pick<Log, 'info' | 'warn'>,
+  logger: OutageLog,
   ask: (...asked: Asked) => Response | Promise<Response>,
 ): (...asked: Asked) => Promise<Response> {
-  let away = false;
+  const outage = new Outage(dependency, logger);
   return async (...asked) => {
     try {
       const response = await ask(...asked);
-      if (away) logger.info({ event: 'dependency.up', dependency }, 'responds again');
-      away = false;
+      outage.up();
       return response;
     } catch (error) {
-      if (error instanceof Fault && error.code === 'unavailable') {
-        if (!away) logger.warn({ event: 'dependency.down', dependency, error: error.cause }, 'does not respond');
-        away = true;
-      }
+      if (error instanceof Fault && error.code === 'unavailable') outage.down(error.cause);
       throw error;
     }
   };
+}
+
+/** For the log: the cause of a Fault where a program responded by a status that says "not now". */
+export function refusedWith(status: number): Error {
+  return Object.assign(new Error('refused'), { code: `HTTP_${status}` });
 }

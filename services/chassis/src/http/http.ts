@@ -24,11 +24,14 @@ type AppOptions = {
   renderFault?: RenderFault;
   /** The trace id of a request; from `traceparent` unless said: an edge service believes nobody. */
   traceIdOf?: (req: Request) => string;
+  /** Where a fault is told; at its own level unless said. */
+  logFault?: (fault: Fault, route: string, traceId: string) => void;
 };
 
 /** An express app with the headers, the limits and the one fault handler that every service shares. Opens nothing. */
 export function createApp(options: AppOptions): Express {
   const { logger, routes, renderFault = renderJson } = options;
+  const log = options.logFault ?? ((...told) => logFault(logger, ...told));
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -42,7 +45,7 @@ export function createApp(options: AppOptions): Express {
   app.use(() => {
     throw new Fault('not_found', 'There is nothing at this address.');
   });
-  app.use(createFaultHandler(logger, renderFault));
+  app.use(createFaultHandler(log, renderFault));
   return app;
 }
 
@@ -62,20 +65,20 @@ export function logFault(logger: Logger, fault: Fault, route: string, traceId: s
   );
 }
 
-function createFaultHandler(logger: Logger, renderFault: RenderFault): ErrorRequestHandler {
+function createFaultHandler(log: NonNullable<AppOptions['logFault']>, renderFault: RenderFault): ErrorRequestHandler {
   // Nothing is left to express' own last handler: it would print the error, and show it.
   return (error: unknown, req, res, _next) => {
     const fault = toFault(error);
     const traceId = String(res.locals.traceId);
     noteFailure(fault.code);
-    logFault(logger, fault, `${req.method} ${req.route?.path ?? 'unmatched'}`, traceId);
+    log(fault, `${req.method} ${req.route?.path ?? 'unmatched'}`, traceId);
     // Half a response cannot become an error: the connection is cut, so that nobody takes it for whole.
     if (res.headersSent) return void res.destroy();
     res.status(fault.status).set(fault.toHeaders());
     try {
       renderFault(fault, req, res, traceId);
     } catch (cause) {
-      logFault(logger, toFault(cause), 'fault page', traceId);
+      log(toFault(cause), 'fault page', traceId);
       if (!res.headersSent) renderJson(fault, req, res, traceId);
     }
   };

@@ -8,8 +8,8 @@ const dropped = /^Dropped (\d+) spans because maxQueueSize reached/;
 
 /**
  * What the log hears of telemetry itself: a setting that is not usable, by its name; exports that fail, once a minute,
- * with the last reason and how many spans were lost by then; that they succeed again. The SDK's own words are not
- * logged: they quote values.
+ * with the last reason and how many spans were lost by then; that they succeed again; that more spans waited than are
+ * kept. The SDK's own words are not logged: they quote values.
  */
 export class ExportReports {
   readonly #logger: Logger;
@@ -44,11 +44,14 @@ export class ExportReports {
   }
 
   succeeded(): void {
-    if (!this.#failing) return;
-    this.#failing = false;
-    this.#saidAtMs = Number.NEGATIVE_INFINITY;
-    this.#logger.info({ event: 'telemetry.resumed', lost: this.#lost }, 'telemetry is sent again');
-    this.#lost = 0;
+    if (this.#failing) {
+      this.#failing = false;
+      this.#logger.info({ event: 'telemetry.resumed', lost: this.#takeLost() }, 'telemetry is sent again');
+      this.#saidAtMs = Number.NEGATIVE_INFINITY;
+    } else if (this.#lost > 0 && performance.now() - this.#saidAtMs >= complainEveryMs) {
+      this.#saidAtMs = performance.now();
+      this.#logger.warn({ event: 'telemetry.lost', lost: this.#takeLost() }, 'more spans waited than are kept');
+    }
   }
 
   /** Says once of each setting that the specification's default is in its place. */
@@ -64,6 +67,12 @@ export class ExportReports {
     const [, count] = dropped.exec(message) ?? [];
     if (count) this.#lose(Number(count));
     this.unusable(message.match(/\bOTEL_[A-Z_]+\b/g) ?? []);
+  }
+
+  #takeLost(): number {
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost;
   }
 
   #lose(spans: number): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, globSync, openSync, readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { ConfigError } from '@onbehalf/node/core/config-error';
@@ -131,6 +131,16 @@ describe('createLogger', () => {
     logged((logger) => logger.info({ text: 'a.b-c_'.repeat(50_000) }));
     assert.ok(performance.now() - startedMs < 2_000);
   });
+});
+
+it('nobody but the logger describes an error: described twice, it says nothing', () => {
+  const root = new URL('../../../../', import.meta.url).pathname;
+  const callers = globSync('{services,packages}/**/src/**/*.ts', { cwd: root }).filter(
+    (path) =>
+      !/\.test\.ts$|logger\.ts$|life\/run\.ts$/.test(path) &&
+      readFileSync(root + path, 'utf8').includes('describeError('),
+  );
+  assert.deepEqual(callers, []);
 });
 
 describe('a log that cannot be written', () => {

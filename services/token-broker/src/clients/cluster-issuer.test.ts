@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serve } from '@onbehalf/chassis/http/serve';
+import { findReason } from '@onbehalf/node/core/reason';
 import { openBroker } from '../grants/broker.fake.ts';
-import { findReason } from '../redis/reason.ts';
 import { clusterIssuer } from './cluster-issuer.ts';
 
 const keySet = { keys: [{ kty: 'RSA', kid: 'k1', n: 'AQ', e: 'AQAB' }] };

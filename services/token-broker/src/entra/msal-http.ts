@@ -12,6 +12,10 @@ import { withoutNonce } from './without-nonce.ts';
 /** What the HTTP client saw of one operation. MSAL drops most of it. */
 export type Wire = {
   refusal?: Refusal;
+  /** Why no response came. */
+  failure?: unknown;
+  /** Whether Entra responded, whatever it said. */
+  responded?: boolean;
   requestId?: string | undefined;
   /** When the token request was sent. Lifetimes count from here, so that a slow response does not prolong them. */
   sentAtMs?: number;
@@ -78,15 +82,20 @@ export class EntraHttpClient implements EntraNetwork {
       wire.refusal = refusal;
       throw new Refused('refused');
     };
+    const fail = (failure: unknown): never => {
+      wire.failure = failure;
+      return refuse(noResponse());
+    };
     const module = {
       sendGetRequestAsync: async (url: string, { headers }: NetworkRequestOptions = {}) => {
-        const found = await this.#readDocument(url, deadline, headers);
+        const found = await this.#readDocument(url, deadline, headers).catch(fail);
         return 'class' in found ? refuse(found) : found;
       },
       sendPostRequestAsync: async (url: string, { headers, body }: NetworkRequestOptions = {}) => {
         const sentAtMs = this.#nowMs();
         const options = { method: 'POST' as const, headers: headers ?? {}, body: body ?? null, signal: deadline };
-        const response = await this.#send(url, options).catch(() => refuse(noResponse()));
+        const response = await this.#send(url, options).catch(fail);
+        wire.responded = true;
         wire.requestId = response.requestId;
         const refusal = parseRefusal(response, grant, this.#nowMs());
         if (refusal) return refuse(refusal);
@@ -117,12 +126,11 @@ export class EntraHttpClient implements EntraNetwork {
     }
   }
 
-  /** A document of Entra, from the cache while it is fresh; the refusal if it cannot be read. */
+  /** A document of Entra, from the cache while it is fresh; the refusal if it is none. @throws if no response came. */
   async #readDocument(url: string, signal: AbortSignal, headers = {}): Promise<HttpResponse | Refusal> {
     const cached = this.#documents.get(url);
     if (cached && this.#nowMs() - cached.readAtMs < discoveryMs) return cached.response;
-    const response = await this.#send(url, { headers, signal }).catch(noResponse);
-    if ('class' in response) return response;
+    const response = await this.#send(url, { headers, signal });
     const { status, body } = response;
     if (status !== 200 || typeof body !== 'object') {
       const permanent = status >= 300 && status < 500 && status !== 429;
@@ -134,7 +142,7 @@ export class EntraHttpClient implements EntraNetwork {
   }
 
   async #readEndpoint(url: string): Promise<string> {
-    const found = await this.#readDocument(url, AbortSignal.timeout(entraDeadlineMs));
+    const found = await this.#readDocument(url, AbortSignal.timeout(entraDeadlineMs)).catch(noResponse);
     const document = 'class' in found ? this.#documents.get(url)?.response : found;
     if (document) return signInDocument.parse(document.body).authorization_endpoint;
     if ('class' in found && found.class === 'transient') {

@@ -4,8 +4,9 @@ import {
   type Configuration,
   LogLevel,
 } from '@azure/msal-node';
-import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { discoveryUrl } from '@onbehalf/node/core/keys/authority';
+import { Outage } from '@onbehalf/node/core/outages';
 import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
 import { z } from 'zod';
 import type { Client } from '../clients/clients.ts';
@@ -78,12 +79,14 @@ export class MsalEntra implements Entra {
   readonly #network: EntraNetwork;
   readonly #logger: Logger;
   readonly #credentials: CredentialFallback;
+  readonly #outage: Outage;
 
   constructor({ authorityHost, federatedFile, network, logger, nowMs = Date.now }: MsalOptions) {
     this.#authorityHost = authorityHost;
     this.#host = new URL(authorityHost).host;
     this.#network = network;
     this.#logger = logger;
+    this.#outage = new Outage('entra', logger);
     this.#credentials = new CredentialFallback({ authorityHost, federatedFile, logger, nowMs });
   }
 
@@ -171,6 +174,9 @@ export class MsalEntra implements Entra {
       return toAcquired(result, wire, cache.content, request.scopes);
     } catch (error) {
       return { kind: 'refused' as const, refusal: wire.refusal ?? this.#toRefusal(error, grant, client) };
+    } finally {
+      if (wire.responded) this.#outage.up();
+      if (wire.failure !== undefined) this.#outage.down(wire.failure);
     }
   }
 
@@ -179,7 +185,7 @@ export class MsalEntra implements Entra {
     const code = (error as { errorCode?: unknown }).errorCode;
     if (noRefreshToken.has(String(code))) return refused('sign_in').refusal;
     this.#logger.error({
-      ...{ event: 'entra.unexpected', client: client.name, msal: String(code), error: describeError(error) },
+      ...{ event: 'entra.unexpected', client: client.name, msal: String(code), error },
     });
     return refused(grant === 'authorization_code' ? 'code' : 'configuration').refusal;
   }

@@ -22,6 +22,7 @@ export function appTokenRequest({ entra, redisKeys }: Deps, client: Client, aske
     tenantId: client.tenantId,
     scope,
     claims,
+    traceId,
     acquire: () => entra.appToken(client, { scopes, claims, traceId }),
   };
 }

@@ -30,7 +30,7 @@ export class ExchangeRequest implements TokenRequest {
   readonly #registration: Client;
   readonly #session: Session;
   readonly #scopes: string[];
-  readonly #traceId: string;
+  readonly traceId: string;
   #passed: Tombstone[] = [];
 
   /** @throws Fault `invalid_scope`. */
@@ -45,7 +45,7 @@ export class ExchangeRequest implements TokenRequest {
     this.#registration = client;
     this.#session = session;
     this.#scopes = scopes;
-    this.#traceId = asked.traceId;
+    this.traceId = asked.traceId;
   }
 
   admit(): void {
@@ -58,7 +58,7 @@ export class ExchangeRequest implements TokenRequest {
 
   async acquire(msal = '') {
     const { account } = this.#session;
-    const asked = { account, msal, scopes: this.#scopes, claims: this.claims, traceId: this.#traceId };
+    const asked = { account, msal, scopes: this.#scopes, claims: this.claims, traceId: this.traceId };
     return await this.#deps.entra.refresh(this.#registration, asked);
   }
 

@@ -31,7 +31,7 @@ export class OnBehalfOfRequest implements TokenRequest {
   readonly #assertion: Assertion;
   readonly #homeAccountId: string;
   readonly #scopes: string[];
-  readonly #traceId: string;
+  readonly traceId: string;
 
   /** @throws Fault `invalid_grant`, `invalid_scope`. */
   constructor(deps: OnBehalfOfDeps, client: Client, token: string, asked: AskedToken) {
@@ -48,7 +48,7 @@ export class OnBehalfOfRequest implements TokenRequest {
     this.#assertion = { token, issuedAtSeconds: iat };
     this.#homeAccountId = `${oid}.${tid}`;
     this.#scopes = scopes;
-    this.#traceId = asked.traceId;
+    this.traceId = asked.traceId;
   }
 
   async signIn(): Promise<string | undefined> {
@@ -64,7 +64,7 @@ export class OnBehalfOfRequest implements TokenRequest {
       tenantId: this.tenantId,
       scopes: this.#scopes,
       claims: this.claims,
-      traceId: this.#traceId,
+      traceId: this.traceId,
     });
   }
 

@@ -84,13 +84,13 @@ export class CodeRedemption {
     const asked = { code, redirectUri, codeVerifier, nonce, scopes: signInScopes, traceId };
     const response = await entra.redeemCode(client, asked);
     if (response.kind === 'token') return response;
-    throw await this.#refuse(client, spent, response.refusal);
+    throw await this.#refuse(client, spent, response.refusal, traceId);
   }
 
   /** Logs and remembers a refusal, and releases a code that Entra did not look at. Gives the Fault to throw. */
-  async #refuse(client: Client, spent: string, refusal: Refusal): Promise<Fault> {
+  async #refuse(client: Client, spent: string, refusal: Refusal, traceId: string): Promise<Fault> {
     const { refusals, logger } = this.#deps;
-    logRefusal(logger, { client: client.name }, refusal);
+    logRefusal(logger, { client: client.name, traceId }, refusal);
     // The caller gets Entra's refusal, also if the store fails here; then the code stays spent.
     if (codeNotSeen.has(refusal.class)) await this.#release(spent).catch(() => undefined);
     const kept = pausesAll(refusal)

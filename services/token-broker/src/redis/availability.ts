@@ -1,5 +1,5 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { findReason } from './reason.ts';
+import { findReason } from '@onbehalf/node/core/reason';
 import { isVerdict } from './redis-errors.ts';
 
 /** Whether Redis responds. Logs when it stops, when the reason becomes known, and when it responds again. */
@@ -37,7 +37,7 @@ export class Availability {
     this.#loggedReason = '';
     if (this.#isUp) return;
     this.#isUp = true;
-    this.#logger.info({ event: 'redis.up' }, 'Redis responds again');
+    this.#logger.info({ event: 'redis.up', dependency: 'redis' }, 'Redis responds again');
   }
 
   failed(error: unknown = this.#trouble): void {
@@ -48,6 +48,6 @@ export class Availability {
     if ((!this.#isUp && !saysMore) || this.silentMs < this.#silenceMs) return;
     this.#isUp = false;
     this.#loggedReason = reason;
-    this.#logger.error({ event: 'redis.down', reason, error }, 'Redis does not respond');
+    this.#logger.error({ event: 'redis.down', dependency: 'redis', reason, error }, 'Redis does not respond');
   }
 }

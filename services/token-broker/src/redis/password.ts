@@ -1,7 +1,7 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
+import { findReason } from '@onbehalf/node/core/reason';
 import type { RedisClientOptions } from 'redis';
 import { redisFilesMs } from '../lifetimes.ts';
-import { findReason } from './reason.ts';
 
 type Provider = Extract<
   NonNullable<RedisClientOptions['credentialsProvider']>,

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
+import { findReason } from '@onbehalf/node/core/reason';
 import { redisProbeMs, redisRetryAfterSeconds, redisRightsMs } from '../lifetimes.ts';
 import { watch } from '../signals.ts';
 import { freshVersion, type Store } from '../store/store.ts';
-import { findReason } from './reason.ts';
 import type { Redis } from './redis.ts';
 import { findRefusal } from './redis-errors.ts';
 import { redisStore } from './redis-store.ts';

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { describeError } from '@onbehalf/chassis/telemetry/logger';
 import { endingDueSeconds, endingForgottenSeconds, endingMarkMs } from '../lifetimes.ts';
 import { type Announcements, createAnnouncements } from './announcements.ts';
 import { type CompletionDeps, isAccount, RevocationCompletion } from './complete-revocation.ts';
@@ -92,7 +91,7 @@ export class Revocation {
     if (this.#resuming.has(key)) return;
     this.#resuming.add(key);
     this.#resume(key)
-      .catch((error) => this.#deps.logger.debug({ event: 'session.end_broken_off', error: describeError(error) }))
+      .catch((error) => this.#deps.logger.debug({ event: 'session.end_broken_off', error }))
       .finally(() => this.#resuming.delete(key));
   }
 

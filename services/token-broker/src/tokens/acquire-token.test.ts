@@ -69,6 +69,7 @@ describe('what is acquired', () => {
         tenantId,
         scope: 's',
         claims: undefined,
+        traceId: 'a'.repeat(32),
       },
       ...{ prepare: step('prepare'), beforeWrite: step('beforeWrite'), afterWrite: step('afterWrite') },
       onRefused: step('onRefused'),

@@ -1,4 +1,4 @@
-import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
 import type { Acquired } from '../entra/entra.ts';
 import { type Refusal, toEntraFault } from '../entra/entra-errors.ts';
@@ -89,8 +89,8 @@ export class TokenAcquirer {
     if (seen.token) return seen.token;
     const result = await request.acquire(seen.msal);
     if (result.kind === 'token') return await this.#keep(wanted, fence, seen.version, result);
-    const { client, partition } = request;
-    logRefusal(this.#logger, { client, account: shortName(partition.key) }, result.refusal);
+    const { client, partition, traceId } = request;
+    logRefusal(this.#logger, { client, account: shortName(partition.key), traceId }, result.refusal);
     // A revocation that breaks off begins again with the next refusal. So a refusal is remembered only after it is done.
     await request.onRefused?.(result.refusal);
     const remembered = await this.#rememberRefusal(wanted, result.refusal, seen.signIn);
@@ -139,7 +139,7 @@ export class TokenAcquirer {
     } catch (error) {
       // The store is away or full. The token is good nevertheless; the next request acquires another.
       if (!isUnavailable(error)) throw error;
-      this.#logger.warn({ event: 'token.unsaved', error: describeError(error) });
+      this.#logger.warn({ event: 'token.unsaved', error });
       return { record, source: 'entra' };
     }
     if (outcome === 'fenced') {

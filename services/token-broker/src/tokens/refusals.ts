@@ -1,5 +1,6 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { Fault } from '@onbehalf/node/core/fault';
+import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
 import { z } from 'zod';
 import { backOffSeconds, type EntraClass, findPause, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { backOffJitter, refusalSeconds } from '../lifetimes.ts';
@@ -124,9 +125,15 @@ export class Refusals {
 }
 
 /** Logs a refusal of Entra's once, however many callers wait for it. */
-export function logRefusal(logger: Logger, who: { client: string; account?: string }, refusal: Refusal): void {
+export function logRefusal(
+  logger: Logger,
+  { traceId, ...who }: { client: string; account?: string; traceId: string },
+  refusal: Refusal,
+): void {
   const { class: entraClass, known, members } = refusal;
-  const facts = { ...who, class: entraClass, aadsts: members.error_codes, correlation_id: members.correlation_id };
+  // A response that never came names no correlation id: it is the one that was sent.
+  const correlation_id = members.correlation_id ?? toGuid(traceId);
+  const facts = { ...who, class: entraClass, aadsts: members.error_codes, correlation_id, trace_id: traceId };
   const level = findPause(refusal) || !known ? 'warn' : 'info';
   logger[level]({ event: known ? 'entra.refused' : 'entra.unclassified', ...facts });
 }

@@ -1,4 +1,4 @@
-import { describeError, type Logger } from '@onbehalf/chassis/telemetry/logger';
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
 import { activeSpan, inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
@@ -112,7 +112,7 @@ export class Tokens {
     if (this.#refreshing.has(name)) return;
     this.#refreshing.add(name);
     inOwnTrace('token.refresh', () => this.#acquirer.refresh(wanted))
-      .catch((error) => this.#logger.debug({ event: 'token.refresh_failed', error: describeError(error) }))
+      .catch((error) => this.#logger.debug({ event: 'token.refresh_failed', error }))
       // The next attempt comes after a pause, so that a lost lease or a refusal is not asked about on every hit.
       .finally(() => setTimeout(() => this.#refreshing.delete(name), 1_000).unref());
   }

@@ -2,11 +2,13 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
+import { Outage } from '@onbehalf/node/core/outages';
 import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import type { Request, Response } from 'express';
 import { type Apis, scopesFor } from '../apis.ts';
 import type { Broker } from '../broker/broker.ts';
 import { pageMs } from '../lifetimes.ts';
+import type { FailureLog } from '../pages/failure-log.ts';
 import { sendPage } from '../pages/page.ts';
 import { apiResponse, type CallPath } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
@@ -21,6 +23,7 @@ type ApiDeps = {
   apis: Apis;
   broker: Broker;
   entra: Pick<OidcClient, 'graph'>;
+  failures: FailureLog;
   logger: Logger;
   sessions: Sessions;
   stepUpLinks: StepUpLinks;
@@ -39,6 +42,7 @@ export class ApiRoutes {
   readonly #deps: ApiDeps;
   /** The pages are those of the sample API; without it they call the first API. */
   readonly #sampleName: string;
+  readonly #outages = new Map<string, Outage>();
 
   constructor(deps: ApiDeps) {
     this.#deps = deps;
@@ -58,6 +62,7 @@ export class ApiRoutes {
       return this.#deps.stepUpLinks.respondToPage(req, res, { session, stepUp: toStepUp(called), ...rest });
     }
     const { statusCode: status = 502 } = called.response;
+    if (status >= 400) this.#deps.failures.api(target.name, status, String(res.locals.traceId));
     sendPage(res, apiResponse({ status, text: await readText(called.response), path }));
   }
 
@@ -101,6 +106,7 @@ export class ApiRoutes {
     const end = () => over.abort();
     const patience = withinMs === undefined ? undefined : setTimeout(end, withinMs);
     res.once('close', end).once('close', () => clearTimeout(patience));
+    const outage = this.#outageOf(to.name);
     const target = short(`${to.name}${to.path}`);
     const send = (accessToken: string) =>
       toOurs(traceId, (traced) =>
@@ -108,6 +114,16 @@ export class ApiRoutes {
           ...{ url, method: req.method, body, signal: over.signal, silenceMs: api.silenceSeconds * 1_000 },
           headers: { ...headers, ...more, authorization: `Bearer ${accessToken}`, ...traced },
         }),
+      ).then(
+        (response) => {
+          outage.up();
+          return response;
+        },
+        (error) => {
+          // A browser that leaves says nothing of the API.
+          if (!res.closed) outage.down(error instanceof Fault ? error.cause : error);
+          throw error;
+        },
       );
     const calling = callApi(
       { broker, apis, graph: entra.graph },
@@ -116,6 +132,12 @@ export class ApiRoutes {
     const called = await Promise.race([calling, silent(over.signal)]);
     if (called.kind === 'ended') sessions.clear(res);
     return { called, patience, target, scopes, api, url };
+  }
+
+  #outageOf(api: string): Outage {
+    const outage = this.#outages.get(api) ?? new Outage(api, this.#deps.logger);
+    this.#outages.set(api, outage);
+    return outage;
   }
 }
 

@@ -56,7 +56,7 @@ export class Callback {
   /** `input` is the query or the form, as the response mode says. */
   async callback(req: Request, res: Response, input: unknown): Promise<void> {
     if (respondedSpeculative(req, res) || answeredAdministrator(res, input)) return;
-    const flow = flowReturns();
+    const flow = flowReturns(this.#deps.logger, String(res.locals.traceId));
     try {
       await this.#finish(req, res, input, flow);
     } catch (error) {
@@ -85,29 +85,34 @@ export class Callback {
       return flow.end('success');
     }
     if (redeemed.kind === 'code_unusable' && !login.again) {
+      logger.info({ event: 'sign_in.repeated', ...redeemed.reason, trace_id: login.traceId });
       const { id, seed: _s, state: _, nonce: _n, verifier: _v, traceId: _t, replaces, ...start } = login;
       return signIn.begin(req, res, { ...start, again: true }, { replaces, stepUp: id });
     }
     logins.clear(req, res, login);
     if (redeemed.kind === 'refused' && login.prompt === 'none' && promptNoneErrors.includes(redeemed.error)) {
       // The page that asked with `prompt=none` learns it from the missing session, not from a page of errors.
-      flow.end('denied');
+      flow.end('denied', undefined, redeemed.reason);
       return this.#land(res, login.returnTo, false);
     }
-    throw toFault(redeemed, login, res, logger);
+    const fault = toFault(redeemed, login, res, logger);
+    flow.end(outcomeOf(fault), fault, redeemed.kind === 'not_ours' ? undefined : redeemed.reason);
+    throw fault;
   }
 
   async #complete(req: Request, res: Response, login: Login, { sessionToken: token, person }: SignedIn): Promise<void> {
     const { logger, logins, sessions, signOut } = this.#deps;
     if (person.sid === undefined) {
       measure('onbehalf.flow.sid_missing', 1);
-      logger.warn({ event: 'sign_in.sid_missing' }, 'the ID token has no sid: add the optional claim for sign-out');
+      logger.warn(
+        { event: 'sign_in.sid_missing', trace_id: login.traceId },
+        'the ID token has no sid: add the optional claim for sign-out',
+      );
     }
     const previous = await sessions.read(req, res);
     // Not known to be the same person as before: the browser's cache may hold another person's data.
     if (previous?.oid !== person.oid || previous.tid !== person.tid) forgetCached(res);
     await this.#revokeReplaced([previous?.token, login.replaces], token, login.traceId);
-    logger.info({ event: 'sign_in.completed', trace_id: login.traceId });
     if (login.signOut) {
       logins.clear(req, res, login);
       const { url } = await signOut.leave(res, login.signOut, { token, loginHint: person.login_hint });
@@ -191,7 +196,7 @@ function toFault(
   if (redeemed.kind === 'code_unusable') return new Fault('invalid_grant', 'The sign-in could not be completed.');
   if (redeemed.kind === 'not_ours') {
     logger.warn(
-      { event: 'sign_in.not_verified', error: redeemed.cause },
+      { event: 'sign_in.not_verified', error: redeemed.cause, trace_id: login.traceId },
       'an authorization response did not pass the checks',
     );
     return new Fault('invalid_request', 'The response of the sign-in service could not be verified.');

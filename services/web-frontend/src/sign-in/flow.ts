@@ -1,3 +1,4 @@
+import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
 import { Fault } from '@onbehalf/node/core/fault';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
@@ -5,6 +6,7 @@ import { errorType, tracer } from '@onbehalf/node/core/telemetry/tracing';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import type { FoundLogin, LoginStart } from '../session/logins.ts';
 import { measure } from '../signals.ts';
+import type { RefusalReason } from './refusal-reason.ts';
 
 type Outcome = 'success' | 'denied' | 'expired' | 'invalid' | 'failed';
 
@@ -20,8 +22,10 @@ export function flowStarts(start: LoginStart): void {
   measure('onbehalf.flow.started', 1, { 'onbehalf.flow.kind': kind });
 }
 
-/** Records how a person came back, once: the first outcome counts. */
-export function flowReturns() {
+/** Records and logs how a person came back, once: the first outcome counts. */
+export function flowReturns(logger: Logger, traceId: string) {
+  let sentAtMs: number | undefined;
+  let trace_id = traceId;
   const startedAtMs = performance.now();
   let kind: ReturnType<typeof kindOf> = 'sign_in';
   let ended = false;
@@ -29,6 +33,8 @@ export function flowReturns() {
     /** The attempt they came back from, and when and where in the trace it left. */
     from({ login, startedAtMs: leftAtMs, carried }: FoundLogin): void {
       kind = kindOf(login);
+      sentAtMs = leftAtMs;
+      trace_id = login.traceId;
       const nowMs = Date.now();
       if (carried) {
         const above = trace.setSpanContext(ROOT_CONTEXT, carried.span);
@@ -38,7 +44,8 @@ export function flowReturns() {
       const seconds = Math.max(0, nowMs - leftAtMs) / 1_000;
       measure('onbehalf.flow.duration', seconds, { 'onbehalf.flow.kind': kind, 'onbehalf.flow.part': 'idp_wait' });
     },
-    end(outcome: Outcome, error?: unknown): void {
+    /** `reason`: Entra's, where it refused. */
+    end(outcome: Outcome, error?: unknown, reason?: RefusalReason): void {
       if (ended) return;
       ended = true;
       const facts = { 'onbehalf.flow.kind': kind, 'onbehalf.flow.outcome': outcome };
@@ -49,6 +56,14 @@ export function flowReturns() {
       });
       const part = { 'onbehalf.flow.kind': kind, 'onbehalf.flow.part': 'ours' };
       measure('onbehalf.flow.duration', secondsSince(startedAtMs), part);
+      const duration_ms = sentAtMs === undefined ? undefined : Math.max(0, Date.now() - sentAtMs);
+      if (outcome === 'success') {
+        logger.info({ event: 'sign_in.completed', kind, duration_ms, trace_id });
+        return;
+      }
+      const error_code = error === undefined ? undefined : errorType(error);
+      const level = outcome === 'denied' || outcome === 'expired' ? 'info' : 'warn';
+      logger[level]({ event: 'sign_in.failed', kind, outcome, error_code, ...reason, duration_ms, trace_id });
     },
   };
 }

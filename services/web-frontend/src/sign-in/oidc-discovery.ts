@@ -3,7 +3,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { clientAssertion } from '@onbehalf/node/broker';
 import { connecting, type Fetch, type HttpClient, laterFault, unavailable } from '@onbehalf/node/core/http-client';
 import { discoveryUrl, isManyTenants, issuersOf } from '@onbehalf/node/core/keys/authority';
-import { tellOutages } from '@onbehalf/node/core/outages';
+import { refusedWith, tellOutages } from '@onbehalf/node/core/outages';
 import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import { brokerDeadlineMs } from '@onbehalf/node/lifetimes';
@@ -41,6 +41,7 @@ export class OidcDiscovery {
   readonly manyTenants: boolean;
   readonly #options: OidcOptions;
   readonly #tokenEndpoint: string;
+  readonly #fetchKeys: (url: string, init: RequestInit) => Promise<Response>;
   readonly #extensions: ((configuration: openid.Configuration) => void)[];
   /** openid-client does not tell its fetch which request it works for. */
   readonly #traceId = new AsyncLocalStorage<string>();
@@ -57,6 +58,9 @@ export class OidcDiscovery {
       this.#discover().catch((error) => {
         throw entraUnavailable(error);
       }),
+    );
+    this.#fetchKeys = tellOutages('entra-keys', logger, (url: string, init: RequestInit) =>
+      this.#fetchFromEntra(url, init),
     );
     this.configured = new Refreshable({ load, ...discovery, nowMs, unavailable: entraUnavailable });
   }
@@ -96,7 +100,7 @@ export class OidcDiscovery {
     const url = new URL(discoveryUrl(authorityHost, tenantId));
     const found = await openid.discovery(url, clientId, undefined, undefined, {
       execute: this.#extensions,
-      [openid.customFetch]: this.#fetch,
+      [openid.customFetch]: (url, init) => this.#fetchFromEntra(url, init as RequestInit),
     });
     const server = found.serverMetadata();
     issuersOf(server.issuer, tenantId);
@@ -119,7 +123,7 @@ export class OidcDiscovery {
   };
 
   readonly #fetch: openid.CustomFetch = async (url, { headers, ...init }) => {
-    if (url !== this.#tokenEndpoint) return this.#fetchFromEntra(url, { ...(init as RequestInit), headers });
+    if (url !== this.#tokenEndpoint) return this.#fetchKeys(url, { ...(init as RequestInit), headers });
     // A code is good for one attempt.
     const limits = { deadlineMs: brokerDeadlineMs.token, once: true };
     const response = await toOurs(this.#traceId.getStore() ?? newTraceId(), (traced) =>
@@ -135,7 +139,7 @@ export class OidcDiscovery {
     const response = await connecting(() => this.#options.fetch(url, { ...init, signal })).catch((error) => {
       throw entraUnavailable(error);
     });
-    if (response.status >= 500 || response.status === 429) throw entraUnavailable();
+    if (response.status >= 500 || response.status === 429) throw entraUnavailable(refusedWith(response.status));
     return response;
   }
 }

@@ -5,6 +5,7 @@ import * as openid from 'openid-client';
 import { z } from 'zod';
 import { OidcDiscovery, type OidcOptions } from './oidc-discovery.ts';
 import type { Refreshable } from './refreshable.ts';
+import { type RefusalReason, refusalReason } from './refusal-reason.ts';
 
 /** For display only; the session cookie has to fit into 4 KB. */
 const shown = z.string().transform((text) => text.slice(0, 160));
@@ -34,8 +35,8 @@ type AuthorizeRequest = Proofs & {
 /** The result of an authorization response. `code_unusable`: starting over once may help; `refused`: Entra's own error word. */
 export type Redeemed =
   | { kind: 'signed_in'; sessionToken: string; person: z.output<typeof idTokenSchema> }
-  | { kind: 'refused'; error: string }
-  | { kind: 'code_unusable' }
+  | { kind: 'refused'; error: string; reason: RefusalReason }
+  | { kind: 'code_unusable'; reason: RefusalReason }
   | { kind: 'not_ours'; cause: unknown };
 
 /**
@@ -102,7 +103,7 @@ export class OidcClient {
       }
       return { kind: 'signed_in', sessionToken: tokens.access_token, person };
     } catch (error) {
-      return toRedeemed(error);
+      return toRedeemed(error, traceId);
     }
   }
 
@@ -119,15 +120,19 @@ export class OidcClient {
   }
 }
 
-function toRedeemed(error: unknown): Redeemed {
+function toRedeemed(error: unknown, traceId: string): Redeemed {
   const causes = [error, (error as Error).cause];
   const fault = causes.find((cause) => cause instanceof Fault);
   if (fault) throw fault;
-  if (error instanceof openid.AuthorizationResponseError) return { kind: 'refused', error: error.error };
+  if (error instanceof openid.AuthorizationResponseError) {
+    const reason = refusalReason(error.error, { description: error.error_description }, traceId);
+    return { kind: 'refused', error: error.error, reason };
+  }
   if (!(error instanceof openid.ResponseBodyError)) return { kind: 'not_ours', cause: error };
-  if (error.error === 'invalid_grant') return { kind: 'code_unusable' };
+  const reason = refusalReason(error.error, { codes: error.cause.error_codes }, traceId);
+  if (error.error === 'invalid_grant') return { kind: 'code_unusable', reason };
   const ours = ['invalid_client', 'unauthorized_client', 'invalid_scope', 'invalid_request', 'unsupported_grant_type'];
-  if (!ours.includes(error.error)) return { kind: 'refused', error: error.error };
+  if (!ours.includes(error.error)) return { kind: 'refused', error: error.error, reason };
   const cause = Object.assign(new Error('refused by the broker'), { code: error.error });
   throw new Fault('server_error', 'Something went wrong on our side.', { cause });
 }

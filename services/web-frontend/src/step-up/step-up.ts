@@ -6,6 +6,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { StepUp } from '../broker/broker.ts';
 import { challengeSeconds } from '../lifetimes.ts';
+import type { FailureLog } from '../pages/failure-log.ts';
 import { sendPage } from '../pages/page.ts';
 import { stillNeeded } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
@@ -42,7 +43,12 @@ type StepUpRequest = {
   scopes: string[];
 };
 
-type StepUpLinksDeps = { logins: Pick<Logins, 'keepStepUp' | 'keptStepUp'>; nowSeconds: () => number; seal: Seal };
+type StepUpLinksDeps = {
+  failures: Pick<FailureLog, 'stepUp'>;
+  logins: Pick<Logins, 'keepStepUp' | 'keptStepUp'>;
+  nowSeconds: () => number;
+  seal: Seal;
+};
 
 /**
  * Turns a step-up into a link through `/sign-in` and back, sealed, so that nobody else can make one. For a page a cookie
@@ -50,11 +56,13 @@ type StepUpLinksDeps = { logins: Pick<Logins, 'keepStepUp' | 'keptStepUp'>; nowS
  * same target within minutes of its sign-in gets a page, not another redirect.
  */
 export class StepUpLinks {
+  readonly #failures: StepUpLinksDeps['failures'];
   readonly #logins: StepUpLinksDeps['logins'];
   readonly #nowSeconds: () => number;
   readonly #seal: Seal;
 
-  constructor({ logins, nowSeconds, seal }: StepUpLinksDeps) {
+  constructor({ failures, logins, nowSeconds, seal }: StepUpLinksDeps) {
+    this.#failures = failures;
     this.#logins = logins;
     this.#nowSeconds = nowSeconds;
     this.#seal = seal;
@@ -66,6 +74,7 @@ export class StepUpLinks {
     if (!this.#isRepeated(request)) {
       return redirect(res, toLink(this.#logins.keepStepUp(req, res, kept) ?? kept, req.path));
     }
+    this.#failures.stepUp(request.stepUp.kind, String(res.locals.traceId));
     res.status(403);
     sendPage(res, stillNeeded(toLink(kept, req.path), request.stepUp.adminOnly === true));
   }

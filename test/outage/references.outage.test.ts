@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ended } from '../kit/child.ts';
+import { type Line, linesOf, referenceOn } from '../kit/references.ts';
+import { openSystem } from '../kit/system/open.ts';
+import type { System } from '../kit/system/system.ts';
+import type { Visitor } from '../kit/visitor.ts';
+import { type OwnRedis, openOwnRedis } from './own-redis.ts';
+import { signInUrl } from './people.ts';
+
+const opened = new AsyncDisposableStack();
+let redis: OwnRedis;
+let system: System;
+/** Signed in from the start. */
+let alice: Visitor;
+
+before(async () => {
+  redis = opened.use(await openOwnRedis('outage-references'));
+  const env = { web: { PUBLIC_RATE_BURST: '10000' } };
+  system = opened.use(await openSystem({ frontend: true, name: 'outage-references', redis: redis.redis, env }));
+  await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+  // A token with less than 300 s left is acquired anew with each call.
+  await system.admin('PUT', '/lifetimes', { access: 310 });
+  alice = system.visitor();
+  await whole();
+});
+after(() => opened.disposeAsync());
+
+const signal = (name: string, to: NodeJS.Signals) => async () => void system.program(name).process.kill(to);
+const frozen = (name: string) => ({ strike: signal(name, 'SIGSTOP'), mend: signal(name, 'SIGCONT') });
+const killed = (name: string) => ({
+  strike: async () => {
+    system.program(name).process.kill('SIGKILL');
+    await ended(system.program(name).process);
+  },
+  mend: () => system.restart(name),
+});
+type Trouble = { strike: () => unknown; mend: () => unknown; told: [string, string] };
+
+/** What is taken away, how, and who says so of what. */
+const troubles: Record<string, () => Trouble> = {
+  'Redis refuses connections': () => ({
+    ...{ strike: () => system.relays.redis.cut(), mend: () => system.relays.redis.restore() },
+    told: ['token-broker', 'redis'],
+  }),
+  'Redis is frozen': () => ({
+    ...{ strike: async () => redis.signal('SIGSTOP'), mend: async () => redis.signal('SIGCONT') },
+    told: ['token-broker', 'redis'],
+  }),
+  'Redis is killed': () => ({
+    strike: () => redis.stop(),
+    mend: async () => {
+      redis = opened.use(await redis.reopen());
+      system.relays.redis.aim(redis.redis);
+    },
+    told: ['token-broker', 'redis'],
+  }),
+  'Entra ID breaks connections': () => ({
+    strike: () => system.admin('PUT', '/faults', [{ match: { path: 'v2.0' }, then: { abort: 'before' } }]),
+    mend: () => system.admin('DELETE', '/faults'),
+    told: ['token-broker', 'entra'],
+  }),
+  'Entra ID is frozen': () => ({ ...frozen('entra-emulator'), told: ['token-broker', 'entra'] }),
+  'the broker refuses connections': () => ({
+    ...{ strike: () => system.relays.broker.cut(), mend: () => system.relays.broker.restore() },
+    told: ['web-frontend', 'token-broker'],
+  }),
+  'the broker is frozen': () => ({ ...frozen('token-broker'), told: ['web-frontend', 'token-broker'] }),
+  'the broker is killed': () => ({ ...killed('token-broker'), told: ['web-frontend', 'token-broker'] }),
+  'the API is killed': () => ({ ...killed('downstream-api'), told: ['web-frontend', 'downstream-api'] }),
+};
+
+/** Everything works, and alice is signed in. */
+async function whole(): Promise<void> {
+  const endMs = performance.now() + 90_000;
+  do {
+    assert.ok(performance.now() < endMs, alice.words.slice(0, 200));
+    await delay(200);
+    await alice.open(signInUrl(system, 'alice@contoso.test', '/graph/me')).catch(() => undefined);
+  } while (!alice.words.includes('The API answered with status 200'));
+}
+
+function toldOf(service: string, dependency: string, from: number): Line[] {
+  const text = readFileSync(join(system.logDir, `${service}.log`), 'utf8').slice(from);
+  const lines = text.split('\n').filter((line) => line.includes('.down"'));
+  return lines.map((line) => JSON.parse(line) as Line).filter((line) => line.dependency === dependency);
+}
+
+/** The pages of some seconds: signing in, what is shown of oneself, both calls; each with its reference. */
+async function references(): Promise<string[]> {
+  const seen: string[] = [];
+  const endMs = performance.now() + 4_000;
+  do {
+    const guest = system.visitor();
+    const pages: [Visitor, string][] = [
+      [guest, signInUrl(system, 'alice@contoso.test', '/profile')],
+      ...['/', '/profile', '/whoami', '/graph/me'].map((path): [Visitor, string] => [alice, system.web + path]),
+    ];
+    for (const [visitor, url] of pages) {
+      // Entra ID itself may be what does not answer the browser.
+      const page = await visitor.open(url).catch(() => undefined);
+      if (page && page.status >= 400 && page.url.origin === system.web) seen.push(referenceOn(visitor));
+      if (page?.status === 200 && /The API answered with status [45]/.test(visitor.words))
+        seen.push(referenceOn(visitor));
+    }
+  } while (performance.now() < endMs);
+  return seen;
+}
+
+describe('every reference that a person is shown finds a line, and the log says why, where', () => {
+  for (const [what, trouble] of Object.entries(troubles)) {
+    it(what, async (context) => {
+      const { strike, mend, told } = trouble();
+      const [service, dependency] = told;
+      const from = readFileSync(join(system.logDir, `${service}.log`), 'utf8').length;
+      await strike();
+      const shown = await references().finally(() => mend());
+      const without = shown.filter((reference) => linesOf(system, reference).length === 0);
+      const down = toldOf(service, dependency, from);
+      const reason = down.map((line) => line.reason).join(' ');
+      context.diagnostic(`${shown.length} shown, ${without.length} without a line; ${dependency}: ${reason}`);
+      assert.ok(shown.length > 0, 'nobody saw anything fail');
+      assert.deepEqual(without, []);
+      assert.ok(down.length > 0, `${service} does not say that ${dependency} is away`);
+      assert.match(reason, /^\w+/);
+      await whole();
+    });
+  }
+});
