@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
-import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import { requestApi } from './api/api-request.ts';
@@ -83,7 +83,7 @@ describe('what is no response', () => {
       const { signal } = new AbortController();
       const startedAtMs = performance.now();
       const asking = inOwnTrace('test', () => requestApi({ url, method: 'GET', headers: {}, signal, silenceMs }));
-      await assert.rejects(asking, (error) => error instanceof Fault && error.code === 'bad_gateway');
+      await assert.rejects(asking, faultOf('bad_gateway'));
       assert.ok(performance.now() - startedAtMs < silenceMs * 5, 'it took too long');
       await speaker.left();
       const [call] = spans.take().filter(({ name }) => name === 'GET');

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { Fault } from '@onbehalf/node/core/fault';
+import type { FaultCode } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { type FakeIssuer, makeKey, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
 import { type CryptoKey, generateKeyPair, SignJWT } from 'jose';
 import { assertionType, Callers, clusterKeys } from './callers.ts';
 import { type Clients, parseClients } from './clients.ts';
 
 const subject = 'system:serviceaccount:onbehalf:web';
-const code = (expected: string) => (error: unknown) => {
-  assert.ok(error instanceof Fault && error.code === expected, `${error}`);
-  return true;
-};
 const makeClients = (subjects: string[]): Clients =>
   parseClients(
     JSON.stringify({
@@ -62,14 +59,14 @@ describe('callers', () => {
     await authenticate(assertion({ jti: 'another' }));
     assert.equal(state.verified, 2);
     clock.ms += 361_000;
-    await assert.rejects(authenticate(mine), code('invalid_client'));
+    await assert.rejects(authenticate(mine), faultOf('invalid_client'));
   });
 
   it('are not remembered when they were refused', async () => {
     const { state, authenticate } = open();
     const forged = assertion({ aud: 'x' });
     for (let i = 1; i <= 2; i += 1) {
-      await assert.rejects(authenticate(forged), code('invalid_client'));
+      await assert.rejects(authenticate(forged), faultOf('invalid_client'));
       assert.equal(state.verified, i);
     }
   });
@@ -79,7 +76,7 @@ describe('callers', () => {
     const mine = assertion();
     await authenticate(mine);
     state.clients = makeClients(['system:serviceaccount:onbehalf:other']);
-    await assert.rejects(authenticate(mine), code('invalid_client'));
+    await assert.rejects(authenticate(mine), faultOf('invalid_client'));
   });
 
   it('are not told that they are wrong while the keys cannot be fetched', async () => {
@@ -89,11 +86,12 @@ describe('callers', () => {
       clusterKeys({ issuer: issuer.origin }),
       clusterKeys({ issuer: 'http://127.0.0.1:1' }),
     ]) {
-      await assert.rejects(open({ keys }).authenticate(assertion()), (error) => {
-        assert.ok(code('unavailable')(error) && error instanceof Fault);
-        assert.equal(error.retryAfterSeconds, 2);
-        return true;
-      });
+      await assert.rejects(
+        open({ keys }).authenticate(assertion()),
+        faultOf('unavailable', (fault) => {
+          assert.equal(fault.retryAfterSeconds, 2);
+        }),
+      );
     }
     issuer.answer(200);
     const { authenticate } = open();
@@ -107,7 +105,7 @@ describe('callers', () => {
     const stranger = makeKey();
     for (let i = 0; i < 200; i += 1) {
       const forged = assertion({}, { header: { kid: randomUUID() }, key: stranger.privateKey });
-      await assert.rejects(authenticate(forged), code('invalid_client'));
+      await assert.rejects(authenticate(forged), faultOf('invalid_client'));
     }
     assert.ok(issuer.fetches.length - before <= 1);
   });
@@ -228,7 +226,7 @@ describe('callers', () => {
         { alg: 'PS256', kid: issuer.active.kid },
       ].map((one) => `${encode(one)}.${payload}.${signature}`),
     ];
-    for (const one of odd) await assert.rejects(authenticate(one), code('invalid_client'), one);
+    for (const one of odd) await assert.rejects(authenticate(one), faultOf('invalid_client'), one);
     for (const claims of [
       { exp: 1e300 },
       { exp: -1 },
@@ -239,10 +237,7 @@ describe('callers', () => {
       { sub: '' },
       { sub: 1 },
     ]) {
-      await authenticate(assertion(claims)).then(
-        () => assert.ok('exp' in claims),
-        (error) => code('invalid_client')(error),
-      );
+      await authenticate(assertion(claims)).then(() => assert.ok('exp' in claims), faultOf('invalid_client'));
     }
   });
 
@@ -259,20 +254,20 @@ describe('callers', () => {
     };
     for (const alg of ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'PS256'])
       assert.equal((await signed(alg)).name, 'web', alg);
-    for (const alg of ['PS384', 'PS512', 'ES512']) await assert.rejects(signed(alg), code('invalid_client'), alg);
+    for (const alg of ['PS384', 'PS512', 'ES512']) await assert.rejects(signed(alg), faultOf('invalid_client'), alg);
   });
 
   it('need an assertion that names them, and ends', async () => {
     const { authenticate } = open();
     for (const claims of [{ sub: undefined }, { exp: undefined }, { iss: undefined }, { aud: undefined }])
-      await assert.rejects(authenticate(assertion(claims)), code('invalid_client'), JSON.stringify(claims));
+      await assert.rejects(authenticate(assertion(claims)), faultOf('invalid_client'), JSON.stringify(claims));
   });
 
   it('are known by one method at a time, and by an assertion alone', async () => {
     const { callers } = open();
     const proof = { client_assertion_type: assertionType, client_assertion: assertion() };
     assert.equal((await callers.authenticate(proof, undefined)).name, 'web');
-    const refused: [form: Record<string, string>, authorization: string | undefined, expected: string][] = [
+    const refused: [form: Record<string, string>, authorization: string | undefined, expected: FaultCode][] = [
       [proof, 'Basic eDp5', 'invalid_request'],
       [{ ...proof, client_secret: 'x' }, undefined, 'invalid_request'],
       [{ client_secret: 'x' }, 'Basic eDp5', 'invalid_request'],
@@ -285,12 +280,13 @@ describe('callers', () => {
       [{ ...proof, client_assertion_type: 'x' }, undefined, 'invalid_client'],
     ];
     for (const [form, authorization, expected] of refused) {
-      await assert.rejects(callers.authenticate(form, authorization), (error) => {
-        assert.ok(code(expected)(error) && error instanceof Fault);
-        const challenge = expected === 'invalid_client' ? 'Basic realm="token-broker"' : undefined;
-        assert.equal(error.toHeaders()['WWW-Authenticate'], challenge);
-        return true;
-      });
+      await assert.rejects(
+        callers.authenticate(form, authorization),
+        faultOf(expected, (fault) => {
+          const challenge = expected === 'invalid_client' ? 'Basic realm="token-broker"' : undefined;
+          assert.equal(fault.toHeaders()['WWW-Authenticate'], challenge);
+        }),
+      );
     }
     assert.equal(assertionType, 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
   });
@@ -344,7 +340,7 @@ describe('callers', () => {
     const as = (client_id?: string) => callers.authenticate({ ...proof, ...(client_id && { client_id }) }, undefined);
     const names = [(await as('a')).name, (await as(b)).name, (await as('b')).name, (await as(a)).name];
     assert.deepEqual(names, ['a', 'b', 'b', 'a']);
-    for (const other of ['foreign', foreign, 'c']) await assert.rejects(as(other), code('invalid_client'));
-    await assert.rejects(as(), code('invalid_request'));
+    for (const other of ['foreign', foreign, 'c']) await assert.rejects(as(other), faultOf('invalid_client'));
+    await assert.rejects(as(), faultOf('invalid_request'));
   });
 });

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
-import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { makeKey } from '@onbehalf/node/core/keys/issuer.fake';
 import { type FakeBroker, type Fields, gatewaySecret, openBroker } from '../grants/broker.fake.ts';
 import { ClientAuthentication } from './client-authentication.ts';
@@ -93,7 +93,7 @@ describe('a client without a ServiceAccount', () => {
 
   it('is told to slow down before its proof is looked at, by address and client', async () => {
     const { proofs, clock } = open();
-    const slow = (error: unknown) => error instanceof Fault && error.code === 'too_many_requests';
+    const slow = faultOf('too_many_requests');
     for (let i = 0; i < 3; i += 1) assert.deepEqual(await proofs.bySecret('gateway', ['wrong'], 'a'), []);
     await assert.rejects(proofs.bySecret('gateway', [gatewaySecret], 'a'), slow);
     const forged = String(broker.ownCaller({}, { key: makeKey().privateKey }).client_assertion);

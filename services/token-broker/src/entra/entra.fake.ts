@@ -37,6 +37,10 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     /** Writes a user's access token of its own in place of the usual one. */
     write: undefined as ((account: Account, scopes: string[]) => string) | undefined,
     reset: () => void calls.splice(0),
+    /** From now on no token is given, whatever the grant; nor, without a class, is one refused any longer. */
+    refuse(name?: Refusal['class']) {
+      responses.refresh = responses.onBehalfOf = responses.appToken = name && (() => refusal(name));
+    },
   };
 
   const accountFor = (oid: string, tid: string): Account => {

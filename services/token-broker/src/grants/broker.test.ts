@@ -3,15 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import type { Client } from '../clients/clients.ts';
 import { refusal } from '../entra/entra.fake.ts';
 import { api, appScope, openPods, type Pods, readScope, tenantId, web, writeScope } from '../tokens/pods.fake.ts';
 
-const code = (expected: string) => (error: unknown) => {
-  assert.ok(error instanceof Fault, `${error}`);
-  assert.equal(error.code, expected);
-  return true;
-};
 const traceId = '0'.repeat(32);
 
 describe('on behalf of', () => {
@@ -39,7 +35,7 @@ describe('on behalf of', () => {
     it(`an assertion ${what} Entra is not asked`, async () => {
       const pods = openPods();
       const shown = claims ? assertion(pods, claims) : 'e30.x.x';
-      await assert.rejects(pods.first.onBehalfOf(shown), code('invalid_grant'));
+      await assert.rejects(pods.first.onBehalfOf(shown), faultOf('invalid_grant'));
       assert.deepEqual(pods.entra.calls, []);
     });
   }
@@ -114,7 +110,7 @@ describe('a token on behalf of a person', () => {
     assert.deepEqual(first.pods.keys('obo'), []);
     const second = open();
     fail(second.pods, 'addMember', 2);
-    await assert.rejects(second.get(), code('unavailable'));
+    await assert.rejects(second.get(), faultOf('unavailable'));
     assert.deepEqual(second.pods.keys('obo'), []);
   });
 
@@ -135,7 +131,7 @@ describe('a token on behalf of a person', () => {
       if (when !== 'before' || !['delete', 'invalidate'].includes(operation)) return;
       for (let turns = operation === 'delete' ? 5 : 1; turns > 0; turns -= 1) await turn();
     };
-    await assert.rejects(get(), code('invalid_grant'));
+    await assert.rejects(get(), faultOf('invalid_grant'));
     assert.deepEqual(pods.keys('obo'), []);
     const { writes } = pods.watch;
     const since = writes.slice(writes.findIndex((one) => one.startsWith('writeToken')));
@@ -150,10 +146,10 @@ describe('a token on behalf of a person', () => {
     const { pods, person, get } = open();
     pods.entra.responses.onBehalfOf = () => refusal('consent');
     const assertion = pods.makeAssertion(person);
-    await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
+    await assert.rejects(pods.first.onBehalfOf(assertion), faultOf('consent_required'));
     pods.entra.responses.onBehalfOf = undefined;
     await pods.first.signIn(randomUUID());
-    await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
+    await assert.rejects(pods.first.onBehalfOf(assertion), faultOf('consent_required'));
     await pods.first.signIn(person);
     assert.ok(await pods.first.onBehalfOf(assertion));
     assert.ok(await get());
@@ -162,23 +158,24 @@ describe('a token on behalf of a person', () => {
   it('is for scopes of the client, for all that are asked', async () => {
     const { pods, person } = open();
     for (const scope of ['', ' ', `${readScope} api://unknown/x`, 'api://unknown/x']) {
-      await assert.rejects(pods.first.onBehalfOf(pods.makeAssertion(person), scope), code('invalid_scope'), scope);
+      await assert.rejects(pods.first.onBehalfOf(pods.makeAssertion(person), scope), faultOf('invalid_scope'), scope);
     }
     assert.equal(pods.entra.calls.length, 0);
     await pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope}  ${readScope} ${writeScope}`);
     assert.deepEqual(pods.entra.calls[0]?.scopes, [readScope, writeScope]);
     pods.entra.responses.onBehalfOf = () => refusal('consent');
-    await assert.rejects(pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope} ${readScope}`), (error) => {
-      assert.ok(code('consent_required')(error) && error instanceof Fault);
-      assert.equal(error.toBody('t').scope, `${readScope} ${writeScope}`);
-      return true;
-    });
+    await assert.rejects(
+      pods.first.onBehalfOf(pods.makeAssertion(person), `${writeScope} ${readScope}`),
+      faultOf('consent_required', (fault) => {
+        assert.equal(fault.toBody('t').scope, `${readScope} ${writeScope}`);
+      }),
+    );
   });
 
   it('is not asked for once they left', async () => {
     const { pods, person, get } = open();
     await pods.first.broker.endPerson(api, tenantId, person);
-    await assert.rejects(get(), code('invalid_grant'));
+    await assert.rejects(get(), faultOf('invalid_grant'));
     assert.deepEqual(pods.entra.calls, []);
   });
 });
@@ -211,7 +208,7 @@ describe('an app', () => {
       ['', api],
       ['api://unknown/.default', api],
     ] as const)
-      await assert.rejects(ask(pods, scope, client), code('invalid_scope'), scope);
+      await assert.rejects(ask(pods, scope, client), faultOf('invalid_scope'), scope);
     assert.deepEqual(pods.entra.calls, []);
     assert.ok(await ask(pods, appScope));
     assert.ok(await ask(pods, `${appScope}  ${appScope}`), 'the same twice is one');
@@ -229,7 +226,7 @@ describe('a sign-in', () => {
   it('is begun for an address of its client alone, and a code shown with another is not spent', async () => {
     const pods = openPods();
     const refused = redeem(pods, web, { redirectUri: 'https://app.test/callback/' });
-    await assert.rejects(refused, code('unauthorized_client'));
+    await assert.rejects(refused, faultOf('unauthorized_client'));
     assert.deepEqual([pods.entra.calls, pods.watch.writes], [[], []]);
     assert.ok((await redeem(pods, web)).token);
   });
@@ -268,7 +265,7 @@ describe('a sign-in', () => {
     pods.store.permitted = async () => {
       throw new Fault('unavailable', 'no channel');
     };
-    await assert.rejects(redeem(pods, web), code('unavailable'));
+    await assert.rejects(redeem(pods, web), faultOf('unavailable'));
     assert.deepEqual(pods.entra.calls, []);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/node/core/fault';
-import { api, openPods, settled, tenantId, web } from '../tokens/pods.fake.ts';
+import { api, openPods, openSignedIn, settled, tenantId, web } from '../tokens/pods.fake.ts';
 import { createAssertionIndex } from './assertion-index.ts';
 
 const toHomeAccount = (person: string) => `${person}.${tenantId}`;
@@ -21,9 +21,7 @@ describe('the index of what is held on behalf of a person', () => {
   });
 
   it('keeps everything that lives, so that it goes with the last session', async () => {
-    const pods = openPods();
-    const person = randomUUID();
-    const session = await pods.first.signIn(person);
+    const { pods, person, token: session } = await openSignedIn();
     for (let i = 0; i < 100; i += 1) await pods.first.onBehalfOf(pods.makeAssertion(person));
     await settled();
     assert.equal(pods.keys('obo').length, 100);

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { refusal } from '../entra/entra.fake.ts';
 import { endingDueSeconds, endingForgottenSeconds } from '../lifetimes.ts';
-import { api, openPods, otherWeb, type Pods, settled, tenantId, web } from '../tokens/pods.fake.ts';
+import { api, openPods, openSignedIn, otherWeb, type Pods, settled, tenantId, web } from '../tokens/pods.fake.ts';
 
 const unavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable';
-const code = (expected: string) => (error: unknown) => error instanceof Fault && error.code === expected;
 
 /** Waits until the work behind the callers is done, however many steps it takes. */
 async function behind(): Promise<void> {
@@ -106,7 +106,7 @@ const kinds: [string, () => Promise<Scene>][] = [
       const end = async () => {
         await assert.rejects(pods.first.exchange(tokens[0] ?? ''), (error) => {
           if (unavailable(error)) throw error;
-          return code('invalid_grant')(error);
+          return faultOf('invalid_grant')(error);
         });
         // A caller with the token of a session that ends does not wait for its end.
         await behind();
@@ -120,9 +120,9 @@ const isDead = async ({ pods, tokens, assertion, stays }: Scene, where: string) 
   for (const pod of pods.all) {
     for (const token of tokens) {
       assert.equal(await pod.isActive(token), false, where);
-      await assert.rejects(pod.exchange(token), code('invalid_grant'), where);
+      await assert.rejects(pod.exchange(token), faultOf('invalid_grant'), where);
     }
-    if (!stays) await assert.rejects(pod.onBehalfOf(assertion), code('invalid_grant'), where);
+    if (!stays) await assert.rejects(pod.onBehalfOf(assertion), faultOf('invalid_grant'), where);
   }
 };
 
@@ -260,8 +260,7 @@ describe('an end', () => {
   it('is not called done where its last mark could not be removed, and is resumed', async () => {
     let [replaces, failing] = [0, 0];
     const revoke = async () => {
-      const pods = openPods();
-      const token = await pods.first.signIn(randomUUID());
+      const { pods, token } = await openSignedIn();
       replaces = 0;
       pods.watch.step = async (when, operation) => {
         if (when !== 'before' || operation !== 'replace') return;
@@ -294,15 +293,13 @@ describe('an end', () => {
   });
 
   it('is logged once, however many complete it at once', async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     await Promise.all(Array.from({ length: 10 }, (_, i) => (pods.all[i % 2] ?? pods.first).broker.revoke(web, token)));
     assert.equal(pods.ended().length, 1);
   });
 
   it('is not held up by announcements that are none', async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     for (const member of ['', '{}', '["a"]', '[1,2,3]'])
       await pods.store.addMember(pods.redisKeys.endings, member, 60_000);
     await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, token));
@@ -313,8 +310,7 @@ describe('an end', () => {
   });
 
   it('that is announced and has no mark yet is waited for', async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     let go = () => {};
     const paused = new Promise<void>((resolve) => {
       go = resolve;

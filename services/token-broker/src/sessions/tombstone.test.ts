@@ -1,23 +1,28 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { backdatingSeconds } from '../lifetimes.ts';
-import { api, everyOrder, openPods, otherWeb, type Pods, tenantId, web, writeScope } from '../tokens/pods.fake.ts';
+import {
+  api,
+  everyOrder,
+  openPods,
+  openSignedIn,
+  otherWeb,
+  type Pods,
+  tenantId,
+  web,
+  writeScope,
+} from '../tokens/pods.fake.ts';
 import { Tombstones } from './tombstone.ts';
 
-const code = (expected: string) => (error: unknown) => {
-  assert.ok(error instanceof Fault, `${error}`);
-  assert.equal(error.code, expected);
-  return true;
-};
 const toHomeAccount = (person: string) => `${person}.${tenantId}`;
 
 /** How far Entra dates `iat` back; an identity provider that does not; and a clock that is behind besides. */
 const backdated = [300, 0, 590];
 
 async function assertEnded(pods: Pods, assertion: string, where = ''): Promise<void> {
-  for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(assertion), code('invalid_grant'), where);
+  for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(assertion), faultOf('invalid_grant'), where);
 }
 
 async function assertTaken(pods: Pods, assertion: string, where = ''): Promise<void> {
@@ -118,7 +123,7 @@ describe('the tombstone of a person who left', () => {
       const passes = (issuedAtSeconds: number) => tombstones.refuseEnded('a', { token: 't', issuedAtSeconds });
       await passes(1);
       await tombstones.add('a', second, async () => false);
-      await assert.rejects(passes(100), code('invalid_grant'));
+      await assert.rejects(passes(100), faultOf('invalid_grant'));
       await passes(101);
     }
   });
@@ -142,9 +147,7 @@ describe('the tombstone of a person who left', () => {
   });
 
   it('refuses a call on behalf of that was under way, though the store fails before the token is written', async () => {
-    const pods = openPods({ pods: 2 });
-    const person = randomUUID();
-    const token = await pods.first.signIn(person);
+    const { pods, person, token } = await openSignedIn({ pods: 2 });
     const assertion = pods.makeAssertion(person, 0);
     pods.entra.gate = async () => {
       await pods.second.broker.revoke(web, token);
@@ -152,7 +155,7 @@ describe('the tombstone of a person who left', () => {
         if (when === 'before' && operation === 'writeToken') pods.watch.away = true;
       };
     };
-    await assert.rejects(pods.first.onBehalfOf(assertion), code('invalid_grant'));
+    await assert.rejects(pods.first.onBehalfOf(assertion), faultOf('invalid_grant'));
   });
 
   it('is looked for before Entra is asked', async () => {
@@ -192,9 +195,7 @@ describe('in every order of their steps', () => {
   ] as const) {
     it(`${what} wins over a call on behalf of`, async () => {
       const orders = await everyOrder(async () => {
-        const pods = openPods({ pods: 2 });
-        const person = randomUUID();
-        const token = await pods.first.signIn(person);
+        const { pods, person, token } = await openSignedIn({ pods: 2 });
         const assertion = pods.makeAssertion(person, 0);
         return {
           pods,
@@ -218,7 +219,7 @@ describe('in every order of their steps', () => {
           pods,
           tasks: [() => end(pods, person, token), () => pods.second.exchange(token)],
           async holds([, given], where) {
-            for (const pod of pods.all) await assert.rejects(pod.exchange(token), code('invalid_grant'), where);
+            for (const pod of pods.all) await assert.rejects(pod.exchange(token), faultOf('invalid_grant'), where);
             for (const kind of ['session', 'account', 'sid']) assert.deepEqual(pods.keys(kind), [], where);
             if (given !== 'invalid_grant') await assertEnded(pods, String(given), where);
           },

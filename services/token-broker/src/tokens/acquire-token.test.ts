@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { refusal } from '../entra/entra.fake.ts';
 import type { Acquired, Refused } from '../entra/entra.ts';
-import { openPods, tenantId } from './pods.fake.ts';
+import { openPods, openSignedIn, tenantId } from './pods.fake.ts';
 
-const code = (expected: string) => (error: unknown) => error instanceof Fault && error.code === expected;
 const claims = '{"access_token":{}}';
 
 describe('a token that another pod acquires', () => {
@@ -24,11 +23,12 @@ describe('a token that another pod acquires', () => {
       await turn();
       log.push(timeoutMs);
     };
-    await assert.rejects(pods.first.appToken(), (error) => {
-      assert.ok(code('unavailable')(error) && error instanceof Fault);
-      assert.equal(error.retryAfterSeconds, 5);
-      return true;
-    });
+    await assert.rejects(
+      pods.first.appToken(),
+      faultOf('unavailable', (fault) => {
+        assert.equal(fault.retryAfterSeconds, 5);
+      }),
+    );
     assert.deepEqual(log, ['held', 55, 'held', 55, 'held', 1, 'held']);
     assert.deepEqual(pods.entra.calls, []);
   });
@@ -94,22 +94,20 @@ describe('what is acquired', () => {
 
   it('is remembered as refused once its effects are there', async () => {
     const { log, get } = openLogged(refusal('consent'));
-    await assert.rejects(get(), code('consent_required'));
+    await assert.rejects(get(), faultOf('consent_required'));
     assert.deepEqual(log, ['prepare', 'readPartition', 'acquire', 'onRefused', 'set']);
   });
 
   it('is no token once the account is gone, though its session is not', async () => {
-    const pods = openPods();
-    const session = await pods.first.signIn(randomUUID());
+    const { pods, token: session } = await openSignedIn();
     await pods.store.delete(String(pods.keys('account')[0]));
-    await assert.rejects(pods.first.exchange(session), code('invalid_grant'));
+    await assert.rejects(pods.first.exchange(session), faultOf('invalid_grant'));
   });
 
   it('is no token where the account went while it was acquired', async () => {
-    const pods = openPods();
-    const session = await pods.first.signIn(randomUUID());
+    const { pods, token: session } = await openSignedIn();
     pods.entra.gate = async () => await pods.store.delete(String(pods.keys('account')[0]));
-    await assert.rejects(pods.first.exchange(session), code('invalid_grant'));
+    await assert.rejects(pods.first.exchange(session), faultOf('invalid_grant'));
   });
 
   it("is given to an app though its partition went meanwhile: nobody revokes an app's token", async () => {
@@ -134,12 +132,11 @@ describe('what is acquired', () => {
   });
 
   it('is refused with claims and without them, each for itself', async () => {
-    const pods = openPods();
-    const session = await pods.first.signIn(randomUUID());
+    const { pods, token: session } = await openSignedIn();
     pods.entra.reset();
     pods.entra.responses.refresh = () => refusal('interaction');
     for (const asked of [undefined, claims, undefined, claims]) {
-      await assert.rejects(pods.first.exchange(session, undefined, asked), code('interaction_required'));
+      await assert.rejects(pods.first.exchange(session, undefined, asked), faultOf('interaction_required'));
     }
     assert.deepEqual(
       pods.entra.calls.map((call) => call.claims),

@@ -208,6 +208,13 @@ async function settle(task: Task): Promise<unknown> {
 
 export type Pods = ReturnType<typeof openPods>;
 
+/** Pods with a person who has signed in at the first of them: who they are, and their session token. */
+export async function openSignedIn(options?: Parameters<typeof openPods>[0]) {
+  const pods = openPods(options);
+  const person = randomUUID();
+  return { pods, person, token: await pods.first.signIn(person) };
+}
+
 /** Waits until what goes on in the background is done. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await turn();

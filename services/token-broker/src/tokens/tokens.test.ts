@@ -2,17 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { refusal } from '../entra/entra.fake.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
 import { refusalSeconds } from '../lifetimes.ts';
-import { openPods, type Pods, readScope, settled, tenantId, web, writeScope } from './pods.fake.ts';
+import { openPods, openSignedIn, type Pods, readScope, settled, tenantId, web, writeScope } from './pods.fake.ts';
 
 type Pod = Pods['first'];
-const code = (expected: string) => (error: unknown) => {
-  assert.ok(error instanceof Fault, `${error}`);
-  assert.equal(error.code, expected);
-  return true;
-};
 const retryAfter = async (work: Promise<unknown>): Promise<number> => {
   const error = await work.then(
     () => undefined,
@@ -41,18 +37,18 @@ const grants: [string, (pods: Pods) => Promise<(pod: Pod, claims?: string) => Pr
   ['client credentials', async () => (pod, claims) => pod.appToken(claims)],
 ];
 
-async function openGrant(name: string, pods: Pods) {
+async function openGrant(name: string, options?: Parameters<typeof openPods>[0]) {
+  const pods = openPods(options);
   const [, prepare] = grants.find(([one]) => one === name) ?? [];
   const get = await prepare?.(pods);
   assert.ok(get);
   pods.entra.reset();
-  return get;
+  return { pods, get };
 }
 
 describe('the limit of a session', () => {
   it('counts equal exchanges under way at once as one, and each that memory serves', async () => {
-    const pods = openPods();
-    const session = await pods.first.signIn(randomUUID());
+    const { pods, token: session } = await openSignedIn();
     const ask = (scope: string, times: number) =>
       Promise.all(Array.from({ length: times }, () => pods.first.exchange(session, scope)));
     await ask(readScope, 300);
@@ -67,8 +63,7 @@ describe('the limit of a session', () => {
 for (const [name] of grants) {
   describe(`a token by ${name}`, () => {
     it('is acquired once for a hundred concurrent callers', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       const tokens = await Promise.all(Array.from({ length: 100 }, () => get(pods.first)));
       assert.equal(new Set(tokens).size, 1);
       assert.equal(pods.entra.calls.length, 1);
@@ -76,8 +71,7 @@ for (const [name] of grants) {
     });
 
     it('is acquired once over two pods, a hundred callers each', async () => {
-      const pods = openPods({ pods: 2 });
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name, { pods: 2 });
       const asked = Promise.all(Array.from({ length: 200 }, (_, i) => get(pods.all[i % 2] ?? pods.first)));
       const tokens = await asked;
       assert.equal(new Set(tokens).size, 1);
@@ -87,8 +81,7 @@ for (const [name] of grants) {
 
     it('is acquired once in whatever order the pods come forward', async () => {
       for (let seed = 1; seed <= 40; seed += 1) {
-        const pods = openPods({ pods: 2 });
-        const get = await openGrant(name, pods);
+        const { pods, get } = await openGrant(name, { pods: 2 });
         const ask = (pod: Pod) => () => get(pod);
         const tokens = await pods.interleave(
           seed,
@@ -104,8 +97,7 @@ for (const [name] of grants) {
     });
 
     it('comes from memory without a look at the store, else by one read of it', async () => {
-      const pods = openPods({ pods: 2 });
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name, { pods: 2 });
       const acquired = await get(pods.first);
       const operations: string[] = [];
       pods.watch.step = async (when, operation) => void (when === 'before' && operations.push(operation));
@@ -120,8 +112,7 @@ for (const [name] of grants) {
     });
 
     it('is served while it has more than 300 s left, and acquired anew after', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       const acquired = await get(pods.first);
       pods.entra.responses.refresh =
         pods.entra.responses.onBehalfOf =
@@ -130,33 +121,32 @@ for (const [name] of grants) {
       pods.advance(3_299);
       assert.equal(await get(pods.first), acquired);
       await settled();
-      pods.entra.responses.refresh = pods.entra.responses.onBehalfOf = pods.entra.responses.appToken = undefined;
+      pods.entra.refuse();
       pods.advance(61);
       assert.notEqual(await get(pods.first), acquired);
     });
 
     for (const outage of ['transient', 'throttled', 'credential'] as const) {
       it(`is served while Entra is ${outage}, to its last minute, but never with claims`, async () => {
-        const pods = openPods({ pods: 2 });
-        const get = await openGrant(name, pods);
+        const { pods, get } = await openGrant(name, { pods: 2 });
         const claims = '{"access_token":{}}';
         const acquired = await get(pods.first);
         await get(pods.first, claims);
-        const { responses } = pods.entra;
-        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(outage);
-        const error = { transient: 'unavailable', throttled: 'throttled', credential: 'server_error' }[outage];
+        pods.entra.refuse(outage);
+        const error = ({ transient: 'unavailable', throttled: 'throttled', credential: 'server_error' } as const)[
+          outage
+        ];
         pods.advance(3_540);
         assert.equal(await get(pods.first), acquired);
         assert.equal(await get(pods.second), acquired, 'also by who has it not in memory');
-        await assert.rejects(get(pods.first, claims), code(error));
+        await assert.rejects(get(pods.first, claims), faultOf(error));
         pods.advance(1);
-        await assert.rejects(get(pods.first), code(error));
+        await assert.rejects(get(pods.first), faultOf(error));
       });
     }
 
     it('is not served in its last minutes where Entra refuses a new one for good', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       await get(pods.first);
       pods.advance(3_400);
       for (const [refused, error] of [
@@ -164,16 +154,14 @@ for (const [name] of grants) {
         ['scope', 'invalid_scope'],
         ['sign_in', 'login_required'],
       ] as const) {
-        const { responses } = pods.entra;
-        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
-        await assert.rejects(get(pods.first), code(error));
+        pods.entra.refuse(refused);
+        await assert.rejects(get(pods.first), faultOf(error));
         pods.advance(61);
       }
     });
 
     it('is refreshed though another of the same person is', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       const claims = '{"access_token":{}}';
       for (const asked of [undefined, claims]) await get(pods.first, asked);
       pods.advance(2_900);
@@ -183,8 +171,7 @@ for (const [name] of grants) {
     });
 
     it('is refreshed behind who has it not in memory, too', async () => {
-      const pods = openPods({ pods: 2 });
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name, { pods: 2 });
       const acquired = await get(pods.first);
       pods.advance(2_900);
       assert.equal(await get(pods.second), acquired);
@@ -193,8 +180,7 @@ for (const [name] of grants) {
     });
 
     it('is refreshed behind its callers, once, and by nobody who finds that done', async () => {
-      const pods = openPods({ pods: 2 });
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name, { pods: 2 });
       const acquired = await get(pods.first);
       assert.equal(await get(pods.second), acquired);
       pods.advance(2_900);
@@ -217,13 +203,11 @@ for (const [name] of grants) {
     });
 
     it('is served on when the refresh fails', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       const acquired = await get(pods.first);
       pods.advance(2_900);
       for (const refused of ['transient', 'interaction', 'sign_in', 'configuration'] as const) {
-        const { responses } = pods.entra;
-        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
+        pods.entra.refuse(refused);
         assert.equal(await get(pods.first), acquired);
         await settled();
         assert.equal(await get(pods.first), acquired);
@@ -231,8 +215,7 @@ for (const [name] of grants) {
     });
 
     it('is given though it cannot be kept', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       if (name === 'token exchange') await get(pods.first, '{"a":1}');
       pods.entra.gate = async () => {
         pods.watch.away = true;
@@ -247,8 +230,7 @@ for (const [name] of grants) {
     });
 
     it('is acquired once per pod and given unsaved while the store is full, and the old one is served', async () => {
-      const pods = openPods({ pods: 2 });
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name, { pods: 2 });
       const kept = await get(pods.second, '{"kept":1}');
       pods.watch.full = true;
       const tokens = await Promise.all(Array.from({ length: 20 }, () => get(pods.first)));
@@ -261,34 +243,30 @@ for (const [name] of grants) {
     });
 
     it('is refused as Entra said, though that cannot be remembered', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
-      const { responses } = pods.entra;
+      const { pods, get } = await openGrant(name);
       for (const [refused, error] of [
         ['interaction', 'interaction_required'],
         ['throttled', 'throttled'],
       ] as const) {
-        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
+        pods.entra.refuse(refused);
         pods.entra.gate = async () => {
           pods.watch.away = true;
         };
-        await assert.rejects(get(pods.first), code(error));
+        await assert.rejects(get(pods.first), faultOf(error));
         pods.watch.away = false;
         pods.advance(3.1);
       }
     });
 
     it('is not acquired while the store is away', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       pods.watch.away = true;
-      await assert.rejects(get(pods.first), code('unavailable'));
+      await assert.rejects(get(pods.first), faultOf('unavailable'));
       assert.equal(pods.entra.calls.length, 0);
     });
 
     it('is acquired anew when its record does not open, and that harms nobody', async () => {
-      const pods = openPods({ pods: 2 });
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name, { pods: 2 });
       await get(pods.first);
       const operations = pods.store.readRecord;
       pods.store.readRecord = async (...args) => {
@@ -305,12 +283,10 @@ for (const [name] of grants) {
     });
 
     it('gives its lease back whatever happens', async () => {
-      const pods = openPods();
-      const get = await openGrant(name, pods);
+      const { pods, get } = await openGrant(name);
       for (const refused of ['transient', 'interaction', 'configuration'] as const) {
         pods.advance(100_000 / 3_600);
-        const { responses } = pods.entra;
-        responses.refresh = responses.onBehalfOf = responses.appToken = () => refusal(refused);
+        pods.entra.refuse(refused);
         await assert.rejects(get(pods.first, `{"${refused}":1}`));
         assert.deepEqual(pods.keys('lease'), []);
       }
@@ -325,33 +301,31 @@ describe('a refusal', () => {
       ['consent', 30, 'consent_required'],
       ['scope', 60, 'invalid_scope'],
     ] as const) {
-      const pods = openPods({ pods: 2 });
-      const token = await pods.first.signIn(randomUUID());
+      const { pods, token } = await openSignedIn({ pods: 2 });
       pods.entra.reset();
       pods.entra.responses.refresh = () =>
         refusal(refused, { members: { claims: '{"a":1}', error_codes: [1], correlation_id: 'c' } });
       for (let i = 0; i < 6; i += 1) {
-        await assert.rejects((pods.all[i % 2] ?? pods.first).exchange(token), (fault: unknown) => {
-          assert.ok(code(error)(fault) && fault instanceof Fault);
-          assert.deepEqual([fault.members.claims, fault.members.error_codes], ['{"a":1}', [1]]);
-          if (refused === 'consent') assert.equal(fault.members.scope, readScope);
-          return true;
-        });
+        await assert.rejects(
+          (pods.all[i % 2] ?? pods.first).exchange(token),
+          faultOf(error, (fault) => {
+            assert.deepEqual([fault.members.claims, fault.members.error_codes], ['{"a":1}', [1]]);
+            if (refused === 'consent') assert.equal(fault.members.scope, readScope);
+          }),
+        );
       }
       assert.equal(pods.entra.calls.length, 1);
-      await assert.rejects(pods.first.exchange(token, writeScope), code(error));
+      await assert.rejects(pods.first.exchange(token, writeScope), faultOf(error));
       assert.equal(pods.entra.calls.length, 2, 'of these scopes only');
       pods.advance(seconds + 1);
-      await assert.rejects(pods.second.exchange(token), code(error));
+      await assert.rejects(pods.second.exchange(token), faultOf(error));
       assert.equal(pods.entra.calls.length, 3);
     }
   });
 
   it('is voided by a new sign-in', async () => {
     for (const refused of ['interaction', 'consent', 'sign_in'] as const) {
-      const pods = openPods({ pods: 2 });
-      const person = randomUUID();
-      const token = await pods.first.signIn(person);
+      const { pods, person, token } = await openSignedIn({ pods: 2 });
       pods.entra.responses.refresh = () => refusal(refused);
       await assert.rejects(pods.first.exchange(token));
       pods.entra.responses.refresh = undefined;
@@ -367,7 +341,7 @@ describe('a refusal', () => {
     pods.entra.homes.set(guest, `${randomUUID()}.${randomUUID()}`);
     const assertion = pods.makeAssertion(guest);
     pods.entra.responses.onBehalfOf = () => refusal('consent');
-    await assert.rejects(pods.first.onBehalfOf(assertion), code('consent_required'));
+    await assert.rejects(pods.first.onBehalfOf(assertion), faultOf('consent_required'));
     pods.entra.responses.onBehalfOf = undefined;
     await pods.first.signIn(guest);
     assert.ok(await pods.second.onBehalfOf(pods.makeAssertion(guest, -1)));
@@ -395,8 +369,7 @@ describe('a refusal', () => {
   });
 
   it('to wait without a time is kept for 60 s, a loop for 60, 120, 240, 300 s', async () => {
-    const pods = openPods();
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn();
     pods.entra.responses.refresh = () => refusal('throttled');
     for (let i = 0; i < 3; i += 1) {
       assert.equal(await retryAfter(pods.first.exchange(token)), 60);
@@ -410,8 +383,7 @@ describe('a refusal', () => {
   });
 
   it('by an outage backs off: 5, 10, 20, 40, 60 s, and begins anew after a success', async () => {
-    const pods = openPods({ pods: 2, idleSeconds: 40_000 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2, idleSeconds: 40_000 });
     pods.entra.responses.refresh = () => refusal('transient');
     for (const [i, seconds] of [5, 10, 20, 40, 60, 60].entries()) {
       assert.equal(await retryAfter(pods.all[i % 2]?.exchange(token) ?? Promise.resolve()), seconds);
@@ -439,8 +411,7 @@ describe('a refusal', () => {
   });
 
   it('to wait counts by itself: what else came before makes no first loop, throttling or outage a later one', async () => {
-    const pods = openPods({ idleSeconds: 40_000 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ idleSeconds: 40_000 });
     const loop = () => refusal('throttled', { members: { error_codes: [50196] } });
     const rows = [
       [() => refusal('throttled'), 60],
@@ -460,8 +431,7 @@ describe('a refusal', () => {
   });
 
   it('to wait longer is not cut short by one that was under way with it', async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     const responses = [refusal('throttled', { retryAfterSeconds: 90 }), refusal('transient')];
     const opened: (() => void)[] = [];
     pods.entra.gate = () => new Promise((resolve) => void opened.push(resolve));
@@ -477,19 +447,17 @@ describe('a refusal', () => {
   });
 
   it('of claims that change with every request takes a bounded place', async () => {
-    const pods = openPods();
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn();
     pods.entra.responses.refresh = () => refusal('sign_in');
     for (let i = 0; i < 500; i += 1) {
-      await assert.rejects(pods.first.exchange(token, readScope, `{"i":${i}}`), code('login_required'));
+      await assert.rejects(pods.first.exchange(token, readScope, `{"i":${i}}`), faultOf('login_required'));
     }
     assert.ok(pods.keys('throttle').length <= 64, `${pods.keys('throttle').length}`);
     assert.equal(pods.entra.calls.length, 501, 'and none is taken for another');
   });
 
   it('reaches every caller that waited for it', async () => {
-    const pods = openPods();
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn();
     pods.entra.reset();
     pods.entra.responses.refresh = () => refusal('interaction');
     const all = await Promise.allSettled(Array.from({ length: 50 }, () => pods.first.exchange(token)));
@@ -521,8 +489,7 @@ describe('tokens', () => {
   });
 
   it('do not depend on the order or number in which scopes are named', async () => {
-    const pods = openPods();
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn();
     pods.entra.reset();
     const one = await pods.first.exchange(token, `${writeScope} ${readScope}`);
     assert.equal(await pods.first.exchange(token, ` ${readScope}  ${writeScope} ${readScope}`), one);
@@ -532,8 +499,7 @@ describe('tokens', () => {
 
   it('of two scopes acquired at once are both kept, and the refresh token is one of theirs', async () => {
     for (let seed = 1; seed <= 60; seed += 1) {
-      const pods = openPods({ pods: 2 });
-      const token = await pods.first.signIn(randomUUID());
+      const { pods, token } = await openSignedIn({ pods: 2 });
       const [a, b] = await pods.interleave(
         seed,
         () => pods.first.exchange(token, readScope),
@@ -549,8 +515,7 @@ describe('tokens', () => {
   });
 
   it("of a holder that was overtaken give way to its successor's", async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     const opened: (() => void)[] = [];
     pods.entra.gate = () => new Promise((resolve) => void opened.push(resolve));
     const overtaken = pods.first.exchange(token);
@@ -577,8 +542,8 @@ describe('tokens', () => {
     pods.store.readRecord = (key, field) => readRecord(other(key), field);
     await assert.doesNotReject(pods.first.exchange(alice), 'memory is not touched');
     pods.store.readPartition = async (key, fields) => ({ ...(await readPartition(other(key), fields)) });
-    await assert.rejects(pods.second.exchange(alice), code('login_required'));
-    await assert.rejects(pods.second.exchange(bob), code('login_required'));
+    await assert.rejects(pods.second.exchange(alice), faultOf('login_required'));
+    await assert.rejects(pods.second.exchange(bob), faultOf('login_required'));
     pods.store.readRecord = readRecord;
     pods.store.readPartition = readPartition;
     assert.equal(await pods.second.exchange(alice), ofAlice);
@@ -586,12 +551,11 @@ describe('tokens', () => {
   });
 
   it('are acquired with what the last sign-in left, and login_required when that does not open', async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     const { readPartition } = pods.store;
     pods.store.readPartition = async (...args) => ({ ...(await readPartition(...args)), msal: Buffer.from('broken') });
     pods.entra.reset();
-    await assert.rejects(pods.first.exchange(token), code('login_required'));
+    await assert.rejects(pods.first.exchange(token), faultOf('login_required'));
     assert.equal(pods.entra.calls.length, 0);
     pods.store.readPartition = readPartition;
     assert.ok(await pods.first.exchange(token));
@@ -607,12 +571,11 @@ describe('tokens', () => {
     assert.ok(await pods.first.onBehalfOf(assertion));
     // As after a sign-out whose message was lost.
     for (const key of pods.keys('obo')) await pods.store.delete(key);
-    await assert.rejects(pods.first.onBehalfOf(assertion), code('unavailable'));
+    await assert.rejects(pods.first.onBehalfOf(assertion), faultOf('unavailable'));
   });
 
   it('are not served from memory after the person left, on any pod', async () => {
-    const pods = openPods({ pods: 2 });
-    const token = await pods.first.signIn(randomUUID());
+    const { pods, token } = await openSignedIn({ pods: 2 });
     for (const pod of pods.all) await pod.exchange(token);
     await pods.first.broker.revoke(web, token);
     pods.watch.away = true;
@@ -625,9 +588,7 @@ describe('what memory holds while nobody can say that it ended', () => {
 
   /** A person's tokens and an app's, in memory, and how the person leaves without a word on the channel. */
   async function openHeld() {
-    const pods = openPods({ pods: 2 });
-    const person = randomUUID();
-    const token = await pods.first.signIn(person);
+    const { pods, person, token } = await openSignedIn({ pods: 2 });
     const assertion = pods.makeAssertion(person);
     const gets: [string, () => Promise<string>][] = [];
     for (const asked of [undefined, claims]) {
@@ -655,7 +616,7 @@ describe('what memory holds while nobody can say that it ended', () => {
     pods.watch.channel.down();
     await leave();
     pods.advance(10.001);
-    for (const [name, get] of gets) await assert.rejects(get(), code('invalid_grant'), name);
+    for (const [name, get] of gets) await assert.rejects(get(), faultOf('invalid_grant'), name);
     assert.ok(await app());
     assert.deepEqual(pods.entra.calls, []);
   });
@@ -666,7 +627,7 @@ describe('what memory holds while nobody can say that it ended', () => {
     await leave();
     pods.watch.channel.up();
     for (const [name, get] of gets.filter(([one]) => one !== 'exchange')) {
-      await assert.rejects(get(), code('invalid_grant'), name);
+      await assert.rejects(get(), faultOf('invalid_grant'), name);
     }
     assert.ok(await app());
     assert.deepEqual(pods.entra.calls, []);
@@ -693,7 +654,7 @@ describe('what memory holds while nobody can say that it ended', () => {
     pods.advance(25);
     for (const [i, [name, get]] of gets.entries()) {
       if (i < 2) assert.ok(await get(), name);
-      else await assert.rejects(get(), code('unavailable'), name);
+      else await assert.rejects(get(), faultOf('unavailable'), name);
     }
     assert.ok(await app());
   });
@@ -707,7 +668,7 @@ describe('what memory holds while nobody can say that it ended', () => {
       for (const [name, get] of gets) assert.ok(await get(), name);
     }
     pods.advance(2);
-    for (const [name, get] of gets) await assert.rejects(get(), code('unavailable'), name);
+    for (const [name, get] of gets) await assert.rejects(get(), faultOf('unavailable'), name);
     pods.advance(3_000);
     assert.ok(await app());
     assert.deepEqual(pods.entra.calls, []);

@@ -6,7 +6,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { requestApi } from './api-request.ts';
 
 async function openApi(listener: RequestListener) {
@@ -35,7 +35,7 @@ function closesIdleConnections(): RequestListener {
   };
 }
 
-const isUnavailable = (error: unknown) => error instanceof Fault && error.code === 'unavailable';
+const isUnavailable = faultOf('unavailable');
 
 describe('a request to an API', () => {
   it('is sent again when it met a connection that was just being closed, if it may be', async () => {

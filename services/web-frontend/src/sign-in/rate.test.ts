@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/node/core/fault';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
 import type { Request, Response } from 'express';
 import { createRate, rateLimit } from './rate.ts';
 
@@ -61,11 +61,12 @@ describe('the rate of a network', () => {
         passed += 1;
       });
     for (let i = 0; i < 3; i += 1) ask();
-    assert.throws(ask, (error) => {
-      assert.ok(error instanceof Fault && error.code === 'too_many_requests');
-      assert.equal(error.retryAfterSeconds, 0.5);
-      return true;
-    });
+    assert.throws(
+      ask,
+      faultOf('too_many_requests', (fault) => {
+        assert.equal(fault.retryAfterSeconds, 0.5);
+      }),
+    );
     assert.equal(passed, 3);
   });
 });
