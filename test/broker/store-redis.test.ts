@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { passwordCredentials } from '../../services/token-broker/src/redis/password.ts';
 import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis/redis.ts';
-import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts';
+import { RedisStore } from '../../services/token-broker/src/redis/redis-store.ts';
 import { storeContract } from '../../services/token-broker/src/store/store.contract.ts';
 import type { Store } from '../../services/token-broker/src/store/store.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
@@ -19,7 +19,7 @@ let store: Store;
 before(async () => {
   redis = await openRedis({ cacheDir: '.cache', logDir: 'out/store-redis' });
   connection = await connect(redis);
-  store = redisStore(connection, channel);
+  store = new RedisStore(connection, channel);
 });
 
 async function connect({ host, port }: Pick<Redis, 'host' | 'port'>): Promise<Connection> {

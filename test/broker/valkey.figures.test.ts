@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis/redis.ts';
-import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts';
+import { RedisStore } from '../../services/token-broker/src/redis/redis-store.ts';
 import { storeContract } from '../../services/token-broker/src/store/store.contract.ts';
 import type { Store } from '../../services/token-broker/src/store/store.ts';
 import type { Program } from '../kit/debian/packages.ts';
@@ -34,7 +34,7 @@ for (const [major, fetchServer] of versions) {
       const server = { mode: 'standalone' as const, url: `redis://${valkey.host}:${valkey.port}` };
       const credentials = passwordOf(String(valkey.password))(logger);
       connection = connectRedis({ ...server, commandTimeoutMs: 1_000, credentials }, channel, logger);
-      store = redisStore(connection, channel);
+      store = new RedisStore(connection, channel);
       while (connection.channel.downSinceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
     });
     after(async () => {

@@ -4,7 +4,7 @@ import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { median, ratio } from '../../services/load-generator/src/results/statistics.ts';
 import { passwordCredentials } from '../../services/token-broker/src/redis/password.ts';
 import { connectRedis } from '../../services/token-broker/src/redis/redis.ts';
-import { redisStore } from '../../services/token-broker/src/redis/redis-store.ts';
+import { RedisStore } from '../../services/token-broker/src/redis/redis-store.ts';
 import { LocalChannel } from '../../services/token-broker/src/store/channel.ts';
 import { createL1 } from '../../services/token-broker/src/store/memory-cache.ts';
 import { createRedisKeys } from '../../services/token-broker/src/store/redis-keys.ts';
@@ -142,7 +142,7 @@ async function measureL1(sealing: Sealing, rounds: number): Promise<Row[]> {
 async function measureL2(redis: Redis, sealing: Sealing, rounds: number): Promise<Row> {
   const channel = `bench:${randomBytes(4).toString('hex')}`;
   await using connection = await connect(redis, channel);
-  const l2 = createBench(redisStore(connection, channel), sealing);
+  const l2 = createBench(new RedisStore(connection, channel), sealing);
   for (let n = 0; n < users; n += 1) await l2.get(n);
   await using stock = await openStockCache(redis, { users, scope, accessToken });
   const ours: number[] = [];

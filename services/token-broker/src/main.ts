@@ -15,7 +15,7 @@ import { EntraHttpClient } from './entra/msal-http.ts';
 import { openRedisCredentials } from './entra/redis-credentials.ts';
 import { upkeepMs } from './lifetimes.ts';
 import { connectRedis } from './redis/redis.ts';
-import { redisStore } from './redis/redis-store.ts';
+import { RedisStore } from './redis/redis-store.ts';
 import { repeating } from './repeating.ts';
 import registry from './signals.json' with { type: 'json' };
 import { createRedisKeys, readIndexKey } from './store/redis-keys.ts';
@@ -52,7 +52,7 @@ await run(async (signal) => {
     logger,
   );
   const { handler, upkeep, onReplaced } = assemble(config, {
-    store: redisStore(connection, redisKeys.channel),
+    store: new RedisStore(connection, redisKeys.channel),
     entra,
     redisKeys,
     sealing: createSealing(keys.get, logUnopened(logger)),

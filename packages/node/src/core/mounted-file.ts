@@ -22,67 +22,93 @@ export type Mounted<T> = (() => Promise<T>) & { renew(): void };
 export function createMounted<T>(
   paths: string[],
   make: (...contents: Buffer[]) => T | Promise<T>,
-  { onBroken = () => {}, nowMs = Date.now }: MountedOptions = {},
+  options: MountedOptions = {},
 ): Mounted<T> {
-  let good: { value: T } | undefined;
-  let contents: Buffer[] | undefined;
-  /** Why nothing can be made of `contents`. */
-  let fault: { error: unknown } | undefined;
-  let version = '';
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
-  let away = 0;
-  let looking: Promise<void> | undefined;
+  const files = new MountedFiles(paths, make, options);
+  return Object.assign(() => files.value(), { renew: () => files.renew() });
+}
 
-  async function read(): Promise<Buffer[]> {
-    const stats = await Promise.all(paths.map((path) => stat(path)));
-    const found = stats.map(({ ino, mtimeMs, size }) => `${ino}:${mtimeMs}:${size}`).join(' ');
-    if (contents && found === version) return contents;
-    const read = await Promise.all(paths.map((path) => readFile(path)));
-    if (read.some((one) => one.toString('latin1').trim() === '')) throw new Error('the mounted file is empty');
-    version = found;
-    return read;
+class MountedFiles<T> {
+  readonly #paths: string[];
+  readonly #make: (...contents: Buffer[]) => T | Promise<T>;
+  readonly #onBroken: NonNullable<MountedOptions['onBroken']>;
+  readonly #nowMs: () => number;
+  #good: { value: T } | undefined;
+  #contents: Buffer[] | undefined;
+  /** Why nothing can be made of `#contents`. */
+  #fault: { error: unknown } | undefined;
+  #version = '';
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** How many looks in a row found the files away or empty. */
+  #away = 0;
+  #looking: Promise<void> | undefined;
+
+  constructor(
+    paths: string[],
+    make: (...contents: Buffer[]) => T | Promise<T>,
+    { onBroken = () => {}, nowMs = Date.now }: MountedOptions,
+  ) {
+    this.#paths = paths;
+    this.#make = make;
+    this.#onBroken = onBroken;
+    this.#nowMs = nowMs;
   }
 
-  async function look(): Promise<void> {
+  async value(): Promise<T> {
+    if (!this.#good || this.#nowMs() - this.#lookedAtMs >= lookEveryMs) {
+      this.#lookedAtMs = this.#nowMs();
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined;
+      });
+      await this.#looking;
+    }
+    if (!this.#good) throw this.#fault?.error;
+    return this.#good.value;
+  }
+
+  renew(): void {
+    this.#version = '';
+    this.#lookedAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  async #look(): Promise<void> {
+    const contents = await this.#readChanged();
+    if (!contents) return;
     try {
-      const now = await read();
-      away = 0;
-      const before = contents;
-      if (before && now.every((one, i) => one.equals(before[i] as Buffer))) return;
-      contents = now;
-      fault = undefined;
+      this.#good = { value: await this.#make(...contents) };
     } catch (error) {
-      away += 1;
-      if (away === (good ? looksUntilAway : 1)) onBroken(error, good !== undefined);
-      if (good) return;
+      this.#fault = { error };
+      this.#onBroken(error, this.#good !== undefined);
+    }
+  }
+
+  /** The contents, if they changed since the last look. @throws Error if there are none and never was a good value. */
+  async #readChanged(): Promise<Buffer[] | undefined> {
+    try {
+      const now = await this.#read();
+      this.#away = 0;
+      const before = this.#contents;
+      if (before && now.every((one, i) => one.equals(before[i] as Buffer))) return undefined;
+      this.#contents = now;
+      this.#fault = undefined;
+      return now;
+    } catch (error) {
+      this.#away += 1;
+      if (this.#away === (this.#good ? looksUntilAway : 1)) this.#onBroken(error, this.#good !== undefined);
+      if (this.#good) return undefined;
       throw error;
     }
-    try {
-      good = { value: await make(...contents) };
-    } catch (error) {
-      fault = { error };
-      onBroken(error, good !== undefined);
-    }
   }
 
-  async function mounted(): Promise<T> {
-    if (!good || nowMs() - lookedAtMs >= lookEveryMs) {
-      lookedAtMs = nowMs();
-      looking ??= look().finally(() => {
-        looking = undefined;
-      });
-      await looking;
-    }
-    if (!good) throw fault?.error;
-    return good.value;
+  async #read(): Promise<Buffer[]> {
+    const stats = await Promise.all(this.#paths.map((path) => stat(path)));
+    const found = stats.map(({ ino, mtimeMs, size }) => `${ino}:${mtimeMs}:${size}`).join(' ');
+    if (this.#contents && found === this.#version) return this.#contents;
+    const read = await Promise.all(this.#paths.map((path) => readFile(path)));
+    if (read.some((one) => one.toString('latin1').trim() === '')) throw new Error('the mounted file is empty');
+    this.#version = found;
+    return read;
   }
-
-  function renew(): void {
-    version = '';
-    lookedAtMs = Number.NEGATIVE_INFINITY;
-  }
-
-  return Object.assign(mounted, { renew });
 }
 
 /** As `createMounted`, of a text: ServiceAccount tokens, secrets, passwords. It comes without the space around it. */

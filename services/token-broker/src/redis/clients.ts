@@ -5,7 +5,7 @@ import { isSecureContext } from '@onbehalf/node/core/address';
 import { createClient, createCluster, RESP_TYPES, type RedisClientOptions } from 'redis';
 import { redisConnectMs, redisDiscoveryMs, redisPingMs, redisSilenceMs, redisTopologyMs } from '../lifetimes.ts';
 import type { RedisCredentials } from './password.ts';
-import { type MasterWatch, watchMaster } from './sentinel.ts';
+import { MasterWatch } from './sentinel.ts';
 
 /** Where Redis is. No URL holds credentials; `rediss://` is TLS. */
 export type RedisServer =
@@ -41,8 +41,8 @@ export type Hooks = { onDown: (error?: unknown) => void; onReady: () => void };
 export function createOpener(options: RedisOptions): { open: (hooks: Hooks) => RedisClient; close: () => void } {
   if (options.mode === 'standalone') return { open: (hooks) => openStandalone(options, hooks), close: () => {} };
   if (options.mode === 'cluster') return { open: (hooks) => openCluster(options, hooks), close: () => {} };
-  const watch = watchMaster(options, connection);
-  return { open: (hooks) => openMaster(options, watch, hooks), close: watch.close };
+  const watch = new MasterWatch(options, connection);
+  return { open: (hooks) => openMaster(options, watch, hooks), close: () => watch.close() };
 }
 
 /** Every command has our own deadline; the client's default of 5 s would only cost an AbortSignal each. */

@@ -1,83 +1,154 @@
 import { readHashTag } from '../store/redis-keys.ts';
-import { freshVersion, type OpenSession, type Store, tokensPerPartition } from '../store/store.ts';
+import {
+  type Channel,
+  freshVersion,
+  type OpenSession,
+  type PartitionRead,
+  type SessionWrite,
+  type Store,
+  type TokenWrite,
+  tokensPerPartition,
+} from '../store/store.ts';
 import type { Redis } from './redis.ts';
 import * as scripts from './scripts.ts';
 
-/** The store on Redis, standalone or Cluster. `channelName`: the channel between pods. */
-export function redisStore(redis: Omit<Redis, typeof Symbol.asyncDispose>, channelName: string): Store {
-  const command: Redis['command'] = (key, args) => redis.command(key, args);
+/** The store on Redis, standalone or Cluster. */
+export class RedisStore implements Store {
+  readonly #redis: Omit<Redis, typeof Symbol.asyncDispose>;
+  readonly #channelName: string;
 
-  async function run({ lua, sha }: scripts.Script, key: string, ...args: (string | Buffer)[]): Promise<unknown> {
-    try {
-      return await command(key, ['EVALSHA', sha, '1', key, ...args]);
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return await command(key, ['EVAL', lua, '1', key, ...args]);
-    }
+  /** `channelName`: the channel between pods. */
+  constructor(redis: Omit<Redis, typeof Symbol.asyncDispose>, channelName: string) {
+    this.#redis = redis;
+    this.#channelName = channelName;
   }
 
-  return {
-    channel: redis.channel,
-    permitted: () => redis.permitted(),
-    get: async (key) => buffer(await command(key, ['GET', key])),
-    async getBoth(one, other) {
-      const apart = () => Promise.all([one, other].map((key) => command(key, ['GET', key])));
-      const together = () => command(one, ['MGET', one, other]) as Promise<unknown[]>;
-      const [first, second] = await (readHashTag(one) === readHashTag(other) ? together() : apart());
-      return [buffer(first), buffer(second)];
-    },
-    set: async (key, value, ttlMs) => void (await command(key, ['SET', key, value, 'PX', ms(ttlMs)])),
-    setIfAbsent: async (key, value, ttlMs) => (await command(key, ['SET', key, value, 'NX', 'PX', ms(ttlMs)])) !== null,
-    replace: async (key, read, anew, ttlMs) =>
-      (await run(scripts.replace, key, read ?? none, anew ?? none, ms(ttlMs))) === 1,
-    delete: async (key) => void (await command(key, ['DEL', key])),
+  get channel(): Channel {
+    return this.#redis.channel;
+  }
 
-    addMember: async (setKey, member, ttlMs) => Number(await run(scripts.addMember, setKey, member, ms(ttlMs))),
-    forceMember: async (setKey, member, ttlMs) => void (await run(scripts.forceMember, setKey, member, ms(ttlMs))),
-    members: async (setKey) => Array.from((await command(setKey, ['SMEMBERS', setKey])) as Iterable<unknown>, String),
-    removeMember: async (setKey, member) => void (await command(setKey, ['SREM', setKey, member])),
+  permitted(): Promise<void> {
+    return this.#redis.permitted();
+  }
 
-    async readPartition(key, fields) {
-      const [version, msal, ...records] = (await command(key, ['HMGET', key, 'v', 'msal', ...fields])) as unknown[];
-      return { version: buffer(version)?.toString(), msal: buffer(msal), records: records.map(sealedPart) };
-    },
-    readRecord: async (key, field) => sealedPart(await command(key, ['HGET', key, field])),
-    async openSession(key, { session, msal }) {
-      return parseSessions(
-        await run(scripts.openSession, key, freshVersion(), msal, session.sessionHash, sessionValue(session)),
-      );
-    },
-    touchSession: async (key, session) =>
-      (await run(scripts.touchSession, key, session.sessionHash, sessionValue(session))) === 1,
-    closeSessions: async (key, hashes) => (await run(scripts.closeSessions, key, ...hashes)) === 1,
-    openSessions: async (key) => parseSessions(await run(scripts.openSessions, key)),
-    async writeToken(key, { version = '', fence, field, record, expiresAtSeconds, msal = '', expiresWithTokens }) {
-      const [lives, most] = [expiresWithTokens ? '1' : '0', `${tokensPerPartition}`];
-      const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives, most];
-      return String(await run(scripts.writeToken, key, ...args)) as 'written' | 'fenced' | 'gone';
-    },
-    reseal: async (key, field, read, anew) => void (await run(scripts.reseal, key, field, read, anew)),
+  async get(key: string): Promise<Buffer | undefined> {
+    return toBuffer(await this.#command(key, ['GET', key]));
+  }
 
-    async takeLease(key, owner, ttlMs) {
-      const [granted, value] = (await run(scripts.takeLease, key, owner, ms(ttlMs))) as [number, number];
-      return granted === 1 ? { fence: value } : { heldForMs: Math.max(value, 0) };
-    },
-    renewLease: async (key, owner, ttlMs) => (await run(scripts.renewLease, key, owner, ms(ttlMs))) === 1,
-    releaseLease: async (key, owner) => void (await run(scripts.releaseLease, key, owner, channelName)),
+  async getBoth(one: string, other: string): Promise<[Buffer | undefined, Buffer | undefined]> {
+    if (readHashTag(one) !== readHashTag(other)) return await Promise.all([this.get(one), this.get(other)]);
+    const [first, second] = (await this.#command(one, ['MGET', one, other])) as unknown[];
+    return [toBuffer(first), toBuffer(second)];
+  }
 
-    invalidate: async (keys) =>
-      void (await Promise.all(keys.map((key) => command(undefined, ['PUBLISH', channelName, `i:${key}`])))),
-  };
+  async set(key: string, value: Buffer, ttlMs: number): Promise<void> {
+    await this.#command(key, ['SET', key, value, 'PX', toMs(ttlMs)]);
+  }
+
+  async setIfAbsent(key: string, value: Buffer, ttlMs: number): Promise<boolean> {
+    return (await this.#command(key, ['SET', key, value, 'NX', 'PX', toMs(ttlMs)])) !== null;
+  }
+
+  async replace(key: string, read: Buffer | undefined, anew: Buffer | undefined, ttlMs: number): Promise<boolean> {
+    return (await this.#run(scripts.replace, key, read ?? none, anew ?? none, toMs(ttlMs))) === 1;
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#command(key, ['DEL', key]);
+  }
+
+  async addMember(setKey: string, member: string, ttlMs: number): Promise<number> {
+    return Number(await this.#run(scripts.addMember, setKey, member, toMs(ttlMs)));
+  }
+
+  async forceMember(setKey: string, member: string, ttlMs: number): Promise<void> {
+    await this.#run(scripts.forceMember, setKey, member, toMs(ttlMs));
+  }
+
+  async members(setKey: string): Promise<string[]> {
+    return Array.from((await this.#command(setKey, ['SMEMBERS', setKey])) as Iterable<unknown>, String);
+  }
+
+  async removeMember(setKey: string, member: string): Promise<void> {
+    await this.#command(setKey, ['SREM', setKey, member]);
+  }
+
+  async readPartition(key: string, fields: string[]): Promise<PartitionRead> {
+    const [version, msal, ...records] = (await this.#command(key, ['HMGET', key, 'v', 'msal', ...fields])) as unknown[];
+    return { version: toBuffer(version)?.toString(), msal: toBuffer(msal), records: records.map(sealedPart) };
+  }
+
+  async readRecord(key: string, field: string): Promise<Buffer | undefined> {
+    return sealedPart(await this.#command(key, ['HGET', key, field]));
+  }
+
+  async openSession(key: string, { session, msal }: SessionWrite): Promise<OpenSession[]> {
+    const args = [freshVersion(), msal, session.sessionHash, toSessionValue(session)];
+    return parseSessions(await this.#run(scripts.openSession, key, ...args));
+  }
+
+  async touchSession(key: string, session: OpenSession): Promise<boolean> {
+    return (await this.#run(scripts.touchSession, key, session.sessionHash, toSessionValue(session))) === 1;
+  }
+
+  async closeSessions(key: string, sessionHashes: string[]): Promise<boolean> {
+    return (await this.#run(scripts.closeSessions, key, ...sessionHashes)) === 1;
+  }
+
+  async openSessions(key: string): Promise<OpenSession[]> {
+    return parseSessions(await this.#run(scripts.openSessions, key));
+  }
+
+  async writeToken(key: string, write: TokenWrite): Promise<'written' | 'fenced' | 'gone'> {
+    const { version = none, fence, field, record, expiresAtSeconds, msal = none, expiresWithTokens } = write;
+    const [lives, most] = [expiresWithTokens ? '1' : '0', `${tokensPerPartition}`];
+    const args = [version, freshVersion(), field, `${fence}`, `${expiresAtSeconds}`, record, msal, lives, most];
+    return String(await this.#run(scripts.writeToken, key, ...args)) as 'written' | 'fenced' | 'gone';
+  }
+
+  async reseal(key: string, field: string, read: Buffer, anew: Buffer): Promise<void> {
+    await this.#run(scripts.reseal, key, field, read, anew);
+  }
+
+  async takeLease(key: string, owner: string, ttlMs: number): Promise<{ fence: number } | { heldForMs: number }> {
+    const [granted, value] = (await this.#run(scripts.takeLease, key, owner, toMs(ttlMs))) as [number, number];
+    return granted === 1 ? { fence: value } : { heldForMs: Math.max(value, 0) };
+  }
+
+  async renewLease(key: string, owner: string, ttlMs: number): Promise<boolean> {
+    return (await this.#run(scripts.renewLease, key, owner, toMs(ttlMs))) === 1;
+  }
+
+  async releaseLease(key: string, owner: string): Promise<void> {
+    await this.#run(scripts.releaseLease, key, owner, this.#channelName);
+  }
+
+  async invalidate(keys: string[]): Promise<void> {
+    await Promise.all(keys.map((key) => this.#command(undefined, ['PUBLISH', this.#channelName, `i:${key}`])));
+  }
+
+  #command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
+    return this.#redis.command(key, args);
+  }
+
+  async #run({ lua, sha }: scripts.Script, key: string, ...args: (string | Buffer)[]): Promise<unknown> {
+    try {
+      return await this.#command(key, ['EVALSHA', sha, '1', key, ...args]);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return await this.#command(key, ['EVAL', lua, '1', key, ...args]);
+    }
+  }
 }
 
-/** No value, as the script `replace` is told. */
+/** How a script is told that there is no value. */
 const none = '';
 
-function ms(ttlMs: number): string {
+function toMs(ttlMs: number): string {
   return String(Math.max(1, Math.floor(ttlMs)));
 }
 
-function buffer(reply: unknown): Buffer | undefined {
+function toBuffer(reply: unknown): Buffer | undefined {
   return Buffer.isBuffer(reply) ? reply : undefined;
 }
 
@@ -87,7 +158,7 @@ function sealedPart(reply: unknown): Buffer | undefined {
   return reply.subarray(reply.indexOf('|', reply.indexOf('|') + 1) + 1);
 }
 
-function sessionValue({ expiresAtSeconds, createdAtSeconds }: OpenSession): string {
+function toSessionValue({ expiresAtSeconds, createdAtSeconds }: OpenSession): string {
   return `${expiresAtSeconds}|${createdAtSeconds}`;
 }
 

@@ -7,7 +7,7 @@ import { watch } from '../signals.ts';
 import { freshVersion, type Store } from '../store/store.ts';
 import type { Redis } from './redis.ts';
 import { findRefusal } from './redis-errors.ts';
-import { redisStore } from './redis-store.ts';
+import { RedisStore } from './redis-store.ts';
 
 type RightsOptions = Pick<Redis, 'command' | 'channel'> & {
   /** Named as the keys are: their prefix stands before its last colon. */
@@ -129,7 +129,7 @@ export class Rights {
         throw error;
       }
     };
-    const store = redisStore({ command: attempt, channel, permitted: async () => {} }, channelName);
+    const store = new RedisStore({ command: attempt, channel, permitted: async () => {} }, channelName);
     const toKey = (operation: string) => `${this.#prefix}check:{${randomUUID()}}:${operation}`;
     const keys = Object.keys(probes).map(toKey);
     for (const [at, probe] of Object.values(probes).entries()) {

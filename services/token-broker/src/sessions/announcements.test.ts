@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { memoryStore } from '../store/memory-store.fake.ts';
+import { MemoryStore } from '../store/memory-store.fake.ts';
 import { createRedisKeys } from '../store/redis-keys.ts';
 import { createAnnouncements } from './announcements.ts';
 import type { End } from './record.ts';
 
 function open() {
-  const store = memoryStore();
+  const store = new MemoryStore();
   const redisKeys = createRedisKeys(createSecretKey(randomBytes(32)), 'ob:v1:');
   return { store, redisKeys, ...createAnnouncements({ store, redisKeys }) };
 }

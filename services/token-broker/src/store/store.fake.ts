@@ -1,5 +1,5 @@
 import { Fault } from '@onbehalf/node/core/fault';
-import { memoryStore } from './memory-store.fake.ts';
+import { MemoryStore } from './memory-store.fake.ts';
 import { type Store, StoreFull } from './store.ts';
 
 const reads = new Set(['get', 'members', 'readPartition', 'readRecord', 'openSessions']);
@@ -8,14 +8,14 @@ const growing = new Set(['set', 'setIfAbsent', 'addMember', 'openSession', 'touc
 
 /** A store in memory that counts its writes, can be away or full, and lets a test step in before and after each operation. */
 export function watchedStore(nowMs: () => number = Date.now) {
-  const inner = memoryStore(nowMs);
+  const inner = new MemoryStore(nowMs);
   const watch = {
     away: false,
     full: false,
     writes: [] as string[],
     /** Steps in: `before` the operation and `after` it. */
     step: undefined as ((when: 'before' | 'after', operation: string) => Promise<void>) | undefined,
-    ttls: inner.ttls,
+    ttls: () => inner.ttls(),
     channel: inner.channel,
   };
   const store = new Proxy(inner, {
