@@ -42,7 +42,7 @@ const programs = { image: 'services/load-generator/src/main.ts', here: 'tools/lo
 
 function load(args: string[], env: Record<string, string> = {}, program = programs.image): Promise<Ended> {
   return new Promise((resolve) => {
-    const options = { env: { PATH: process.env.PATH ?? '', ...env }, timeout: 60_000 };
+    const options = { env: { PATH: process.env.PATH ?? '', ...env }, timeout: 110_000 };
     execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code ?? 99) : 0, stdout, stderr }),
     );
@@ -56,9 +56,13 @@ const requestsOf = ({ runs }: Result) => runs[0]?.totals.requests ?? 0;
 
 describe('npm run load', () => {
   it('loads a running broker from two pods, each with its share, and adds what they saw', async () => {
+    const startAt = new Date(Date.now() + 60_000).toISOString();
     const pods = await Promise.all(
       ['0', '1'].map((index) =>
-        load(['l1', ...small, ...there()], { JOB_COMPLETION_INDEX: index, JOB_COMPLETIONS: '2' }),
+        load(['l1', ...small, '--start-at', startAt, ...there()], {
+          JOB_COMPLETION_INDEX: index,
+          JOB_COMPLETIONS: '2',
+        }),
       ),
     );
     for (const pod of pods) assert.equal(pod.code, 0, pod.stderr + pod.stdout);

@@ -41,7 +41,15 @@ async function* runAll(options: Options, { args, env, openStage }: Command): Asy
       const performed =
         typeof target === 'function'
           ? performAll(scenario, performing, speaking, target)
-          : [await performRemote(scenario, target, podOf(env), performing, speaking)];
+          : [
+              await performRemote(
+                scenario,
+                target,
+                { ...podOf(env), startAtMs: options['start-at'], replicas: options.replicas },
+                performing,
+                speaking,
+              ),
+            ];
       for await (const run of performed) {
         output.end();
         say(describeRun(run, quick));

@@ -27,7 +27,7 @@ export function createConsoleOutput(stream: NodeJS.WriteStream = process.stderr)
 export function describeRun(run: ScenarioRun, quick: boolean): string {
   const { name, variant, verdict, load, checks, validity, levels, errors } = run;
   const title = `${verdict.toUpperCase().padEnd(8)}${[name, variant].filter(Boolean).join(' ')}`;
-  const offered = `${load.ratePerSecond}/s for ${Math.round(run.durationSeconds)} s, ${load.users} users, ${load.brokers} brokers`;
+  const offered = `${load.ratePerSecond}/s for ${Math.round(run.durationSeconds)} s, ${load.users} users, ${load.brokers || 'unknown'} brokers`;
   const lines = [`${title.padEnd(44)} ${offered}${load.scaled ? ` (scaled: ${load.scaled})` : ''}`];
   // Invalid figures are none.
   lines.push(...validity.reasons.map((reason) => `  invalid: ${reason}`));

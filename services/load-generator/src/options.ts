@@ -26,6 +26,7 @@ const schema = z.object({
   'client-id': z.guid().default('3eb00000-7e57-4000-8000-000000000011'),
   'redirect-uri': z.url().default('http://localhost:3000/auth/callback'),
   scope: z.string().default('api://onbehalf-api/access_as_user'),
+  'start-at': z.iso.datetime('must be a time such as 2026-11-30T15:00:00Z').transform(Date.parse).optional(),
   'allow-host': z.array(z.string().regex(/^[a-z0-9.:-]+$/, 'must be a host name')).default([]),
   help: z.boolean().default(false),
 });
@@ -42,7 +43,7 @@ export function readOptions(args: readonly string[]): Options {
       options: {
         ...{ rate: text, duration: text, users: text, replicas: text, repeat: text, seed: text },
         ...{ json: text, html: text, baseline: text, bench: text, url: text, entra: text, 'assertion-file': text },
-        ...{ 'client-id': text, 'redirect-uri': text, scope: text },
+        ...{ 'client-id': text, 'redirect-uri': text, scope: text, 'start-at': text },
         ...{ 'allow-host': { ...text, multiple: true }, merge: { type: 'boolean' }, quick: { type: 'boolean' } },
         help: { type: 'boolean', short: 'h' },
       },
@@ -136,6 +137,8 @@ in without asking: INTERACTION=auto). The caller's client has the grants authori
   --scope SCOPE       what is asked for, default api://onbehalf-api/access_as_user
   --allow-host NAME   leave to load a host that is neither this machine nor a name in the cluster
   Of several pods each sends its share if JOB_COMPLETION_INDEX and JOB_COMPLETIONS are set, as an Indexed Job does.
+  They begin together with the next full half minute, or where that is too short, when it is said:
+  --start-at TIME     when the first request is due, e.g. 2026-11-30T15:00:00Z
   The last line of output is the result.
 `;
 }

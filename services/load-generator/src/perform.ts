@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { noErrors, noForeign, percentileAtMost } from './judging/checks.ts';
 import { judge, nothingWatched, type Performing } from './judging/judging.ts';
 import type { Act, Clock, Scenario, Variant } from './judging/scenario.ts';
+import { remoteChecks } from './judging/verdict.ts';
 import type { LoadEvent, ScenarioRun } from './results/result.ts';
 import { redisCommands, Sampler } from './sampling/sampler.ts';
 import { type LoadResults, runPlan, traceEvery } from './sending/generators.ts';
@@ -88,11 +88,17 @@ async function perform(
   });
 }
 
+/** Several generators, which do not know of one another, begin with the next full half minute. */
+const startEveryMs = 30_000;
+/** Until a generator process is ready. */
+const readyMs = 5_000;
+const nextStartMs = (nowMs: number) => Math.ceil((nowMs + readyMs) / startEveryMs) * startEveryMs;
+
 /** Loads a broker that runs already with one pod's share of the people and of the requests. */
 export async function performRemote(
   { name, remote: how }: Scenario,
   remote: Remote,
-  { index, of }: Pod,
+  { index, of, ...options }: Pod & { startAtMs: number | undefined; replicas: number | undefined },
   performing: Performing,
   { say, tell }: ConsoleOutput,
 ): Promise<ScenarioRun> {
@@ -104,17 +110,18 @@ export async function performRemote(
   if (how.warm) await remote.warm(kind, load.brokers * 2);
   const act: Act = {
     ...{ kinds: [kind], minimumCalls: () => 0, sloMs: how.sloMs, level: how.warm ? 'L1' : 'Entra' },
-    checks: (observed) => [
-      percentileAtMost('latency', observed.all.response, 99, how.sloMs),
-      noErrors(observed),
-      noForeign(observed),
-    ],
+    checks: ({ all, totals }) => remoteChecks(all.response, totals, how.sloMs),
   };
+  const startAtMs = options.startAtMs ?? (of > 1 ? nextStartMs(Date.now()) : undefined);
+  if (startAtMs !== undefined) say(`waiting until ${new Date(startAtMs).toISOString()} to start with the others`);
   const startedAt = new Date().toISOString();
   say('running');
   const its = { ...performing, load: own };
-  const results = await runPlan(planOf(act, its, [remote.url]), { tell });
-  return await judge({ name, variant: '', startedAt, performing: its, act }, results, nothingWatched);
+  const results = await runPlan(planOf(act, its, [remote.url]), { tell, startAtMs });
+  const run = await judge({ name, variant: '', startedAt, performing: its, act }, results, nothingWatched);
+  // Behind a Service nobody can count them.
+  const brokers = options.replicas ?? 0;
+  return { ...run, load: { ...run.load, brokers }, pod: { index, of, startAtMs: results.startAtMs ?? 0 } };
 }
 
 function planOf(act: Act, { load, seed }: Performing, targets: string[]): PlanInput {

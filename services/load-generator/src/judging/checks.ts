@@ -39,12 +39,12 @@ export function percentileAtMost(name: string, encoded: string, percentile: numb
 }
 
 /** Nobody gets another's token: part of every scenario whose people have tokens. */
-export function noForeign({ totals }: Observed): Check {
+export function noForeign({ totals }: Pick<Observed, 'totals'>): Check {
   const measured = `${totals.foreign} of ${totals.opened} opened`;
   return { name: 'tokens of another person', target: '0', measured, holds: totals.foreign === 0 && totals.opened > 0 };
 }
 
-export const noErrors = ({ totals }: Observed): Check => exactly('errors', totals.errors, 0);
+export const noErrors = ({ totals }: Pick<Observed, 'totals'>): Check => exactly('errors', totals.errors, 0);
 
 /** One percentile as a multiple of the same of a control. */
 export function ratioAtMost(name: string, encoded: string, control: string, percentile: number, limit: number): Check {

@@ -27,8 +27,8 @@ const part = (more: Partial<Part> = {}): Part => ({
   ...{ requests: 2_000, sentInTime: 2_000, cpuSeconds: 1, tookSeconds: 2, lag: latencies(2_000, 1), slowest: [] },
   ...{ kinds: [], ...more },
 });
-const valid = (more: Partial<Part>, emulatorCpu = 0.1) =>
-  judgeValidity({ parts: [part(more)], kinds: [], tookSeconds: 2 }, { durationSeconds: 2 }, emulatorCpu);
+const valid = (more: Partial<Part>, emulatorCpu = 0.1, cpuPressure = 0.8) =>
+  judgeValidity({ parts: [part(more)], kinds: [], tookSeconds: 2, cpuPressure }, { durationSeconds: 2 }, emulatorCpu);
 
 describe('a run', () => {
   it('is valid while its generator and the emulator keep up', () => {
@@ -36,14 +36,15 @@ describe('a run', () => {
     assert.equal(valid({}).achievedPerSecond, 1_000);
   });
 
-  for (const [why, more, emulatorCpu, says] of [
+  for (const [why, more, emulatorCpu, says, cpuPressure = 0.8] of [
     ['requests were left over', { sentInTime: 1_989 }, 0.1, /1989 of 2000/],
     ['requests went out late', { lag: latencies(2_000, 6) }, 0.1, /lag p99 6.0 ms/],
     ['the generator was busy', { cpuSeconds: 1.7 }, 0.1, /85 % of a core/],
     ['the emulator was busy', {}, 0.71, /emulator used 71 %/],
+    ['the machine was short of processors', {}, 0.1, /waited for one 81 % of the time/, 0.81],
   ] as const) {
     it(`is invalid where ${why}`, () => {
-      const { reasons } = valid(more, emulatorCpu);
+      const { reasons } = valid(more, emulatorCpu, cpuPressure);
       assert.equal(reasons.length, 1);
       assert.match(reasons[0] ?? '', says);
     });

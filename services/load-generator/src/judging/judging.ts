@@ -1,9 +1,10 @@
 import { decode, percentilesOf } from '../results/histogram.ts';
-import type { BrokerSeries, LoadEvent, ScenarioRun, Second, Verdict } from '../results/result.ts';
+import type { BrokerSeries, LoadEvent, ScenarioRun, Second } from '../results/result.ts';
 import { addUp, type LoadResults } from '../sending/generators.ts';
 import type { Seen } from '../sending/plan.ts';
 import type { Act, Load, Observed } from './scenario.ts';
 import { judgeValidity } from './validity.ts';
+import { decide } from './verdict.ts';
 
 /** How a run is called and what it was to be. */
 export type Performing = {
@@ -58,9 +59,7 @@ export async function judge(
   const observed: Observed = { load, kinds, all, seconds, totals, brokers: watched.brokers, events: watched.events };
   const checks = await act.checks(observed);
   const validity = judgeValidity(results, { durationSeconds }, watched.emulatorCpu);
-  const passes = checks.every(({ holds, time }) => holds || (performing.quick && time));
-  // Counts are true however late the requests went out.
-  const verdict: Verdict = !validity.valid && !performing.quick ? 'invalid' : passes ? 'pass' : 'fail';
+  const verdict = decide(checks, validity, performing.quick);
   const { name, variant, startedAt } = run;
   return {
     ...{ name, variant, repeat: performing.repeat, verdict, startedAt, durationSeconds },

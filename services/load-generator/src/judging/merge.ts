@@ -1,6 +1,8 @@
 import { decode, encode, percentilesOf, sum } from '../results/histogram.ts';
 import { type Result, type ScenarioRun, type Second, worstOf } from '../results/result.ts';
 import { Unsafe } from '../target/safety.ts';
+import { judgeFigures } from './validity.ts';
+import { decide, remoteChecks } from './verdict.ts';
 
 /** Adds the results of generators that each sent their share of the same runs. @throws Unsafe if they are not that. */
 export function merge(results: readonly Result[]): Result {
@@ -8,7 +10,12 @@ export function merge(results: readonly Result[]): Result {
   if (!first) throw new Unsafe('--merge takes the result files of the pods.');
   if (results.some(({ runs }) => runs.map(nameOf).join() !== first.runs.map(nameOf).join()))
     throw new Unsafe('These results are not of the same runs.');
-  const runs = first.runs.map((_, i) => mergeRuns(results.flatMap(({ runs: [...all] }) => all[i] ?? [])));
+  const { quick } = first.context;
+  const runs = first.runs.map((_, i) => {
+    const shares = results.flatMap(({ runs: all }) => all[i] ?? []);
+    requireShares(shares);
+    return mergeRuns(shares, quick);
+  });
   return {
     ...first,
     ...{ verdict: worstOf(runs.map(({ verdict }) => verdict)), runs },
@@ -23,7 +30,26 @@ const total = <T>(all: readonly T[], of: (one: T) => number) => all.reduce((so, 
 /** What is counted, in each second and in all. */
 const counted = ['requests', 'errors', 'l1', 'l2', 'entra', 'calls', 'minimumCalls', 'throttled', 'stampedes'] as const;
 
-function mergeRuns(runs: ScenarioRun[]): ScenarioRun {
+/** Clocks of a cluster agree better. */
+const sameMomentMs = 1_000;
+
+/** @throws Unsafe unless these are the shares of one run, each there once, that began together. */
+function requireShares(runs: readonly ScenarioRun[]): void {
+  const pods = runs.flatMap(({ pod }) => pod ?? []);
+  if (pods.length < runs.length) throw new Unsafe('A result does not say which share it is and when it began.');
+  const of = pods[0]?.of ?? 0;
+  const shares = pods.map(({ index }) => index).sort((a, b) => a - b);
+  if (pods.some((pod) => pod.of !== of) || shares.join() !== Array.from({ length: of }, (_, i) => i).join())
+    throw new Unsafe(`These are the shares ${shares.join(', ')} of ${of}: each has to be there once.`);
+  const starts = pods.map(({ startAtMs }) => startAtMs);
+  const apartMs = Math.max(...starts) - Math.min(...starts);
+  if (apartMs > sameMomentMs)
+    throw new Unsafe(
+      `These generators began ${(apartMs / 1_000).toFixed(1)} s apart: what they sent did not come at once, so it does not add up.`,
+    );
+}
+
+function mergeRuns(runs: ScenarioRun[], quick: boolean): ScenarioRun {
   const [first] = runs;
   if (!first) throw new Unsafe('A result holds no run.');
   const response = encode(sum(runs.map(({ histograms }) => histograms.response)));
@@ -31,23 +57,29 @@ function mergeRuns(runs: ScenarioRun[]): ScenarioRun {
   const types = [...new Set(runs.flatMap(({ errors }) => errors.map(({ type }) => type)))];
   const most = (of: (run: ScenarioRun) => number | null) => Math.max(...runs.map((run) => of(run) ?? 0));
   const keys = [...counted, 'opened', 'foreign'] as const;
+  const totals = {
+    ...first.totals,
+    ...Object.fromEntries(keys.map((key) => [key, total(runs, (run) => run.totals[key])])),
+  };
+  const figures = {
+    offeredPerSecond: total(runs, ({ validity }) => validity.offeredPerSecond),
+    achievedPerSecond: total(runs, ({ validity }) => validity.achievedPerSecond),
+    lagP99Ms: most(({ validity }) => validity.lagP99Ms),
+    generatorCpu: most(({ validity }) => validity.generatorCpu),
+    emulatorCpu: first.validity.emulatorCpu,
+    cpuPressure: most(({ validity }) => validity.cpuPressure ?? null),
+  };
+  const validity = judgeFigures(figures, first.durationSeconds);
+  const checks = remoteChecks(response, totals, first.sloMs ?? 0);
+  const { pod: _, ...whole } = first;
   return {
-    ...first,
-    verdict: worstOf(runs.map(({ verdict }) => verdict)),
-    load: { ...first.load, ratePerSecond: total(runs, ({ load }) => load.ratePerSecond) },
-    validity: {
-      valid: runs.every(({ validity }) => validity.valid),
-      reasons: runs.flatMap(({ validity }) => validity.reasons),
-      offeredPerSecond: total(runs, ({ validity }) => validity.offeredPerSecond),
-      achievedPerSecond: total(runs, ({ validity }) => validity.achievedPerSecond),
-      lagP99Ms: most(({ validity }) => validity.lagP99Ms),
-      generatorCpu: most(({ validity }) => validity.generatorCpu),
-      emulatorCpu: first.validity.emulatorCpu,
+    ...whole,
+    ...{ verdict: decide(checks, validity, quick), validity, checks, totals },
+    load: {
+      ...first.load,
+      ratePerSecond: total(runs, ({ load }) => load.ratePerSecond),
+      users: total(runs, ({ load }) => load.users),
     },
-    // What a pod could see of the whole: a pass line holds if it held for every share.
-    checks: first.checks.map(
-      (check, i) => runs.map(({ checks }) => checks[i]).find((one) => one && !one.holds) ?? check,
-    ),
     histograms: { response, service },
     levels: first.levels.map((row) => ({
       ...row,
@@ -58,10 +90,6 @@ function mergeRuns(runs: ScenarioRun[]): ScenarioRun {
       type,
       count: total(runs, ({ errors }) => errors.find((e) => e.type === type)?.count ?? 0),
     })),
-    totals: {
-      ...first.totals,
-      ...Object.fromEntries(keys.map((key) => [key, total(runs, ({ totals }) => totals[key])])),
-    },
     seconds: mergeSeconds(runs),
     slowest: runs
       .flatMap(({ slowest }) => slowest)

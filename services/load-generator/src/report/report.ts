@@ -84,7 +84,7 @@ function renderRun(
   const slowest = drawSlowest(run, detail.traces);
   const multiples = drawBrokers(`${id}-b`, run, detail.columns);
   return html`<section id="${id}"><h2>${nameOf(run)} ${badge(run.verdict)}</h2>
-<p class="lead">${formatCount(load.ratePerSecond)} requests a second for ${formatDuration(run.durationSeconds)}, ${formatCount(load.users)} users, ${formatCount(load.brokers)} ${load.brokers === 1 ? 'broker' : 'brokers'}.${load.scaled && ` Less than specified: ${load.scaled}.`}</p>
+<p class="lead">${formatCount(load.ratePerSecond)} requests a second for ${formatDuration(run.durationSeconds)}, ${formatCount(load.users)} users, ${tellBrokers(load.brokers)}.${load.scaled && ` Less than specified: ${load.scaled}.`}</p>
 ${tellValidity(validity)}${checksTable(run, quick)}
 <figure class="wide" role="group" tabindex="0" aria-label="Over time">${drawOverTime(`${id}-o`, run, columns, latencies, detail.hovers)}</figure>${tellWidths(columns, latencies)}
 <details><summary>The same as a table</summary>${columnsTable(columns)}</details>
@@ -92,6 +92,11 @@ ${tellValidity(validity)}${checksTable(run, quick)}
 ${multiples.length > 0 && html`<h3>${brokers.length === 1 ? 'The broker' : 'Each broker'}</h3><div class="multiples">${multiples}</div>`}
 <div class="tables">${levelsTable(run)}${totalsTable(run)}${errorsTable(run)}${redisTable(run)}</div>
 ${slowest.length > 0 && html`<h3>The slowest that were traced</h3>${slowest}`}</section>`;
+}
+
+function tellBrokers(brokers: number): string {
+  if (brokers === 0) return 'an unknown number of brokers';
+  return `${formatCount(brokers)} ${brokers === 1 ? 'broker' : 'brokers'}`;
 }
 
 function tellRuns(runs: ScenarioRun[]): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { benchSchema } from './bench-figures.ts';
+import { spanSchema } from './span.ts';
 
 /** Raised when a reader of an older file would misread it. */
 const version = 1;
@@ -35,6 +36,8 @@ const validity = z.object({
   /** Of one core, at most, over generator processes; `null` where it cannot be seen. */
   generatorCpu: maybe,
   emulatorCpu: maybe,
+  /** The part of the time in which something on the machine waited for a processor. */
+  cpuPressure: maybe.optional(),
 });
 
 /** What was due in one second; requests count where they were due, broker figures where they were read. */
@@ -79,29 +82,6 @@ const broker = z.object({
   ),
 });
 
-const attribute: z.ZodType<AttributeValue> = z.lazy(() =>
-  z.union([z.string(), z.number(), z.boolean(), z.array(attribute)]),
-);
-type AttributeValue = string | number | boolean | AttributeValue[];
-const attributes = z.record(z.string(), attribute);
-
-/** A span in the shape that trace-viewer's drawing takes. */
-const span = z.object({
-  traceId: z.string(),
-  spanId: z.string(),
-  parentId: z.string().optional(),
-  name: z.string(),
-  kind: z.enum(['internal', 'server', 'client', 'producer', 'consumer']),
-  service: z.string(),
-  startMs: z.number(),
-  endMs: z.number(),
-  error: z.boolean(),
-  message: z.string().optional(),
-  attributes,
-  events: z.array(z.object({ name: z.string(), atMs: z.number(), attributes })),
-  links: z.array(z.object({ traceId: z.string(), spanId: z.string() })),
-});
-
 const scenarioRun = z.object({
   name: z.string(),
   /** In one word or two what differs from the other runs of that name, e.g. `with refresh_in`; empty if nothing. */
@@ -110,10 +90,13 @@ const scenarioRun = z.object({
   repeat: z.int().positive(),
   verdict,
   startedAt: z.iso.datetime(),
+  /** Of several generators, which one this was, and when its first request was due, epoch milliseconds. */
+  pod: z.object({ index: count, of: z.int().positive(), startAtMs: amount }).optional(),
   durationSeconds: amount,
   load: z.object({
     ratePerSecond: amount,
     users: count,
+    /** 0: nobody knows, behind a Service. */
     brokers: count,
     /** What is less than the specification says, e.g. `rate 500 of 2,000`; absent if nothing. */
     scaled: z.string().optional(),
@@ -148,7 +131,7 @@ const scenarioRun = z.object({
     redisCommands: z.record(z.string(), count),
   }),
   /** The slowest of the requests that were traced, slowest first, at most five. */
-  slowest: z.array(z.object({ traceId: z.string(), latencyMs: amount, atSeconds: amount, spans: z.array(span) })),
+  slowest: z.array(z.object({ traceId: z.string(), latencyMs: amount, atSeconds: amount, spans: z.array(spanSchema) })),
 });
 
 /** What a load test leaves behind, and `--merge`, the report and the documentation read. Holds no secret. */

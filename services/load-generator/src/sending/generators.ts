@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { encode, sum } from '../results/histogram.ts';
+import { cpuPressureUs } from './cpu-pressure.ts';
 import { lineSchema, type Part, type PlanInput, type Progress, type Seen } from './plan.ts';
 
 /** One request in so many is traced; the slowest are kept. */
@@ -33,7 +34,15 @@ type Options = {
 };
 
 /** What all generator processes saw together. */
-export type LoadResults = { parts: Part[]; kinds: Seen[]; tookSeconds: number };
+export type LoadResults = {
+  parts: Part[];
+  kinds: Seen[];
+  tookSeconds: number;
+  /** When the first request was due, epoch milliseconds. */
+  startAtMs?: number;
+  /** The part of the time in which something on this machine waited for a processor; null where nobody tells. */
+  cpuPressure?: number | null;
+};
 
 /** Sends a plan from processes of their own, and adds up what they saw. */
 export async function runPlan(plan: Omit<PlanInput, 'share'>, options: Options = {}): Promise<LoadResults> {
@@ -53,9 +62,13 @@ export async function runPlan(plan: Omit<PlanInput, 'share'>, options: Options =
   if (startAtMs < Date.now()) throw new Error('The preparation took longer than the moment of the start allows.');
   for (const { begin } of generators) begin(startAtMs);
   onStart(startAtMs);
+  const [pressedUs, sinceMs] = [cpuPressureUs(), performance.now()];
   const parts = await reading;
+  const pressed = pressedUs === undefined ? undefined : (cpuPressureUs() ?? pressedUs) - pressedUs;
+  const cpuPressure = pressed === undefined ? null : pressed / 1_000 / (performance.now() - sinceMs);
   const kinds = plan.kinds.map((_, i) => addUp(parts.flatMap(({ kinds: seen }) => seen[i] ?? [])));
-  return { parts, kinds, tookSeconds: Math.max(...parts.map(({ tookSeconds }) => tookSeconds)) };
+  const tookSeconds = Math.max(...parts.map(({ tookSeconds: took }) => took));
+  return { parts, kinds, tookSeconds, startAtMs, cpuPressure };
 }
 
 function startGenerator(plan: PlanInput, tell: (progress: Progress) => void) {
