@@ -131,6 +131,19 @@ describe('a hundred sign-ins, each with its first API call', () => {
     }
   });
 
+  it('say of commands to Redis which script runs and which kind of key it touches', () => {
+    const spans = traces().flatMap(({ traceId }) => viewer.spans(traceId));
+    const told = spans.map(({ name, attributes }) =>
+      [name, attributes['db.stored_procedure.name'], attributes['db.collection.name']].filter(Boolean).join(' '),
+    );
+    for (const words of ['EVALSHA take-lease lease', 'EVALSHA write-token account', 'SET session']) {
+      assert.ok(told.includes(words), words);
+    }
+    const commands = spans.filter(({ attributes }) => attributes['db.system.name'] === 'redis');
+    for (const { name, attributes } of commands)
+      assert.ok(attributes['db.collection.name'] ?? name === 'PUBLISH', name);
+  });
+
   it('hold the wait at Entra ID as a span of its own, between departure and return', () => {
     for (const { traceId } of traces()) {
       const spans = viewer.spans(traceId);

@@ -1,13 +1,13 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
 import { inSpan } from '@onbehalf/node/core/telemetry/tracing';
-import { SpanKind } from '@opentelemetry/api';
 import { redisSilenceMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import { type Channel, StoreFull } from '../store/store.ts';
 import { Availability } from './availability.ts';
 import { createOpener, type RedisClient, type RedisOptions } from './clients.ts';
 import { within } from './deadline.ts';
+import { describeCommand } from './describe-command.ts';
 import {
   isFull,
   isRefusal,
@@ -19,6 +19,7 @@ import {
   unavailable,
 } from './redis-errors.ts';
 import { Rights } from './rights.ts';
+import { scriptName } from './scripts.ts';
 import { Subscription } from './subscription.ts';
 
 export type Redis = AsyncDisposable & {
@@ -79,7 +80,7 @@ class Connection implements Redis {
     return this.#rights.permitted();
   }
 
-  /** One command as span and measurement; neither holds more of it than its first word. */
+  /** One command as span and measurement; neither holds more of it than its name, its script's and the kind of its key. */
   async command(key: string | undefined, args: (string | Buffer)[]): Promise<unknown> {
     const name = String(args[0]);
     const operation = toOperation(name, key);
@@ -89,13 +90,13 @@ class Connection implements Redis {
         'onbehalf.cache.operation': operation,
         'onbehalf.cache.outcome': outcome,
       });
-    const attributes = { 'db.system.name': 'redis', 'db.operation.name': name };
+    const script = scriptName(args[1]);
     // A script that is not loaded yet is no failure: it is sent.
     const work = () => this.#send(key, args).catch((error) => (isUnknownScript(error) ? error : Promise.reject(error)));
     try {
-      // To take and to release a lease needs no span of its own; a wait for one has a span.
-      const reply =
-        operation === 'lease' ? await work() : await inSpan(name, work, { kind: SpanKind.CLIENT, attributes });
+      // To renew and to release a lease needs no span of its own; to take one, and to wait for one, has a span.
+      const isQuiet = operation === 'lease' && script !== 'take-lease';
+      const reply = isQuiet ? await work() : await inSpan(name, work, describeCommand(name, script, key));
       if (reply instanceof Error) throw reply;
       done(reads.has(name) ? (reply === null ? 'miss' : 'hit') : 'ok');
       return reply;

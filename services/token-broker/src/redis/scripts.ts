@@ -1,5 +1,14 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** The name of a script by its text and by its digest. */
+const names = new Map<unknown, string>();
+
+/** The name of a script, for spans: its file's. `text` is what `EVAL` or `EVALSHA` is given. */
+export function scriptName(text: unknown): string | undefined {
+  return names.get(text);
+}
 
 /**
  * An atomic step of the store, in Lua. Its file says what it is given and what it returns; the files before it hold
@@ -7,7 +16,9 @@ import { readFileSync } from 'node:fs';
  */
 function script(...files: string[]) {
   const lua = files.map((file) => readFileSync(new URL(file, import.meta.url), 'utf8')).join('');
-  return { lua, sha: hash('sha1', lua) };
+  const sha = hash('sha1', lua);
+  for (const text of [lua, sha]) names.set(text, basename(files.at(-1) ?? '', '.lua'));
+  return { lua, sha };
 }
 
 export type Script = ReturnType<typeof script>;

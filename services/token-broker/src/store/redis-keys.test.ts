@@ -3,7 +3,7 @@ import { createSecretKey } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import fc from 'fast-check';
-import { createRedisKeys, readIndexKey, shortName } from './redis-keys.ts';
+import { createRedisKeys, findKind, readIndexKey, shortName } from './redis-keys.ts';
 
 const key = (fill: number) => createSecretKey(Buffer.alloc(32, fill));
 const redisKeys = createRedisKeys(key(1), 'ob:v1:');
@@ -107,6 +107,20 @@ describe('names', () => {
   it('have a short form for audit lines that tells them apart', () => {
     assert.match(shortName(redisKeys.account('web', 'a.b')), /^[0-9a-f]{12}$/);
     assert.notEqual(shortName(redisKeys.account('web', 'a.b')), shortName(redisKeys.account('web', 'a.c')));
+  });
+
+  it('tell their kind, and no other text does', () => {
+    const partition = redisKeys.account('a', 'b');
+    const kinds = [
+      partition,
+      redisKeys.session('a'),
+      redisKeys.index,
+      redisKeys.lease(partition, 't:1'),
+      'code:{x}:again',
+    ];
+    assert.deepEqual(kinds.map(findKind), ['account', 'session', 'index', 'lease', 'code']);
+    for (const other of ['', 'canary', 'ob:v1:canary:{session}', redisKeys.channel])
+      assert.equal(findKind(other), undefined);
   });
 
   it('need an index key', () => {

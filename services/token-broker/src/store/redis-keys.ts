@@ -50,6 +50,20 @@ export function createRedisKeys(index: KeyObject, prefix: string) {
   };
 }
 
+/** The kinds of keys, as `createRedisKeys` has them: nothing else of a key may be told. */
+const kinds = new Set([
+  ...['session', 'account', 'obo', 'app', 'sid', 'user', 'ended', 'issued', 'ending', 'index', 'endings', 'signin'],
+  ...['code', 'lease', 'throttle'],
+]);
+
+/** The kind of a key, for spans; undefined for any other text. */
+export function findKind(key: string): string | undefined {
+  const tag = key.indexOf(':{');
+  const head = tag < 0 ? key : key.slice(0, tag);
+  const kind = head.slice(head.lastIndexOf(':') + 1);
+  return kinds.has(kind) ? kind : undefined;
+}
+
 export type RedisKeys = ReturnType<typeof createRedisKeys>;
 
 /** The HMAC key of the Redis keys. @throws ConfigError if the ring has none. */
