@@ -52,6 +52,20 @@ async function openPage(path: string, { colorScheme = 'light', width = 1440 }: S
   return page;
 }
 
+/** Texts that leave their drawing, or an element that cuts them. Run in the page. */
+const cutTexts = `(() => {
+  const cut = [];
+  for (const text of document.querySelectorAll('svg.drawing text')) {
+    const { x, width } = text.getBBox();
+    if (x < -0.5 || x + width > Number(text.ownerSVGElement.getAttribute('width')) + 0.5) cut.push(text.textContent);
+  }
+  for (const element of document.querySelectorAll('body *:not(svg *)')) {
+    const hides = getComputedStyle(element).overflowX !== 'visible';
+    if (hides && element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1) cut.push(element.id || element.tagName);
+  }
+  return cut;
+})()`;
+
 const chosen = (page: Page) => page.locator('#details h3').textContent();
 
 describe('the trace viewer in Chromium', () => {
@@ -96,11 +110,30 @@ describe('the trace viewer in Chromium', () => {
     }
   });
 
-  it('is all there on 320 pixels', async () => {
-    const page = await openPage(`/traces/${ids.signIn}?view=waterfall`, { width: 320 });
-    await page.locator('.waterfall').waitFor();
-    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 320);
-    await page.screenshot({ path: `${screenshots}/narrow-light.png`, fullPage: true });
+  for (const view of ['sequence', 'waterfall']) {
+    it(`is all there on 320 pixels, without a cut word: ${view}`, async () => {
+      for (const traceId of [ids.signIn, ids.throttled]) {
+        const page = await openPage(`/traces/${traceId}?view=${view}&redis=1`, { width: 320 });
+        await page.locator(`.${view}`).waitFor();
+        await page.locator('.row').nth(2).click();
+        assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 320);
+        assert.deepEqual(await page.evaluate(cutTexts), []);
+        await page.screenshot({ path: `${screenshots}/narrow-${view}-light.png`, fullPage: true });
+        await page.context().close();
+      }
+    });
+  }
+
+  it('draws all lanes of a sign-in on 1280 pixels', async () => {
+    const page = await openPage(`/traces/${ids.signIn}`, { width: 1280 });
+    await page.locator('.sequence').waitFor();
+    assert.deepEqual(await page.evaluate(cutTexts), []);
+    assert.equal(
+      await page.evaluate(
+        "document.getElementById('drawing').scrollWidth <= document.getElementById('drawing').clientWidth",
+      ),
+      true,
+    );
     await page.context().close();
   });
 
@@ -108,9 +141,9 @@ describe('the trace viewer in Chromium', () => {
     const page = await openPage(`/traces/${ids.signIn}`);
     await page.locator('#rows').focus();
     await page.keyboard.press('ArrowDown');
-    assert.match((await chosen(page)) ?? '', /^GET \/sign-in/);
+    assert.match((await chosen(page)) ?? '', /^sign in/);
     await page.keyboard.press('ArrowDown');
-    assert.match((await chosen(page)) ?? '', /^auth\.user_at_idp/);
+    assert.match((await chosen(page)) ?? '', /^the person is at Entra ID/);
     await page.keyboard.press('Enter');
     assert.equal(await page.evaluate('document.activeElement.id'), 'details');
     await page.keyboard.press('Escape');
@@ -124,6 +157,68 @@ describe('the trace viewer in Chromium', () => {
     await page.keyboard.press('Enter');
     await page.locator('.failed').first().waitFor();
     assert.match(page.url(), new RegExp(`/traces/${ids.throttled}`));
+    await page.context().close();
+  });
+
+  it('takes arrows at once, and keeps the chosen step in sight above the drawer', async () => {
+    const page = await openPage(`/traces/${ids.signIn}`, { width: 1280 });
+    await page.locator('.sequence').waitFor();
+    const rows = Number(await page.locator('.row').count());
+    for (let place = 0; place < rows; place++) {
+      await page.keyboard.press('ArrowDown');
+      const [row, drawer] = (await page.evaluate(
+        `['.row[aria-selected="true"] .hit', '#details'].map((part) => document.querySelector(part).getBoundingClientRect().toJSON())`,
+      )) as { top: number; bottom: number }[];
+      assert.ok(
+        row && drawer && row.top >= 0 && row.bottom <= drawer.top + 1,
+        `step ${place} at ${row?.bottom}, drawer at ${drawer?.top}`,
+      );
+    }
+    assert.match((await chosen(page)) ?? '', /^check token/, 'the last step');
+    await page.context().close();
+  });
+
+  it('shows every command to Redis on demand, and keeps that in the address', async () => {
+    const page = await openPage(`/traces/${ids.signIn}`);
+    await page.getByText('write session').first().waitFor();
+    assert.equal(await page.getByText('add-member user').count(), 0);
+    await page.getByLabel('Redis detail').check();
+    await page.getByText('add-member user').first().waitFor();
+    assert.match(page.url(), /redis=1/);
+    await page.reload();
+    await page.getByText('add-member user').first().waitFor();
+    await page.context().close();
+  });
+
+  it('finds by route, error and AADSTS code, and by service', async () => {
+    const page = await openPage('/');
+    const items = page.locator('#flows a');
+    await items.nth(1).waitFor();
+    const found: [string, string[]][] = [
+      ['/profile', ['sign in']],
+      ['throttled', ['GET /api/{name}/*']],
+      ['AADSTS90055', ['GET /api/{name}/*']],
+      ['90055', ['GET /api/{name}/*']],
+      ['nowhere', []],
+    ];
+    for (const [words, actions] of found) {
+      await page.getByLabel('Find').fill(words);
+      assert.deepEqual(await items.locator('b').allTextContents(), actions, words);
+    }
+    await page.getByLabel('Find').fill('');
+    await page.getByLabel('Service').selectOption('downstream-api');
+    assert.deepEqual(await items.locator('b').allTextContents(), ['sign in']);
+    await page.context().close();
+  });
+
+  it('says of a trace that is not here that it is not, and draws it once it arrives', async () => {
+    const { traceId } = sampleFlow('signIn', 'late', 0);
+    const page = await openPage(`/traces/${traceId}`);
+    await page.getByRole('heading', { name: 'This trace is not here' }).waitFor();
+    assert.match(complaints.splice(0).join(), /404/, 'the only complaint');
+    await send('signIn', 'late', evening - 60_000);
+    await page.locator('.sequence').waitFor();
+    assert.equal(await page.getByRole('heading', { name: 'This trace is not here' }).isVisible(), false);
     await page.context().close();
   });
 

@@ -11,6 +11,8 @@ export type Flow = {
   ownMs: number;
   spans: number;
   services: string[];
+  /** What a search finds it by: action, outcome, routes, error types and AADSTS codes. */
+  terms: string[];
   /** The traces that this one's spans link to. */
   links: string[];
 };
@@ -28,18 +30,31 @@ export function toFlow(spans: Span[]): Flow {
     .filter((span) => span.name === waiting)
     .reduce((sum, span) => sum + span.endMs - span.startMs, 0);
   const kind = last(spans, 'onbehalf.flow.kind');
+  const action = kind ? kind.replaceAll('_', ' ') : root.name;
+  const outcome = last(spans, 'onbehalf.flow.outcome') || last([root], 'http.response.status_code');
   return {
     traceId: root.traceId,
-    action: kind ? kind.replaceAll('_', ' ') : root.name,
-    outcome: last(spans, 'onbehalf.flow.outcome') || last([root], 'http.response.status_code'),
+    action,
+    outcome,
     error: spans.some((span) => span.error),
     startMs,
     durationMs,
     ownMs: Math.max(0, durationMs - waitedMs),
     spans: spans.length,
     services: [...new Set(spans.map((span) => span.service))],
+    terms: [...new Set([action, outcome, ...spans.flatMap(toTerms)])].filter(Boolean),
     links: [...new Set(spans.flatMap((span) => span.links.map((link) => link.traceId)))],
   };
+}
+
+function toTerms({ kind, name, message, attributes }: Span): string[] {
+  const code = attributes['onbehalf.entra.error_code'];
+  return [
+    ...(kind === 'server' ? [name] : []),
+    ...(message ? [message] : []),
+    ...['error.type', 'onbehalf.entra.class'].flatMap((each) => String(attributes[each] ?? '')),
+    ...(code === undefined ? [] : [`AADSTS${code}`]),
+  ];
 }
 
 /** The latest value of an attribute: the callback knows more than the request that began the flow. */

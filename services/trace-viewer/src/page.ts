@@ -1,27 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { toMermaid } from './draw/mermaid.js';
+import { drawSequence } from './draw/sequence.js';
+import { escapeText } from './draw/svg.js';
+import { drawWaterfall } from './draw/waterfall.js';
 import type { Flow } from './flow.ts';
 import { compactScript, compactStyle } from './page/compact.ts';
-import { toMermaid } from './page/mermaid.js';
-import { drawSequence } from './page/sequence.js';
-import { escapeText } from './page/svg.js';
-import { drawWaterfall } from './page/waterfall.js';
 import type { Span } from './span.ts';
 
 export type Page = { html: string; policy: string };
 
-const drawing = ['svg.js', 'spans.js', 'sequence.js', 'waterfall.js'];
+const drawing = ['svg', 'spans', 'words', 'steps', 'narrow', 'sequence', 'waterfall'].map((name) => `draw/${name}.js`);
+const scripts = [...drawing, 'page/state.js', 'page/list.js', 'page/details.js', 'page/page.js'];
 const title = 'Onbehalf traces';
 
 /** `drawing.css` stands alone but for the page's palette: other pages draw traces too. */
-const style = read('page.css') + read('drawing.css');
+const style = read('page/page.css') + read('draw/drawing.css');
 
 /** The page as one text without outside parts: style and scripts are set into the template, once per process. */
-const template = read('page.html')
+const template = read('page/page.html')
   .replace('/*style*/', () => compactStyle(style))
-  .replace('/*script*/', () => [...drawing, 'page.js'].map((name) => compactScript(read(name))).join('\n'));
+  .replace('/*script*/', () => scripts.map((name) => compactScript(read(name))).join('\n'));
 
-const exportStyle = compactStyle(style + read('export.css'));
+const exportStyle = compactStyle(style + read('page/export.css'));
 
 /** The one page, with a fresh nonce for its style and script. */
 export function renderPage(): Page {
@@ -43,8 +44,8 @@ export function renderExport({ flow, spans }: { flow: Flow; spans: Span[] }): Pa
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>${escapeText(flow.action)} · ${title}</title><style nonce="${nonce}">${exportStyle}</style>
 <body><h1>${escapeText(flow.action)}</h1><p>${when} · <code>${flow.traceId}</code></p>
-<h2>Sequence</h2><div class="scroll">${drawSequence(spans, { width: 1180 })}</div>
-<h2>Waterfall</h2><div class="scroll">${drawWaterfall(spans, { width: 1180 })}</div>
+<h2>Sequence</h2><div class="scroll">${drawSequence(spans, { width: 1180, detail: true })}</div>
+<h2>Waterfall</h2><div class="scroll">${drawWaterfall(spans, { width: 1180, detail: true })}</div>
 <h2>Spans</h2>${rows.join('\n')}
 <details><summary>Mermaid</summary><pre>${escapeText(toMermaid(spans))}</pre></details></body></html>`;
   return { html, policy: policy("'none'", `'nonce-${nonce}'`) };
@@ -58,5 +59,5 @@ function policy(script: string, style: string): string {
 }
 
 function read(name: string): string {
-  return readFileSync(new URL(`page/${name}`, import.meta.url), 'utf8');
+  return readFileSync(new URL(name, import.meta.url), 'utf8');
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault } from '@onbehalf/node/core/fault';
+import { toMermaid } from './draw/mermaid.js';
 import type { Receiver, Signal } from './otlp/receiver.ts';
-import { toMermaid } from './page/mermaid.js';
 import { renderExport, renderPage } from './page.ts';
 import { plainText, send, sendJson, sendPage } from './respond.ts';
 import type { Traces } from './traces.ts';

@@ -13,8 +13,14 @@ type Line = [
 
 const kinds = { internal: 1, server: 2, client: 3 };
 const [web, broker, api] = ['web-frontend', 'token-broker', 'downstream-api'];
-const redis = { 'db.system.name': 'redis' };
+/** A command to Redis: the kind of key, and the script if one runs. */
+const redis = (kind: string, script?: string) => ({
+  'db.system.name': 'redis',
+  'db.collection.name': kind,
+  ...(script && { 'db.stored_procedure.name': script }),
+});
 const entra = { 'server.address': '127.0.0.1', 'server.port': 9443 };
+const cluster = { 'server.address': '127.0.0.1', 'server.port': 39715 };
 const ok = { 'http.response.status_code': 200 };
 
 /** What the services send of a first sign-in: a line is a span, named by its place for the lines below it. */
@@ -55,13 +61,24 @@ const signIn: Record<string, Line> = {
     8246.1,
     108,
     'post',
-    { 'onbehalf.grant': 'authorization_code', ...ok },
+    { 'onbehalf.grant': 'authorization_code', 'onbehalf.token.source': 'entra', ...ok },
   ],
-  ledger: ['SET', 'client', broker, 8246.4, 0.5, 'token', redis],
-  idpRequest: ['token.idp.request', 'internal', broker, 8247.2, 101, 'token', { 'onbehalf.entra.class': 'ok' }],
+  spend: ['SET', 'client', broker, 8246.4, 0.5, 'token', redis('code')],
+  clusterKeys: ['jwks.refresh', 'internal', broker, 8246.2, 0.15, 'token'],
+  clusterKeysGet: ['GET', 'client', broker, 8246.22, 0.1, 'clusterKeys', { ...cluster, ...ok }],
+  idpRequest: [
+    'token.idp.request',
+    'internal',
+    broker,
+    8247.2,
+    101,
+    'token',
+    { 'onbehalf.entra.class': 'ok', 'onbehalf.grant': 'authorization_code' },
+  ],
   idpPost: ['POST', 'client', broker, 8247.4, 100.4, 'idpRequest', { ...entra, ...ok }],
-  save: ['EVALSHA', 'client', broker, 8349, 0.6, 'token', redis],
-  session: ['SET', 'client', broker, 8350, 0.4, 'token', redis],
+  save: ['EVALSHA', 'client', broker, 8349, 0.6, 'token', redis('account', 'open-session')],
+  index: ['EVALSHA', 'client', broker, 8349.7, 0.2, 'token', redis('user', 'add-member')],
+  session: ['SET', 'client', broker, 8350, 0.4, 'token', redis('session')],
   jwks: ['jwks.refresh', 'internal', web, 8356, 3, 'redeem'],
   jwksGet: ['GET', 'client', web, 8356.2, 2.6, 'jwks', { ...entra, ...ok }],
   page: ['GET /profile', 'server', web, 8390, 71, 'callback', ok],
@@ -75,13 +92,21 @@ const signIn: Record<string, Line> = {
     8394.4,
     41,
     'exchangeCall',
-    { 'onbehalf.grant': 'token_exchange', ...ok },
+    { 'onbehalf.grant': 'token_exchange', 'onbehalf.token.source': 'entra', ...ok },
   ],
-  read: ['HMGET', 'client', broker, 8394.7, 0.4, 'exchange', redis],
-  lease: ['SET', 'client', broker, 8395.4, 0.4, 'exchange', redis],
-  refresh: ['token.idp.request', 'internal', broker, 8396.3, 37, 'exchange', { 'onbehalf.entra.class': 'ok' }],
+  read: ['HMGET', 'client', broker, 8394.7, 0.4, 'exchange', redis('account')],
+  lease: ['EVALSHA', 'client', broker, 8395.4, 0.4, 'exchange', redis('lease', 'take-lease')],
+  refresh: [
+    'token.idp.request',
+    'internal',
+    broker,
+    8396.3,
+    37,
+    'exchange',
+    { 'onbehalf.entra.class': 'ok', 'onbehalf.grant': 'refresh_token' },
+  ],
   refreshPost: ['POST', 'client', broker, 8396.5, 36.4, 'refresh', { ...entra, ...ok }],
-  write: ['EVALSHA', 'client', broker, 8434, 0.5, 'exchange', redis],
+  write: ['EVALSHA', 'client', broker, 8434, 0.5, 'exchange', redis('account', 'write-token')],
   apiCall: ['GET', 'client', web, 8437, 22, 'page', { 'server.address': 'downstream-api', ...ok }],
   api: ['GET /whoami', 'server', api, 8437.8, 20.4, 'apiCall', ok],
   validate: ['token.validate', 'internal', api, 8438, 1.1, 'api', { 'onbehalf.validation.result': 'ok' }],
@@ -100,7 +125,16 @@ const throttled: Record<string, Line> = {
     { 'server.address': 'token-broker', 'http.response.status_code': 429 },
     'throttled',
   ],
-  token: ['POST /oauth2/token', 'server', broker, 1.6, 26, 'post', { 'http.response.status_code': 429 }, 'throttled'],
+  token: [
+    'POST /oauth2/token',
+    'server',
+    broker,
+    1.6,
+    26,
+    'post',
+    { 'http.response.status_code': 429, 'onbehalf.grant': 'token_exchange', 'error.type': 'throttled' },
+    'throttled',
+  ],
   wait: ['token.lease.wait', 'internal', broker, 2.1, 4, 'token'],
   request: [
     'token.idp.request',
@@ -109,7 +143,7 @@ const throttled: Record<string, Line> = {
     7,
     20,
     'token',
-    { 'onbehalf.entra.class': 'throttled' },
+    { 'onbehalf.entra.class': 'throttled', 'onbehalf.entra.error_code': 90055 },
     'throttled',
   ],
   call: ['POST', 'client', broker, 7.2, 19.4, 'request', { ...entra, 'http.response.status_code': 429 }, '429'],

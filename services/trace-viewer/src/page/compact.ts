@@ -22,7 +22,7 @@ export function compactStyle(source: string): string {
 
 /** The page's scripts are one scope there, so what they share needs no import. */
 function withoutModules(script: string): string {
-  return script.replace(/^import .*;\n/gm, '').replace(/^export /gm, '');
+  return script.replace(/^import [^;]*;\n/gm, '').replace(/^export /gm, '');
 }
 
 /** Without indentation and comments the page stays small; nothing in these files minds. */

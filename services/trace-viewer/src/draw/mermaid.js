@@ -1,5 +1,5 @@
 // @ts-check
-import { toSequence } from './sequence.js';
+import { toSequence } from './steps.js';
 import { formatMs } from './svg.js';
 
 /** @typedef {import('../span.ts').Span} Span */

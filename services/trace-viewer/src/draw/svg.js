@@ -36,13 +36,36 @@ export function formatClock(ms) {
 }
 
 /**
- * Text cut to what fits, at the width of an average letter.
+ * Text in lines of a width, at the width of an average letter: nothing is cut.
  * @param {string} value @param {number} width pixels @param {number} [letter] pixels
+ * @returns {string[]}
  */
-export function fit(value, width, letter = 6.3) {
-  const room = Math.max(3, Math.floor(width / letter));
-  return value.length <= room ? value : `${value.slice(0, room - 1)}…`;
+export function wrap(value, width, letter = 6.3) {
+  const room = Math.max(6, Math.floor(width / letter));
+  const long = new RegExp(`.{1,${room - 1}}-|.{1,${room}}`, 'gu');
+  // A number stays with its unit, and a dot with what comes after it.
+  const words = value.replace(/ (?=(?:ms|s|min)\b)|(?<=·) /g, '\u00a0').split(' ');
+  const lines = [''];
+  for (const piece of words.flatMap((word) => (word.length > room ? (word.match(long) ?? []) : [word]))) {
+    const last = lines.at(-1) ?? '';
+    if (last === '') lines[lines.length - 1] = piece;
+    else if (last.length + piece.length < room) lines[lines.length - 1] = `${last} ${piece}`;
+    else lines.push(piece);
+  }
+  return lines;
 }
+
+/**
+ * Lines of text, one under the other.
+ * @param {number} x @param {number} y of the first @param {string[]} lines @param {string} name class
+ * @param {'start' | 'middle' | 'end'} [anchor]
+ */
+export function linesAt(x, y, lines, name, anchor) {
+  return lines.map((line, place) => textAt(x, y + place * lineHeight, line, name, anchor)).join('');
+}
+
+/** From one line of text to the next, in pixels. */
+export const lineHeight = 14;
 
 /**
  * @param {number} x @param {number} y @param {string} value @param {string} name class

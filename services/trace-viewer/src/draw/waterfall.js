@@ -1,6 +1,17 @@
 // @ts-check
-import { colourOf, inLaneOrder, inTreeOrder, statusOf, toPeers, toTree, waiting } from './spans.js';
-import { fit, formatMs, openRow, openSvg, round, textAt } from './svg.js';
+import {
+  colourOf,
+  inLaneOrder,
+  inTreeOrder,
+  leaseWait,
+  statusOf,
+  toPeers,
+  toTree,
+  waiting,
+  withoutOverhang,
+} from './spans.js';
+import { formatMs, lineHeight, linesAt, openRow, openSvg, round, textAt, wrap } from './svg.js';
+import { isDetail, toWords } from './words.js';
 
 /** @typedef {import('../span.ts').Span} Span */
 
@@ -8,6 +19,7 @@ import { fit, formatMs, openRow, openSvg, round, textAt } from './svg.js';
 const shrinkOverMs = 250;
 const bandWidth = 64;
 const headHeight = 52;
+const legendHeight = 18;
 const narrowBelow = 560;
 
 /**
@@ -50,33 +62,52 @@ export function toScale(totalMs, gaps, width) {
 
 /**
  * A trace as a waterfall: SVG text, everything from outside escaped. On a narrow sheet the names stand over the bars.
- * @param {Span[]} spans
- * @param {{ width: number, trueScale?: boolean }} options width in pixels
+ * @param {Span[]} all
+ * @param {{ width: number, trueScale?: boolean, detail?: boolean }} options pixels; with every command to Redis
  */
-export function drawWaterfall(spans, { width, trueScale = false }) {
-  const rows = inTreeOrder(spans);
+export function drawWaterfall(all, { width, trueScale = false, detail = false }) {
+  const spans = withoutOverhang(all).filter((span) => detail || !isDetail(span));
   const narrow = width < narrowBelow;
   const names = narrow ? 0 : Math.min(380, Math.round(width * 0.36));
-  const rowHeight = narrow ? 42 : 26;
-  const calledBy = toCalled(spans);
+  const legend = drawLegend(spans, width);
+  const head = headHeight + legend.height;
+  const { rows, height } = placeRows(spans, { narrow, width, names, head });
   const epoch = Math.min(...spans.map((span) => span.startMs));
   const totalMs = Math.max(...spans.map((span) => span.endMs)) - epoch;
   const gaps = trueScale ? [] : findGaps(spans);
-  const plot = width - names - 16;
-  const scale = toScale(totalMs, gaps, plot);
+  const scale = toScale(totalMs, gaps, width - names - 16);
   const x = (/** @type {number} */ ms) => names + 8 + scale(ms);
-  const height = headHeight + rows.length * rowHeight + 8;
   const bands = gaps.map(({ fromMs, toMs }) => {
     const left = x(fromMs);
-    return `<g class="gap"><rect x="${round(left)}" y="${headHeight - 4}" width="${bandWidth}" height="${height - headHeight}"/>${textAt(left + bandWidth / 2, headHeight - 10, formatMs(toMs - fromMs), 'clock', 'middle')}</g>`;
+    return `<g class="gap"><rect x="${round(left)}" y="${head - 4}" width="${bandWidth}" height="${height - head}"/>${textAt(left + bandWidth / 2, head - 10, formatMs(toMs - fromMs), 'clock', 'middle')}</g>`;
   });
-  const bodies = rows.map(({ span, depth }, place) => {
-    const top = headHeight + place * rowHeight;
-    const from = x(span.startMs - epoch);
-    const to = Math.max(from + 2, x(span.endMs - epoch));
-    return drawRow(span, depth, calledBy(span), { top, rowHeight, from, to, names, width, narrow });
+  const bodies = rows.map((row) => {
+    const from = x(row.span.startMs - epoch);
+    return drawRow(row, { from, to: Math.max(from + 2, x(row.span.endMs - epoch)), names, width, narrow });
   });
-  return `${openSvg('waterfall', width, height)}${[drawLegend(spans), ...drawTicks(totalMs, gaps, x, height), ...bands, ...bodies].join('')}</svg>`;
+  return `${openSvg('waterfall', width, height)}${[legend.svg, ...drawTicks(totalMs, gaps, x, { head, height }), ...bands, ...bodies].join('')}</svg>`;
+}
+
+/** @typedef {{ span: Span, indent: number, lines: string[], top: number, height: number }} Row in pixels */
+
+/**
+ * Where each row is, and the lines of its name.
+ * @param {Span[]} spans @param {{ narrow: boolean, width: number, names: number, head: number }} sheet
+ */
+function placeRows(spans, { narrow, width, names, head }) {
+  const calledBy = toCalled(spans);
+  const words = toWords(spans);
+  let top = head;
+  /** @type {Row[]} */
+  const rows = inTreeOrder(spans).map(({ span, depth }) => {
+    const indent = 10 + Math.min(depth, 12) * (narrow ? 6 : 14);
+    const name = `${words(span)}${calledBy(span)}${span.links.length > 0 ? ' ⇢' : ''}`;
+    const lines = wrap(name, (narrow ? width : names) - indent - 22, 6.6);
+    const height = (narrow ? 42 : 26) + (lines.length - 1) * lineHeight;
+    top += height;
+    return { span, indent, lines, top: top - height, height };
+  });
+  return { rows, height: top + 8 };
 }
 
 /** @param {Span[]} spans @returns {(span: Span) => string} */
@@ -90,23 +121,25 @@ function toCalled(spans) {
   };
 }
 
-/** Which colour is which service. @param {Span[]} spans */
-function drawLegend(spans) {
-  let x = 10;
+/** Which colour is which service, in as many lines as it takes. @param {Span[]} spans @param {number} width */
+function drawLegend(spans, width) {
+  let [x, y] = [10, 5];
   const items = inLaneOrder(spans.map((span) => span.service)).map((service) => {
+    const room = 30 + service.length * 6.2;
+    if (x > 10 && x + room > width) [x, y] = [10, y + legendHeight];
     const left = x;
-    x += 30 + service.length * 6.2;
-    return `<g class="${colourOf(service)}"><rect class="chip" x="${left}" y="5" width="10" height="10" rx="3"/>${textAt(left + 15, 14, service, 'note')}</g>`;
+    x += room;
+    return `<g class="${colourOf(service)}"><rect class="chip" x="${left}" y="${y}" width="10" height="10" rx="3"/>${textAt(left + 15, y + 9, service, 'note')}</g>`;
   });
-  return items.join('');
+  return { svg: items.join(''), height: y - 5 };
 }
 
 /**
  * About one line in 90 pixels, at round times, none inside or close to a band.
  * @param {number} totalMs @param {{ fromMs: number, toMs: number }[]} gaps @param {(ms: number) => number} x
- * @param {number} height
+ * @param {{ head: number, height: number }} sheet pixels
  */
-function drawTicks(totalMs, gaps, x, height) {
+function drawTicks(totalMs, gaps, x, { head, height }) {
   const rough = Math.max(
     0.01,
     (totalMs - hiddenMs(gaps)) / Math.max(1, (x(totalMs) - x(0) - gaps.length * bandWidth) / 90),
@@ -124,23 +157,23 @@ function drawTicks(totalMs, gaps, x, height) {
     if (close || x(ms) - last < 56 || x(ms) > x(totalMs) - 20) continue;
     last = x(ms);
     ticks.push(
-      `<path class="tick" d="M${round(last)} ${headHeight - 4}V${height}"/>${textAt(last, headHeight - 10, formatMs(ms), 'clock', ms === 0 ? 'start' : 'middle')}`,
+      `<path class="tick" d="M${round(last)} ${head - 4}V${height}"/>${textAt(last, head - 10, formatMs(ms), 'clock', ms === 0 ? 'start' : 'middle')}`,
     );
   }
   return ticks;
 }
 
 /**
- * @param {Span} span @param {number} depth @param {string} called who, after an arrow
- * @param {{ top: number, rowHeight: number, from: number, to: number, names: number, width: number, narrow: boolean }} place
+ * @param {Row} row
+ * @param {{ from: number, to: number, names: number, width: number, narrow: boolean }} place of the bar, and the sheet
  */
-function drawRow(span, depth, called, { top, rowHeight, from, to, names, width, narrow }) {
+function drawRow({ span, indent, lines, top, height }, { from, to, names, width, narrow }) {
   const took = formatMs(span.endMs - span.startMs);
   const failed = span.error ? ' failed' : '';
+  const waits = span.name === waiting || span.name === leaseWait ? ' waiting' : '';
   const note = `${span.error ? '✕ ' : ''}${took}${span.error && statusOf(span) ? ` · ${statusOf(span)}` : ''}`;
-  const whole = `${span.service}: ${span.name}, ${note}`;
-  const indent = 10 + Math.min(depth, 12) * (narrow ? 8 : 14);
-  const barTop = narrow ? top + 23 : top + 7;
+  const whole = `${span.service}: ${lines.join(' ')}, ${note}`;
+  const barTop = narrow ? top + height - 19 : top + 7;
   const noteWidth = note.length * 6.3;
   // The note stands after the bar, else before it, else in it.
   const [noteX, side, anchor] =
@@ -149,8 +182,5 @@ function drawRow(span, depth, called, { top, rowHeight, from, to, names, width, 
       : from - noteWidth > names + 8
         ? [from - 6, '', 'end']
         : [to - 6, ' within', 'end'];
-  const nameRoom = (narrow ? width : names) - indent - 22;
-  const name = fit(span.name + called, nameRoom, 6.6);
-  const marks = span.links.length > 0 ? ' ⇢' : '';
-  return `${openRow(span, 'span', `${colourOf(span.service)}${span.name === waiting ? ' waiting' : ''}${failed}`, whole, [top, rowHeight, width])}<rect class="chip" x="${indent}" y="${top + 8}" width="4" height="${narrow ? 10 : 11}" rx="2"/>${textAt(indent + 10, top + 17, name + marks, 'name')}<rect class="bar" x="${round(from)}" y="${barTop}" width="${round(to - from)}" height="12" rx="3"/>${textAt(noteX, barTop + 10, note, `note${side}`, /** @type {'start'} */ (anchor))}</g>`;
+  return `${openRow(span, 'span', `${colourOf(span.service)}${waits}${failed}`, whole, [top, height, width])}<rect class="chip" x="${indent}" y="${top + 8}" width="4" height="11" rx="2"/>${linesAt(indent + 10, top + 17, lines, 'name')}<rect class="bar" x="${round(from)}" y="${barTop}" width="${round(to - from)}" height="12" rx="3"/>${textAt(noteX, barTop + 10, note, `note${side}`, /** @type {'start'} */ (anchor))}</g>`;
 }

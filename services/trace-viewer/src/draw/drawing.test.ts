@@ -4,8 +4,9 @@ import { readSpans } from '../otlp/otlp.ts';
 import { sampleFlow } from '../sample-flow.ts';
 import type { Span } from '../span.ts';
 import { toMermaid } from './mermaid.js';
-import { drawSequence, toSequence } from './sequence.js';
+import { drawSequence } from './sequence.js';
 import { inTreeOrder } from './spans.js';
+import { toSequence } from './steps.js';
 import { formatMs } from './svg.js';
 import { drawWaterfall, findGaps, toScale } from './waterfall.js';
 
@@ -15,14 +16,26 @@ const throttled = readSpans(sampleFlow('throttled', 'drawn', 0).body);
 describe('the sequence diagram', () => {
   it('has a lane for everyone who took part, from the person to the API', () => {
     const { lanes } = toSequence(signIn);
-    assert.deepEqual(lanes, ['Browser', 'web-frontend', 'token-broker', 'redis', 'Entra ID', 'downstream-api']);
+    assert.deepEqual(lanes, [
+      'Browser',
+      'web-frontend',
+      'token-broker',
+      'redis',
+      'Entra ID',
+      'downstream-api',
+      'cluster keys',
+    ]);
   });
 
   it('draws a call between two services once', () => {
     const calls = toSequence(signIn).steps.filter(({ type, to }) => type === 'call' && to === 'token-broker');
     assert.deepEqual(
       calls.map(({ from, label }) => `${from} ${label}`),
-      ['web-frontend POST /oauth2/token', 'web-frontend POST /oauth2/introspect', 'web-frontend POST /oauth2/token'],
+      [
+        'web-frontend redeem code',
+        'web-frontend is the session alive?',
+        'web-frontend token for downstream-api · from Entra ID',
+      ],
     );
   });
 
@@ -106,7 +119,7 @@ describe('Mermaid', () => {
   it('tells the same story as text', () => {
     const text = toMermaid(signIn);
     assert.match(text, /^sequenceDiagram\n {2}participant p0 as Browser\n/);
-    assert.match(text, /\n {2}p0->>p1: GET \/sign-in \(\+0 ms\)\n {2}p1-->>p0: 302 · 3\.1 ms\n/);
+    assert.match(text, /\n {2}p0->>p1: sign in \(\+0 ms\)\n {2}p1-->>p0: 302 · 3\.1 ms\n/);
     assert.match(text, /\n {2}Note over p0,p4: the person is at Entra ID · 8\.24 s\n/);
     assert.match(toMermaid(throttled), /--x/);
   });
