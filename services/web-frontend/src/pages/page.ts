@@ -14,8 +14,8 @@ type Page = {
   signedIn?: boolean;
 };
 
-/** A page in whatever language its reader likes. */
-export type View = (texts: Texts) => Page;
+/** A page in whatever language its reader likes. `viewer`: where people look at traces, in development. */
+export type View = (texts: Texts, viewer?: string) => Page;
 
 /** What pages call the product, and its logo as a `data:` URL. */
 export type Product = { name: string; logo?: string | undefined };
@@ -47,8 +47,8 @@ export function sendPage(res: Response, view: View): void {
 type Frame = Locals & { nonce: string; traceId: string };
 
 function document(view: View, texts: Texts, { product = { name: 'Onbehalf' }, ...frame }: Frame): Html {
-  const { title, main, forward, signedIn = false } = view(texts);
   const { nonce, traceId, traceViewerUrl: viewer } = frame;
+  const { title, main, forward, signedIn = false } = view(texts, viewer);
   return html`<!doctype html>
 <html lang="${texts.language}">
 <head>

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import type { Request } from 'express';
 import { type Browser, openTestbed, signIn, type Testbed } from '../testbed.fake.ts';
 import { textsFor } from './languages.ts';
+import { home } from './pages.ts';
 import { english } from './texts.ts';
 
 const words = (body: string) =>
@@ -129,5 +130,31 @@ describe('the words of a page', () => {
       'Try again in 2 minutes.',
       'Try again in 60 minutes.',
     ]);
+  });
+});
+
+describe('the start page after a sign-in', () => {
+  const session = { token: 't', oid: 'o', tid: 't', resumed: [] };
+  const lifetime = { createdAt: 0, idleEndsAt: 0, endsAt: 0 };
+  const traceId = 'a'.repeat(32);
+  const flow = `00-${traceId}-${'b'.repeat(16)}-01`;
+  const firstCard = (own: object, viewer?: string) =>
+    /<a href="([^"]*)">([^<]*)/.exec(String(home({ ...session, ...own }, lifetime)(english, viewer).main))?.slice(1);
+
+  it('offers to see that sign-in first, where there is a trace viewer', () => {
+    assert.deepEqual(firstCard({ flow }, 'http://localhost:4318'), [
+      `http://localhost:4318/traces/${traceId}`,
+      'See the sign-in you just did',
+    ]);
+  });
+
+  it('offers the calls alone without a viewer, and without a trace', () => {
+    for (const card of [
+      firstCard({ flow }),
+      firstCard({}, 'http://localhost:4318'),
+      firstCard({ flow: 'x' }, 'http://v'),
+    ]) {
+      assert.deepEqual(card, ['/whoami', 'Who am I?']);
+    }
   });
 });

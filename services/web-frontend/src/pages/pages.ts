@@ -1,5 +1,6 @@
 import { type Html, html } from '@onbehalf/chassis/http/html';
 import type { Fault } from '@onbehalf/node/core/fault';
+import { spanContextOf } from '@onbehalf/node/core/telemetry/trace-context';
 import type { Session } from '../session/session.ts';
 import type { View } from './page.ts';
 import type { Texts } from './texts.ts';
@@ -30,11 +31,13 @@ export function welcome(notice: Notice | undefined): View {
 }
 
 export function home(session: Session, { idleEndsAt, endsAt }: Lifetime): View {
-  return (texts) => ({
+  const signIn = spanContextOf(session.flow);
+  return (texts, viewer) => ({
     title: texts.hello(session.name),
     signedIn: true,
     main: html`<p class="lead">${texts.signedInAs(session.username)}
 ${texts.signedOutAt(time(idleEndsAt), time(endsAt))}</p>
+${viewer && signIn && html`<ul class="cards"><li class="card"><h2><a href="${viewer}/traces/${signIn.traceId}">${texts.yourSignIn.title}</a></h2><p class="soft">${texts.yourSignIn.says}</p></li></ul>`}
 <h2>${texts.callOnYourBehalf}</h2>
 <ul class="cards">${callPaths.map((path) => {
       const { title, says } = texts.calls[path];

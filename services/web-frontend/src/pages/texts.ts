@@ -107,6 +107,10 @@ export const english = {
     html`You are signed in as <strong>${username ?? 'a person without a name'}</strong>.`,
   signedOutAt: (idle: Html, latest: Html): Html =>
     html`Signed out if idle until ${idle}, and at ${latest} in any case.`,
+  yourSignIn: {
+    title: 'See the sign-in you just did',
+    says: 'The trace viewer draws it step by step: between this app, the broker, Redis and Entra ID.',
+  },
   callOnYourBehalf: 'Call an API on your behalf',
   /** The sample's calls of its API: what each shows of the scenario, in a sentence. */
   calls: {
