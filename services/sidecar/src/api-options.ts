@@ -27,7 +27,10 @@ const isTrue = z.string().transform((value) => value.toLowerCase() === 'true');
 export const apiSchema = z.object({
   baseurl: baseUrl.optional(),
   relativepath: z.string().default(''),
-  scopes: z.unknown().optional().transform((value) => readList(value as Section | string | undefined)),
+  scopes: z
+    .unknown()
+    .optional()
+    .transform((value) => readList(value as Section | string | undefined)),
   requestapptoken: isTrue.default(false),
   httpmethod: method.default('GET'),
   acceptheader: aHeader.default('application/json'),

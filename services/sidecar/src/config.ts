@@ -8,6 +8,8 @@ import { readList, readSection, type Section } from './sections.ts';
 /** The keys of our own; those of Microsoft's sidecar are read by their sections. */
 export const environment = z.object({
   ...commonEnvironment,
+  /** Where Microsoft's clients look unless told otherwise. */
+  HTTP_PORT: commonEnvironment.HTTP_PORT.unwrap().default(5178),
   BROKER_URL: baseUrl,
   /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
   BROKER_ASSERTION_FILE: z.string(),
@@ -20,7 +22,10 @@ const azureAd = z.object({
   instance: slashless.default('https://login.microsoftonline.com').pipe(authorityHost),
   tenantid: guid,
   clientid: guid,
-  scopes: z.unknown().optional().transform((value) => readList(value as string | undefined)),
+  scopes: z
+    .unknown()
+    .optional()
+    .transform((value) => readList(value as string | undefined)),
 });
 
 /** `Sidecar__*`, with Microsoft's defaults. */
