@@ -56,7 +56,13 @@ const tokenOfAlice = async () => {
 async function ask(at: string, path: string, token: string, init: RequestInit = {}) {
   const headers = { authorization: `Bearer ${token}`, ...init.headers };
   const response = await fetch(`${at}${path}`, { ...init, headers, signal: AbortSignal.timeout(20_000) });
-  return { status: response.status, body: await response.json() };
+  const body = (await response.json()) as {
+    authorizationHeader: string;
+    statusCode: number;
+    content: string;
+    claims: { oid: string };
+  };
+  return { status: response.status, body };
 }
 
 describe('three sidecars of three brokers', () => {

@@ -7,11 +7,13 @@ import { suites } from '../../tools/run/suites.ts';
 
 const promiseCount = 28;
 
-/** A file with what it imports from beside itself: a suite that several files run stands there. */
-function sourceOf(file: string): string {
+/** A file with what it imports: journeys that several files run stand there. */
+function sourceOf(file: string, seen = new Set<string>()): string {
+  if (seen.has(file) || !existsSync(file)) return '';
+  seen.add(file);
   const own = readFileSync(file, 'utf8');
   const imports = [...own.matchAll(/from '(\.[^']+\.ts)'/g)].map(([, path]) => join(dirname(file), String(path)));
-  return [own, ...imports.filter((path) => existsSync(path)).map((path) => readFileSync(path, 'utf8'))].join('\n');
+  return [own, ...imports.map((path) => sourceOf(path, seen))].join('\n');
 }
 
 /** Whether a test of this title is declared; what a template fills in is a number or stands in the source too. */
