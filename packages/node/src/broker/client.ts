@@ -106,8 +106,12 @@ export class BrokerClient {
   }
 
   /** Ends a session; an unknown one counts as ended. RFC 7009. */
-  async revoke(sessionToken: string, traceId?: string): Promise<{ kind: 'ended' } | Trouble> {
-    const answer = await this.#ask('/oauth2/revoke', { token: sessionToken }, traceId, z.unknown());
+  async revoke(
+    sessionToken: string,
+    traceId?: string,
+    reason: 'sign_out' | 'replaced' = 'sign_out',
+  ): Promise<{ kind: 'ended' } | Trouble> {
+    const answer = await this.#ask('/oauth2/revoke', { token: sessionToken, reason }, traceId, z.unknown());
     return answer.kind === 'answer' ? { kind: 'ended' } : answer;
   }
 

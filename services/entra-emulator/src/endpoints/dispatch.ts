@@ -39,7 +39,8 @@ export class Dispatch {
     } finally {
       finish(outcome);
       const { grant, client } = subject;
-      this.#logger.info({ event: 'request', endpoint, grant, client, outcome, trace_id: call.ids.traceId });
+      const { traceId: trace_id, correlationId: correlation_id } = call.ids;
+      this.#logger.info({ event: 'request', endpoint, grant, client, outcome, trace_id, correlation_id });
     }
   }
 }

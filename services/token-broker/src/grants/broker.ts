@@ -4,6 +4,7 @@ import { createAssertionIndex } from '../sessions/assertion-index.ts';
 import type { Session } from '../sessions/record.ts';
 import { hashSessionToken } from '../sessions/session-token.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import { accountName } from '../store/redis-keys.ts';
 import type { Token } from '../tokens/token.ts';
 import type { Tokens } from '../tokens/tokens.ts';
 import { appTokenRequest } from './app-token.ts';
@@ -60,8 +61,8 @@ export class Broker {
   }
 
   /** Ends the session of a token; an unknown token is fine. RFC 7009 section 2.2. @throws Fault `unavailable`: not yet. */
-  async revoke(client: Client, token: string): Promise<void> {
-    await this.#sessions.revocation.end(hashSessionToken(token), { client: client.name, reason: 'sign_out' });
+  async revoke(client: Client, token: string, reason: 'sign_out' | 'replaced' = 'sign_out'): Promise<void> {
+    await this.#sessions.revocation.end(hashSessionToken(token), { client: client.name, reason });
   }
 
   /** Ends every session of the session's account at this client. Gives their number. @throws Fault `unavailable`. */
@@ -77,11 +78,25 @@ export class Broker {
 
   /** Ends every session of a person over all clients. @throws Fault `unauthorized_client` without the permission. */
   async endPerson(client: Client, tenantId: string, objectId: string): Promise<number> {
-    if (!client.permissions.includes('operator')) {
-      throw new Fault('unauthorized_client', 'The client lacks the permission operator.');
-    }
-    // Entra writes both in lower case.
-    const homeAccountId = `${objectId}.${tenantId}`.toLowerCase();
+    requireOperator(client);
+    const homeAccountId = toHomeAccountId(tenantId, objectId);
     return await this.#sessions.revocation.endPerson(homeAccountId, { client: client.name, reason: 'operator' });
   }
+
+  /** What a person is called in the log's `account`. @throws Fault `unauthorized_client` without the permission. */
+  lookUpAccount(client: Client, tenantId: string, objectId: string): string {
+    requireOperator(client);
+    return accountName(this.#deps.redisKeys, toHomeAccountId(tenantId, objectId));
+  }
+}
+
+function requireOperator({ permissions }: Client): void {
+  if (!permissions.includes('operator')) {
+    throw new Fault('unauthorized_client', 'The client lacks the permission operator.');
+  }
+}
+
+/** Entra writes both in lower case. */
+function toHomeAccountId(tenantId: string, objectId: string): string {
+  return `${objectId}.${tenantId}`.toLowerCase();
 }

@@ -5,11 +5,13 @@ import type { Refusal } from '../entra/entra-errors.ts';
 import type { Session } from '../sessions/record.ts';
 import type { Revocation } from '../sessions/revocation.ts';
 import type { Tombstone, Tombstones } from '../sessions/tombstone.ts';
+import { accountName, type RedisKeys } from '../store/redis-keys.ts';
 import type { Partition, TokenRequest } from '../tokens/token.ts';
 import { allowedScopes } from './allowed-scopes.ts';
 
 export type ExchangeDeps = {
   entra: Entra;
+  redisKeys: RedisKeys;
   revocation: Revocation;
   tombstones: Tombstones;
   /** The limit on requests for one session. */
@@ -46,6 +48,10 @@ export class ExchangeRequest implements TokenRequest {
     this.#session = session;
     this.#scopes = scopes;
     this.traceId = asked.traceId;
+  }
+
+  get account(): string {
+    return accountName(this.#deps.redisKeys, this.#session.account.homeAccountId);
   }
 
   admit(): void {

@@ -3,7 +3,7 @@ import type { Acquired, Entra } from '../entra/entra.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
 import type { AssertionIndex } from '../sessions/assertion-index.ts';
 import type { Assertion, Tombstones } from '../sessions/tombstone.ts';
-import type { RedisKeys } from '../store/redis-keys.ts';
+import { accountName, type RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Partition, TokenRequest } from '../tokens/token.ts';
 import { allowedScopes } from './allowed-scopes.ts';
@@ -49,6 +49,10 @@ export class OnBehalfOfRequest implements TokenRequest {
     this.#homeAccountId = `${oid}.${tid}`;
     this.#scopes = scopes;
     this.traceId = asked.traceId;
+  }
+
+  get account(): string {
+    return accountName(this.#deps.redisKeys, this.#homeAccountId);
   }
 
   async signIn(): Promise<string | undefined> {

@@ -7,7 +7,7 @@ import { type EntraClass, type Refusal, toEntraFault } from '../entra/entra-erro
 import { codeLedgerMs, signInMarkMs } from '../lifetimes.ts';
 import type { Session } from '../sessions/record.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import { type RedisKeys, shortName } from '../store/redis-keys.ts';
+import { accountName, type RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import { logRefusal, type Refusals } from '../tokens/refusals.ts';
 import { sessionScope } from './allowed-scopes.ts';
@@ -63,7 +63,7 @@ export class CodeRedemption {
     if (signIn.sid === undefined) logger.warn({ event: 'flow.sid_missing', client: client.name });
     const { token, session } = await sessions.start(client.name, signIn);
     await this.#markSignedIn(session);
-    const account = shortName(session.accountKey);
+    const account = accountName(this.#deps.redisKeys, session.account.homeAccountId);
     logger.info({ event: 'audit.session_started', client: client.name, account, trace_id: asked.traceId });
     return {
       token,

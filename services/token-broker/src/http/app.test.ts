@@ -335,6 +335,46 @@ describe('the broker over HTTP', () => {
     });
   });
 
+  describe('the log', () => {
+    const linesFrom = (from: number) =>
+      broker.lines.slice(from).map((line) => JSON.parse(line) as Record<string, unknown>);
+
+    it('calls a person by one name at every client, from sign-in to end, which an operator can look up', async () => {
+      const person = randomUUID();
+      const from = broker.lines.length;
+      await broker.signIn(person);
+      await broker.post(revoke, 'web', { token: await broker.signIn(person, 'other-web') });
+      await broker.post(revoke, 'other-web', { token: await broker.signIn(person, 'other-web') });
+      await broker.post(end, 'operator', { tid: broker.tenant, oid: person });
+      const audit = linesFrom(from).filter(({ event }) => String(event).startsWith('audit.'));
+      const asked = { tid: broker.tenant, oid: person.toUpperCase() };
+      const { body, status } = await broker.post('/accounts/lookup', 'operator', asked);
+      assert.deepEqual([status, [...new Set(audit.map(({ account }) => account))]], [200, [body.account]]);
+      assert.ok(audit.length >= 5);
+      const other = await broker.post('/accounts/lookup', 'operator', { ...asked, oid: randomUUID() });
+      assert.notEqual(other.body.account, body.account);
+    });
+
+    it('tells nobody else what a person is called', async () => {
+      const { body } = await broker.post('/accounts/lookup', 'web', { tid: broker.tenant, oid: randomUUID() });
+      assert.equal(body.error, 'unauthorized_client');
+    });
+
+    it('says of a session that was replaced that it was, and calls no unknown sid an end', async () => {
+      const from = broker.lines.length;
+      await broker.post(revoke, 'web', { token: await broker.signIn(), reason: 'replaced' });
+      await broker.post(revoke, 'web', { token: await broker.signIn() });
+      assert.deepEqual((await broker.post(end, 'web', { sid: 'nobody' })).body, { ended: 0 });
+      const ends = linesFrom(from).filter(({ event }) => /^audit.session.*ended/.test(String(event)));
+      assert.deepEqual(
+        ends.map(({ reason }) => reason),
+        ['replaced', 'sign_out'],
+      );
+      const { body } = await broker.post(revoke, 'web', { token: 't', reason: 'because' });
+      assert.equal(body.error, 'invalid_request');
+    });
+  });
+
   describe('its documents', () => {
     it('RFC 8414 metadata, under its own issuer', async () => {
       const path = '/.well-known/oauth-authorization-server';
@@ -355,7 +395,7 @@ describe('the broker over HTTP', () => {
     it('an OpenAPI description that takes what the endpoints take, and refuses what they refuse', async () => {
       const { body } = await broker.send({ method: 'GET', path: '/openapi.json' });
       const paths = body.paths as ReturnType<typeof openapi>['paths'];
-      assert.deepEqual(Object.keys(paths), [token, introspect, revoke, end]);
+      assert.deepEqual(Object.keys(paths), [token, introspect, revoke, end, '/accounts/lookup']);
       const accepts = (path: keyof typeof paths, fields: Fields) => {
         const { schema } = paths[path].post.requestBody.content['application/x-www-form-urlencoded'];
         const sent = JSON.parse(JSON.stringify({ ...broker.caller('web'), ...fields }));

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { assertionType } from '../clients/callers.ts';
 import { grantTypes } from '../clients/clients.ts';
 import { absent, optionalText, text } from '../input/parameters.ts';
-import { endParameters, grantSchemas, tokenParameter } from './request-schemas.ts';
+import {
+  endParameters,
+  grantSchemas,
+  personParameters,
+  revocationParameters,
+  tokenParameter,
+} from './request-schemas.ts';
 
 const proof = text(16_384);
 const name = text(64);
@@ -78,6 +84,7 @@ const responses = {
   }),
   RevocationResponse: z.strictObject({}),
   EndResponse: z.object({ ended: z.int().min(0) }),
+  AccountResponse: z.object({ account: z.string().regex(/^[0-9a-f]{12}$/) }),
 };
 
 /** By status. What each word means stands in the README. */
@@ -171,8 +178,9 @@ export const paths = {
     tokenParameter,
     'IntrospectionResponse',
   ),
-  '/oauth2/revoke': post('revokeSession', 'RFC 7009: end this session', tokenParameter, 'RevocationResponse'),
+  '/oauth2/revoke': post('revokeSession', 'RFC 7009: end this session', revocationParameters, 'RevocationResponse'),
   '/sessions/end': post('endSessions', 'End sessions by sid, account or person', endRequest, 'EndResponse'),
+  '/accounts/lookup': post('lookUpAccount', "A person's name in the log", personParameters, 'AccountResponse'),
 };
 
 function post(operationId: string, summary: string, request: z.ZodType, response: keyof typeof responses) {

@@ -5,7 +5,7 @@ import type { Broker } from '../grants/broker.ts';
 import { parameters } from '../input/form.ts';
 import { isJwt } from '../input/token-shape.ts';
 import type { Endpoint, ResponseBody } from './endpoint.ts';
-import { endParameters, tokenParameter } from './request-schemas.ts';
+import { endParameters, personParameters, revocationParameters, tokenParameter } from './request-schemas.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 
 /** The endpoints of an OAuth authorization server, over the broker. `authorityHost`: the Entra authority that issues the `sid`s. */
@@ -34,9 +34,9 @@ export function createEndpoints(
       };
     },
     '/oauth2/revoke': async (client, form) => {
-      const { token } = parameters(tokenParameter, form);
+      const { token, reason } = parameters(revocationParameters, form);
       if (isJwt(token)) throw new Fault('unsupported_token_type', 'Only session tokens can be revoked.');
-      await broker.revoke(client, token);
+      await broker.revoke(client, token, reason || 'sign_out');
       return {};
     },
     '/sessions/end': async (client, form) => {
@@ -45,6 +45,10 @@ export function createEndpoints(
       if (sid !== undefined) return { ended: await broker.endBySid(client, sid) };
       if (subject_token !== undefined) return { ended: await broker.endAccount(client, subject_token) };
       return { ended: await broker.endPerson(client, String(tid), String(oid)) };
+    },
+    '/accounts/lookup': async (client, form) => {
+      const { tid, oid } = parameters(personParameters, form);
+      return { account: broker.lookUpAccount(client, tid, oid) };
     },
   };
 }

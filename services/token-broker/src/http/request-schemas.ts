@@ -40,6 +40,14 @@ export const grantSchemas = {
 /** RFC 7009 section 2.1, RFC 7662 section 2.1. */
 export const tokenParameter = z.object({ token, token_type_hint: optionalText(64) });
 
+/** RFC 7009 section 2.1, and why: the caller has a new session in the place of this one. */
+export const revocationParameters = tokenParameter.extend({
+  reason: z.literal(['sign_out', 'replaced', '']).optional(),
+});
+
+/** A person as Entra's directory names them; a guest by their home organisation. */
+export const personParameters = z.object({ tid: z.guid('is not a GUID'), oid: z.guid('is not a GUID') });
+
 /** Exactly one of `sid`, `subject_token`, or `tid` with `oid`: the sessions to end. */
 export const endParameters = z
   .object({

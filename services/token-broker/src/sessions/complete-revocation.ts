@@ -2,7 +2,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { endingMarkMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import { type RedisKeys, readHashTag, shortName } from '../store/redis-keys.ts';
+import { accountName, type RedisKeys, readHashTag } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Announcements } from './announcements.ts';
 import type { End, Session, SessionRecords } from './record.ts';
@@ -140,12 +140,12 @@ export class RevocationCompletion {
   }
 
   #logEnd(end: End, homeAccountId: string): void {
-    const { client, reason, alone, aadsts, lead } = end;
+    const { client, reason, alone, aadsts } = end;
     const ended = end.sessions.length;
     if (!reason) return;
     if (ended > 0) measure('onbehalf.session.ended', ended, { 'onbehalf.session.reason': reason });
     const event = reason === 'revoked' ? 'sessions_revoked' : alone ? 'session_ended' : 'sessions_ended';
-    const account = shortName(lead === undefined ? this.#redisKeys.user(homeAccountId) : String(end.accounts[0]));
+    const account = accountName(this.#redisKeys, homeAccountId);
     const counted = { ...(!alone && { ended }), ...(aadsts && { aadsts }) };
     this.#logger.info({ event: `audit.${event}`, client, account, reason, ...counted });
   }

@@ -9,7 +9,7 @@ const endSchema = z.object({
   /** The name of the client that asked for it. */
   client: z.string(),
   /** The reason, as the metric has it; an end without a reason is not logged. */
-  reason: z.enum(['sign_out', 'front_channel', 'operator', 'revoked']).optional(),
+  reason: z.enum(['sign_out', 'replaced', 'front_channel', 'operator', 'revoked']).optional(),
   /** Whether one session was to end, or all of its account. */
   alone: z.boolean(),
   aadsts: z.array(z.number()).optional(),

@@ -82,6 +82,11 @@ export function shortName(key: string): string {
   return hash('sha256', readHashTag(key), 'hex').slice(0, 12);
 }
 
+/** A person in the log: the same for all clients and grants, and for nobody to tell who it is without the index key. */
+export function accountName(redisKeys: Pick<RedisKeys, 'user'>, homeAccountId: string): string {
+  return shortName(redisKeys.user(homeAccountId));
+}
+
 /** The part of a key by which Redis Cluster places it. */
 export function readHashTag(key: string): string {
   return key.slice(key.indexOf('{'), key.indexOf('}') + 1);

@@ -5,7 +5,6 @@ import { type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { waitMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import type { L1 } from '../store/memory-cache.ts';
-import { shortName } from '../store/redis-keys.ts';
 import { readSignIn, type Store, StoreFull } from '../store/store.ts';
 import type { Leases } from './lease.ts';
 import { refreshAtSeconds } from './refresh-point.ts';
@@ -89,8 +88,8 @@ export class TokenAcquirer {
     if (seen.token) return seen.token;
     const result = await request.acquire(seen.msal);
     if (result.kind === 'token') return await this.#keep(wanted, fence, seen.version, result);
-    const { client, partition, traceId } = request;
-    logRefusal(this.#logger, { client, account: shortName(partition.key), traceId }, result.refusal);
+    const { client, traceId } = request;
+    logRefusal(this.#logger, { client, account: request.account, traceId }, result.refusal);
     // A revocation that breaks off begins again with the next refusal. So a refusal is remembered only after it is done.
     await request.onRefused?.(result.refusal);
     const remembered = await this.#rememberRefusal(wanted, result.refusal, seen.signIn);

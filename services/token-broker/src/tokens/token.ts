@@ -32,6 +32,8 @@ export type TokenRequest = {
   /** Sorted, each once, in one string: a token never serves a wider or narrower request. */
   scope: string;
   claims: string | undefined;
+  /** The person in the log: `accountName`; absent where the token is an app's own. */
+  account?: string | undefined;
   /** The trace of the caller's request: MSAL's correlation id. */
   traceId: string;
   /** Counts the request against a limit and may throw. A request that joins another's flight is not counted. */

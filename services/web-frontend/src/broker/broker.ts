@@ -44,8 +44,8 @@ export class Broker {
   }
 
   /** Ends a session; an unknown one counts as ended. */
-  async revoke(token: string, traceId: string): Promise<void> {
-    answered(await this.#client.revoke(token, traceId).finally(() => this.#exchanges.leave(token)));
+  async revoke(token: string, traceId: string, reason: 'sign_out' | 'replaced' = 'sign_out'): Promise<void> {
+    answered(await this.#client.revoke(token, traceId, reason).finally(() => this.#exchanges.leave(token)));
   }
 
   /** Ends every session of this session's person. Returns their number: 0 if this one has ended before. */

@@ -127,7 +127,7 @@ export class Callback {
   async #revokeReplaced(replaced: (string | undefined)[], token: string, traceId: string): Promise<void> {
     for (const old of new Set(replaced)) {
       if (old === undefined || old === token) continue;
-      await this.#deps.revocation.revoke({ kind: 'here', token: old }, { traceId });
+      await this.#deps.revocation.revoke({ kind: 'here', token: old, reason: 'replaced' }, { traceId });
     }
   }
 

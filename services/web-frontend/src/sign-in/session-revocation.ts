@@ -6,7 +6,8 @@ import { type Lost, Retries } from './retries.ts';
 
 /** What to revoke: this session, all sessions of its person, or all that came from one session at Entra. */
 export type RevocationTarget =
-  | { kind: 'here' | 'everywhere'; token: string }
+  | { kind: 'here'; token: string; reason?: 'sign_out' | 'replaced' }
+  | { kind: 'everywhere'; token: string }
   | { kind: 'front_channel'; sid: string; iss: string | undefined };
 
 /** The trace of the request and, for front-channel logouts, which anybody can send, the client's network. */
@@ -75,7 +76,7 @@ export class SessionRevocation implements AsyncDisposable {
       case 'here': {
         // A revocation does not say whether there was a session (RFC 7009 section 2.2).
         const lifetime = await this.#broker.introspect(target.token, traceId);
-        await this.#broker.revoke(target.token, traceId);
+        await this.#broker.revoke(target.token, traceId, target.reason);
         return lifetime ? 1 : 0;
       }
       case 'everywhere':
