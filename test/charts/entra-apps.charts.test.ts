@@ -104,8 +104,9 @@ describe('docs/aks/entra-apps.sh', () => {
 });
 
 describe('docs/aks', () => {
-  it('has values that render when the variables of its README stand in them', async () => {
-    const readme = await readFile(join(root, 'docs/aks/README.md'), 'utf8');
+  it('has values that render when the variables of deploy.sh stand in them', async () => {
+    const sources = ['docs/aks/env.example', 'docs/aks/deploy.sh'].map((path) => readFile(join(root, path), 'utf8'));
+    const script = (await Promise.all(sources)).join('\n');
     const guid = '11111111-1111-4111-8111-111111111111';
     const known: Record<string, string> = {
       HOST: 'signin.example.com',
@@ -125,7 +126,7 @@ describe('docs/aks', () => {
       /\$(\w+)/g,
       (_, name: string) => {
         assert.ok(known[name], name);
-        if (!/^(WEB|API)_ID$/.test(name)) assert.match(readme, new RegExp(`\\b${name}=`), `${name} is set nowhere`);
+        if (!/^(WEB|API)_ID$/.test(name)) assert.match(script, new RegExp(`\\b${name}=`), `${name} is set nowhere`);
         return known[name] as string;
       },
     );
@@ -147,7 +148,7 @@ describe('docs/aks', () => {
   });
 
   it('and every script pass shellcheck', async () => {
-    const { stdout } = await run('git', ['ls-files', '*.sh'], { cwd: root });
+    const { stdout } = await run('git', ['ls-files', '*.sh', '.ci'], { cwd: root });
     const scripts = stdout.split('\n').filter(Boolean);
     assert.ok(scripts.length >= 2);
     const wanted = { name: 'shellcheck', packages: ['shellcheck', 'libffi8', 'libgmp10'] };
