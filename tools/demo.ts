@@ -4,15 +4,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import builtInSeed from '../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { freePort, isFree } from '../test/kit/ports.ts';
-import { openSystem, type Ports } from '../test/kit/system/open.ts';
+import { openSystem } from '../test/kit/system/open.ts';
 import type { System } from '../test/kit/system/system.ts';
 import { checkJourney } from './check-journey.ts';
+import { choosePorts } from './demo/ports.ts';
+import { Reviver } from './demo/revive.ts';
 import { restartPrograms } from './restart.ts';
 import { openWatch } from './run/watch.ts';
 
 const help = `npm run demo                  everything on this machine: Redis, emulator, the three services, trace viewer
 npm run demo -- --check       the same, then one journey through the front door, then exit 0 or 1
-npm run demo -- --any-port    on free ports instead of the usual ones
+npm run demo -- --any-port    on free ports instead of the usual ones; in place of a taken one comes the next
 npm run demo -- --watch       a saved file restarts its service; one of chassis or packages restarts all
 npm run demo -- --inspect=<service>  a debugger can attach to that service; its port is printed
 
@@ -20,31 +22,6 @@ Ctrl-C ends it and leaves nothing running. Logs: out/demo/.`;
 
 /** Node's own, to which .vscode/launch.json attaches. */
 const usualDebuggerPort = 9229;
-const usualPorts = { web: 3000, entra: 9443, entraBrowser: 9440, entraAdmin: 9444, viewer: 4318 } satisfies Ports;
-const portOwners: Record<keyof typeof usualPorts, string> = {
-  web: 'web-frontend',
-  entra: 'the emulator',
-  entraBrowser: "the emulator's pages",
-  entraAdmin: "the emulator's admin API",
-  viewer: 'the trace viewer',
-};
-
-async function choosePorts(anyPort: boolean): Promise<Ports> {
-  const names = Object.keys(usualPorts) as (keyof typeof usualPorts)[];
-  if (anyPort) {
-    const free = await Promise.all(names.map(freePort));
-    return Object.fromEntries(names.map((name, index) => [name, free[index]])) as typeof usualPorts;
-  }
-  for (const name of names) {
-    if (await isFree(usualPorts[name])) continue;
-    throw new Error(
-      `Port ${usualPorts[name]}, which ${portOwners[name]} needs, is taken by another program: end that program ` +
-        `(ss -ltnp 'sport = :${usualPorts[name]}' names it), or run npm run demo -- --any-port.`,
-    );
-  }
-  return usualPorts;
-}
-
 /** A script that asks the demo's Redis, so that nobody has to copy a password. Gives how to call it. */
 async function writeRedisCli({ redis, stateDir }: System): Promise<string> {
   const { command, env } = redis.cli ?? { command: 'redis-cli', env: {} };
@@ -59,7 +36,7 @@ async function writeRedisCli({ redis, stateDir }: System): Promise<string> {
 }
 
 async function introduce(system: System): Promise<void> {
-  const { web, viewerUrl: viewer, redis, logDir, broker, stateDir } = system;
+  const { web, viewerUrl: viewer, redis, logDir, broker, stateDir, emulator } = system;
   // The web app takes the people of the seed's first tenant.
   const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
   const people = ours.map(({ name, upn, ...user }) => {
@@ -76,6 +53,7 @@ async function introduce(system: System): Promise<void> {
     ...(viewer ? [`  Traces:  ${viewer}`] : []),
     `  Logs:    ${logDir}/`,
     `  Broker:  ${broker}, its callers' tokens in ${stateDir}/service-accounts/`,
+    `  Entra:   ${emulator.admin}/state, its admin API: services/entra-emulator/README.md`,
     `  Redis:   ${cli} --scan${redis.logFile ? ' (in memory only: it ends with the demo)' : ''}`,
     '',
     'Ctrl-C ends everything.',
@@ -129,13 +107,15 @@ async function main(): Promise<void> {
   // The launcher passes on what the terminal already sent, so each signal may come twice.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.abort());
   let death: string | undefined;
-  const onDeath = (sentence: string) => {
+  let reviver: Reviver | undefined;
+  const onDeath = async (sentence: string, name: string) => {
+    if (ending.signal.aborted || (await reviver?.revive(name, sentence))) return;
     death ??= sentence;
     ending.abort();
   };
 
   const startedAtMs = performance.now();
-  const ports = await choosePorts(values['any-port'] ?? false);
+  const ports = await choosePorts({ anyPort: values['any-port'] ?? false, print: console.log });
   await using system = await openSystem({
     frontend: true,
     name: 'demo',
@@ -146,6 +126,7 @@ async function main(): Promise<void> {
     onDeath,
     signal: ending.signal,
   });
+  reviver = values.check ? undefined : new Reviver(system, console.log);
   console.log(`started in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
   if (values.check) {
     const stopped = aborted(ending.signal).then(() => {

@@ -1,6 +1,6 @@
 // Starts a TypeScript program on Node 24, from any Node 20.11 or newer: installs what the lockfile names when it
 // is not installed yet, then hands over. The only plain JavaScript here, because Node 20 must be able to read it.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -32,11 +32,18 @@ if (missing.length > 0) {
   process.stderr.write(`installing ${missing.length} npm packages of package-lock.json …\n`);
   // Without the project's own bin folder on PATH: npm would run on the very Node that it is about to remove.
   const path = process.env.PATH?.split(delimiter).filter((folder) => !folder.endsWith('node_modules/.bin'));
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'], {
+  const npm = spawn('npm', ['ci', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, PATH: path?.join(delimiter) },
   });
+  const seconds = () => ((Date.now() - startedAtMs) / 1000).toFixed(0);
+  const telling = setInterval(() => {
+    const here = missing.filter(([folder]) => existsSync(join(root, folder, 'package.json'))).length;
+    process.stderr.write(`  ${here} of ${missing.length} packages are here after ${seconds()} s\n`);
+  }, 5_000);
+  const status = await new Promise((resolve) => npm.once('error', () => resolve(1)).once('close', resolve));
+  clearInterval(telling);
   if (status !== 0) fail('npm ci failed (see above): check that the npm registry is reachable, then run this again.');
   process.stderr.write(`installed in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s\n`);
 }

@@ -19,8 +19,8 @@ type ChildOptions = {
   withinMs?: number;
   /** Ends the wait for readiness. */
   signal?: AbortSignal;
-  /** Called once when it ends without having been asked to. */
-  onDeath?: (sentence: string) => void;
+  /** Called once when it ends without having been asked to, with its name. */
+  onDeath?: (sentence: string, name: string) => void;
 };
 
 export type Child = AsyncDisposable & { name: string; process: ChildProcess; logFile: string };
@@ -79,7 +79,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   } finally {
     patience.abort();
   }
-  void gone.then((how) => ending || options.onDeath?.(sentence(how)));
+  void gone.then((how) => ending || options.onDeath?.(sentence(how), name));
   return { name, process: child, logFile, [Symbol.asyncDispose]: stop };
 }
 

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,6 +19,8 @@ export type Redis = AsyncDisposable & {
   source: string;
   /** A client for a terminal: the one that came with the server. */
   cli?: Program;
+  /** The process of an own one, which may be killed, and started again as it was: empty. */
+  own?: { process(): ChildProcess; restart(): Promise<void> };
   /** Where its own log is; a Redis that is not ours has none here. */
   logFile?: string;
 };
@@ -35,7 +37,7 @@ type RedisOptions = {
   settings?: string[];
   /** Of an own one; a fresh one unless said. */
   password?: string;
-  onDeath?: (sentence: string) => void;
+  onDeath?: (sentence: string, name: string) => void;
 };
 
 const fourWays =
@@ -134,18 +136,26 @@ async function startServer(
   const base = ['bind 127.0.0.1', `port ${port}`, `requirepass ${password}`, 'save ""', 'appendonly no'];
   const lines = [...base, ...settings, ...further];
   const logFile = join(logDir, 'redis.log');
-  const child = await startChild({
-    name: 'redis',
-    command,
-    args: typeof args === 'function' ? args(port) : args,
-    input: `${lines.join('\n')}\nmaxmemory-policy noeviction\n`,
-    env: { PATH: process.env.PATH ?? '', ...env },
-    logFile,
-    ready: () => pongs(port, password),
-    ...(onDeath && { onDeath }),
-  });
+  const start = () =>
+    startChild({
+      name: 'redis',
+      command,
+      args: typeof args === 'function' ? args(port) : args,
+      input: `${lines.join('\n')}\nmaxmemory-policy noeviction\n`,
+      env: { PATH: process.env.PATH ?? '', ...env },
+      logFile,
+      ready: () => pongs(port, password),
+      ...(onDeath && { onDeath }),
+    });
+  let child = await start();
+  const own = {
+    process: () => child.process,
+    restart: async () => {
+      child = await start();
+    },
+  };
   const dispose = () => child[Symbol.asyncDispose]();
-  return { host: '127.0.0.1', port, password, source, logFile, [Symbol.asyncDispose]: dispose };
+  return { host: '127.0.0.1', port, password, source, own, logFile, [Symbol.asyncDispose]: dispose };
 }
 
 /** Whether a Redis with this password answers PING. */

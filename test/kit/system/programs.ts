@@ -12,8 +12,8 @@ export type ProgramOptions = {
   /** Options for Node.js itself by the name of a service, e.g. `--inspect`. */
   nodeOptions?: Record<string, string[]> | undefined;
   progress?: Progress | undefined;
-  /** Called when a program ends that should not. */
-  onDeath?: ((sentence: string) => void) | undefined;
+  /** Called when a program ends that should not, with its name. */
+  onDeath?: ((sentence: string, name: string) => void) | undefined;
   /** Aborts the start. */
   signal?: AbortSignal | undefined;
 };
@@ -47,7 +47,7 @@ export class Programs {
   }
 
   /** What a process beside the services is started with: it ends the start, and its death is told. */
-  get watched(): { signal: AbortSignal; onDeath?: (sentence: string) => void } {
+  get watched(): { signal: AbortSignal; onDeath?: (sentence: string, name: string) => void } {
     const { signal, onDeath } = this.#options;
     const failing = this.#failing.signal;
     return { signal: signal ? AbortSignal.any([signal, failing]) : failing, ...(onDeath && { onDeath }) };

@@ -92,6 +92,8 @@ export class System implements AsyncDisposable {
 
   /** Starts a program of this name that has ended once more, as it was. */
   async restart(name: string): Promise<void> {
+    const { own } = this.#parts.redis ?? {};
+    if (name === 'redis') return await (own?.restart() ?? missing('Redis process of its own'));
     const before = this.program(name);
     const child = await this.#parts.programs.restart(name);
     for (const broker of this.brokers) if (broker.child === before) broker.child = child;
