@@ -14,12 +14,19 @@ env:
   TRUSTED_PROXIES: {{ .Values.trustedProxies | toJson }}
   PUBLIC_RATE_PER_SECOND: {{ .Values.publicRate.perSecond | toJson }}
   PUBLIC_RATE_BURST: {{ .Values.publicRate.burst | toJson }}
+  PRODUCT_NAME: {{ .Values.product.name | toJson }}
+  {{- with .Values.product.logoConfigMap }}
+  LOGO_FILE: {{ empty .name | ternary "" (printf "/etc/onbehalf-logo/%s" .key) | toJson }}
+  {{- end }}
   TRACE_VIEWER_URL: {{ .Values.traceViewerUrl | toJson }}
 files:
   apis.json: {{ include "web-frontend.apis" . | toJson }}
 mounts:
   - {{- include "common.brokerAssertion" . | nindent 4 }}
   - {{- include "common.keyRing" (dict "root" . "name" "session" "secret" (include "web-frontend.sessionSecret" .)) | nindent 4 }}
+  {{- with .Values.product.logoConfigMap.name }}
+  - {name: logo, path: /etc/onbehalf-logo, source: {configMap: {name: {{ . }}}}}
+  {{- end }}
 ingress:
   {{- toYaml .Values.networkPolicy.from | nindent 2 }}
 egress:

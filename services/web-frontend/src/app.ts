@@ -9,6 +9,7 @@ import type { Broker } from './broker/broker.ts';
 import type { Config } from './config.ts';
 import { formMs } from './lifetimes.ts';
 import { FailureLog } from './pages/failure-log.ts';
+import type { Product } from './pages/page.ts';
 import { callPaths } from './pages/pages.ts';
 import { renderFault } from './pages/render-fault.ts';
 import { cookieFlags, cookiesOf, noDoubledCookies } from './session/cookies.ts';
@@ -35,6 +36,7 @@ export type AppDeps = {
     entra: Pick<Config['entra'], 'responseMode'>;
     session: Pick<Config['session'], 'sameSite'>;
   };
+  product: Product;
   apis: Apis;
   broker: Broker;
   revocation: SessionRevocation;
@@ -59,6 +61,7 @@ export function createApp(deps: AppDeps): Express {
     logFault: failures.fault.bind(failures),
   });
   app.locals.formTargets = () => deps.entra.origins();
+  app.locals.product = deps.product;
   app.locals.traceViewerUrl = deps.config.traceViewerUrl;
   return app;
 }

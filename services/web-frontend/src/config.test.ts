@@ -35,6 +35,12 @@ describe('config', () => {
     }
   });
 
+  it('calls the product Onbehalf unless said, without a logo', () => {
+    assert.deepEqual(readConfig(good).product, { name: 'Onbehalf', logoFile: undefined });
+    const said = { ...good, PRODUCT_NAME: '  Löhne & Co ', LOGO_FILE: '/logo.svg' };
+    assert.deepEqual(readConfig(said).product, { name: 'Löhne & Co', logoFile: '/logo.svg' });
+  });
+
   it('takes http on loopback only: a browser keeps no __Host- cookie elsewhere', () => {
     for (const url of ['http://localhost:3000', 'http://127.0.0.1:1', 'http://a.localhost', 'http://[::1]:3000']) {
       assert.equal(readConfig({ ...good, PUBLIC_BASE_URL: url }).publicBaseUrl, url);
@@ -62,6 +68,8 @@ describe('config', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/8,0.0.0.0/0'],
     ['TRUSTED_PROXIES', '::/0'],
     ['PUBLIC_RATE_PER_SECOND', '-7'],
+    ['PRODUCT_NAME', 'x'.repeat(61)],
+    ['PRODUCT_NAME', 'two\nlines'],
   ];
   for (const [key, value] of bad) {
     it(`refuses ${key}=${value} by name, without the value`, () => {

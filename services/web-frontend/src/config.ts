@@ -39,6 +39,15 @@ export const environment = z
     /** Requests a second, and at once, that one client address may send to the public sign-in routes. */
     PUBLIC_RATE_PER_SECOND: z.coerce.number().positive().max(100_000).default(10),
     PUBLIC_RATE_BURST: z.coerce.number().int().positive().max(100_000).default(100),
+    /** What pages call the product. */
+    PRODUCT_NAME: z
+      .string()
+      .trim()
+      .max(60, 'must have at most 60 characters')
+      .regex(/^[^\p{C}]+$/u, 'must be text in one line')
+      .default('Onbehalf'),
+    /** Its logo: an SVG or a PNG of at most 16 KB; read at the start. */
+    LOGO_FILE: z.string().min(1).optional(),
     /** Where people look at traces, in development: pages then link to their own. */
     TRACE_VIEWER_URL: origin.optional(),
   })
@@ -68,6 +77,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     session: { keysDirectory: flat.SESSION_KEYS_DIR, sameSite: flat.COOKIE_SAME_SITE },
     apisFile: flat.APIS_FILE,
     publicRate: { perSecond: flat.PUBLIC_RATE_PER_SECOND, burst: flat.PUBLIC_RATE_BURST },
+    product: { name: flat.PRODUCT_NAME, logoFile: flat.LOGO_FILE },
     traceViewerUrl: flat.TRACE_VIEWER_URL,
   };
 }

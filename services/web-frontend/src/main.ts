@@ -12,6 +12,7 @@ import { apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { connect } from './connect.ts';
+import { toLogo } from './pages/logo.ts';
 import { createFlowTrace } from './session/flow-trace.ts';
 import { SessionRevocation } from './sign-in/session-revocation.ts';
 import registry from './signals.json' with { type: 'json' };
@@ -21,6 +22,8 @@ await run(async (signal) => {
   const logger = createLogger({ ...config.log, service: 'web-frontend' });
   await using _telemetry = await startTelemetry({ env: process.env, service: 'web-frontend', registry, logger });
   const apis = parseJsonConfig(apisSchema, await readFile(config.apisFile, 'utf8'), 'APIS_FILE');
+  const { logoFile, ...product } = config.product;
+  const logo = logoFile === undefined ? undefined : toLogo(await readFile(logoFile));
   const health = createHealth();
   await using _admin = await serve(health.handler, config.admin);
   using keys = await openKeyRing(config.session.keysDirectory, logger);
@@ -28,7 +31,16 @@ await run(async (signal) => {
   const { broker, entra } = connect({ config, assertion, logger });
   // On disposal it retries each unconfirmed sign-out once more.
   await using revocation = new SessionRevocation({ broker, logger });
-  const app = createApp({ config, apis, broker, entra, keys: keys.get, logger, revocation });
+  const app = createApp({
+    config,
+    product: { ...product, logo },
+    apis,
+    broker,
+    entra,
+    keys: keys.get,
+    logger,
+    revocation,
+  });
   await using server = await serve(observed(app, createFlowTrace(keys.get).originOf), {
     ...config.http,
     requestTimeoutMs: 0,

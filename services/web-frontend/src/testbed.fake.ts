@@ -11,6 +11,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { type Apis, apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { connect } from './connect.ts';
+import type { Product } from './pages/page.ts';
 import { SessionRevocation } from './sign-in/session-revocation.ts';
 
 /** What the app believes its address is; the sockets of a test are elsewhere. */
@@ -153,6 +154,7 @@ type TestbedOptions = {
   trustedProxies?: string[];
   publicRate?: { perSecond: number; burst: number };
   traceViewerUrl?: string;
+  product?: Product;
   signInScopes?: string[];
   tenantId?: string;
   /** Entra is down from the start. */
@@ -199,7 +201,16 @@ export async function openTestbed(options: TestbedOptions = {}) {
   const pauses: (() => void)[] = [];
   const pause = () => new Promise<void>((resolve) => pauses.push(resolve));
   const revocation = new SessionRevocation({ broker: parties.broker, logger, nowMs, pause });
-  const app: Express = createApp({ config, apis, ...parties, revocation, keys: () => keys.ring, logger, nowMs });
+  const app: Express = createApp({
+    config,
+    product: options.product ?? { name: 'Onbehalf' },
+    apis,
+    ...parties,
+    revocation,
+    keys: () => keys.ring,
+    logger,
+    nowMs,
+  });
   const server = opened.use(await serve(app, { port: 0, host: '127.0.0.1', drainMs: 0 }));
   const owned = opened.move();
   return {

@@ -58,6 +58,7 @@ const webFrontend = section({
   responseMode: optional(z.enum(['query', 'form_post'])),
   trustedProxies: optional(z.string().regex(new RegExp(`^${hop}([\\s,]+${hop})*$`))),
   publicRate: section({ perSecond: optional(whole(1, 100_000)), burst: optional(whole(1, 100_000)) }),
+  product: section({ name: optional(z.string().max(60)), logoConfigMap: configMapFile }),
   traceViewerUrl: optional(origin),
   keyVault,
   networkPolicy: section({ ...networkPolicy, from: list(anything).min(1) }),

@@ -21,7 +21,7 @@ export type View = (texts: Texts, viewer?: string) => Page;
 export type Product = { name: string; logo?: string | undefined };
 
 /** What every page of an app has in common: `app.locals`. */
-type Locals = { product?: Product; traceViewerUrl?: string; formTargets?: () => string[] };
+type Locals = { product: Product; traceViewerUrl?: string; formTargets?: () => string[] };
 
 const icon =
   'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4.5" cy="4.5" r="3" fill="none" stroke="%232450b2" stroke-width="2"/></svg>';
@@ -46,7 +46,7 @@ export function sendPage(res: Response, view: View): void {
 
 type Frame = Locals & { nonce: string; traceId: string };
 
-function document(view: View, texts: Texts, { product = { name: 'Onbehalf' }, ...frame }: Frame): Html {
+function document(view: View, texts: Texts, { product, ...frame }: Frame): Html {
   const { nonce, traceId, traceViewerUrl: viewer } = frame;
   const { title, main, forward, signedIn = false } = view(texts, viewer);
   return html`<!doctype html>
