@@ -47,6 +47,15 @@ export function parseScope(directory: Directory, text: string, tid: string | und
 }
 
 /**
+ * `resource` of RFC 8707, which MCP clients send: Entra takes it where it is the identifier URI of what the scopes name, to
+ * the letter, and ignores it then. @throws Refusal 9010010 for any other.
+ */
+export function checkResource(form: URLSearchParams, { resources }: RequestedScopes): void {
+  for (const resource of form.getAll('resource').filter(Boolean))
+    if (![...resources.keys()].some(({ identifierUri }) => identifierUri === resource)) throw new Refusal(9010010);
+}
+
+/**
  * The one resource a token can be for; OpenID scopes alone make a Graph token.
  * @throws Refusal 28000 if several are requested.
  */

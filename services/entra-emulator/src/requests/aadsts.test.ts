@@ -277,6 +277,8 @@ const rows: Record<number, Produce> = {
   9002326: async (rig) =>
     fromToken(await rig.post({ ...rig.web, grant_type: 'refresh_token' }, { headers: fromPageOrigin })),
   9002327: (rig) => fromSpa(rig, {}),
+  9010010: async (rig) =>
+    fromRedirect((await rig.person().visit(rig.authorizeUrl({ resource: 'https://mcp.contoso.test/' })))?.parameters),
 };
 
 describe('the AADSTS table', () => {

@@ -1,6 +1,6 @@
 import type { Realm } from '../../directory/directory.ts';
 import { findPlatform } from '../../directory/redirect-uri.ts';
-import { parseScope } from '../../directory/scopes.ts';
+import { checkResource, parseScope } from '../../directory/scopes.ts';
 import type { App, Platform } from '../../directory/seed.ts';
 import type { ResponseTarget } from '../../pages/authorization-response.ts';
 import { type CallIds, Refusal } from '../../requests/aadsts.ts';
@@ -57,6 +57,7 @@ export class Authorize {
     if (client.requirePkce && !value) throw new Refusal(900144, { parameter: 'code_challenge' });
     const challenge = value ? { value, method: get('code_challenge_method') ?? 'plain' } : undefined;
     const requested = parseScope(this.#world.directory, requireParameter(form, 'scope'), realm.tenant?.tid);
+    checkResource(form, requested);
     const claims = parseClaims(get('claims'));
     const maxAge = get('max_age');
     const ending = endWithCode(this.#world, {

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { oidcScopes, oneResource, parseScope } from '../../directory/scopes.ts';
+import { checkResource, oidcScopes, oneResource, parseScope } from '../../directory/scopes.ts';
 import type { App } from '../../directory/seed.ts';
 import { Refusal } from '../../requests/aadsts.ts';
 import { requireParameter } from '../../requests/call.ts';
@@ -40,6 +40,7 @@ function redeemCode(world: World, request: TokenRequest): TokenResponse {
   const scope = form.get('scope');
   if (!scope && code.requested.resources.size > 1) throw new Refusal(28003);
   const requested = scope ? parseScope(directory, scope, code.tid) : code.requested;
+  checkResource(form, requested);
   const response = respondToUser(world, request, code, requested, { code });
   code.used = true;
   return response;
@@ -79,7 +80,9 @@ function refresh(world: World, request: TokenRequest): TokenResponse {
   const scope = form.get('scope') || token.scope;
   // A page's refresh tokens all end when the first does.
   const expires = token.platform === 'spa' ? token.expires : undefined;
-  const response = respondToUser(world, request, token, parseScope(directory, scope, token.tid), { expires });
+  const requested = parseScope(directory, scope, token.tid);
+  checkResource(form, requested);
+  const response = respondToUser(world, request, token, requested, { expires });
   token.used = true;
   return response;
 }
