@@ -19,7 +19,7 @@ import { apiScope, callback, graphScope, openRig, type Rig, readClaims, verifier
 
 const appScope = 'api://onbehalf-api/.default';
 
-describe('a client nobody here wrote', () => {
+describe('a client of another vendor', () => {
   let rig: Rig;
   let issuer: Awaited<ReturnType<typeof fakeIssuer>>;
   let directory: string;

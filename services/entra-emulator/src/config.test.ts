@@ -19,7 +19,7 @@ describe('the configuration', () => {
     assert.ok(readConfig({ NODE_ENV: 'development' }));
   });
 
-  it('reads whom its apps trust, and leaves that to the seed unless said', () => {
+  it('reads the federated issuers, and has none by default', () => {
     assert.deepEqual(readConfig({ FEDERATED_SUBJECTS: 'a, b' }).emulator.federatedSubjects, ['a', 'b']);
     assert.equal(readConfig({}).emulator.federatedSubjects, undefined);
   });

@@ -5,7 +5,7 @@ import { federatedIssuerSchema } from './tokens/federation.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
-/** The words that let it start in production; nobody sets them by accident. */
+/** The value that permits a start in production; it cannot be set by accident. */
 export const productionPermit = 'yes, anyone may sign in as anyone';
 
 const schema = z
@@ -14,7 +14,7 @@ const schema = z
     HTTPS_PORT: port.default(9443),
     HTTP_PORT: port.default(9440),
     ADMIN_PORT: z.union([z.literal('off'), port]).default(9444),
-    /** It signs anyone in without a password, so it is not for the network unless one says so. */
+    /** It signs anyone in without a password, so by default it is not on the network. */
     BIND_ADDRESS: z.string().min(1).default('127.0.0.1'),
     SHUTDOWN_DELAY_MS: port.default(0),
     ORIGIN: origin.optional(),

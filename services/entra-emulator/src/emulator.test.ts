@@ -54,7 +54,7 @@ describe('the emulator', () => {
     assert.match((await fetch(url)).headers.get('set-cookie') ?? '', /SameSite=None; Secure$/);
   });
 
-  it('answers bad requests without harm', async () => {
+  it('responds to bad requests without harm', async () => {
     assert.equal((await get('/')).status, 404);
     assert.equal((await get('/%zz/oauth2/v2.0/token')).status, 405);
     const wrongMethod = await get(`/${rig.tenant}/oauth2/v2.0/token`);
@@ -85,7 +85,7 @@ describe('the emulator', () => {
     }
   });
 
-  it('remembers requests with tokens as hashes, and by whom and on which trace', async () => {
+  it('remembers requests: tokens as hashes, the user and the trace', async () => {
     const since = Date.now() / 1000;
     const { refresh_token = '' } = await rig.tokens();
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00`;
@@ -123,7 +123,7 @@ describe('the emulator', () => {
     assert.deepEqual(state.keys, changed.keys);
   });
 
-  it('refuses what its admin cannot mean', async () => {
+  it('refuses malformed admin requests', async () => {
     for (const [method, path, body, status] of [
       ['GET', '/nothing', undefined, 404],
       ['POST', '/users/nobody/revoke', undefined, 404],
@@ -163,7 +163,7 @@ describe('the emulator', () => {
     await rm(stateDir, { recursive: true });
   });
 
-  it('puts an end to the last line of every PEM it hands out, and makes anew what it kept without', async () => {
+  it('ends the last line of every PEM, and replaces a kept file without that end', async () => {
     const stateDir = await mkdtemp(join(tmpdir(), 'emulator-'));
     const file = join(stateDir, 'ca.pem');
     const first = await createEmulator({ stateDir });
@@ -209,7 +209,7 @@ describe('the emulator', () => {
     await issuer.close();
   });
 
-  it('has people for load who sign in without a page, where it is started so', async () => {
+  it('signs generated people in without a page, if it is started so', async () => {
     await using other = await openRig({ people: 2, interaction: 'auto' });
     const { users } = await other.admin('GET', '/state');
     assert.ok(users.some(({ upn }: { upn: string }) => upn === 'load00002@contoso.test'));

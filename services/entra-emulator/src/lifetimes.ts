@@ -7,7 +7,7 @@ export const lifetimesSchema = z.strictObject({
   /** Entra picks 60 to 90 minutes at random; `accessJitter` does that. */
   access: seconds.default(3_600),
   accessJitter: seconds.default(0),
-  /** By so much `iat` and `nbf` lie before a token was issued: of Entra's, `exp` - `iat` exceeds `expires_in` by 5 minutes. */
+  /** `iat` and `nbf` lie so long before the issue: in Entra's tokens, `exp` - `iat` exceeds `expires_in` by 5 minutes. */
   backdate: seconds.default(300),
   /** Towards a resource with Continuous Access Evaluation; Entra: up to 28 h. */
   cae: seconds.default(86_400),
@@ -17,11 +17,11 @@ export const lifetimesSchema = z.strictObject({
   /** Of a single-page application: fixed, its successors end with it. */
   spaRefresh: seconds.default(86_400),
   code: seconds.default(600),
-  /** How long a device waits, and how often it asks. */
+  /** How long a device code lasts, and how often the device may poll. */
   device: seconds.default(900),
   deviceInterval: seconds.default(5),
   sso: seconds.default(86_400),
-  /** The answer's `refresh_in`; null: half the life of an access token that lives longer than two hours. */
+  /** The response's `refresh_in`; null: half the life of an access token that lives longer than two hours. */
   refreshIn: seconds.nullable().default(null),
 });
 

@@ -6,7 +6,7 @@ import { createEmulator, type Emulator } from './emulator.ts';
 import { msalClient } from './msal.fake.ts';
 import { apiScope, callback, createRig, graphScope, type Rig, verifier } from './rig.fake.ts';
 
-// How many tokens per CPU second the emulator issues in load mode, against the MSAL Node client that asks for them:
+// How many tokens per CPU second the emulator issues in load mode, against the MSAL Node client that requests them:
 //   node services/entra-emulator/src/load.bench.ts
 // The emulator has a process of its own; both tell their own CPU time of the same requests. Clients authenticate by
 // certificate, as Microsoft advises; that gates (exit code 1 under `wanted`). By secret, MSAL's cheapest, is shown too.

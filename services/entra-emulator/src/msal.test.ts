@@ -207,7 +207,7 @@ describe('MSAL Node', () => {
       );
     });
 
-    it('what the person never consented to', async () => {
+    it('missing consent', async () => {
       const result = await byCode(msalClient(rig), 'carol@contoso.test');
       assert.deepEqual(await refusal(onBehalf(result)), {
         code: 65001,
@@ -242,7 +242,7 @@ describe('MSAL Node', () => {
       assert.equal((await rig.admin('GET', '/faults'))[0].hits, 1);
     });
 
-    it('what was revoked', async () => {
+    it('a revoked session', async () => {
       const msal = msalClient(rig);
       const account = toAccount(await byCode(msal));
       await rig.admin('POST', '/users/alice@contoso.test/revoke');

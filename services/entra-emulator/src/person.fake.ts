@@ -39,7 +39,7 @@ export function createPerson(emulatorOrigins: string[]) {
       const { action, hidden } = readForm(page as Page);
       return send(action, { method: 'POST', body: new URLSearchParams({ ...hidden, ...fields }) });
     },
-    /** Signs in and agrees to whatever is asked, until the application has its answer. */
+    /** Signs in and accepts every page, until the application has its response. */
     async signIn(url: string | URL, upn: string): Promise<URLSearchParams> {
       let landing = await send(new URL(url));
       const answers: Record<string, Record<string, string>> = {

@@ -72,7 +72,7 @@ describe('a public client', () => {
     assert.equal(errorCode(await rig.onBehalf(body.access_token, onBehalf)), 7000218);
   });
 
-  it('is not what a confidential client becomes by leaving its secret out, or by saying it is a page', async () => {
+  it('stays distinct from a confidential client that leaves its secret out or claims to be a page', async () => {
     const bare = { client_id: rig.ids.apps.web, client_secret: '' };
     assert.equal(errorCode(await rig.redeem(await rig.code(), bare)), 7000218);
     const refused = await rig.post({ ...rig.web, grant_type: 'authorization_code', code: 'x' }, { headers: origin });
@@ -80,7 +80,7 @@ describe('a public client', () => {
     assert.equal(refused.headers.get('access-control-allow-origin'), '*');
   });
 
-  it('that is a page may read discovery, keys and its refusals, and ask before it sends; no page of ours', async () => {
+  it('that is a page may read discovery, keys and its refusals, and send a preflight; sign-in pages are not shared', async () => {
     const at = (path: string, init: RequestInit = {}) => fetch(`${rig.emulator.origin}${path}`, init);
     const { tenant } = rig;
     for (const path of [
@@ -103,7 +103,7 @@ describe('a public client', () => {
     assert.equal((await at(authorize, { method: 'OPTIONS' })).status, 405);
   });
 
-  it('that is a page can read the trouble an admin asked for', async () => {
+  it('that is a page can read an injected fault', async () => {
     await rig.admin('PUT', '/faults', [{ then: { aadsts: 50173 } }]);
     const refused = await refresh('spa', '2.x', origin);
     assert.deepEqual([errorCode(refused), refused.headers.get('access-control-allow-origin')], [50173, '*']);

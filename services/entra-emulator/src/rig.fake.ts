@@ -18,7 +18,7 @@ export async function openRig(options: EmulatorOptions = {}) {
   return createRig(await createEmulator(options));
 }
 
-/** Trusts an emulator, wherever it runs, and makes the calls tests make of it. */
+/** Trusts an emulator, wherever it runs, and makes the requests of the tests. */
 export function createRig(emulator: Emulator) {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
   const { origin, browserOrigin, ids } = emulator;
@@ -30,7 +30,7 @@ export function createRig(emulator: Emulator) {
     tenant,
     authority: `${origin}/${tenant}`,
     person: (): Person => createPerson([origin, browserOrigin]),
-    /** A call of the admin API; its answer's JSON. */
+    /** A call of the admin API; gives the JSON of the response. */
     async admin(method: string, path: string, body?: unknown) {
       const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
       const response = await fetch(`${emulator.admin}${path}`, init);
@@ -53,7 +53,7 @@ export function createRig(emulator: Emulator) {
       const response = await fetch(url, { method: 'POST', headers, body: new URLSearchParams(form) });
       return { status: response.status, headers: response.headers, body: (await response.json()) as TokenBody };
     },
-    /** A code of `web` for somebody who agrees to everything. */
+    /** A code of `web` for a person who accepts every page. */
     async code(upn = 'alice@contoso.test', parameters: Record<string, string | undefined> = {}, at = tenant) {
       const landing = await rig.person().signIn(rig.authorizeUrl(parameters, at), upn);
       return landing.get('code') ?? '';
@@ -70,7 +70,7 @@ export function createRig(emulator: Emulator) {
         },
         { at },
       ),
-    /** Tokens of `web` for somebody. */
+    /** Tokens of `web` for a person. */
     async tokens(upn = 'alice@contoso.test', scope = `openid offline_access ${apiScope}`): Promise<TokenBody> {
       const { body } = await rig.redeem(await rig.code(upn, { scope }));
       return body;

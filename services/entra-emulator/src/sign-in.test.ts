@@ -13,15 +13,15 @@ describe('the sign-in', () => {
   beforeEach(() => rig.admin('POST', '/reset'));
   after(() => rig.emulator.close());
 
-  /** A person who signed in as these already, in this order, and agreed to what `web` asks. */
+  /** A person who has signed in as these, in this order, and has consented to what `web` needs. */
   const signedIn = async (...names: string[]) => {
     const person = rig.person();
     for (const name of names) await person.signIn(rig.authorizeUrl({ prompt: 'select_account' }), name);
     return person;
   };
 
-  describe('who', () => {
-    it('is asked of a stranger, with a button for everyone of the tenant and no password', async () => {
+  describe('the account', () => {
+    it('is asked for without a session: a button for each person of the tenant, no password', async () => {
       const person = rig.person();
       await person.visit(rig.authorizeUrl());
       const { html } = person.page();
@@ -30,13 +30,13 @@ describe('the sign-in', () => {
       assert.doesNotMatch(html, /fay@|type="password"/);
     });
 
-    it('is not asked of the only session', async () => {
+    it('is not asked for with one session', async () => {
       const person = await signedIn(alice);
       assert.ok((await person.visit(rig.authorizeUrl()))?.parameters.get('code'));
       assert.ok((await person.visit(rig.authorizeUrl({ prompt: 'none' })))?.parameters.get('code'));
     });
 
-    it('is asked again with two sessions, unless a login_hint picks one', async () => {
+    it('is asked for with two sessions, unless a login_hint picks one', async () => {
       const person = await signedIn(alice, bob);
       await person.visit(rig.authorizeUrl());
       assert.equal(person.title(), 'Pick an account');
@@ -49,7 +49,7 @@ describe('the sign-in', () => {
       );
     });
 
-    it('is asked again by prompt=login and select_account, and when max_age has passed', async () => {
+    it('is asked for again by prompt=login and select_account, and when max_age has passed', async () => {
       const person = await signedIn(alice);
       for (const parameters of [{ prompt: 'login' }, { prompt: 'select_account' }]) {
         await person.visit(rig.authorizeUrl(parameters));
@@ -79,7 +79,7 @@ describe('the sign-in', () => {
       assert.equal(iss, `${rig.emulator.origin}/${tid}/v2.0`);
     });
 
-    it('may be of a guest, whose account at home client_info names, and who is nobody at organizations', async () => {
+    it('may be of a guest: client_info names the account at home, and organizations does not offer it', async () => {
       const guest = 'fay_fabrikam.test#EXT#@contoso.test';
       const code = await rig.code(guest);
       const { body } = await rig.redeem(code, { client_info: '1' });
@@ -94,14 +94,14 @@ describe('the sign-in', () => {
       assert.doesNotMatch(person.page().html, /#EXT#|fay_fabrikam/);
     });
 
-    it('is nobody who is disabled', async () => {
+    it('is refused if it is disabled', async () => {
       const person = rig.person();
       await person.visit(rig.authorizeUrl());
       await person.answer({ username: 'dan@contoso.test' });
       assert.match(person.page().html, /AADSTS50057/);
     });
 
-    it('is answered at once where the admin says so, in the name of the login_hint', async () => {
+    it('is chosen at once in auto mode, by the login_hint', async () => {
       await rig.admin('PUT', '/interaction', { mode: 'auto', user: alice });
       const landing = await rig.person().visit(rig.authorizeUrl({ login_hint: bob }));
       const { body } = await rig.redeem(landing?.parameters.get('code') ?? '');
@@ -142,7 +142,7 @@ describe('the sign-in', () => {
       assert.equal((await rig.onBehalf(body.access_token)).status, 200);
     });
 
-    it('is nobody’s to give where an administrator gave it, or where the API trusts the client', async () => {
+    it('is not asked for where an administrator gave it, or where the API trusts the client', async () => {
       const ask = async (scope: string) => {
         const person = rig.person();
         await person.visit(rig.authorizeUrl({ scope }));
@@ -182,7 +182,7 @@ describe('the sign-in', () => {
       assert.deepEqual(readClaims(graph.body.access_token).acrs, ['c1']);
     });
 
-    it('is asked by the policy of an API, also of a token request', async () => {
+    it('is required by the policy of an API, also of a token request', async () => {
       const { refresh_token = '' } = await rig.tokens();
       await rig.admin('PATCH', '/apps/api', { policy: 'mfa' });
       const refused = await rig.refresh(refresh_token);
@@ -193,7 +193,7 @@ describe('the sign-in', () => {
     });
   });
 
-  describe('its answer', () => {
+  describe('its response', () => {
     it('comes by query, fragment or form_post, with state and session_state', async () => {
       const person = await signedIn(alice);
       const byQuery = await person.visit(rig.authorizeUrl({ client_info: '1' }));
@@ -291,7 +291,7 @@ describe('the sign-in', () => {
       assert.match(response.headers.get('set-cookie') ?? '', /HttpOnly; Max-Age=86400; SameSite=Lax$/);
     });
 
-    it('shows what a stranger wrote as text', async () => {
+    it('shows parameters as text, never as markup', async () => {
       const person = rig.person();
       await person.visit(rig.authorizeUrl({ login_hint: '"><script>alert(1)</script>' }));
       assert.doesNotMatch(person.page().html, /<script>alert/);

@@ -38,7 +38,7 @@ function withHost(host: string, path = '/api/flows'): Promise<number | undefined
 }
 
 describe('the receiver', () => {
-  it('sums a sign-in up as one flow', async () => {
+  it('sums up a sign-in as one flow', async () => {
     const traceId = await sendSample('signIn', 'one', evening);
     const flows = (await (await fetch(`${viewer.url}/api/flows`)).json()) as Flow[];
     const flow = flows.find((each) => each.traceId === traceId);
@@ -70,7 +70,7 @@ describe('the receiver', () => {
     assert.equal(root?.links[0]?.traceId, earlier);
   });
 
-  it('gives the root first, although what began in its millisecond came before it', async () => {
+  it('gives the root first, also before a span of its millisecond that came earlier', async () => {
     const traceId = 'c'.repeat(32);
     const times = { startTimeUnixNano: '1780000000000000000', endTimeUnixNano: '1780000000005000000' };
     const [root, child] = ['d'.repeat(16), 'e'.repeat(16)];
@@ -85,7 +85,7 @@ describe('the receiver', () => {
     );
   });
 
-  it('cuts what is too long', async () => {
+  it('cuts long names and values', async () => {
     const { traceId, body } = sampleFlow('throttled', 'long', evening);
     const span = body.resourceSpans[0]?.scopeSpans[0]?.spans[0];
     assert.ok(span);

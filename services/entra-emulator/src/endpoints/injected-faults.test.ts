@@ -96,7 +96,7 @@ describe('a fault', () => {
     }
   });
 
-  it('after the work, has the code redeemed and its answer lost', async () => {
+  it('after the work, redeems the code and loses the response', async () => {
     const code = await rig.code();
     await set({ match: { grant: 'authorization_code' }, count: 1, then: { abort: 'after' } });
     await assert.rejects(rig.redeem(code), TypeError);

@@ -30,7 +30,7 @@ const grantNames: Record<string, string> = {
   ...Object.fromEntries(deviceGrants.map((name) => [name, 'device_code'])),
 };
 
-/** Reads what a call is about. */
+/** Reads the subject of a call. */
 export function readSubject(world: World, call: Call): Subject {
   const form = readParameters(call);
   const type = form.get('grant_type') ?? '';
@@ -61,7 +61,7 @@ function hashTokens(form: URLSearchParams): Record<string, string> {
   return Object.fromEntries(present.map(([name, value]) => [name, hash('sha256', value)]));
 }
 
-/** Undefined for what cannot be read: the protocol refuses it later, with the code that Entra gives. */
+/** Undefined for unreadable credentials: the protocol refuses them later, with the code that Entra gives. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();

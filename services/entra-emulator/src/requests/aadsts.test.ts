@@ -112,7 +112,7 @@ async function fromSpa(rig: Rig, headers: Record<string, string>, more: Record<s
   const { refresh_token = '' } = redeemed.body;
   return fromToken(await rig.post({ ...page, grant_type: 'refresh_token', refresh_token }, { headers }));
 }
-/** What `cli` is answered that asks for its device's tokens; `typed` is what a person typed, so many seconds later. */
+/** The response to `cli`, which asks for its device's tokens after a person has typed `typed`, so many seconds later. */
 async function fromDevice(rig: Rig, { typed, after = 0 }: { typed?: (code: string) => string; after?: number }) {
   const client_id = rig.ids.apps.cli ?? '';
   const body = new URLSearchParams({ client_id, scope: apiScope });
@@ -133,7 +133,7 @@ async function fromDevice(rig: Rig, { typed, after = 0 }: { typed?: (code: strin
 
 const fromPageOrigin = { origin: 'http://localhost' };
 
-/** How each row of the table comes about; what no rule raises, a fault does. */
+/** How to get each row of the table; an injected fault gives those that no rule raises. */
 const rows: Record<number, Produce> = {
   28000: async (rig) => fromToken(await rig.refresh((await rig.tokens()).refresh_token ?? '', `${apiScope} User.Read`)),
   28003: async (rig) =>
@@ -294,7 +294,7 @@ describe('the AADSTS table', () => {
   });
 
   for (const [code, row] of Object.entries(table)) {
-    it(`answers ${code} as ${row.error}${row.suberror ? ` (${row.suberror})` : ''}, ${row.status ?? 400}`, async () => {
+    it(`responds with ${code} as ${row.error}${row.suberror ? ` (${row.suberror})` : ''}, ${row.status ?? 400}`, async () => {
       const { claims: _, ...seen } = await (rows[Number(code)] as Produce)(rig);
       const { error, suberror, status = 400 } = row;
       assert.deepEqual(seen, { status, error, suberror, code: Number(code) });
@@ -339,7 +339,7 @@ describe('the AADSTS table', () => {
     assert.equal((await fromPage(rig, rig.authorizeUrl({ redirect_uri: undefined }), 900144)).code, 900144);
   });
 
-  it('answers an unknown tenant at discovery too', async () => {
+  it('refuses an unknown tenant at discovery too', async () => {
     const response = await fetch(`${rig.emulator.origin}/nowhere.test/v2.0/.well-known/openid-configuration`);
     assert.equal(response.status, 400);
     assert.equal(((await response.json()) as { error: string }).error, 'invalid_tenant');
@@ -350,7 +350,7 @@ describe('the AADSTS table', () => {
     assert.equal((await fault(700082)(rig)).suberror, 'bad_token');
   });
 
-  it('answers what the table lacks as invalid_grant 400', async () => {
+  it('responds to a code outside the table with invalid_grant 400', async () => {
     const seen = await fault(51234)(rig);
     assert.deepEqual([seen.status, seen.error, seen.code], [400, 'invalid_grant', 51234]);
   });

@@ -10,7 +10,7 @@ import { exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { Federation } from './federation.ts';
 import { openTls } from './tls.ts';
 
-/** A cluster's API server: its own CA, and nobody is let in without a token. */
+/** A cluster's API server: its own CA, and every request needs a token. */
 describe("an outside issuer's keys", () => {
   const closing = new AsyncDisposableStack();
   let issuer: string;

@@ -95,7 +95,7 @@ export class State {
     this.#revokedFamilies.add(family);
   }
 
-  /** How often this user was revoked; what carries another number is revoked. */
+  /** How often this user was revoked; a session or token with another number is revoked. */
   generation(user: User): number {
     return this.#generations.get(user.oid)?.number ?? 0;
   }

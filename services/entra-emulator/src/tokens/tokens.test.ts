@@ -59,7 +59,7 @@ describe('the tokens', () => {
     assert.notEqual(sub(first, 'id_token'), sub(first, 'access_token'));
   });
 
-  it('carry optional claims only where a registration asks for them', async () => {
+  it('carry optional claims only where a registration lists them', async () => {
     const optional = { idToken: ['groups', 'login_hint'], accessToken: ['idtyp', 'groups'] };
     await rig.admin('PATCH', '/apps/web', { optionalClaims: optional });
     await rig.admin('PATCH', '/apps/api', { optionalClaims: optional });
@@ -85,7 +85,7 @@ describe('the tokens', () => {
     await assert.rejects(rig.admin('PUT', '/lifetimes', { access: -1 }), /400/);
   });
 
-  it('say that they were issued earlier, by as much as the admin says, and end when the answer says', async () => {
+  it('are backdated by as much as the admin sets, and end when the response says', async () => {
     for (const backdate of [300, 0, 590]) {
       await rig.admin('PUT', '/lifetimes', { backdate });
       const { access_token, expires_in } = await appToken();
@@ -95,7 +95,7 @@ describe('the tokens', () => {
     }
   });
 
-  it('repeat scope as it was asked, and give a refresh token and an ID token only when asked', async () => {
+  it('repeat scope as it was requested, and come with a refresh token and an ID token only on request', async () => {
     const scope = `${graphScope} openid`;
     await rig.code('alice@contoso.test', { scope: graphScope });
     const { refresh_token = '' } = await rig.tokens();

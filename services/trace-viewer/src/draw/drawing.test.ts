@@ -14,7 +14,7 @@ const signIn = readSpans(sampleFlow('signIn', 'drawn', 0).body);
 const throttled = readSpans(sampleFlow('throttled', 'drawn', 0).body);
 
 describe('the sequence diagram', () => {
-  it('has a lane for everyone who took part, from the person to the API', () => {
+  it('has a lane for each party, from the person to the API', () => {
     const { lanes } = toSequence(signIn);
     assert.deepEqual(lanes, [
       'Browser',
@@ -47,7 +47,7 @@ describe('the sequence diagram', () => {
     );
   });
 
-  it('answers every call after what it caused', () => {
+  it('ends every call after the calls that it caused', () => {
     const { steps } = toSequence(signIn);
     const open: Span[] = [];
     for (const { type, span } of steps) {
@@ -104,7 +104,7 @@ describe('the waterfall', () => {
       const span = rest[place % rest.length] as Span;
       return { ...span, spanId: place.toString(16).padStart(16, '0'), parentId: root.spanId };
     });
-    // The processor's time, and the best of several: what else the machine does is not ours.
+    // The processor's time, and the best of several: other programs must not count.
     const times = Array.from({ length: 8 }, () => {
       const before = process.cpuUsage();
       drawWaterfall([root, ...many], { width: 900 });

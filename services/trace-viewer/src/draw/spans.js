@@ -38,8 +38,8 @@ export function inLaneOrder(names) {
 }
 
 /**
- * The spans without what failed children have beyond their parents' ends: a caller that gave up is told of the failure
- * only later.
+ * The spans, with failed children cut at their parents' ends: the failure of a request is reported only after its
+ * caller has given up.
  * @param {Span[]} spans @returns {Span[]}
  */
 export function withoutOverhang(spans) {

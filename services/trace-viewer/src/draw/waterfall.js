@@ -15,7 +15,7 @@ import { isDetail, toWords } from './words.js';
 
 /** @typedef {import('../span.ts').Span} Span */
 
-/** Waiting longer than this shrinks to a band: what our own parts do stays visible. */
+/** Longer waiting shrinks to a band, so that the work of our services stays visible. */
 const shrinkOverMs = 250;
 const bandWidth = 64;
 const headHeight = 52;

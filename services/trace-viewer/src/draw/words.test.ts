@@ -72,7 +72,7 @@ describe('the words for a span', () => {
 });
 
 describe('detail of Redis', () => {
-  it('is what says nothing of the business', () => {
+  it('is a command without words of the business', () => {
     assert.deepEqual([redis('SET', 'session'), redis('SMEMBERS', 'sid')].map(isDetail), [false, true]);
     assert.equal(isDetail(span('client', 'token-broker', 'GET')), false);
   });
@@ -99,7 +99,7 @@ describe('cluster keys', () => {
   ];
   const lanes = (spans: Span[]) => spans.filter(({ kind }) => kind === 'client').map(toPeers(spans));
 
-  it('are what the broker fetches from elsewhere than Entra ID', () => {
+  it('are the keys that the broker fetches, but not from Entra ID', () => {
     assert.deepEqual(lanes(keys('token-broker', '127.0.0.1')), ['cluster keys']);
     assert.deepEqual(lanes(keys('token-broker', 'login.microsoftonline.com')), ['Entra ID']);
     assert.deepEqual(lanes(keys('web-frontend', '127.0.0.1')), ['Entra ID']);

@@ -1,6 +1,6 @@
 /**
  * A script for the one scope of the page, without imports, exports and comments. Signs that need no space lose it;
- * lines with a template or a pattern, and what stands in quotes, stay.
+ * lines with a template or a pattern, and quoted text, stay.
  */
 export function compactScript(source: string): string {
   const tighten = (code: string) => code.replace(/ ?([=<>?:&|*+{}(),;]) ?/g, '$1');
@@ -20,12 +20,12 @@ export function compactStyle(source: string): string {
   return compact(source).replace(/\s*([{}:;,>])\s*/g, '$1');
 }
 
-/** The page's scripts are one scope there, so what they share needs no import. */
+/** The page's scripts share one scope, so they need no imports there. */
 function withoutModules(script: string): string {
   return script.replace(/^import [^;]*;\n/gm, '').replace(/^export /gm, '');
 }
 
-/** Without indentation and comments the page stays small; nothing in these files minds. */
+/** Without indentation and comments the page stays small; these files do not depend on either. */
 function compact(source: string): string {
   return source
     .replace(/^\s*\/\*\*?[\s\S]*?\*\/$/gm, '')

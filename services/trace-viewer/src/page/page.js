@@ -95,7 +95,7 @@ async function open(id, { push = true, span = '' } = {}) {
   await load(id);
 }
 
-/** Opens what an address names, a link's or our own. */
+/** Opens the trace of an address, a link's or our own. */
 function openLink({ pathname, search }, push) {
   const id = pathname.slice('/traces/'.length);
   if (id) open(id, { push, span: new URLSearchParams(search).get('span') ?? '' });

@@ -20,7 +20,7 @@ export function remember(push = false) {
   history[push ? 'pushState' : 'replaceState'](null, '', address);
 }
 
-/** Sets the filters to what the address says. */
+/** Sets the filters by the address. */
 export function recall() {
   for (const [name, control] of Object.entries(controls)) {
     const wanted = query.get(name) ?? '';

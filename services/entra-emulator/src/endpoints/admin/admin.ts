@@ -34,7 +34,7 @@ function findRoute(key: string): AdminRoute | undefined {
   return Object.hasOwn(routes, key) ? routes[key] : undefined;
 }
 
-/** @throws what is no mistake of the caller. */
+/** @throws the error itself if it is no mistake of the caller. */
 function toResponse(error: unknown): HttpResponse {
   if (error instanceof z.ZodError) return json(400, { error: z.prettifyError(error) });
   if (error instanceof Refusal) return json(400, { error: error.message });

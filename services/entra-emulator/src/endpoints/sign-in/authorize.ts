@@ -85,7 +85,7 @@ export class Authorize {
     return refusing(tx.ending.refuse, ids, () => this.#proceed(tx, ids, this.#take(tx, form)));
   }
 
-  /** Takes the person's answer. @returns what is wrong with it, for the page. @throws Refusal if they decline. */
+  /** Takes the person's answer. @returns the mistake in it, for the page. @throws Refusal if they decline. */
   #take(tx: Transaction, form: URLSearchParams): Refusal | undefined {
     const username = form.get('username');
     if (username !== null) return this.#takeAccount(tx, username);

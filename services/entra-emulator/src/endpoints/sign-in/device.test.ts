@@ -56,7 +56,7 @@ describe('a device', () => {
     assert.equal((await ask(codes.device_code)).body.error_codes[0], 54005);
   });
 
-  it('may ask by the grant’s older name, as MSAL Go does', async () => {
+  it('may use the grant’s older name, as MSAL Go does', async () => {
     await rig.admin('PUT', '/interaction', { mode: 'auto', user: alice });
     const codes = await begin();
     const client = { client_id: rig.ids.apps.cli ?? '', grant_type: 'device_code' };
@@ -97,7 +97,7 @@ describe('a device', () => {
     assert.equal((await ask(device_code, rig.web)).body.error, 'authorization_pending');
   });
 
-  it('needs no page where the admin says who answers', async () => {
+  it('needs no page in auto mode', async () => {
     await rig.admin('PUT', '/interaction', { mode: 'auto', user: alice });
     const codes = await begin();
     assert.equal((await type(codes, codes.user_code)).title(), 'Signed in');
