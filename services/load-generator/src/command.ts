@@ -3,11 +3,14 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createConsoleOutput, describeRun } from './console-output.ts';
 import { merge } from './judging/merge.ts';
+import type { Scenario } from './judging/scenario.ts';
 import { choose, helpText, loadOf, type Options, readOptions } from './options.ts';
 import { performAll, performRemote } from './perform.ts';
+import { hlogName, toCsv, toHlog } from './report/raw.ts';
 import { renderReport } from './report/report.ts';
 import { readContext } from './results/context.ts';
 import { type Result, resultSchema, type ScenarioRun, worstOf } from './results/result.ts';
+import { RunClock } from './run-clock.ts';
 import { scenarios } from './scenarios/scenarios.ts';
 import type { Progress } from './sending/plan.ts';
 import { selfTest, selfTestLeastMs } from './sending/self-test.ts';
@@ -24,7 +27,8 @@ async function* runAll(options: Options, { args, env, openStage }: Command): Asy
   if (options.url && options.names.length === 0) throw new Unsafe('--url needs the name of a scenario.');
   const own = options.url && chosen.find(({ remote }) => !remote);
   if (own) throw new Unsafe(`The scenario ${own.name} has to start what it loads: leave out --url.`);
-  const output = createConsoleOutput();
+  const clock = new RunClock(plannedSeconds(chosen, options));
+  const output = createConsoleOutput(clock);
   const target = options.url ? await openRemote(options) : (openStage ?? refuseToStart());
   const context = readContext({ ...options, target: options.url ? new URL(options.url).origin : 'local', args });
   const selfTestP99Ms = await testItself(options, output);
@@ -52,12 +56,22 @@ async function* runAll(options: Options, { args, env, openStage }: Command): Asy
             ];
       for await (const run of performed) {
         output.end();
+        clock.end();
         say(describeRun(run, quick));
         runs.push(run);
         yield { version: 1, verdict: worstOf(runs.map(({ verdict }) => verdict)), context, selfTestP99Ms, runs };
       }
     }
   }
+}
+
+/** For how long each run that was chosen sends, in their order. */
+function plannedSeconds(chosen: readonly Scenario[], options: Options): number[] {
+  return chosen.flatMap((scenario) => {
+    const { load } = loadOf(scenario, options, cpus().length);
+    const variants = options.url ? [load] : scenario.variants(load).map((variant) => ({ ...load, ...variant.load }));
+    return Array.from({ length: options.repeat }, () => variants.map(({ durationSeconds }) => durationSeconds)).flat();
+  });
 }
 
 /** A generator that would not show a stall measures nothing. @throws Unsafe if this one would not. */
@@ -123,6 +137,10 @@ async function keep(result: Result, options: Options): Promise<void> {
   const places = (name: string, asked: string | undefined) =>
     [asked, folder && join(folder, name)].filter((path) => path !== undefined);
   for (const path of places('result.json', options.json)) await writeFile(path, JSON.stringify(result));
+  if (folder) {
+    await writeFile(join(folder, 'seconds.csv'), toCsv(result));
+    for (const run of result.runs) await writeFile(join(folder, hlogName(run)), toHlog(run));
+  }
   const pages = places('report.html', options.html);
   if (pages.length === 0) return;
   const page = await renderPage(result, options);

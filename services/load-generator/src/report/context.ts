@@ -17,6 +17,7 @@ export function tellContext({ context, selfTestP99Ms }: Result): Html {
     'Self-test': `p99 ${formatMs(selfTestP99Ms)} against a server that stalls for a second; at least 800 ms`,
     Machine: `${cpu}, ${cores} cores, ${formatBytes(context.memoryBytes)}`,
     'Load average': context.loadAverage.map((load) => load.toFixed(2)).join(', '),
+    'Raw data': 'beside this page: result.json, seconds.csv, and latencies second by second as .hlog',
     Versions: Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', '),

@@ -63,7 +63,17 @@ describe('the load report in Chromium', () => {
     });
   }
 
-  it('fits on 320 pixels; what is wider scrolls by itself', async () => {
+  it('is at most six screens while its runs are folded', async () => {
+    const page = await open({ width: 1_280 });
+    const screens = (await page.evaluate('document.documentElement.scrollHeight / innerHeight')) as number;
+    assert.ok(screens <= 6, `${screens}`);
+    await page.context().close();
+  });
+
+  it('fits on 320 and 390 pixels; what is wider scrolls by itself', async () => {
+    const wider = await open({ width: 390 });
+    assert.equal(await wider.evaluate('document.documentElement.scrollWidth'), 390);
+    await wider.context().close();
     const page = await open({ width: 320 });
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 320);
     await page.screenshot({
@@ -76,7 +86,7 @@ describe('the load report in Chromium', () => {
 
   it('is reached by keyboard: links to runs, what scrolls, what opens', async () => {
     const page = await open();
-    const link = page.getByRole('link', { name: 'redis-down' });
+    const link = page.getByRole('link', { name: 'redis-down' }).first();
     await link.focus();
     await page.keyboard.press('Enter');
     await page.waitForURL('**#run-2');

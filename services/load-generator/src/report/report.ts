@@ -7,8 +7,9 @@ import { formatCount, formatDuration, nameOf } from '../drawing/format.ts';
 import { drawOverTime } from '../drawing/over-time.ts';
 import { drawPercentileCurve } from '../drawing/percentile-curve.ts';
 import type { Result, ScenarioRun } from '../results/result.ts';
+import { claimsList, drawClaims, findClaims } from './claims.ts';
 import { tellContext } from './context.ts';
-import { drawCost, targetsTable } from './cost.ts';
+import { targetsTable } from './cost.ts';
 import { anchorOf, toDraw } from './repeats.ts';
 import { spreadTable } from './spread.ts';
 import { badge, checksTable, failures, summaryTable, tellValidity } from './summary.ts';
@@ -56,6 +57,8 @@ function leastBytes(runs: ScenarioRun[], { columns }: Detail): number {
 function render(result: Result, baseline: Result | undefined, detail: Detail): string {
   const { context, verdict, runs, bench } = result;
   const drawn = toDraw(runs);
+  const claims = findClaims(result);
+  const spread = spreadTable(result);
   const title = `Load test of ${context.startedAt.slice(0, 16).replace('T', ' ')}`;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -64,10 +67,13 @@ function render(result: Result, baseline: Result | undefined, detail: Detail): s
 <title>${title}</title><style>${new Html(style)}</style></head>
 <body><header><h1>${title} ${badge(verdict)}</h1>
 <p class="lead">${tellRuns(runs)} Commit <code>${context.commit}</code>${context.modified && ', modified'}, ${context.cpu}, ${context.cores} cores.</p></header>
-<main><section><h2>Verdict</h2>${failures(result)}${summaryTable(result)}${spreadTable(result)}</section>
-${bench && html`<section><h2>What a request costs</h2><p class="note">CPU time of one token request beside a bare server and stock MSAL Node, all in one run. The whisker is the middle half of the slices.</p><figure class="wide" role="group" tabindex="0" aria-label="CPU of one request">${drawCost('cost', bench)}</figure>${targetsTable(bench)}</section>`}
-${drawn.map((run) => renderRun(run, anchorOf(run, runs), counterpart(run, baseline), { ...detail, quick: context.quick }))}
-<section><h2>Context</h2>${tellContext(result)}</section></main></body></html>
+<main><section id="claims"><h2>What it shows</h2>${claimsList(claims)}${failures(result)}
+<nav aria-label="Contents"><ol>${contents(claims.some(({ draw }) => draw)).map(([id, title]) => html`<li><a href="#${id}">${title}</a></li>`)}</ol></nav></section>
+${claims.some(({ draw }) => draw) && html`<section id="plots"><h2>Claim by claim</h2>${drawClaims(claims)}</section>`}
+<section id="runs"><h2>Every run</h2>${summaryTable({ ...result, runs: drawn }, runs)}${spread && html`<details><summary>How far the repeats lie apart</summary>${spread}</details>`}
+${bench && html`<details><summary>Every ratio of the bench</summary>${targetsTable(bench)}</details>`}
+<div class="runs">${drawn.map((run) => renderRun(run, anchorOf(run, runs), counterpart(run, baseline), { ...detail, quick: context.quick }))}</div></section>
+<section id="context"><h2>Context</h2>${tellContext(result)}</section></main></body></html>
 `.toString();
 }
 
@@ -83,7 +89,7 @@ function renderRun(
   const latencies = toColumns(run, latencyWidthFor(run, detail.columns));
   const slowest = drawSlowest(run, detail.traces);
   const multiples = drawBrokers(`${id}-b`, run, detail.columns);
-  return html`<section id="${id}"><h2>${nameOf(run)} ${badge(run.verdict)}</h2>
+  return html`<details class="run"><summary><h2>${nameOf(run)} ${badge(run.verdict)}</h2></summary><div id="${id}">
 <p class="lead">${formatCount(load.ratePerSecond)} requests a second for ${formatDuration(run.durationSeconds)}, ${formatCount(load.users)} users, ${tellBrokers(load.brokers)}.${load.scaled && ` Less than specified: ${load.scaled}.`}</p>
 ${tellValidity(validity)}${checksTable(run, quick)}
 <figure class="wide" role="group" tabindex="0" aria-label="Over time">${drawOverTime(`${id}-o`, run, columns, latencies, detail.hovers)}</figure>${tellWidths(columns, latencies)}
@@ -91,7 +97,13 @@ ${tellValidity(validity)}${checksTable(run, quick)}
 <figure class="wide" role="group" tabindex="0" aria-label="Latency by percentile">${drawPercentileCurve(`${id}-p`, run, baseline)}</figure>
 ${multiples.length > 0 && html`<h3>${brokers.length === 1 ? 'The broker' : 'Each broker'}</h3><div class="multiples">${multiples}</div>`}
 <div class="tables">${levelsTable(run)}${totalsTable(run)}${errorsTable(run)}${redisTable(run)}</div>
-${slowest.length > 0 && html`<h3>The slowest that were traced</h3>${slowest}`}</section>`;
+${slowest.length > 0 && html`<h3>The slowest that were traced</h3>${slowest}`}</div></details>`;
+}
+
+/** The sections of the page; the runs are folded, and one opens where a link leads into it. */
+function contents(drawn: boolean): [id: string, title: string][] {
+  const plots: [string, string][] = drawn ? [['plots', 'Claim by claim']] : [];
+  return [['claims', 'What it shows'], ...plots, ['runs', 'Every run'], ['context', 'Context']];
 }
 
 function tellBrokers(brokers: number): string {

@@ -3,7 +3,7 @@ import { formatMs } from '@onbehalf/trace-viewer/draw/svg';
 import { formatCore, formatCount, formatMaybeMs, formatShare, nameOf } from '../drawing/format.ts';
 import { decode, percentilesOf } from '../results/histogram.ts';
 import type { Check, Result, ScenarioRun, Validity, Verdict } from '../results/result.ts';
-import { anchorOf } from './repeats.ts';
+import { anchorOf, toDraw } from './repeats.ts';
 import { table } from './tables.ts';
 
 const signs = { pass: '✓', fail: '✕', invalid: '?' };
@@ -13,8 +13,8 @@ export function badge(verdict: Verdict): Html {
   return html`<span class="badge ${verdict}"><span aria-hidden="true">${signs[verdict]}</span> ${verdict}</span>`;
 }
 
-/** A row per run: what decided, and the figures one asks for first. */
-export function summaryTable({ runs, context }: Result): Html {
+/** A row per run: what decided, and the figures one asks for first. `all`: the runs that these are of. */
+export function summaryTable({ runs, context }: Result, all: ScenarioRun[]): Html {
   const head = [
     'Run',
     'Verdict',
@@ -39,7 +39,7 @@ export function summaryTable({ runs, context }: Result): Html {
       const { totals, validity } = run;
       const checks = run.checks.filter((check) => decides(check, context.quick));
       return [
-        html`<a href="#${anchorOf(run, runs)}">${nameOf(run)}</a>`,
+        html`<a href="#${anchorOf(run, all)}">${nameOf(run)}</a>`,
         badge(run.verdict),
         `${checks.filter(({ holds }) => holds).length} of ${checks.length}`,
         formatCount(totals.requests),
@@ -86,14 +86,19 @@ export function tellValidity(validity: Validity): Html {
   return html`<p>${valid ? 'Valid' : html`<strong>Invalid</strong>`}: ${facts.join('; ')}.</p>${!valid && html`<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}`;
 }
 
-/** Everything that did not hold, over all runs, with the way there. */
+/** Everything that did not hold, each in one line: of several repeats the one that is drawn, and of how many it is told. */
 export function failures({ runs, context }: Result): Html | undefined {
-  const lines = runs.flatMap((run) => {
-    const reasons = run.validity.valid ? [] : run.validity.reasons.map((reason) => html`${reason}`);
+  const troubles = (run: ScenarioRun) => {
     const broken = run.checks.filter((check) => !check.holds && decides(check, context.quick));
-    const told = broken.map(({ name, target, measured }) => html`${name}: ${measured}, wanted ${target}`);
-    return [...reasons, ...told].map(
-      (line) => html`<li><a href="#${anchorOf(run, runs)}">${nameOf(run)}</a> ${line}</li>`,
+    const told = broken.map(({ name, target, measured }) => `${name}: ${measured}, wanted ${target}`);
+    return [...(run.validity.valid ? [] : run.validity.reasons), ...told];
+  };
+  const lines = toDraw(runs).flatMap((run) => {
+    const repeats = runs.filter(({ name, variant }) => name === run.name && variant === run.variant);
+    const also = repeats.filter((one) => troubles(one).length > 0).length;
+    const times = repeats.length > 1 && ` (${also} of ${repeats.length} repeats)`;
+    return troubles(run).map(
+      (line) => html`<li><a href="#${anchorOf(run, runs)}">${nameOf(run)}</a> ${line}${times}</li>`,
     );
   });
   return lines.length === 0 ? undefined : html`<h3>What does not hold</h3><ul class="failures">${lines}</ul>`;
