@@ -12,7 +12,6 @@ import { startChild } from '../kit/child.ts';
 import { freePort } from '../kit/ports.ts';
 import { openRelay, type Relay } from '../kit/relay.ts';
 import { openSystem } from '../kit/system/open.ts';
-import { graphScope } from '../kit/system/registrations.ts';
 import type { System } from '../kit/system/system.ts';
 
 const name = 'clients-mcp';
@@ -138,11 +137,13 @@ describe('the official MCP client', () => {
   });
 
   it('gets nothing by an ID token, by a token for another API, or by none, and is told where the metadata are', async () => {
-    const session = await system.signIn('alice@contoso.test');
-    const { body } = await system.exchange(0, session, graphScope);
-    const { fields } = await system.startSignIn('alice@contoso.test');
-    const signedIn = await system.post(0, '/oauth2/token', fields);
-    for (const token of [String(body.access_token), String(signedIn.body.id_token), '']) {
+    const { app } = await connect();
+    const person = readClaims(app.tokens()?.access_token ?? '');
+    const minted = async (claims: object) =>
+      ((await system.admin('POST', '/mint', { claims })) as { token: string }).token;
+    const { azp: _azp, scp: _scp, ...idClaims } = person;
+    const tokens = [await minted({ ...person, aud: 'https://graph.microsoft.com' }), await minted(idClaims), ''];
+    for (const token of tokens) {
       const response = await fetch(resource, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
@@ -153,6 +154,12 @@ describe('the official MCP client', () => {
       const metadata = resource.replace('/mcp', '/.well-known/oauth-protected-resource/mcp');
       assert.match(response.headers.get('www-authenticate') ?? '', new RegExp(`resource_metadata="${metadata}"`));
     }
+    // The control: the same claims, unchanged, are a token.
+    const control = new NativeApp();
+    control.saveTokens({ access_token: await minted(person), token_type: 'Bearer' });
+    const { client } = await connect(control);
+    assert.equal(control.visited.length, 0);
+    await client.close();
   });
 
   it('is refused by Entra ID for the resource of another server', async () => {
