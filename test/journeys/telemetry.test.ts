@@ -124,6 +124,21 @@ describe('a hundred sign-ins, each with its first API call', () => {
     assert.ok((counts.at(-1) ?? 0) <= spanBudget.most, `${counts.at(-1)} spans`);
   });
 
+  it('draw no child longer than its parent, but for what comes after the redirect to Entra ID', () => {
+    const after = new Set(['auth.user_at_idp', 'GET /auth/callback', 'GET /whoami']);
+    for (const { traceId } of traces()) {
+      const spans = viewer.spans(traceId);
+      for (const span of spans.filter(({ name }) => !after.has(name))) {
+        const parent = spans.find(({ spanId }) => spanId === span.parentId);
+        // Between two processes clocks may differ by the step that they are read in.
+        const slackMs = parent?.service === span.service ? 0 : 5;
+        if (!parent) continue;
+        const drawn = `${span.service} ${span.name} in ${parent.service} ${parent.name}: ${span.endMs - parent.endMs} ms`;
+        assert.ok(span.endMs <= parent.endMs + slackMs, drawn);
+      }
+    }
+  });
+
   it('name the route on every server span', () => {
     const spans = traces().flatMap(({ traceId }) => viewer.spans(traceId));
     for (const { kind, name, attributes } of spans) {
@@ -136,7 +151,7 @@ describe('a hundred sign-ins, each with its first API call', () => {
     const told = spans.map(({ name, attributes }) =>
       [name, attributes['db.stored_procedure.name'], attributes['db.collection.name']].filter(Boolean).join(' '),
     );
-    for (const words of ['EVALSHA take-lease lease', 'EVALSHA write-token account', 'SET session']) {
+    for (const words of ['take lease take-lease lease', 'write token write-token account', 'GET session session']) {
       assert.ok(told.includes(words), words);
     }
     const commands = spans.filter(({ attributes }) => attributes['db.system.name'] === 'redis');
@@ -152,7 +167,8 @@ describe('a hundred sign-ins, each with its first API call', () => {
       );
       assert.ok(departure && wait && back);
       assert.equal(wait.parentId, departure.spanId);
-      assert.ok(wait.startMs >= departure.startMs && wait.endMs >= back.startMs && wait.endMs <= back.endMs);
+      // The cookie carries whole milliseconds of the wall's clock.
+      assert.ok(wait.startMs >= departure.startMs - 3 && wait.endMs >= back.startMs && wait.endMs <= back.endMs);
     }
   });
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { spanTime } from '@onbehalf/node/core/telemetry/span-time';
 import { spanContextOf } from '@onbehalf/node/core/telemetry/trace-context';
-import { fail, tracer } from '@onbehalf/node/core/telemetry/tracing';
+import { fail, isTrouble, tracer } from '@onbehalf/node/core/telemetry/tracing';
 import { atTurnEnd } from '@onbehalf/node/core/telemetry/turn-end';
 import {
   type Attributes,
@@ -42,16 +43,21 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
     const method = knownMethods.has(req.method ?? '') ? String(req.method) : '_OTHER';
     const { parent } = originOf(req);
     const above = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
-    const span = tracer.startSpan(method, { kind: SpanKind.SERVER }, above);
+    const span = tracer.startSpan(method, { kind: SpanKind.SERVER, startTime: spanTime(startedAtMs) }, above);
     const untold = { endedAtMs: undefined, route: undefined, errorType: undefined, attributes: {} };
     const facts: Facts = { span, method, startedAtMs, ...untold };
+    let over = false;
+    const written = () => {
+      facts.endedAtMs ??= performance.now();
+    };
     const end = () => {
-      if (facts.endedAtMs !== undefined) return;
-      facts.endedAtMs = performance.now();
+      if (over) return;
+      over = true;
+      written();
       atTurnEnd(() => finish(req, res, facts));
     };
-    // Sent, or cut before that.
-    res.once('finish', end).once('close', end);
+    // The caller may have read it all before this process hears that it was sent: the span ends when it is written.
+    res.once('prefinish', written).once('finish', end).once('close', end);
     context.with(trace.setSpan(ROOT_CONTEXT, span).setValue(factsKey, facts), handler, undefined, req, res);
   };
 }
@@ -93,15 +99,15 @@ function finish(req: IncomingMessage, res: ServerResponse, facts: Facts): void {
   span.setAttributes({ ...facts.attributes, ...attributes });
   if (route !== undefined) span.updateName(`${method} ${route}`);
   if (!res.writableFinished) fail(span, errorType ?? 'aborted');
-  else if (res.statusCode >= 500 || res.statusCode === 429) fail(span, errorType ?? String(res.statusCode));
+  else if (isTrouble(res.statusCode)) fail(span, errorType ?? String(res.statusCode));
   measure('http.server.request.duration', (endedAtMs - startedAtMs) / 1_000, attributes);
-  span.end(endedAtMs);
+  span.end(spanTime(endedAtMs));
 }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 function believing(req: IncomingMessage): Origin {
-  return { parent: spanContextOf(req.headers.traceparent) };
+  return { parent: spanContextOf(req.headers.traceparent, req.headers.tracestate) };
 }
 
 function current(): Facts | undefined {

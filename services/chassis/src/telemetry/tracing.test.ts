@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { describe, it } from 'node:test';
-import { Fault } from '@onbehalf/node/core/fault';
+import { Fault, type FaultCode } from '@onbehalf/node/core/fault';
 import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
@@ -113,6 +113,21 @@ describe('a client span', () => {
     assert.equal(heard.traceparent, `00-${trace}-${span}-01`);
   });
 
+  it('sends on what vendors put beside the trace context', async () => {
+    let heard: IncomingHttpHeaders = {};
+    await using other = await serve((req, res) => {
+      heard = req.headers;
+      res.end();
+    }, listen);
+    const call: RequestListener = async (_req, res) => {
+      await toOurs('unused', (headers) => fetch(`http://127.0.0.1:${other.port}`, { headers }));
+      res.end();
+    };
+    await served(call, '/', { traceparent, tracestate: 'vendor=kept' });
+    assert.equal(heard.tracestate, 'vendor=kept');
+    assert.match(String(heard.traceparent), new RegExp(`^00-${traceId}-`));
+  });
+
   it('sends nothing to anybody else', async () => {
     const { heard, client } = await heardFrom((url) => fetch(url));
     assert.deepEqual([heard.traceparent, heard.tracestate, heard.baggage], [undefined, undefined, undefined]);
@@ -151,13 +166,46 @@ describe('work', () => {
     assert.deepEqual(inner?.events, []);
   });
 
-  it('in its own trace links to what caused it', async () => {
+  it('does not fail where a Fault tells its caller what to do, as an expected 401 does', async () => {
+    const refuse = (code: FaultCode) => inSpan(code, () => Promise.reject(new Fault(code, 'x')));
+    for (const code of ['invalid_token', 'login_required', 'unavailable', 'throttled', 'server_error'] as const)
+      await inOwnTrace('outer', () => refuse(code).catch(() => undefined));
+    const inner = spans.take().filter(({ name }) => name !== 'outer');
+    assert.deepEqual(
+      inner.map(({ status, attributes }) => [attributes['error.type'], status.code === SpanStatusCode.ERROR]),
+      [
+        ['invalid_token', false],
+        ['login_required', false],
+        ['unavailable', true],
+        ['throttled', true],
+        ['server_error', true],
+      ],
+    );
+  });
+
+  it('is never drawn longer than the work it is part of', async () => {
+    const busy = async () => {
+      const endMs = performance.now() + 0.3;
+      while (performance.now() < endMs);
+    };
+    for (let times = 0; times < 50; times += 1) await inOwnTrace('outer', () => inSpan('inner', busy));
+    const ended = spans.take();
+    const nanoseconds = ([seconds, nanos]: [number, number]) => BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
+    for (const inner of ended.filter(({ name }) => name === 'inner')) {
+      const outer = ended.find((one) => one.spanContext().spanId === inner.parentSpanContext?.spanId);
+      assert.ok(outer && nanoseconds(outer.startTime) <= nanoseconds(inner.startTime));
+      assert.ok(nanoseconds(inner.endTime) <= nanoseconds(outer.endTime));
+    }
+  });
+
+  it('in its own trace and what caused it link to each other', async () => {
     const cause = await inOwnTrace('cause', async () => {
       await inOwnTrace('effect', async () => {});
       return activeSpan();
     });
-    const effect = spans.take().find(({ name }) => name === 'effect');
+    const [effect, causing] = spans.take();
     assert.equal(effect?.links[0]?.context.spanId, cause?.spanId);
+    assert.equal(causing?.links[0]?.context.spanId, effect?.spanContext().spanId);
   });
 
   it('gives its log lines the ids of trace and span', async () => {

@@ -96,7 +96,8 @@ class Connection implements Redis {
     try {
       // To renew and to release a lease needs no span of its own; to take one, and to wait for one, has a span.
       const isQuiet = operation === 'lease' && script !== 'take-lease';
-      const reply = isQuiet ? await work() : await inSpan(name, work, describeCommand(name, script, key));
+      const described = describeCommand(name, script, key);
+      const reply = isQuiet ? await work() : await inSpan(described.name, work, described.options);
       if (reply instanceof Error) throw reply;
       done(reads.has(name) ? (reply === null ? 'miss' : 'hit') : 'ok');
       return reply;

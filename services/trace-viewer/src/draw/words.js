@@ -76,7 +76,8 @@ const isRedis = ({ attributes }) => (attributes['db.system.name'] ?? attributes[
 function redisWords({ name, attributes }) {
   const script = String(attributes['db.stored_procedure.name'] ?? '');
   const kind = String(attributes['db.collection.name'] ?? '');
-  return scripts.get(script) ?? commands.get(`${name} ${kind}`.trim());
+  const command = attributes['db.operation.name'] ?? name;
+  return scripts.get(script) ?? commands.get(`${command} ${kind}`.trim());
 }
 
 /** A command to Redis that says nothing of the business: shown on demand. @param {Span} span */

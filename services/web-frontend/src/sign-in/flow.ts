@@ -2,6 +2,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
 import { Fault } from '@onbehalf/node/core/fault';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { spanTime } from '@onbehalf/node/core/telemetry/span-time';
 import { errorType, tracer } from '@onbehalf/node/core/telemetry/tracing';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import type { FoundLogin, LoginStart } from '../session/logins.ts';
@@ -38,7 +39,7 @@ export function flowReturns(logger: Logger, traceId: string) {
       const nowMs = Date.now();
       if (carried) {
         const above = trace.setSpanContext(ROOT_CONTEXT, carried.span);
-        tracer.startSpan('auth.user_at_idp', { startTime: carried.atMs }, above).end(nowMs);
+        tracer.startSpan('auth.user_at_idp', { startTime: carried.atMs }, above).end(spanTime());
       }
       // Clocks of pods differ.
       const seconds = Math.max(0, nowMs - leftAtMs) / 1_000;

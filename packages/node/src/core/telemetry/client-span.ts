@@ -1,7 +1,8 @@
 import { context, createContextKey, type Span, SpanKind } from '@opentelemetry/api';
 import { measure, secondsSince } from './measures.ts';
-import { traceparentOf, traceparentOfSpan } from './trace-context.ts';
-import { activeSpan, errorType, fail, tracer } from './tracing.ts';
+import { spanTime } from './span-time.ts';
+import { contextHeaders, traceparentOf } from './trace-context.ts';
+import { activeSpan, errorType, fail, isTrouble, tracer } from './tracing.ts';
 
 const oursKey = createContextKey('onbehalf.ours');
 
@@ -22,12 +23,13 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
     'server.address': hostname,
     'server.port': Number(port) || (protocol === 'https:' ? 443 : 80),
   };
-  const span = activeSpan() && tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes });
+  const span =
+    activeSpan() && tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes, startTime: spanTime(startedAtMs) });
   let status: number | undefined;
   let ended = false;
   return {
     /** The trace context to send along: none unless the call is to a service of ours. */
-    headers: span && context.active().getValue(oursKey) ? { traceparent: traceparentOfSpan(span.spanContext()) } : {},
+    headers: span && context.active().getValue(oursKey) ? contextHeaders(span.spanContext()) : {},
     answered(statusCode: number): void {
       status = statusCode;
     },
@@ -47,13 +49,8 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
   };
 }
 
-/** An answer that helps nobody. A 4xx is one to act on: consent to ask for, a token to renew. */
-function isTrouble(status = 0): boolean {
-  return status >= 500 || status === 429;
-}
-
 function endSpan(span: Span, status: number | undefined, failure: string | undefined): void {
   if (status !== undefined) span.setAttribute('http.response.status_code', status);
   if (failure !== undefined) fail(span, failure);
-  span.end();
+  span.end(spanTime());
 }

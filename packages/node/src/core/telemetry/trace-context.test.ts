@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { newTraceId, spanContextOf, toGuid, traceIdOf, traceparentOf, traceparentOfSpan } from './trace-context.ts';
+import {
+  contextHeaders,
+  newTraceId,
+  spanContextOf,
+  toGuid,
+  traceIdOf,
+  traceparentOf,
+  traceparentOfSpan,
+} from './trace-context.ts';
 
 const id = '0af7651916cd43dd8448eb211c80319c';
 
@@ -53,4 +61,26 @@ it('reads a span as it wrote it, with no flag but whether it is sampled', () => 
 it('writes a traceparent with a fresh span that nobody sampled', () => {
   assert.match(traceparentOf(id), new RegExp(`^00-${id}-[0-9a-f]{16}-00$`));
   assert.notEqual(traceparentOf(id), traceparentOf(id));
+});
+
+it('reads a version that is not known yet as far as it is known', () => {
+  const span = { traceId: id, spanId: 'b7ad6b7169203331', traceFlags: 1, isRemote: true };
+  for (const later of [`01-${id}-b7ad6b7169203331-01`, `cc-${id}-b7ad6b7169203331-09-what-comes`]) {
+    assert.deepEqual(spanContextOf(later), span);
+    assert.equal(traceIdOf({ traceparent: later }), id);
+  }
+  for (const none of [
+    `00-${id}-b7ad6b7169203331-01-more`,
+    `ff-${id}-b7ad6b7169203331-01`,
+    `01-${id}-b7ad6b7169203331-011`,
+  ])
+    assert.equal(spanContextOf(none), undefined);
+});
+
+it('keeps the tracestate beside a traceparent, and sends it on', () => {
+  const span = spanContextOf(`00-${id}-b7ad6b7169203331-01`, 'vendor=a,other=b');
+  const headers = { traceparent: `00-${id}-b7ad6b7169203331-01`, tracestate: 'vendor=a,other=b' };
+  assert.deepEqual(span && contextHeaders(span), headers);
+  const without = spanContextOf(headers.traceparent, '');
+  assert.deepEqual(without && contextHeaders(without), { traceparent: headers.traceparent });
 });

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { SpanContext } from '@opentelemetry/api';
+import { createTraceState, type SpanContext } from '@opentelemetry/api';
 import { activeSpan } from './tracing.ts';
 
-/** Ids of zeros only are invalid. */
-const traceparentShape = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
+/** Ids of zeros only are invalid. A version after 00 may add parts: they are not ours to read. */
+const traceparentShape = /^([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
 /** The trace id (32 hex digits) that an internal caller sent in `traceparent` (W3C Trace Context), else a fresh one. */
 export function traceIdOf(headers: IncomingHttpHeaders): string {
@@ -29,11 +29,23 @@ function randomId(): string {
   return pool.slice(spent - 32, spent);
 }
 
-/** The span that a `traceparent` names; undefined if it is none. */
-export function spanContextOf(traceparent: unknown): SpanContext | undefined {
-  const [, traceId, spanId, flags] = (typeof traceparent === 'string' && traceparentShape.exec(traceparent)) || [];
-  if (!traceId || !spanId) return undefined;
-  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '0', 16) & 1, isRemote: true };
+/**
+ * The span that a `traceparent` names, with the vendors' `tracestate` beside it; undefined if it names none. Of a version
+ * that is not known yet all is read that 00 has (W3C Trace Context section 3.2).
+ */
+export function spanContextOf(traceparent: unknown, tracestate?: unknown): SpanContext | undefined {
+  const [, version, traceId, spanId, flags, more] =
+    (typeof traceparent === 'string' && traceparentShape.exec(traceparent)) || [];
+  if (!traceId || !spanId || version === 'ff' || (version === '00' && more !== undefined)) return undefined;
+  const traceState = typeof tracestate === 'string' && tracestate !== '' ? createTraceState(tracestate) : undefined;
+  const traceFlags = Number.parseInt(flags ?? '0', 16) & 1;
+  return { traceId, spanId, traceFlags, isRemote: true, ...(traceState && { traceState }) };
+}
+
+/** The headers that carry a span to another service of ours. */
+export function contextHeaders(span: SpanContext): Record<string, string> {
+  const tracestate = span.traceState?.serialize();
+  return { traceparent: traceparentOfSpan(span), ...(tracestate && { tracestate }) };
 }
 
 export function traceparentOfSpan({ traceId, spanId, traceFlags }: SpanContext): string {

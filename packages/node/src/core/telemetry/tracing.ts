@@ -11,6 +11,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { Fault } from '../fault.ts';
+import { spanTime } from './span-time.ts';
 
 export const tracer = trace.getTracer('onbehalf');
 
@@ -31,30 +32,48 @@ export function errorType(error: unknown): string {
   return error instanceof Fault ? error.code : error instanceof Error ? error.name : 'error';
 }
 
-type SpanOptions = { kind?: SpanKind; attributes?: Attributes; links?: (SpanContext | undefined)[] };
+type SpanOptions = {
+  kind?: SpanKind;
+  attributes?: Attributes;
+  links?: (SpanContext | undefined)[];
+  /** The span that leads here; it is linked to this one. */
+  cause?: Span | undefined;
+};
 
 /** Does a piece of work in a child span of the active one; without one, as in background work, without any. */
 export function inSpan<T>(name: string, work: (span?: Span) => Promise<T>, options: SpanOptions = {}): Promise<T> {
   return activeSpan() ? spanned(name, context.active(), work, options) : work();
 }
 
-/** Does work that nobody waits for in a trace of its own, linked to what caused it. */
+/** Does work that nobody waits for in a trace of its own; it and what caused it are linked to each other. */
 export async function inOwnTrace<T>(name: string, work: (span?: Span) => Promise<T>): Promise<T> {
-  return await spanned(name, ROOT_CONTEXT, work, { links: [activeSpan()] });
+  return await spanned(name, ROOT_CONTEXT, work, { links: [activeSpan()], cause: trace.getActiveSpan() });
 }
 
 async function spanned<T>(name: string, parent: Context, work: (span: Span) => Promise<T>, options: SpanOptions) {
-  const { kind = SpanKind.INTERNAL, attributes = {}, links = [] } = options;
+  const { kind = SpanKind.INTERNAL, attributes = {}, links = [], cause } = options;
   const linked = links.flatMap((link) => (link ? [{ context: link }] : []));
-  const span = tracer.startSpan(name, { kind, attributes, links: linked }, parent);
+  const span = tracer.startSpan(name, { kind, attributes, links: linked, startTime: spanTime() }, parent);
+  cause?.addLink({ context: span.spanContext() });
   try {
     return await context.with(trace.setSpan(parent, span), work, undefined, span);
   } catch (error) {
-    fail(span, errorType(error));
+    if (isExpected(error)) span.setAttribute('error.type', error.code);
+    else fail(span, errorType(error));
     throw error;
   } finally {
-    span.end();
+    span.end(spanTime());
   }
+}
+
+/** A refusal that tells its caller what to do, as a 401 does, fails nothing: a stranger could fail every trace. */
+function isExpected(error: unknown): error is Fault {
+  return error instanceof Fault && !isTrouble(error.status);
+}
+
+/** A response that helps nobody. A 4xx is one to act on: consent to ask for, a token to renew. */
+export function isTrouble(status = 0): boolean {
+  return status >= 500 || status === 429;
 }
 
 /** Marks a span as failed. */
