@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RedisKeys } from '../store/redis-keys.ts';
-import type { Sealing } from '../store/sealing.ts';
+import { type Sealing, sealedJson } from '../store/sealing.ts';
 import type { OpenSession } from '../store/store.ts';
 
 const endSchema = z.object({
@@ -64,6 +64,8 @@ type Deps = { redisKeys: RedisKeys; sealing: Sealing; idleSeconds: number; absol
  * marks that stand in their place while they end.
  */
 export function createSessionRecords({ redisKeys, sealing, idleSeconds, absoluteSeconds }: Deps) {
+  const records = sealedJson(sealing, recordSchema);
+  const marks = sealedJson(sealing, personMarkSchema);
   const complete = (hash: string, record: Kept): Session => {
     const idleEndSeconds = record.lastSeenSeconds + idleSeconds;
     const absoluteEndSeconds = record.createdAtSeconds + absoluteSeconds;
@@ -82,11 +84,11 @@ export function createSessionRecords({ redisKeys, sealing, idleSeconds, absolute
     createdAtSeconds,
   });
   const seal = (session: Session & { ending?: End }, key: string) =>
-    sealing.seal(JSON.stringify(recordSchema.parse({ ...session, index: redisKeys.fingerprint })), key);
+    records.seal({ ...session, index: redisKeys.fingerprint }, key);
   const unseal = (hash: string, sealed: Buffer | undefined) => {
-    const opened = sealed && sealing.open(sealed, redisKeys.session(hash));
+    const opened = records.open(sealed, redisKeys.session(hash));
     if (!opened) return undefined;
-    const { index, ending, ...record } = recordSchema.parse(JSON.parse(opened.plaintext.toString()));
+    const { index, ending, ...record } = opened.value;
     // A former index key named its account: the session ended with that key.
     return index === redisKeys.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
   };
@@ -96,11 +98,8 @@ export function createSessionRecords({ redisKeys, sealing, idleSeconds, absolute
     toOpenSession,
     seal,
     unseal,
-    sealPerson: (mark: z.output<typeof personMarkSchema>, key: string) => sealing.seal(JSON.stringify(mark), key),
-    unsealPerson: (sealed: Buffer | undefined, key: string) => {
-      const opened = sealed && sealing.open(sealed, key);
-      return opened && personMarkSchema.parse(JSON.parse(opened.plaintext.toString()));
-    },
+    sealPerson: marks.seal,
+    unsealPerson: (sealed: Buffer | undefined, key: string) => marks.open(sealed, key)?.value,
   };
 }
 

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
+import type { z } from 'zod';
 import { measure } from '../signals.ts';
 import { shortName } from './redis-keys.ts';
 
@@ -63,6 +64,17 @@ export function createSealing(ring: () => KeyRing, onUnopened: (name: string) =>
 }
 
 export type Sealing = ReturnType<typeof createSealing>;
+
+/** Values of a schema as sealed JSON. `name`: as of `seal` and `open`. */
+export function sealedJson<S extends z.ZodType>(sealing: Sealing, schema: S) {
+  return {
+    seal: (value: z.input<S>, name: string): Buffer => sealing.seal(JSON.stringify(schema.parse(value)), name),
+    open(sealed: Buffer | undefined, name: string): { value: z.output<S>; old: boolean } | undefined {
+      const opened = sealed && sealing.open(sealed, name);
+      return opened && { value: schema.parse(JSON.parse(opened.plaintext.toString())), old: opened.old };
+    },
+  };
+}
 
 /** Says that a value did not open: its kind, and which one without naming it. */
 export function logUnopened(logger: Logger): (name: string) => void {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { backOffSeconds, type EntraClass, findPause, type Refusal, toEntraFault } from '../entra/entra-errors.ts';
 import { backOffJitter, refusalSeconds } from '../lifetimes.ts';
 import type { RedisKeys } from '../store/redis-keys.ts';
-import type { Sealing } from '../store/sealing.ts';
+import { type Sealing, sealedJson } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
 
 /** A refusal of Entra's, and until when no pod asks again. */
@@ -35,13 +35,11 @@ export type RefusalSubject = {
 
 const seconds: Record<Exclude<EntraClass, 'throttled' | 'transient'>, number> = refusalSeconds;
 
-type Kept = z.output<typeof recordSchema>;
-
 /** Entra's refusals, shared by all pods: a pod does not ask what was refused to another pod a moment ago. */
 export class Refusals {
   readonly #store: Store;
   readonly #redisKeys: RedisKeys;
-  readonly #sealing: Sealing;
+  readonly #records: ReturnType<typeof sealedJson<typeof recordSchema>>;
   readonly #nowMs: () => number;
   readonly #random: () => number;
 
@@ -54,7 +52,7 @@ export class Refusals {
   ) {
     this.#store = store;
     this.#redisKeys = redisKeys;
-    this.#sealing = sealing;
+    this.#records = sealedJson(sealing, recordSchema);
     this.#nowMs = nowMs;
     this.#random = random;
   }
@@ -63,8 +61,8 @@ export class Refusals {
   async recall(about: RefusalSubject, signIn: string | undefined): Promise<Remembered | undefined> {
     const keys = this.#keysFor(about);
     const [sealedPause, sealedRefusal] = await this.#store.getBoth(keys.pause, keys.refusal);
-    const pause = live(this.#unseal(keys.pause, sealedPause), this.#nowMs());
-    const refusal = live(this.#unseal(keys.refusal, sealedRefusal), this.#nowMs());
+    const pause = live(this.#records.open(sealedPause, keys.pause)?.value, this.#nowMs());
+    const refusal = live(this.#records.open(sealedRefusal, keys.refusal)?.value, this.#nowMs());
     return pause ?? (refusal?.signIn === signIn && refusal?.field === about.field ? refusal : undefined);
   }
 
@@ -75,7 +73,7 @@ export class Refusals {
     const key = this.#keysFor(about).refusal;
     const lastsMs = seconds[refusal.class as keyof typeof seconds] * 1_000;
     const record = { refusal, untilMs: this.#nowMs() + lastsMs, signIn, field: about.field, counts: {} };
-    await this.#store.set(key, this.#seal(key, record), lastsMs);
+    await this.#store.set(key, this.#records.seal(record, key), lastsMs);
     return record;
   }
 
@@ -86,7 +84,7 @@ export class Refusals {
 
   async #rememberPause(about: RefusalSubject, refusal: Refusal, pause: string): Promise<Remembered> {
     const key = this.#keysFor(about).pause;
-    const last = this.#unseal(key, await this.#store.get(key));
+    const last = this.#records.open(await this.#store.get(key), key)?.value;
     const now = this.#nowMs();
     const { times: before } = live(last?.counts[pause], now) ?? { times: 0 };
     // Keys that failed together do not all try again together. A wait that Entra asks for is kept to the second.
@@ -99,7 +97,7 @@ export class Refusals {
     const standing = last && last.untilMs > now + lastsMs ? last : { refusal, untilMs: now + lastsMs };
     const record = { refusal: standing.refusal, untilMs: standing.untilMs, counts };
     const keptMs = Math.max(standing.untilMs, ...Object.values(counts).map(({ untilMs }) => untilMs)) - now;
-    await this.#store.set(key, this.#seal(key, record), keptMs);
+    await this.#store.set(key, this.#records.seal(record, key), keptMs);
     return record;
   }
 
@@ -112,15 +110,6 @@ export class Refusals {
         `answer:${plainField}${field === plainField ? '' : `:${field.at(-1)}`}`,
       ),
     };
-  }
-
-  #unseal(key: string, sealed: Buffer | undefined): Kept | undefined {
-    const opened = sealed && this.#sealing.open(sealed, key);
-    return opened && recordSchema.parse(JSON.parse(opened.plaintext.toString()));
-  }
-
-  #seal(key: string, record: Kept): Buffer {
-    return this.#sealing.seal(JSON.stringify(record), key);
   }
 }
 
