@@ -23,34 +23,34 @@ export const environment = z
       .refine((value) => value.startsWith('https:'), 'must be https')
       .default('https://login.microsoftonline.com'),
     CLIENTS_FILE: path,
-    /** The cluster's OIDC issuer, to the character. */
+    /** The OIDC issuer of the cluster, exactly as in its tokens. */
     CALLERS_ISSUER: z.url({ protocol: /^https?$/ }),
     CALLERS_JWKS_URI: z.url({ protocol: /^https?$/ }).optional(),
     CALLERS_AUDIENCE: z.string().min(1).default('token-broker'),
     CALLERS_CA_FILE: path.optional(),
-    /** A file with this pod's ServiceAccount token for the API server: for issuers that give keys to nobody else. */
+    /** A file with this pod's ServiceAccount token for the API server, for issuers that require one to read their keys. */
     CALLERS_TOKEN_FILE: path.optional(),
-    /** For development: keys may come over plain http from another host. */
+    /** For development: allows keys over plain http from another host. */
     CALLERS_ALLOW_PLAINTEXT: flag.default(false),
-    /** Requests per second one client may send to one pod. */
+    /** Requests per second that one client may send to one pod. */
     CALLERS_RATE: z.coerce.number().min(1).max(1_000_000).default(5_000),
     SEALING_KEYS_DIR: path,
     /**
-     * Standalone: the server; cluster: any node, at best a name for all of them; sentinel: how the master is spoken to
-     * (scheme, database, and a name that its certificate may have): where it is, the sentinels say.
+     * Standalone: the server. Cluster: any node, at best a name for all of them. Sentinel: scheme, database and certificate
+     * name of the master; the sentinels know its address.
      */
     REDIS_URL: redisUrl,
     REDIS_MODE: z.enum(['standalone', 'cluster', 'sentinel']).default('standalone'),
     /** Where a cluster's nodes are reached: as each announces itself, or at the host of REDIS_URL with their ports. */
     REDIS_CLUSTER_NODES: z.enum(['announced', 'same-host']).optional(),
-    /** Every sentinel as redis:// or rediss:// host and port, by commas. */
+    /** The redis:// or rediss:// URLs of all sentinels, with host and port, separated by commas. */
     REDIS_SENTINEL_URLS: words
       .refine(
         (urls) => urls.every((url) => redisUrl.safeParse(url).success && /^\/?$/.test(new URL(url).pathname)),
         'must be redis or rediss URLs of host and port, without user and password',
       )
       .optional(),
-    /** What the sentinels call the master. */
+    /** The name of the master at the sentinels. */
     REDIS_SENTINEL_MASTER: z
       .string()
       .regex(/^[\w.-]{1,100}$/, 'must be made of letters, digits, ., _ and -')
@@ -62,25 +62,25 @@ export const environment = z
     REDIS_PASSWORD_FILE: path.optional(),
     REDIS_ENTRA_CLIENT_ID: guid.optional(),
     REDIS_ENTRA_TENANT_ID: guid.optional(),
-    /** The authorities that TLS to Redis and its sentinels trusts, in place of Node's own. */
+    /** The trusted authorities for TLS to Redis and its sentinels, in place of Node's own. */
     REDIS_CA_FILE: path.optional(),
-    /** What TLS to them shows of us: a certificate with its key as PEM or PFX; the key may be a file of its own. */
+    /** The client certificate for TLS to them, with its key, as PEM or PFX; the key may be a file of its own. */
     REDIS_CERT_FILE: path.optional(),
     REDIS_KEY_FILE: path.optional(),
     REDIS_KEY_PASSWORD_FILE: path.optional(),
-    /** The network itself encrypts (a mesh, WireGuard), or nobody is on it: a password may go to a `redis://` URL. */
+    /** Allows a password with a `redis://` URL: the network itself encrypts (a mesh, WireGuard), or is closed to others. */
     REDIS_ALLOW_PLAINTEXT: flag.default(false),
     REDIS_KEY_PREFIX: z
       .string()
       .regex(/^[a-z0-9:_-]{1,40}$/, 'must be made of a-z, 0-9, :, _ and -')
       .default('ob:v1:'),
-    /** What one command may take before the store counts as away; refusals then come after two of them at most. */
+    /** The deadline of one command. While the store is away, requests are refused within two of them at most. */
     REDIS_COMMAND_TIMEOUT_MS: z.coerce.number().int().min(50).max(2_000).default(250),
     AZURE_FEDERATED_TOKEN_FILE: path.optional(),
     SESSION_IDLE_SECONDS: seconds(60, 604_800).default(3_600),
     SESSION_ABSOLUTE_SECONDS: seconds(60, 2_592_000).default(43_200),
     SESSIONS_PER_ACCOUNT: z.coerce.number().int().min(1).max(1_000).default(20),
-    /** Token requests per second one session may make at one pod. */
+    /** Token requests per second that one session may make at one pod. */
     SESSION_RATE: z.coerce.number().min(1).max(1_000_000).default(50),
     L1_MAX_BYTES: z.coerce.number().int().min(1_048_576).default(67_108_864),
     L1_MAX_UNVERIFIED_SECONDS: seconds(0, 600).default(60),
@@ -88,94 +88,64 @@ export const environment = z
     TLS_KEY_FILE: path.optional(),
   })
   .superRefine((env, context) => {
-    const demand = (met: boolean, key: string, message: string) => {
+    const require = (met: boolean, key: string, message: string) => {
       if (!met) context.addIssue({ code: 'custom', path: [key], message });
     };
-    demand(
-      env.REDIS_AUTH === 'none' || env.REDIS_ALLOW_PLAINTEXT || isSecureContext(new URL(env.REDIS_URL)),
-      'REDIS_URL',
-      `must be rediss:// with REDIS_AUTH=${env.REDIS_AUTH}, or REDIS_ALLOW_PLAINTEXT=true`,
-    );
-    demandSentinel(env, demand);
-    demand(
-      env.REDIS_CLUSTER_NODES === undefined || env.REDIS_MODE === 'cluster',
-      'REDIS_CLUSTER_NODES',
-      'goes with REDIS_MODE=cluster',
-    );
-    demand(
-      env.REDIS_CERT_FILE === undefined || env.REDIS_URL.startsWith('rediss:'),
-      'REDIS_CERT_FILE',
-      'needs a REDIS_URL that is rediss://',
-    );
+    require(env.REDIS_AUTH === 'none' ||
+      env.REDIS_ALLOW_PLAINTEXT ||
+      isSecureContext(
+        new URL(env.REDIS_URL),
+      ), 'REDIS_URL', `must be rediss:// with REDIS_AUTH=${env.REDIS_AUTH}, or REDIS_ALLOW_PLAINTEXT=true`);
+    requireSentinel(env, require);
+    require(env.REDIS_CLUSTER_NODES === undefined ||
+      env.REDIS_MODE === 'cluster', 'REDIS_CLUSTER_NODES', 'goes with REDIS_MODE=cluster');
+    require(env.REDIS_CERT_FILE === undefined ||
+      env.REDIS_URL.startsWith('rediss:'), 'REDIS_CERT_FILE', 'needs a REDIS_URL that is rediss://');
     for (const key of ['REDIS_KEY_FILE', 'REDIS_KEY_PASSWORD_FILE'] as const) {
-      demand(env[key] === undefined || env.REDIS_CERT_FILE !== undefined, key, 'goes with REDIS_CERT_FILE');
+      require(env[key] === undefined || env.REDIS_CERT_FILE !== undefined, key, 'goes with REDIS_CERT_FILE');
     }
     const keysUrl = env.CALLERS_JWKS_URI ?? env.CALLERS_ISSUER;
-    demand(
-      env.CALLERS_ALLOW_PLAINTEXT || isSecureContext(new URL(keysUrl)),
-      env.CALLERS_JWKS_URI === undefined ? 'CALLERS_ISSUER' : 'CALLERS_JWKS_URI',
-      'must be https: whoever is on the way could make the keys',
-    );
-    demand(
-      env.REDIS_AUTH !== 'password' || env.REDIS_PASSWORD_FILE !== undefined,
-      'REDIS_PASSWORD_FILE',
-      'is required by REDIS_AUTH=password',
-    );
-    demand(
-      env.REDIS_AUTH !== 'entra' || env.REDIS_ENTRA_CLIENT_ID !== undefined,
-      'REDIS_ENTRA_CLIENT_ID',
-      'is required by REDIS_AUTH=entra',
-    );
-    demand(
-      env.REDIS_AUTH !== 'entra' || env.REDIS_ENTRA_TENANT_ID !== undefined,
-      'REDIS_ENTRA_TENANT_ID',
-      'is required by REDIS_AUTH=entra',
-    );
-    demand(
-      env.REDIS_AUTH !== 'entra' || env.AZURE_FEDERATED_TOKEN_FILE !== undefined,
-      'AZURE_FEDERATED_TOKEN_FILE',
-      'is required by REDIS_AUTH=entra',
-    );
-    demand(
-      (env.TLS_CERT_FILE === undefined) === (env.TLS_KEY_FILE === undefined),
-      'TLS_KEY_FILE',
-      'goes with TLS_CERT_FILE',
-    );
-    demand(
-      env.SESSION_IDLE_SECONDS <= env.SESSION_ABSOLUTE_SECONDS,
-      'SESSION_IDLE_SECONDS',
-      'must not exceed SESSION_ABSOLUTE_SECONDS',
-    );
+    require(env.CALLERS_ALLOW_PLAINTEXT || isSecureContext(new URL(keysUrl)), env.CALLERS_JWKS_URI === undefined
+      ? 'CALLERS_ISSUER'
+      : 'CALLERS_JWKS_URI', 'must be https: anybody on the network path could replace the keys');
+    require(env.REDIS_AUTH !== 'password' ||
+      env.REDIS_PASSWORD_FILE !== undefined, 'REDIS_PASSWORD_FILE', 'is required by REDIS_AUTH=password');
+    require(env.REDIS_AUTH !== 'entra' ||
+      env.REDIS_ENTRA_CLIENT_ID !== undefined, 'REDIS_ENTRA_CLIENT_ID', 'is required by REDIS_AUTH=entra');
+    require(env.REDIS_AUTH !== 'entra' ||
+      env.REDIS_ENTRA_TENANT_ID !== undefined, 'REDIS_ENTRA_TENANT_ID', 'is required by REDIS_AUTH=entra');
+    require(env.REDIS_AUTH !== 'entra' ||
+      env.AZURE_FEDERATED_TOKEN_FILE !== undefined, 'AZURE_FEDERATED_TOKEN_FILE', 'is required by REDIS_AUTH=entra');
+    require((env.TLS_CERT_FILE === undefined) ===
+      (env.TLS_KEY_FILE === undefined), 'TLS_KEY_FILE', 'goes with TLS_CERT_FILE');
+    require(env.SESSION_IDLE_SECONDS <=
+      env.SESSION_ABSOLUTE_SECONDS, 'SESSION_IDLE_SECONDS', 'must not exceed SESSION_ABSOLUTE_SECONDS');
   });
 
 type Environment = z.output<typeof environment>;
 
-/** The keys of the sentinels go with their mode, and the credential for them not in the clear. */
-function demandSentinel(env: Environment, demand: (met: boolean, key: string, message: string) => void): void {
+/** The keys of the sentinels need their mode, and their password needs TLS. */
+function requireSentinel(env: Environment, require: (met: boolean, key: string, message: string) => void): void {
   const isSentinel = env.REDIS_MODE === 'sentinel';
   for (const key of ['REDIS_SENTINEL_URLS', 'REDIS_SENTINEL_MASTER'] as const) {
-    demand(!isSentinel || env[key] !== undefined, key, 'is required by REDIS_MODE=sentinel');
-    demand(isSentinel || env[key] === undefined, key, 'goes with REDIS_MODE=sentinel');
+    require(!isSentinel || env[key] !== undefined, key, 'is required by REDIS_MODE=sentinel');
+    require(isSentinel || env[key] === undefined, key, 'goes with REDIS_MODE=sentinel');
   }
   for (const key of ['REDIS_SENTINEL_USERNAME', 'REDIS_SENTINEL_PASSWORD_FILE'] as const) {
-    demand(isSentinel || env[key] === undefined, key, 'goes with REDIS_MODE=sentinel');
+    require(isSentinel || env[key] === undefined, key, 'goes with REDIS_MODE=sentinel');
   }
-  demand(
-    env.REDIS_SENTINEL_USERNAME === undefined || env.REDIS_SENTINEL_PASSWORD_FILE !== undefined,
-    'REDIS_SENTINEL_PASSWORD_FILE',
-    'goes with REDIS_SENTINEL_USERNAME',
-  );
+  require(env.REDIS_SENTINEL_USERNAME === undefined ||
+    env.REDIS_SENTINEL_PASSWORD_FILE !==
+      undefined, 'REDIS_SENTINEL_PASSWORD_FILE', 'goes with REDIS_SENTINEL_USERNAME');
   const isPlain = env.REDIS_SENTINEL_URLS?.some((url) => !isSecureContext(new URL(url)));
-  demand(
-    !isPlain || env.REDIS_SENTINEL_PASSWORD_FILE === undefined || env.REDIS_ALLOW_PLAINTEXT,
-    'REDIS_SENTINEL_URLS',
-    'must be rediss:// with REDIS_SENTINEL_PASSWORD_FILE, or REDIS_ALLOW_PLAINTEXT=true',
-  );
+  require(!isPlain ||
+    env.REDIS_SENTINEL_PASSWORD_FILE === undefined ||
+    env.REDIS_ALLOW_PLAINTEXT, 'REDIS_SENTINEL_URLS', 'must be rediss:// with REDIS_SENTINEL_PASSWORD_FILE, or REDIS_ALLOW_PLAINTEXT=true');
 }
 
-/** What the schema has made sure of. */
+/** A value that the schema requires. */
 function given<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('the schema lets a required key be absent');
+  if (value === undefined) throw new Error('a required key is absent');
   return value;
 }
 

@@ -1,14 +1,14 @@
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import { z } from 'zod';
 
-/** The environment keys every service understands; a service's own schema spreads them in. */
+/** The environment keys of every service; the schema of each service includes them. */
 export const commonEnvironment = {
   HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   ADMIN_PORT: z.coerce.number().int().min(0).max(65_535).default(9090),
-  /** The address both listeners bind; unset means every address, as a pod needs. */
+  /** The address of both listeners; by default every address, as a pod needs. */
   BIND_ADDRESS: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  /** How long a pod still serves after it has said "not ready": load balancers need that to notice. */
+  /** How long a pod still serves after it became unready: load balancers need that time to notice. */
   SHUTDOWN_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(5_000),
   /** How long requests under way may take to finish after that. */
   DRAIN_MS: z.coerce.number().int().min(0).max(120_000).default(15_000),
@@ -36,9 +36,9 @@ export const words = z
   .refine((list) => list.length > 0, 'must name at least one');
 
 /**
- * Parses an environment (or a mounted file's content) by its schema. An empty or blank string counts as absent, but for
- * the keys of `spoken`: to leave those blank is to say something.
- * @throws ConfigError naming every fault at once, by key, never echoing a value.
+ * Parses an environment (or the content of a mounted file) by its schema. An empty or blank string counts as absent,
+ * except for the keys of `spoken`, for which blank is a value.
+ * @throws ConfigError with every fault at once, by key, without any value.
  */
 export function parseConfig<S extends z.ZodType>(
   schema: S,
@@ -46,7 +46,7 @@ export function parseConfig<S extends z.ZodType>(
   source = 'environment',
   spoken: readonly string[] = [],
 ): z.output<S> {
-  // The inputs tell what is absent from what is wrong; they are not shown.
+  // With the input, an absent value can be told from a wrong one; no message shows it.
   const value = source === 'environment' ? withoutEmpty(input as object, spoken) : input;
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
@@ -54,13 +54,13 @@ export function parseConfig<S extends z.ZodType>(
   throw new ConfigError(`The ${source} is not usable:\n${[...new Set(faults)].join('\n')}`);
 }
 
-/** Reads a mounted JSON file's content by its schema. @throws ConfigError as `parseConfig`. */
+/** Parses the content of a mounted JSON file by its schema. @throws ConfigError as `parseConfig`. */
 export function parseJsonConfig<S extends z.ZodType>(schema: S, text: string, source: string): z.output<S> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // The parser's message quotes the text; the file may hold a secret.
+    // The message of the parser quotes the text, and the file may hold a secret.
     throw new ConfigError(`The ${source} is not usable:\n  ${source}: is not JSON`);
   }
   return parseConfig(schema, value, source);

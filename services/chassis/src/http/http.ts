@@ -4,7 +4,7 @@ import express, { type ErrorRequestHandler, type Express, type Request, type Res
 import type { Logger } from '../telemetry/logger.ts';
 import { noteFailure } from '../telemetry/server-span.ts';
 
-/** Headers that every response has, errors included; a service overrides the policy per page, caching per asset. */
+/** Headers of every response, also of errors. A service overrides the policy for pages and caching for assets. */
 const securityHeaders = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -18,17 +18,17 @@ export type RenderFault = (fault: Fault, req: Request, res: Response, traceId: s
 
 type AppOptions = {
   logger: Logger;
-  /** Routes and what they need before them; the fault handler comes after. */
+  /** Routes, and middleware before them; the fault handler comes after them. */
   routes: Router;
-  /** How a fault is shown; JSON unless said. Status and headers are already set. */
+  /** Writes the body for a fault; by default JSON. Status and headers are already set. */
   renderFault?: RenderFault;
-  /** The trace id of a request; from `traceparent` unless said: an edge service believes nobody. */
+  /** The trace id of a request; by default from `traceparent`, which an edge service does not trust. */
   traceIdOf?: (req: Request) => string;
-  /** Where a fault is told; at its own level unless said. */
+  /** Logs a fault; by default at its own level. */
   logFault?: (fault: Fault, route: string, traceId: string) => void;
 };
 
-/** An express app with the headers, the limits and the one fault handler that every service shares. Opens nothing. */
+/** An Express app with the headers and the fault handler of every service. It opens no port. */
 export function createApp(options: AppOptions): Express {
   const { logger, routes, renderFault = renderJson } = options;
   const log = options.logFault ?? ((...told) => logFault(logger, ...told));
@@ -49,7 +49,7 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
-/** A last handler on a path: responds 405 with `Allow` to every other method. RFC 9110 section 15.5.6. */
+/** The last handler of a path: responds 405 with `Allow` to all other methods. RFC 9110 section 15.5.6. */
 export function onlyMethods(...methods: string[]) {
   return (): never => {
     throw new Fault('method_not_allowed', 'This address does not take that method.', { allow: methods.join(', ') });
@@ -66,13 +66,13 @@ export function logFault(logger: Logger, fault: Fault, route: string, traceId: s
 }
 
 function createFaultHandler(log: NonNullable<AppOptions['logFault']>, renderFault: RenderFault): ErrorRequestHandler {
-  // Nothing is left to express' own last handler: it would print the error, and show it.
+  // Express' own last handler never runs: it would print the error and show it to the caller.
   return (error: unknown, req, res, _next) => {
     const fault = toFault(error);
     const traceId = String(res.locals.traceId);
     noteFailure(fault.code);
     log(fault, `${req.method} ${req.route?.path ?? 'unmatched'}`, traceId);
-    // Half a response cannot become an error: the connection is cut, so that nobody takes it for whole.
+    // A response that has begun cannot become an error: the connection is cut, so that nobody takes it for complete.
     if (res.headersSent) return void res.destroy();
     res.status(fault.status).set(fault.toHeaders());
     try {

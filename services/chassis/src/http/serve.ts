@@ -11,7 +11,7 @@ type ServeOptions = {
   /** How long requests under way may take once closing has begun. */
   drainMs: number;
   tls?: { key: string; cert: string } | undefined;
-  /** How long a request may take to come; 0 where uploads stream, and something else bounds the rest. */
+  /** How long a request may take to arrive; 0 for no limit, if uploads stream and another limit holds. */
   requestTimeoutMs?: number;
 };
 
@@ -19,20 +19,20 @@ type ServeOptions = {
 export type Serving = AsyncDisposable & { port: number; server: Server };
 
 const idleEveryMs = 20;
-/** For so long kept connections stay, so that whose are in use hear with a response that it is their last. */
+/** How long idle connections stay open at the end, so that a client learns by a response that it was the last one. */
 const farewellMs = 250;
 
 const limits = {
-  // Longer than any ingress keeps an idle connection, so that it is never we who close one a request is entering.
+  // Longer than any ingress keeps an idle connection: otherwise we might close one while a request arrives.
   keepAliveTimeout: 75_000,
   headersTimeout: 20_000,
   requestTimeout: 60_000,
   connectionsCheckingInterval: 5_000,
-  // Two Entra tokens with many groups and the cookies beside them.
+  // Enough for two Entra tokens with many groups, and cookies.
   maxHeaderSize: 32_768,
 };
 
-/** Opens a listener. @throws Error of the system (`EADDRINUSE`) if it cannot bind. */
+/** Opens a listener. @throws Error of the system (such as `EADDRINUSE`). */
 export async function serve(
   handler: RequestListener,
   { port, host, drainMs, tls, ...options }: ServeOptions,
@@ -52,9 +52,9 @@ export async function serve(
       server.prependListener('request', (_req, res) => {
         res.shouldKeepAlive = false;
       });
-      // HTTP's own close would cut idle connections at once, one that a request is just entering among them.
+      // The close of the HTTP server would cut idle connections at once, also one on which a request is arriving.
       NetServer.prototype.close.call(server);
-      // A kept connection would hold the drain up once its last response is out.
+      // After its last response, a kept-alive connection would delay the end.
       const idle = setInterval(() => {
         if (performance.now() > farewellUntilMs) server.closeIdleConnections();
       }, idleEveryMs);
@@ -71,7 +71,7 @@ const unreadable: Record<string, [status: string, description: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not come in time.'],
 };
 
-/** What could not be parsed never becomes a request: Node's own response would have no body and could be stored. */
+/** Responds to what cannot be parsed as a request: Node's own response would have no body, and could be cached. */
 function refuseUnreadable({ code }: NodeJS.ErrnoException, socket: Duplex): void {
   if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, error_description] = unreadable[code ?? ''] ?? ['400 Bad Request', 'The request could not be read.'];

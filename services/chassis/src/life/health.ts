@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { metricsPage } from '../telemetry/metrics-page.ts';
 
 /**
- * The three Kubernetes probes of the admin port. `/startupz`: has started once. `/livez`: the event loop turns; it
- * looks at nothing outside the process. `/readyz`: started and not draining; no dependency makes a pod unready,
- * since all pods would leave at once. `/metrics`, where metrics are on: Prometheus' text format.
+ * The Kubernetes probes of the admin port. `/startupz`: the service has started. `/livez`: the event loop runs; nothing
+ * outside the process counts. `/readyz`: started and not draining; no dependency makes a pod unready, since all pods
+ * would become unready at once. `/metrics`, if metrics are on: the text format of Prometheus.
  */
 export function createHealth() {
   let state: 'starting' | 'ready' | 'draining' = 'starting';
@@ -26,7 +26,7 @@ export function createHealth() {
   };
   return {
     handler,
-    /** From now on ready; disposing says "not ready" and keeps serving for `shutdownDelayMs`. */
+    /** Makes the service ready. Disposing makes it unready, and waits for `shutdownDelayMs`. */
     ready(shutdownDelayMs: number): AsyncDisposable {
       state = 'ready';
       return {

@@ -3,9 +3,9 @@ import { setGlobalProxyFromEnv } from 'node:http';
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import { describeError } from '../telemetry/logger.ts';
 
-/** Kubernetes sends SIGKILL after its grace; this leaves earlier, so that what hangs is at least in the log. */
+/** Kubernetes sends SIGKILL after its grace period. This exit comes earlier, so that a hanging end is in the log. */
 const lastResortMs = 40_000;
-/** What still holds the process when all is closed, as an exporter that waits for its next attempt, is given up. */
+/** After all is closed, the process exits after this time, even if e.g. an exporter waits for its next attempt. */
 const stragglersMs = 500;
 
 /** Resolves when the signal is aborted. */
@@ -14,19 +14,18 @@ export async function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Runs a service's composition root: SIGTERM and SIGINT become one AbortSignal, `await using` closes what it opened,
- * in reverse. A ConfigError ends it with its text, anything else with a described error; both with exit code 1. So
- * does an error that nobody caught, after the same drain. What goes out goes through HTTPS_PROXY and HTTP_PROXY where
- * they are set, but for the hosts of NO_PROXY.
+ * Runs the main function of a service. SIGTERM and SIGINT abort its signal; `await using` closes what it opened, in
+ * reverse order. An error ends the service with exit code 1: a ConfigError prints its text, other errors a description.
+ * An uncaught error aborts the signal too. Outgoing requests use HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
  */
 export async function run(main: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
-  // Stays while we drain: a second signal, as Ctrl-C sends through a launcher, must not cut that short.
+  // The handler stays during the drain: a second signal, as Ctrl-C sends through a launcher, must not end it early.
   const stop = () => {
     if (controller.signal.aborted) return;
     controller.abort();
     setTimeout(() => {
-      process.stderr.write('still busy after the drain: leaving\n');
+      process.stderr.write('The drain does not end: exiting.\n');
       process.exit(1);
     }, lastResortMs).unref();
   };

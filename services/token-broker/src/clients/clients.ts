@@ -62,7 +62,7 @@ const client = z
   })
   .refine((c) => c.subjects.length > 0 || (c.authentication?.length ?? 0) > 0, {
     path: ['subjects'],
-    message: 'are required, unless authentication says how the client proves itself',
+    message: 'are required, unless the client has authentication',
   })
   .refine((c) => !c.grants.includes(grantTypes.authorization_code) || c.redirectUris.length > 0, {
     path: ['redirectUris'],

@@ -12,21 +12,21 @@ import { sha256 } from '../store/redis-keys.ts';
 type Claims = Record<string, unknown>;
 
 type Options = {
-  /** The authority of a tenant, or of all for `organizations` and `common`. */
+  /** The authority of a tenant; for `organizations` and `common`, of all tenants. */
   openAuthority: (tenantId: string) => Authority;
   tombstones: Pick<Tombstones, 'refuseEnded'>;
   nowMs?: () => number;
 };
 
-const verdictsKept = 1_000;
+const maxVerified = 1_000;
 
 /**
- * Looks at Entra's access tokens for the API that a client is, as that API itself would: signature, issuer, tenant,
- * audience, times. A good verdict is remembered for a while.
+ * Validates Entra's access tokens for the API of a client, as that API would: signature, issuer, tenant, audience,
+ * times. The claims of a valid token are cached for `accessTokenVerdictMs`.
  */
 export function createAccessTokens({ openAuthority, tombstones, nowMs = Date.now }: Options) {
   const authorities = new Map<string, Authority>();
-  const verdicts = new LRUCache<string, { claims: Claims; untilMs: number }>({ max: verdictsKept });
+  const verified = new LRUCache<string, { claims: Claims; untilMs: number }>({ max: maxVerified });
 
   function authorityFor(tenantId: string): Authority {
     const known = authorities.get(tenantId) ?? openAuthority(tenantId);
@@ -42,23 +42,23 @@ export function createAccessTokens({ openAuthority, tombstones, nowMs = Date.now
     return (await undefinedIf('invalid_token', bearer(`Bearer ${token}`))) && claims;
   }
 
-  async function readVerdict(client: Client, token: string): Promise<Claims | undefined> {
+  async function findClaims(client: Client, token: string): Promise<Claims | undefined> {
     const name = `${client.tenantId} ${client.clientId} ${sha256(token)}`;
-    const known = verdicts.get(name);
+    const known = verified.get(name);
     if (known && known.untilMs > nowMs()) return known.claims;
     const claims = await verify(client, token);
     if (!claims) return undefined;
-    verdicts.set(name, { claims, untilMs: Math.min(nowMs() + accessTokenVerdictMs, Number(claims.exp) * 1_000) });
+    verified.set(name, { claims, untilMs: Math.min(nowMs() + accessTokenVerdictMs, Number(claims.exp) * 1_000) });
     return claims;
   }
 
   return {
     /**
-     * The claims of a token that is good at this client's own API now; undefined for any other: expired, forged, another
-     * API's, or of a person who has signed out since. RFC 7662 section 2.2. @throws Fault `unavailable`.
+     * The claims of a token that is valid at the client's own API now. Undefined if it is not: expired, forged, for
+     * another API, or of a person who has signed out since. RFC 7662 section 2.2. @throws Fault `unavailable`.
      */
     async find(client: Client, token: string): Promise<Claims | undefined> {
-      const claims = await readVerdict(client, token);
+      const claims = await findClaims(client, token);
       if (!claims) return undefined;
       if (claims.scp === undefined || claims.idtyp === 'app') return claims;
       const shown = { token, issuedAtSeconds: Number(claims.iat) };

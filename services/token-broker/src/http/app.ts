@@ -14,7 +14,7 @@ import { openapi } from './metadata.ts';
 type Deps = {
   /** Our own URL, the issuer of the metadata. */
   issuer: string;
-  /** RFC 8414 metadata as of now: the clients it tells of may change. @throws Fault while Entra was never reached. */
+  /** RFC 8414 metadata. It changes when the clients change. @throws Fault if Entra was never reached. */
   metadata: () => Promise<object>;
   endpoints: Record<string, Endpoint>;
   callers: Callers;
@@ -23,12 +23,12 @@ type Deps = {
 };
 
 /**
- * The broker's HTTP side. The OAuth endpoints are served ahead of Express: its middleware stack would cost more than
- * a token from memory does. All the rest is an ordinary Express app.
+ * The HTTP side of the broker. The OAuth endpoints are served before Express, whose middleware stack would cost more than
+ * a token from memory. The other routes are an ordinary Express app.
  */
 export function createHandler({ issuer, metadata, endpoints, callers, perCaller, logger }: Deps): RequestListener {
   const routes = Router({ strict: true, caseSensitive: true });
-  // Any caller may request it, so it is built once.
+  // It is built once, since any caller may request it.
   const description = openapi(issuer);
   routes.get('/.well-known/oauth-authorization-server', async (_req, res) => void res.json(await metadata()));
   routes.get('/openapi.json', (_req, res) => void res.json(description));
@@ -47,7 +47,7 @@ export function createHandler({ issuer, metadata, endpoints, callers, perCaller,
     nameRoute(path);
     try {
       // URLs are written to logs: RFC 9700 section 4.3.2.
-      if (query) throw new Fault('invalid_request', 'The parameters belong in the body.');
+      if (query) throw new Fault('invalid_request', 'Send the parameters in the body.');
       const form = await readForm(req);
       const client = await callers.authenticate(form, readAuthorization(req), req.socket.remoteAddress);
       describeRequest({ 'onbehalf.client': client.name });
@@ -78,16 +78,16 @@ function readAuthorization({ headers, rawHeaders }: IncomingMessage): string | u
   const { authorization } = headers;
   if (authorization === undefined) return undefined;
   const count = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length;
-  if (count > 1) throw new Fault('invalid_request', 'There is more than one Authorization header.');
+  if (count > 1) throw new Fault('invalid_request', 'The request has more than one Authorization header.');
   return authorization;
 }
 
-/** The target of a request as a path: a client may write the whole URL, as to a proxy. RFC 9112 section 3.2.2. */
+/** The path of a request target: a client may send the whole URL, as to a proxy. RFC 9112 section 3.2.2. */
 function originForm(target: string): string {
   return target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]+/i, '');
 }
 
-/** No browser calls these endpoints: of the security headers only the one that every client obeys. */
+/** No browser calls these endpoints, so they need only the security header that every client obeys. */
 const responseHeaders = {
   'Content-Type': 'application/json',
   'X-Content-Type-Options': 'nosniff',

@@ -14,7 +14,7 @@ const proof = text(16_384);
 const name = text(64);
 const optionalName = optionalText(64);
 
-/** Who asks. Without one of these in the form it is the `Authorization` header that says it. */
+/** How the caller authenticates: by parameters of the form, or by the `Authorization` header. */
 const caller = z.union([
   z
     .object({
@@ -32,7 +32,7 @@ const caller = z.union([
     .meta({ title: 'By the Authorization header' }),
 ]);
 
-/** A token is for something: what `targetScope` demands. */
+/** At least one of these must be sent, as `targetScope` checks. */
 const someTarget = z.union(
   ['scope', 'resource', 'audience'].map((parameter) => z.object({ [parameter]: z.string().min(1) })),
 );
@@ -87,23 +87,23 @@ const responses = {
   AccountResponse: z.object({ account: z.string().regex(/^[0-9a-f]{12}$/) }),
 };
 
-/** By status. What each word means stands in the README. */
+/** By status. The README says what each code means. */
 const errors: Record<number, { description: string; words: string[] }> = {
   400: {
-    description: 'The request or its grant is no good',
+    description: 'The request or its grant is not valid',
     words: [
       ...['invalid_request', 'unsupported_grant_type', 'invalid_scope', 'invalid_target', 'unsupported_token_type'],
       ...['unauthorized_client', 'invalid_grant', 'login_required', 'interaction_required', 'consent_required'],
     ],
   },
-  401: { description: 'The caller is not proven', words: ['invalid_client'] },
+  401: { description: 'The caller is not authenticated', words: ['invalid_client'] },
   408: { description: 'The request did not come in time', words: ['invalid_request'] },
   413: { description: 'The form is too large', words: ['invalid_request'] },
   415: { description: 'The body is no form', words: ['invalid_request'] },
-  429: { description: 'The caller is too fast, or Entra ID throttles', words: ['temporarily_unavailable'] },
+  429: { description: 'The caller sends too many requests, or Entra ID throttles', words: ['temporarily_unavailable'] },
   431: { description: 'The header is too large', words: ['invalid_request'] },
-  500: { description: 'Our own credential or configuration is broken', words: ['server_error'] },
-  503: { description: 'Redis, Entra ID or signing keys are away', words: ['temporarily_unavailable'] },
+  500: { description: 'The credential or the configuration of the broker is wrong', words: ['server_error'] },
+  503: { description: 'Redis, Entra ID or signing keys cannot be reached', words: ['temporarily_unavailable'] },
 };
 
 const toErrorSchema = (words: string[]) =>
@@ -115,7 +115,7 @@ const toErrorSchema = (words: string[]) =>
     scope: z.string().optional(),
     error_codes: z.array(z.int()).optional(),
     correlation_id: z.string().optional(),
-    trace_id: z.string().optional().meta({ description: 'Absent only where the request could not be read' }),
+    trace_id: z.string().optional().meta({ description: 'Absent only if the request could not be read' }),
   });
 
 const retryAfter = {
@@ -147,13 +147,13 @@ const failures = Object.fromEntries(
   Object.keys(errors).map((status) => [status, { $ref: `#/components/responses/Failed${status}` }]),
 );
 
-/** What the operations share. */
+/** The components that all operations share. */
 export const components = {
   securitySchemes: {
     clientSecretBasic: {
       type: 'http',
       scheme: 'basic',
-      description: 'RFC 6749 section 2.3.1. All other proofs of a client are parameters of the form.',
+      description: 'RFC 6749 section 2.3.1. All other ways to authenticate are parameters of the form.',
     },
   },
   schemas: Object.fromEntries(Object.entries(responses).map(([title, schema]) => [title, toJsonSchema(schema)])),

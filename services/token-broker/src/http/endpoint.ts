@@ -1,7 +1,7 @@
 import type { Client } from '../clients/clients.ts';
 import type { Form } from '../input/form.ts';
 
-/** JSON that is serialized already. */
+/** JSON as text. */
 export type JsonText = string;
 /** The body of a response with status 200. */
 export type ResponseBody = Record<string, unknown> | JsonText;

@@ -53,7 +53,7 @@ export function createEndpoints(
   };
 }
 
-/** RFC 7662 section 2.2: the token's own claims, and two of them again under their names in the RFC. */
+/** RFC 7662 section 2.2: the claims of the token; `azp` and `scp` also under their names in the RFC. */
 function toIntrospection(claims: Record<string, unknown> | undefined): ResponseBody {
   if (!claims) return { active: false };
   const { azp: client_id, scp: scope } = claims;

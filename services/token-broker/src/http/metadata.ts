@@ -3,9 +3,9 @@ import { type Clients, grantTypes } from '../clients/clients.ts';
 import { components, paths } from './description.ts';
 
 type Details = {
-  /** Entra's, where people sign in. */
+  /** Entra's authorization endpoint; undefined if no client signs people in. */
   authorizationEndpoint?: string | undefined;
-  /** Whether some client proves itself by a secret. */
+  /** Whether any client authenticates by a secret. */
   secrets?: boolean;
 };
 
@@ -32,8 +32,8 @@ export function metadata(issuer: string, { authorizationEndpoint, secrets = fals
 }
 
 /**
- * Where the clients sign people in: at their tenant, or at `organizations` if they are registered in several. Undefined
- * if none of them does.
+ * The tenant at which the clients sign people in: their own, or `organizations` if they have several. Undefined if no
+ * client signs people in.
  */
 export function signInTenant({ byName }: Clients): string | undefined {
   const signing = [...byName.values()].filter(({ grants }) => grants.includes(grantTypes.authorization_code));
@@ -41,14 +41,14 @@ export function signInTenant({ byName }: Clients): string | undefined {
   return another === undefined ? tenant : 'organizations';
 }
 
-/** Whether some client proves itself by a secret. */
+/** Whether any client authenticates by a secret. */
 export function hasSecrets({ byName }: Clients): boolean {
   return [...byName.values()].some(({ authentication }) =>
     authentication?.some(({ type }) => type === 'client_secret'),
   );
 }
 
-/** OpenAPI 3.1 of the POST endpoints, made of the schemas that check the requests. */
+/** The OpenAPI 3.1 document of the POST endpoints, made of the schemas that check the requests. */
 export function openapi(issuer: string) {
   return {
     openapi: '3.1.0',

@@ -1,14 +1,15 @@
 import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
 
-/** What a request asks a token for: scopes, the API they belong to, or both. RFC 8693 section 2.1, RFC 8707. */
+/** The scopes of a token request, the API they belong to, or both. RFC 8693 section 2.1, RFC 8707. */
 type Asked = { scope?: string | undefined; resource?: string | undefined; audience?: string | undefined };
 
 /**
- * The scopes that a request asks for, each with its API. `resource` and `audience` name an API as the client's scopes do,
- * or by its client id; beside them a scope may be a bare name, and without one it is all that the client is configured for.
- * `graph` is the cloud's Microsoft Graph, whose names stand alone: Learn, "Scopes and permissions".
- * @throws Fault `invalid_request` if nothing is asked, `invalid_target` for an API that none of the client's scopes names.
+ * The requested scopes, each with its API. `resource` and `audience` name an API as the client's scopes do, or by its
+ * client id. With one of them, a scope may be a bare name; without a scope, the token is for all scopes of that API that
+ * the client is configured for. `graph` is the cloud's Microsoft Graph: its scopes may be bare names (Learn, "Scopes and
+ * permissions").
+ * @throws Fault `invalid_request` if nothing is requested, `invalid_target` for an API of none of the client's scopes.
  */
 export function targetScope(client: Client, { scope, resource, audience }: Asked, graph: string): string {
   const targets = [resource, audience].filter((one) => one !== undefined);
@@ -16,7 +17,7 @@ export function targetScope(client: Client, { scope, resource, audience }: Asked
     if (scope === undefined) throw new Fault('invalid_request', 'The parameter scope is missing.');
     return scope;
   }
-  const theirs = client.scopes.filter((one) => targets.every((target) => names(target, one, graph)));
+  const theirs = client.scopes.filter((one) => targets.every((target) => isApiOf(target, one, graph)));
   if (theirs.length === 0) throw new Fault('invalid_target', 'The client is not configured for this API.');
   if (scope === undefined) return theirs.find((one) => one.endsWith('/.default')) ?? theirs.join(' ');
   const words = scope.split(' ').filter(Boolean);
@@ -28,7 +29,7 @@ export function targetScope(client: Client, { scope, resource, audience }: Asked
 }
 
 /** Whether a target is the API of a scope. */
-function names(target: string, scope: string, graph: string): boolean {
+function isApiOf(target: string, scope: string, graph: string): boolean {
   const api = withoutSlash(scope.slice(0, Math.max(0, scope.lastIndexOf('/')))) || graph;
   return [api, api.replace(/^api:\/\//, '')].includes(withoutSlash(target));
 }

@@ -69,7 +69,7 @@ export class TokenEndpoint {
   async #exchange(client: Client, form: Form, traceId: string): Promise<Granted> {
     const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
     const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
-    // With an access token of Entra as `subject_token` this is the grant of RFC 7523 in other words.
+    // With an access token of Entra as `subject_token`, this is the grant of RFC 7523.
     const token = isJwt(asked.subject_token)
       ? await this.#broker.onBehalfOf(client, asked.subject_token, wanted)
       : await this.#broker.exchange(client, asked.subject_token, wanted);
@@ -125,7 +125,7 @@ function tokenResponse({ record, source }: Token, more: JsonText = ''): Granted 
   return { source, body: `{"access_token":${quoted(record)},${rest}}` };
 }
 
-/** Tokens that need no escaping: to look for escapes in 2 KB would cost a tenth of a hit. */
+/** Tokens without characters to escape: looking for them in 2 KB would cost a tenth of a hit. */
 const plain = new WeakSet<TokenRecord>();
 
 function quoted(record: TokenRecord): JsonText {

@@ -1,6 +1,6 @@
 /**
- * Id and secret of `Authorization: Basic`; the secret as it came and as RFC 6749 section 2.3.1 has it encoded, since many
- * clients do not encode it. Undefined for anything else.
+ * Id and secret of `Authorization: Basic`; undefined for any other header. The secret is returned as it was sent and
+ * also decoded: RFC 6749 section 2.3.1 requires form encoding, and many clients do not encode it.
  */
 export function parseBasic(authorization: string): { id: string; secrets: string[] } | undefined {
   const encoded = /^Basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization)?.[1];

@@ -4,16 +4,16 @@ import { withoutSpace } from '@onbehalf/node/core/optional-space';
 import type { z } from 'zod';
 
 const largestBodyBytes = 65_536;
-/** No request has a third of this; V8 keeps every name of an object until its next full collection. */
+/** No request needs a third of this. V8 keeps every name of an object until its next full collection. */
 const mostParameters = 64;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Parameters by name; it inherits nothing, so that no name is anything but a parameter. */
+/** Parameters by name. The object has no prototype, so that it has no other names. */
 export type Form = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads an `application/x-www-form-urlencoded` body. RFC 6749 section 3.2: a parameter without a value counts as
- * absent, one that comes twice is an error.
+ * absent, a parameter that is sent twice is an error.
  * @throws Fault `unsupported_media_type`, `content_too_large`, `invalid_request`, `invalid_target`.
  */
 export async function readForm(req: IncomingMessage): Promise<Form> {
@@ -32,7 +32,7 @@ function isForm(contentType: string): boolean {
   return withoutSpace(type) === formType && (charset === undefined || /^charset="?utf-8"?$/.test(charset));
 }
 
-/** By events: an async iterator over a request costs as much as everything else a cached token does. */
+/** Uses events: an async iterator over a request costs as much as the rest of a request for a cached token. */
 function readBody(req: IncomingMessage): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const tooLarge = () => reject(new Fault('content_too_large', `The body may hold ${largestBodyBytes} bytes.`));
@@ -45,7 +45,7 @@ function readBody(req: IncomingMessage): Promise<Buffer> {
     else chunks.push(chunk);
   });
   req.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-  req.on('error', (cause) => reject(new Fault('invalid_request', 'The body broke off.', { cause })));
+  req.on('error', (cause) => reject(new Fault('invalid_request', 'The body is incomplete.', { cause })));
   return promise;
 }
 
@@ -68,7 +68,7 @@ export function parseForm(body: Buffer): Form {
   return form;
 }
 
-/** RFC 8707 section 2 lets a request name several targets, and a server refuse them: Entra's tokens are for one API. */
+/** RFC 8707 section 2 allows several targets, and a server that refuses them. Entra's tokens are for one API. */
 function sentTwice(name: string): Fault {
   if (name !== 'resource' && name !== 'audience') {
     return new Fault('invalid_request', 'A parameter was sent more than once.');
@@ -76,34 +76,37 @@ function sentTwice(name: string): Fault {
   return new Fault('invalid_target', 'A token is for one API: send resource and audience once.');
 }
 
-/** The body as text; no parameter may hold broken UTF-8 or NUL. */
+/** The body as text. @throws Fault `invalid_request` if it has invalid UTF-8 or NUL. */
 function decodeText(body: Buffer): string {
   try {
     const text = decoder.decode(body);
     if (!text.includes('\0')) return text;
   } catch {
-    // The decoder's message quotes the input.
+    // The error of the decoder would quote the input.
   }
   throw notText();
 }
 
-/** Percent-decoding that refuses broken escapes and broken UTF-8, where URLSearchParams would guess. */
+/** Percent-decoding that refuses invalid escapes and invalid UTF-8; URLSearchParams would replace them. */
 function decode(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
   try {
     const value = decodeURIComponent(text.replaceAll('+', ' '));
     if (!value.includes('\0')) return value;
   } catch {
-    // Its message quotes nothing, and says nothing either.
+    // Its error says nothing more.
   }
   throw notText();
 }
 
 function notText(): Fault {
-  return new Fault('invalid_request', 'A parameter is not percent-encoded UTF-8.');
+  return new Fault('invalid_request', 'A parameter is not valid percent-encoded UTF-8.');
 }
 
-/** Parses a form's parameters by a schema of strings. Unknown ones are ignored: RFC 6749 section 3.2. @throws Fault `invalid_request` naming the parameter. */
+/**
+ * Parses the parameters of a form by a schema of strings. Unknown parameters are ignored: RFC 6749 section 3.2.
+ * @throws Fault `invalid_request` with the name of the parameter.
+ */
 export function parameters<S extends z.ZodType>(schema: S, form: Form): z.output<S> {
   const result = schema.safeParse(form, { reportInput: true });
   if (result.success) return result.data;

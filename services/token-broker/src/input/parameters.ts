@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What no form holds; said in the description of the interface, checked where forms are read. */
+/** For the OpenAPI document only: `readForm` refuses NUL. */
 const noNul = '^[^\\u0000]*$';
 
 const upTo = (most: number) => {
@@ -13,15 +13,15 @@ export function text(most: number) {
   return upTo(most).min(1).meta({ maxLength: most, pattern: noNul });
 }
 
-/** The same of one that may be left out. Without a value it counts as absent (RFC 6749 section 3.1). */
+/** The same for an optional parameter. Without a value it counts as absent (RFC 6749 section 3.1). */
 export function optionalText(most: number) {
   return upTo(most).optional();
 }
 
-/** A parameter that has no place here, but without a value. */
+/** A parameter that is not supported; it may be sent without a value. */
 export const absent = z.literal('', 'is not supported').optional();
 
-/** OIDC Core section 5.5: a JSON object, as a claims challenge carries it. */
+/** The `claims` parameter, OIDC Core section 5.5: a JSON object, as in a claims challenge. */
 export const claims = upTo(8_192)
   .refine(isJsonObject, 'is not a JSON object')
   .meta({

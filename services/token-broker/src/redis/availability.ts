@@ -2,7 +2,7 @@ import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { findReason } from '@onbehalf/node/core/reason';
 import { isVerdict } from './redis-errors.ts';
 
-/** Whether Redis responds. Logs when it stops, when the reason becomes known, and when it responds again. */
+/** Whether Redis responds. Logs when Redis stops to respond, when the reason becomes known, and when it responds again. */
 export class Availability {
   readonly #silenceMs: number;
   readonly #logger: Logger;
@@ -12,7 +12,7 @@ export class Availability {
   #trouble: unknown;
   #loggedReason = '';
 
-  /** `silenceMs`: one lost command, or one node of many, is no outage; a store that is silent for so long is. */
+  /** `silenceMs`: an outage begins after so long without any response; one lost command or node is no outage. */
   constructor(silenceMs: number, logger: Logger) {
     this.#silenceMs = silenceMs;
     this.#logger = logger;
@@ -42,7 +42,7 @@ export class Availability {
 
   failed(error: unknown = this.#trouble): void {
     const reason = findReason(error);
-    // Redis' own word says more than an error of the network, and any reason more than none.
+    // A code of Redis says more than an error of the network, and any reason says more than none.
     const saysMore =
       reason !== this.#loggedReason && (isVerdict(error) || this.#loggedReason === findReason(undefined));
     if ((!this.#isUp && !saysMore) || this.silentMs < this.#silenceMs) return;

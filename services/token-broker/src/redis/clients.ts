@@ -10,24 +10,24 @@ import { MasterWatch } from './sentinel.ts';
 /** Where Redis is. No URL holds credentials; `rediss://` is TLS. */
 export type RedisServer =
   | { mode: 'standalone'; url: string }
-  /** `url` is any node's. `nodes`: whether the others are where they announce, or at that host with their ports. */
+  /** `url`: of any node. `nodes`: connect to the host that each node announces, or to the host of `url` with its port. */
   | { mode: 'cluster'; url: string; nodes: 'announced' | 'same-host' }
-  /** `url` says how the master is spoken to; where it is, the sentinels say. */
+  /** `url`: scheme, database and certificate name of the master. The sentinels know its address. */
   | { mode: 'sentinel'; url: string; sentinels: string[]; master: string };
 
 export type RedisOptions = RedisServer & {
   credentials?: RedisCredentials | undefined;
   /** For the sentinels. */
   sentinelCredentials?: RedisCredentials | undefined;
-  /** What one command may take. */
+  /** The deadline of one command. */
   commandTimeoutMs: number;
-  /** Whom TLS trusts and what it shows of us; Node's own authorities and nothing unless given. */
+  /** The trusted authorities and our certificate for TLS; by default Node's own authorities, and no certificate. */
   tls?: SecureContext | undefined;
-  /** Credentials may go in the clear to another host: the network itself encrypts. */
+  /** Allows credentials over plain connections to another host, e.g. if the network itself encrypts. */
   allowPlaintext?: boolean | undefined;
 };
 
-/** What the broker needs of a client, whichever kind of Redis it is of. */
+/** The part of a client that the broker uses, for every kind of Redis. */
 export type RedisClient = {
   readonly isReady: boolean;
   send(key: string | undefined, args: (string | Buffer)[]): Promise<unknown>;
@@ -37,7 +37,7 @@ export type RedisClient = {
 
 export type Hooks = { onDown: (error?: unknown) => void; onReady: () => void };
 
-/** Gives the function that opens clients of this Redis; they connect in the background and heal for ever. */
+/** Returns the function that opens clients of this Redis. They connect in the background, and reconnect for ever. */
 export function createOpener(options: RedisOptions): { open: (hooks: Hooks) => RedisClient; close: () => void } {
   if (options.mode === 'standalone') return { open: (hooks) => openStandalone(options, hooks), close: () => {} };
   if (options.mode === 'cluster') return { open: (hooks) => openCluster(options, hooks), close: () => {} };
@@ -45,12 +45,12 @@ export function createOpener(options: RedisOptions): { open: (hooks: Hooks) => R
   return { open: (hooks) => openMaster(options, watch, hooks), close: () => watch.close() };
 }
 
-/** Every command has our own deadline; the client's default of 5 s would only cost an AbortSignal each. */
+/** Each command has a deadline of ours. The default of the client, 5 s, would cost an AbortSignal per command. */
 const commandOptions = { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
 type Connection = Pick<RedisOptions, 'commandTimeoutMs' | 'tls' | 'credentials'>;
 
-/** What all connections have in common, of any kind. */
+/** The options that connections of every kind share. */
 export function connection(secure: boolean, { commandTimeoutMs, tls, credentials }: Connection) {
   const common = {
     socket: {
@@ -68,14 +68,14 @@ export function connection(secure: boolean, { commandTimeoutMs, tls, credentials
   if (!credentials) return common;
   return {
     ...common,
-    // Read anew for each client: the nodes of a Cluster share these options.
+    // A getter: the nodes of a Cluster share these options, and each client needs an object of its own.
     get credentialsProvider() {
       return ofOneClient(credentials);
     },
   } satisfies RedisClientOptions;
 }
 
-/** A client subscribes at each of its connections and leaves the last subscription open; here it ends. */
+/** A client subscribes for each of its connections and never ends the last subscription; this ends it. */
 function ofOneClient(credentials: RedisCredentials): RedisCredentials {
   let held: { dispose(): void } | undefined;
   return {
@@ -90,9 +90,9 @@ function ofOneClient(credentials: RedisCredentials): RedisCredentials {
 }
 
 /**
- * Where an announced node is connected to, and whom its certificate may name: the announced host, or that of the URL.
- * Managed services announce addresses and certify one name for all nodes (Learn, "Azure Managed Redis architecture");
- * own clusters may have a certificate for each. What a node announces came over a connection that was verified.
+ * The address of an announced node, and the names that its certificate may have: the announced host, or that of the URL.
+ * Managed services announce addresses and have one certificate for all nodes (Learn, "Azure Managed Redis architecture");
+ * other clusters may have one for each node. The announcement came over a verified connection.
  * @throws PlaintextRefused where a credential would go in the clear to another host.
  */
 function announced(options: RedisOptions, host: string, port: number) {
@@ -117,12 +117,12 @@ function announced(options: RedisOptions, host: string, port: number) {
 
 const urlHost = (host: string) => (isIP(host) === 6 ? `[${host}]` : host);
 
-/** A node announces another host, and the credential for it would go there unencrypted. */
+/** A node announces another host, and the connection to it would send the credential unencrypted. */
 class PlaintextRefused extends Error {
   readonly code = 'PLAINTEXT_REFUSED';
 
   constructor() {
-    super('PLAINTEXT_REFUSED The credential would go to another host in the clear');
+    super('PLAINTEXT_REFUSED The credential would go to another host unencrypted');
   }
 }
 
@@ -163,7 +163,7 @@ function openCluster(options: RedisOptions, { onDown, onReady }: Hooks): RedisCl
   cluster.on('error', onDown).on('node-error', onDown).on('node-ready', onReady);
   const closing = new AbortController();
   const connect = async () => {
-    // It waits for every node that was named, also for one that has gone meanwhile.
+    // The client waits for each announced node, also for one that is gone.
     const overdue = setTimeout(() => cluster.destroy(), redisDiscoveryMs);
     await cluster.connect().finally(() => clearTimeout(overdue));
   };
@@ -181,14 +181,14 @@ function openCluster(options: RedisOptions, { onDown, onReady }: Hooks): RedisCl
   };
 }
 
-/** A client of whatever the sentinels say is the master: of another one as soon as they say so. */
+/** A client of the master that the sentinels name. When they name another one, it connects to that. */
 function openMaster(options: RedisOptions, watch: MasterWatch, hooks: Hooks): RedisClient {
   let client: RedisClient | undefined;
   let listening: ((to: RedisClient) => Promise<unknown>) | undefined;
   const first = Promise.withResolvers<RedisClient>();
   const database = Number(new URL(options.url).pathname.slice(1)) || 0;
   const onDown = (error?: unknown) => {
-    // It may not be the master any more.
+    // The sentinels may know another master by now.
     watch.look();
     hooks.onDown(error);
   };

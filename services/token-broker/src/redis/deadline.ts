@@ -1,10 +1,10 @@
 import { Timeout } from './redis-errors.ts';
 
 /**
- * Rejects when a command has waited so long for its response. The lateness may be our own: the client writes at the end
- * of this turn of the event loop, which may take as long when hundreds of commands are sent at once. So the time begins
- * then, and a response that has arrived meanwhile is read before the rejection. Written by hand: Promise.race and its
- * clean-up would be a tenth of what a read costs.
+ * Rejects if a command gets no response in `ms`. The delay may be our own: the client writes at the end of this turn of
+ * the event loop, and a turn in which hundreds of commands are sent may take that long. So the time starts at the end of
+ * the turn, and a response that has arrived is read before the rejection. Without Promise.race, which with its clean-up
+ * would cost a tenth of a read.
  * @throws Timeout.
  */
 export function within<T>(ms: number, work: Promise<T>): Promise<T> {

@@ -8,20 +8,20 @@ type Provider = Extract<
   { type: 'streaming-credentials-provider' }
 >;
 export type RedisCredentials = Provider & {
-  /** Signs in anew on every open connection: Redis has said that one is not signed in. */
+  /** Authenticates all open connections again, after Redis replied that one is not authenticated. */
   renew?(): void;
 };
 type Listener = Parameters<Provider['subscribe']>[0];
 type PasswordOptions = {
   username?: string | undefined;
-  /** The password as it is now; a mounted file's. */
+  /** Reads the current password, from a mounted file. */
   password: () => Promise<string>;
   logger: Logger;
 };
 
 /**
- * A user with a password that may change while we run. Each connection signs in by what the password is then; when it
- * changes, open connections sign in again, and stay as they are where Redis does not know it yet.
+ * A user with a password that may change while the broker runs. Each new connection uses the current password. When it
+ * changes, open connections authenticate again; they stay authenticated if Redis does not know the new password yet.
  */
 export function passwordCredentials({ username, password, logger }: PasswordOptions): RedisCredentials {
   const listeners = new Set<Listener>();
@@ -40,7 +40,7 @@ export function passwordCredentials({ username, password, logger }: PasswordOpti
     logger.info({ event: 'redis.password_changed' }, 'Signing in to Redis with the new password');
     await renew();
   };
-  // A file that is away keeps its last content: there is nothing to tell.
+  // If the file is away, its last content stays in use.
   const quietly = (work: () => Promise<void>) => () => void work().catch(() => {});
   return {
     type: 'streaming-credentials-provider',
@@ -57,13 +57,13 @@ export function passwordCredentials({ username, password, logger }: PasswordOpti
       };
       return [now, { dispose }];
     },
-    // The client puts words of its own before those of Redis.
+    // The message starts with words of the client library; the code of Redis comes after them.
     onReAuthenticationError: (error) => {
       const reason = /\b[A-Z]{6,20}\b/.exec(error.message)?.[0] ?? findReason(error);
       logger.error({ event: 'redis.reauthentication_failed', reason, error });
     },
     renew() {
-      // Every command of a busy connection says so.
+      // Each command of a busy connection gets that reply.
       if (performance.now() - renewedAtMs >= redisFilesMs) quietly(renew)();
     },
   };

@@ -5,7 +5,7 @@ import { StoreFull } from '../store/store.ts';
 /** A command had no response in time. */
 export class Timeout extends Error {}
 
-/** The Fault of a store that cannot be asked. */
+/** The Fault for a store that does not respond. */
 export function unavailable(cause?: unknown): Fault {
   return new Fault('unavailable', 'The session store does not respond; try again.', {
     cause,
@@ -23,17 +23,17 @@ export function isReply(error: unknown): boolean {
   return error instanceof Error && /^(NOSCRIPT|WRONGTYPE|ERR) /.test(error.message);
 }
 
-/** Redis does not permit it: a matter of its configuration or ours. */
+/** Redis does not permit the command: its configuration or ours is wrong. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && findRefusal(error) !== undefined;
 }
 
-/** Redis no longer knows who this connection is signed in as. */
+/** The connection is not authenticated any more. */
 export function isSignedOut(error: unknown): boolean {
   return error instanceof Error && /^(NOAUTH|WRONGPASS) /.test(error.message);
 }
 
-/** Redis' own word, such as `WRONGPASS …`, or ours on its response; not an error of the network. */
+/** An error with a code of Redis, such as `WRONGPASS …`, or of ours for its response; not an error of the network. */
 export function isVerdict(error: unknown): boolean {
   return error instanceof Error && /^[A-Z_]{3,30} /.test(error.message);
 }
@@ -43,7 +43,7 @@ export function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('OOM ');
 }
 
-/** The outcome of a failed command, as it is measured. */
+/** The outcome of a failed command, for the metric. */
 export function toOutcome(error: unknown): string {
   const { cause } = error as Error;
   if (isReply(error) || isRefusal(cause)) return 'refused';
@@ -52,8 +52,8 @@ export function toOutcome(error: unknown): string {
 }
 
 /**
- * What Redis refuses by this error, in the words of its ACL or of our configuration; undefined if it refuses nothing.
- * It is made of the known shapes of a reply: the rest of a reply may quote anything.
+ * The right that Redis refuses by this error, as its ACL or our configuration would name it; undefined for other errors.
+ * Only known parts of a reply are used: the rest may quote any data.
  */
 export function findRefusal(error: unknown, args: (string | Buffer)[] = [], prefix = ''): string | undefined {
   const reply = error instanceof Fault ? error.cause : error;

@@ -10,7 +10,7 @@ import { findRefusal } from './redis-errors.ts';
 import { RedisStore } from './redis-store.ts';
 
 type RightsOptions = Pick<Redis, 'command' | 'channel'> & {
-  /** Named as the keys are: their prefix stands before its last colon. */
+  /** The name of the channel: the prefix of all keys, and a word after its last colon. */
   channelName: string;
   /** Settles when the channel is subscribed to, or Redis has refused that. */
   subscribed: () => Promise<unknown>;
@@ -23,7 +23,7 @@ const session = () => {
   return { sessionHash: 'probe', createdAtSeconds, expiresAtSeconds: createdAtSeconds + redisProbeMs / 1_000 };
 };
 
-/** Each operation of the store once, on a key of its own: all that the broker ever asks of Redis. */
+/** Each operation of the store once, on a key of its own: all commands that the broker ever sends to Redis. */
 const probes: Record<Exclude<keyof Store, 'channel' | 'permitted'>, (store: Store, key: string) => Promise<unknown>> = {
   get: (store, key) => store.get(key),
   getBoth: (store, key) => store.getBoth(key, key),
@@ -54,9 +54,9 @@ const probes: Record<Exclude<keyof Store, 'channel' | 'permitted'>, (store: Stor
 };
 
 /**
- * Finds out whether Redis lets the broker do what it needs, by doing it: managed services offer no other way. Logs once
- * what Redis refuses, and again when that changes. Meanwhile no session may begin, since it might never be ended;
- * sessions that already began go on as far as Redis lets them.
+ * Checks whether Redis permits all that the broker needs, by trying it: managed services offer no other way. Logs which
+ * rights are missing, and again when that changes. Until all are there, no session may begin, since it might never be
+ * ended; existing sessions are served as far as Redis permits.
  */
 export class Rights {
   readonly #options: RightsOptions;
@@ -71,7 +71,7 @@ export class Rights {
     watch('onbehalf.cache.refused', () => this.#refused?.length);
   }
 
-  /** The last look may be out of date: Redis is another, or refused something. */
+  /** Makes the next look due: the connection is new, or Redis has refused a command. */
   doubt(): void {
     if (!this.#refused?.length) this.#dueAtMs = 0;
   }
@@ -85,7 +85,7 @@ export class Rights {
   async permitted(): Promise<void> {
     if (this.#refused === undefined) await this.#lookNow();
     if (this.#refused?.length === 0) return;
-    throw new Fault('unavailable', 'Nobody can sign in: the session store refuses what that needs.', {
+    throw new Fault('unavailable', 'Nobody can sign in: the session store refuses commands that a sign-in needs.', {
       retryAfterSeconds: redisRetryAfterSeconds,
     });
   }
@@ -107,11 +107,11 @@ export class Rights {
     if (refused.join() === before.join()) return;
     const { logger } = this.#options;
     const reason = [...new Set(found.values())].join(' ');
-    if (refused.length === 0) logger.info({ event: 'redis.permitted' }, 'Redis lets the broker do all it needs');
+    if (refused.length === 0) logger.info({ event: 'redis.permitted' }, 'Redis permits all that the broker needs');
     else logger.error({ event: 'redis.refused', reason, refused }, toSentence(refused, this.#prefix));
   }
 
-  /** What Redis refuses now, each with its reason; undefined if Redis cannot say, because it is away or full. */
+  /** The rights that Redis refuses now, each with the reason; undefined if Redis is away or full. */
   async #tryAll(): Promise<Map<string, string> | undefined> {
     const { command, channel, channelName, subscribed } = this.#options;
     const found = new Map<string, string>();

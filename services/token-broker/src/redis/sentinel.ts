@@ -7,10 +7,10 @@ import type { connection, RedisOptions } from './clients.ts';
 export type Address = { host: string; port: number };
 type Follower = { onMaster: (address: Address) => void; onDown: (error: unknown) => void };
 
-/** What `SENTINEL MASTER` says: Redis, "High availability with Redis Sentinel". */
+/** The response to `SENTINEL MASTER`: Redis, "High availability with Redis Sentinel". */
 const response = z.object({ ip: z.string().min(1), port: z.coerce.number(), 'config-epoch': z.coerce.number() });
 
-/** The sentinels respond, and cannot be used; `code` says why. */
+/** A sentinel responds, but does not name a master; `code` is the reason. */
 class SentinelRefusal extends Error {
   readonly code: string;
 
@@ -121,7 +121,7 @@ export class MasterWatch {
   }
 }
 
-/** The refusal that a response means: something of our own configuration is wrong. */
+/** The error of a response that shows a wrong configuration of ours; undefined for other errors. */
 function toRefusal(error: unknown): SentinelRefusal | undefined {
   const message = error instanceof Error ? error.message : '';
   if (message.startsWith('ERR No such master')) return new SentinelRefusal('NO_SUCH_MASTER');

@@ -1,6 +1,6 @@
 import type { Channel } from './store.ts';
 
-/** L1 entries of older epochs than these have expired by any bound. */
+/** The number of epochs whose end is remembered. L1 entries of older epochs have expired. */
 const epochsRemembered = 1_000;
 
 /** The receiving end of the channel, whatever carries it. */
@@ -55,7 +55,7 @@ export class LocalChannel implements Channel {
     this.#epoch += 1;
   }
 
-  /** `sinceMs`: when it was last heard. */
+  /** `sinceMs`: the time of the last message. */
   down(sinceMs = this.#nowMs()): void {
     this.#downSinceMs ??= sinceMs;
   }

@@ -2,17 +2,17 @@ import { LRUCache } from 'lru-cache';
 import { sessionRecheckMs } from '../lifetimes.ts';
 import type { Channel } from './store.ts';
 
-/** One field of a key, and the key's others behind it: one object to reach where an array is three. */
+/** A field of a key, linked to the other fields of that key: one object to read, where an array would be three. */
 type Held<V> = {
   field: string;
   value: V;
-  /** Since this L1 began: small enough to need no object. */
+  /** Since this L1 was made: a small integer, which needs no object of its own. */
   verifiedMs: number;
   epoch: number;
   next: Held<V> | undefined;
 };
 
-/** When, and in which epoch of the channel, a read of the store began. */
+/** The time and the epoch of the channel at which a read of the store began. */
 export type Mark = { epoch: number; atMs: number };
 
 /** `fresh`: may serve. `stale`: may serve only while the store cannot be asked. `expired`: may not serve. */
@@ -39,7 +39,7 @@ export function createL1<V>(
   countBytes: (value: V) => number,
 ) {
   const beganMs = nowMs();
-  // A key has few fields, mostly one. A hit spends most of its time on memory that is not in the processor's cache.
+  // A key has few fields, mostly one. A hit spends most of its time on reads of memory that the processor has not cached.
   const entries = new LRUCache<string, Held<V>>({
     maxSize: maxBytes,
     sizeCalculation: (first) => {
@@ -48,7 +48,7 @@ export function createL1<V>(
       return bytes;
     },
   });
-  // Most requests ask for the same few tokens: one string for all is smaller, and in the processor's cache.
+  // Most requests are for the same few tokens: sharing one string saves memory and is faster.
   const fieldNames = new LRUCache<string, string>({ max: 1_000 });
   function shared(field: string): string {
     const known = fieldNames.get(field);

@@ -7,42 +7,43 @@ import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
  * the hash tag in braces, so Redis Cluster keeps them on one node.
  */
 export function createRedisKeys(index: KeyObject, prefix: string) {
-  // JSON keeps the parts apart: no two different lists give the same text.
+  // JSON, so that no two different lists have the same text.
   const id = (...parts: string[]) =>
     createHmac('sha256', index).update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
   return {
-    /** One MSAL cache: a client's view of a person. */
+    /** The partition of a person at a client. */
     account: (client: string, homeAccountId: string) => `${prefix}account:{${id('account', client, homeAccountId)}}`,
-    /** One incoming assertion at one client. */
+    /** The partition of an incoming assertion at a client. */
     obo: (client: string, assertion: string) => `${prefix}obo:{${id('obo', client, sha256(assertion))}}`,
-    /** A client's own tokens. */
+    /** The partition of a client's own tokens. */
     app: (client: string, tenantId: string) => `${prefix}app:{${id('app', client, tenantId)}}`,
     session: (sessionHash: string) => `${prefix}session:{${sessionHash}}`,
-    /** The sessions that one Entra session carries at one client. */
+    /** The sessions of one Entra session at a client. */
     sid: (client: string, sid: string) => `${prefix}sid:{${id('sid', client, sid)}}`,
     /** A person's partitions over all clients. */
     user: (homeAccountId: string) => `${prefix}user:{${id('user', homeAccountId)}}`,
-    /** When a person's last session ended: their tombstone. */
+    /** The tombstone of a person: when their last session ended. */
     ended: (homeAccountId: string) => `${prefix}ended:{${id('user', homeAccountId)}}`,
-    /** A token that was issued to a person after their tombstone. */
+    /** The mark of a token that was issued to a person after their tombstone. */
     issued: (token: string) => `${prefix}issued:{${id('issued', sha256(token))}}`,
-    /** The mark of an end of all that a person has. */
+    /** The mark of an end of all sessions and tokens of a person. */
     ending: (homeAccountId: string) => `${prefix}ending:{${id('user', homeAccountId)}}`,
-    /** Whose index key is in use: what tells this one from another, and where that stands. */
+    /** Tells the index key from others. Not a Redis key. */
     fingerprint: id('fingerprint'),
+    /** The fingerprint of the index key that is in use. */
     index: `${prefix}index`,
-    /** The ends under way, of everybody. */
+    /** The ends under way, of all persons. */
     endings: `${prefix}endings`,
-    /** A person's latest sign-in, for a minute: it voids what a call on their behalf was refused before it. */
+    /** The latest sign-in of a person, for a minute: it voids earlier refusals of calls on their behalf. */
     signedIn: (homeAccountId: string) => `${prefix}signin:{${id('user', homeAccountId)}}`,
     /** A spent authorization code. */
     code: (client: string, code: string) => `${prefix}code:{${id('code', client, sha256(code))}}`,
-    /** That a code was released once, and may be so no more; beside its mark. */
+    /** The mark that a code was released once, and may not be released again. */
     released: (code: string) => `${code}:again`,
     lease: (partition: string, field: string) => `${prefix}lease:${readHashTag(partition)}:${field}`,
-    /** What Entra last refused, and until when: of one partition and token. */
+    /** The last refusal of Entra for one partition and token. */
     throttle: (partition: string, field: string) => `${prefix}throttle:${readHashTag(partition)}:${field}`,
-    /** The throttle key of OBO calls: Entra throttles a person at a client, whatever the assertion. */
+    /** The throttle key of on-behalf-of calls: Entra throttles a person at a client, with any assertion. */
     oboThrottleKey: (client: string, tenantId: string, objectId: string) =>
       `{${id('party', client, tenantId, objectId)}}`,
     /** The channel of invalidations and wake-ups. */

@@ -11,13 +11,13 @@ const tagBytes = 16;
 
 export type Opened = {
   plaintext: Buffer;
-  /** Sealed with a key that is no longer current: seal again on touch. */
+  /** Whether it is sealed with a key that is no longer current, and should be sealed again. */
   old: boolean;
 };
 
 /**
- * AES-256-GCM under a key ring. Layout: length of the key id (1 byte), key id, IV (12), tag (16), ciphertext.
- * `name` is authenticated and not stored: a value moved to another key or field does not open.
+ * AES-256-GCM with a key ring. Layout: length of the key id (1 byte), key id, IV (12), tag (16), ciphertext.
+ * `name` is authenticated and not stored: a value that was moved to another key or field does not open.
  */
 export function createSealing(ring: () => KeyRing, onUnopened: (name: string) => void = () => {}) {
   function decipher(sealed: Buffer, name: string): Opened | undefined {
@@ -33,7 +33,7 @@ export function createSealing(ring: () => KeyRing, onUnopened: (name: string) =>
         .setAAD(Buffer.from(name))
         .setAuthTag(sealed.subarray(idEnd + ivBytes, body));
       const plaintext = open.update(sealed.subarray(body));
-      // GCM gives everything by `update`; `final` only says whether it is genuine.
+      // With GCM `update` returns all of the plaintext; `final` only checks the tag.
       open.final();
       return { plaintext, old: keyId !== current };
     } catch {
@@ -52,7 +52,7 @@ export function createSealing(ring: () => KeyRing, onUnopened: (name: string) =>
       return Buffer.concat([Buffer.of(current.length), Buffer.from(current), iv, seal.getAuthTag(), ciphertext]);
     },
 
-    /** The plaintext, or undefined: an unknown key, another name, a flipped bit. The caller treats it as a miss. */
+    /** The plaintext; undefined if the key is unknown, the name another, or a bit changed. The caller treats it as a miss. */
     open(sealed: Buffer, name: string): Opened | undefined {
       const opened = decipher(sealed, name);
       if (!opened) onUnopened(name);
@@ -76,7 +76,7 @@ export function sealedJson<S extends z.ZodType>(sealing: Sealing, schema: S) {
   };
 }
 
-/** Says that a value did not open: its kind, and which one without naming it. */
+/** Logs that a value did not open: its kind, and a short hash of its key. */
 export function logUnopened(logger: Logger): (name: string) => void {
   return (name) => {
     const kind = /\b(\w+):\{/.exec(name)?.[1];

@@ -2,9 +2,9 @@ import type { Sealing } from '../store/sealing.ts';
 import type { Store } from '../store/store.ts';
 import { type TokenRecord, tokenRecord } from './token.ts';
 
-/** The fields of partitions. Each is sealed for its own place: its key and name are authenticated with it. */
+/** The fields of partitions. Each is sealed together with its key and name, so it opens only in its own place. */
 export function createFields({ store, sealing }: { store: Store; sealing: Sealing }) {
-  /** Seals a value of an old key anew with the current one, so that the old key can be removed. */
+  /** If the value was sealed with an old key, seals it again with the current one, so that the old key can be removed. */
   function open(key: string, field: string, sealed: Buffer): Buffer | undefined {
     const name = `${key} ${field}`;
     const opened = sealing.open(sealed, name);
