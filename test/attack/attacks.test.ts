@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { accept, callApi, pick, session, signIn } from '../kit/steps.ts';
 import { openSystem } from '../kit/system/open.ts';
-import type { System } from '../kit/system/system.ts';
 import type { Answer, Visitor } from '../kit/visitor.ts';
 
 const sessionCookie = '__Host-Http-session';
 
-let system: System;
-before(async () => {
-  system = await openSystem({ frontend: true, name: 'attacks', brokers: 3 });
-});
-after(() => system?.close());
+const system = await openSystem({ frontend: true, name: 'attacks', brokers: 3 });
+after(() => system.close());
 
 async function signedIn(person: string): Promise<Visitor> {
   const visitor = system.visitor();

@@ -1,25 +1,17 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createSealing } from '../../services/token-broker/src/store/sealing.ts';
-import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
+import { openRedisInspector, sealedPart } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
-import type { System } from '../kit/system/system.ts';
 
 type Stolen = { name: string; sealed: Buffer };
 
-let system: System;
-let inspector: RedisInspector;
-before(async () => {
-  system = await openSystem({ name: 'redis-dump', brokers: 1 });
-  inspector = await openRedisInspector(system);
-  for (const person of ['alice', 'bob']) await system.exchange(0, await system.signIn(person));
-});
-after(async () => {
-  await inspector?.[Symbol.asyncDispose]();
-  await system?.close();
-});
+const system = await openSystem({ name: 'redis-dump', brokers: 1 });
+after(() => system.close());
+const inspector = system.use(await openRedisInspector(system));
+for (const person of ['alice', 'bob']) await system.exchange(0, await system.signIn(person));
 
 /** Every sealed value of a dump, with the name it is bound to. */
 async function dump(): Promise<Stolen[]> {

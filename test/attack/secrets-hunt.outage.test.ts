@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createViewer, type Viewer } from '@onbehalf/trace-viewer/viewer';
 import { ended } from '../kit/child.ts';
 import { mountFiles } from '../kit/mounts.ts';
@@ -10,6 +9,7 @@ import { dumpRedis } from '../kit/redis/dump.ts';
 import { session } from '../kit/steps.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { System } from '../kit/system/system.ts';
+import { until } from '../kit/until.ts';
 import type { Visitor } from '../kit/visitor.ts';
 import { signInUrl } from '../outage/people.ts';
 import { filesUnder, personal, secretsOf, spellings, tokenHead } from './canaries.ts';
@@ -77,12 +77,7 @@ async function cutUntilNoticed(): Promise<void> {
 }
 
 async function untilLogged(event: string, ...programs: string[]): Promise<void> {
-  const endMs = performance.now() + 15_000;
-  const silent = () => programs.find((name) => !logOf(name).includes(event));
-  while (silent()) {
-    assert.ok(performance.now() < endMs, `${silent()} does not log ${event}`);
-    await delay(50);
-  }
+  await until(() => programs.every((name) => logOf(name).includes(event)), `${programs} log ${event}`, 15_000);
 }
 
 const logOf = (program: string) => readFileSync(join(system.logDir, `${program}.log`), 'utf8');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { record } from '../../tools/run/figures.ts';
-import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openRedisInspector } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, appScope, grants, graphScope } from '../kit/system/registrations.ts';
-import type { BrokerResponse, System } from '../kit/system/system.ts';
+import type { BrokerResponse } from '../kit/system/system.ts';
 
 const people = 20;
 const manyPeople = 50;
@@ -13,37 +13,30 @@ const rounds = 20;
 const values = Array.from({ length: 10 }, (_, i) => `part.${i}`);
 const scopes = values.map((value) => `api://onbehalf-api/${value}`);
 const otherScope = 'api://other-api/access_as_user';
-let system: System;
-let inspector: RedisInspector;
 
-before(async () => {
-  system = await openSystem({
-    name: 'broker-accounts',
-    brokers: 3,
-    signing: 'each',
-    people: manyPeople,
-    scopes: [...scopes, otherScope],
-    seed: (usual) => ({
-      ...usual,
-      apps: usual.apps.map((app) => {
-        const offered = values.map((value) => ({ value, description: value }));
-        if (app.name === 'api') return { ...app, scopes: [...(app.scopes ?? []), ...offered] };
-        if (app.name === 'web') return { ...app, adminConsent: [...scopes, otherScope, graphScope] };
-        return app;
-      }),
+const system = await openSystem({
+  name: 'broker-accounts',
+  brokers: 3,
+  signing: 'each',
+  people: manyPeople,
+  scopes: [...scopes, otherScope],
+  seed: (usual) => ({
+    ...usual,
+    apps: usual.apps.map((app) => {
+      const offered = values.map((value) => ({ value, description: value }));
+      if (app.name === 'api') return { ...app, scopes: [...(app.scopes ?? []), ...offered] };
+      if (app.name === 'web') return { ...app, adminConsent: [...scopes, otherScope, graphScope] };
+      return app;
     }),
-    clients: (usual) => ({
-      ...usual,
-      'web-any': { ...usual.web, tenantId: 'organizations', subjects: ['system:serviceaccount:onbehalf:web-any'] },
-      'api-any': { ...usual.api, tenantId: 'organizations', subjects: ['system:serviceaccount:onbehalf:api-any'] },
-    }),
-  });
-  inspector = await openRedisInspector(system);
+  }),
+  clients: (usual) => ({
+    ...usual,
+    'web-any': { ...usual.web, tenantId: 'organizations', subjects: ['system:serviceaccount:onbehalf:web-any'] },
+    'api-any': { ...usual.api, tenantId: 'organizations', subjects: ['system:serviceaccount:onbehalf:api-any'] },
+  }),
 });
-after(async () => {
-  await inspector[Symbol.asyncDispose]();
-  await system.close();
-});
+after(() => system.close());
+const inspector = system.use(await openRedisInspector(system));
 
 type Person = { upn: string; session: string; oid: string; key: string };
 const signedIn: Person[] = [];

@@ -2,18 +2,14 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { openSystem } from '../kit/system/open.ts';
-import type { System } from '../kit/system/system.ts';
 
-let system: System;
 let session: string;
 let assertion: string;
 let ofWhoLeft: string;
 
-before(async () => {
-  system = await openSystem({ name: 'broker-index', brokers: 2 });
-});
+const system = await openSystem({ name: 'broker-index', brokers: 2 });
 after(() => system.close());
 
 const signInAndAsk = async (broker: number, person: string) => {

@@ -14,11 +14,11 @@ import {
   shortName,
 } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
-import { mountFiles } from '../kit/mounts.ts';
 import { openRedisClient, type RedisClient } from '../kit/redis/client.ts';
 import { openRedisCluster } from '../kit/redis/cluster.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { RedisTap } from '../kit/redis/tap.ts';
+import { redisPassword } from '../kit/system/environments.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
 import type { BrokerResponse, System } from '../kit/system/system.ts';
@@ -69,10 +69,7 @@ async function openHouse(name: string, nodes: Redis[]): Promise<House> {
       redisEnv: async (stateDir) => ({
         REDIS_URL: `redis://127.0.0.1:${port}`,
         REDIS_MODE: nodes.length > 1 ? 'cluster' : 'standalone',
-        ...(password && {
-          REDIS_AUTH: 'password',
-          REDIS_PASSWORD_FILE: join(await mountFiles(join(stateDir, 'tapped'), { password }), 'password'),
-        }),
+        ...(password && (await redisPassword(stateDir, password))),
       }),
     }),
   );

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import { table } from '../../services/entra-emulator/src/requests/aadsts.ts';
 import { readHashTag } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
-import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openRedisInspector } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
-import type { BrokerResponse, System } from '../kit/system/system.ts';
+import type { BrokerResponse } from '../kit/system/system.ts';
 
 const others = 50;
 /** Each of them needs a token so often: fifty at once are no load. */
@@ -27,23 +27,15 @@ const provocations: object[] = [
   { abort: 'before' },
 ];
 
-let system: System;
-let inspector: RedisInspector;
-
-before(async () => {
-  system = await openSystem({
-    name: 'broker-isolation',
-    brokers: 3,
-    people: others + 1,
-    emulator: 'apart',
-    seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
-  });
-  inspector = await openRedisInspector(system);
+const system = await openSystem({
+  name: 'broker-isolation',
+  brokers: 3,
+  people: others + 1,
+  emulator: 'apart',
+  seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
 });
-after(async () => {
-  await inspector[Symbol.asyncDispose]();
-  await system.close();
-});
+after(() => system.close());
+const inspector = system.use(await openRedisInspector(system));
 
 const claims = (n: number) => ({
   claims: JSON.stringify({ access_token: { nbf: { essential: true, value: `${n}` } } }),

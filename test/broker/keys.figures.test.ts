@@ -3,59 +3,47 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { issueClientCertificate } from '../../services/entra-emulator/src/tokens/tls.ts';
 import { record } from '../../tools/run/figures.ts';
-import { openRedisInspector, type RedisInspector, sealedPart } from '../kit/redis/inspector.ts';
+import { openRedisInspector, sealedPart } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, appScope, consentedWeb, grants, graphScope } from '../kit/system/registrations.ts';
-import type { BrokerResponse, System } from '../kit/system/system.ts';
+import type { BrokerResponse } from '../kit/system/system.ts';
 
 const otherScope = 'api://other-api/access_as_user';
 const graphAppScope = 'https://graph.microsoft.com/.default';
 const federatedSubject = (name: string) => `system:serviceaccount:onbehalf:${name}`;
 const exchangeAudience = 'api://AzureADTokenExchange';
-let system: System;
-let inspector: RedisInspector;
 let lastPerson = 0;
 
-before(async () => {
-  system = await openSystem({
-    name: 'broker-keys',
-    brokers: 3,
-    people: 200,
-    scopes: [otherScope],
-    seed: (usual) => consentedWeb(usual, [apiScope, graphScope, otherScope]),
-    clients: (usual, _emulator, directory) => {
-      const web = (name: string, credentials: object[]) => ({
-        [name]: { ...usual.web, subjects: [federatedSubject(name)], credentials },
-      });
-      return {
-        ...usual,
-        job: { ...usual.job, scopes: [appScope, graphAppScope] },
-        ...web('web-secret', [{ type: 'secret', file: join(directory, 'web.secret') }]),
-        ...web('web-certificate', [{ type: 'certificate', file: join(directory, 'web.pem') }]),
-        ...web('web-federated', [{ type: 'federated', file: join(directory, 'web.token') }]),
-        ...web('web-ordered', [
-          { type: 'secret', file: join(directory, 'web.wrong') },
-          { type: 'federated' },
-          { type: 'certificate', file: join(directory, 'web.pem') },
-        ]),
-      };
-    },
-  });
-  inspector = await openRedisInspector(system);
-  const { cert, key } = system.emulator.clientCertificates.web ?? { cert: '', key: '' };
-  await swap('web.pem', `${cert}\n${key}`);
-  await swap('web.secret', 'web-secret');
-  await swap('web.wrong', 'a secret Entra never heard of');
-  await swap('web.token', await federatedToken('token-broker'));
+const system = await openSystem({
+  name: 'broker-keys',
+  brokers: 3,
+  people: 200,
+  scopes: [otherScope],
+  seed: (usual) => consentedWeb(usual, [apiScope, graphScope, otherScope]),
+  clients: (usual, _emulator, directory) => {
+    const web = (name: string, credentials: object[]) => ({
+      [name]: { ...usual.web, subjects: [federatedSubject(name)], credentials },
+    });
+    return {
+      ...usual,
+      job: { ...usual.job, scopes: [appScope, graphAppScope] },
+      ...web('web-secret', [{ type: 'secret', file: join(directory, 'web.secret') }]),
+      ...web('web-certificate', [{ type: 'certificate', file: join(directory, 'web.pem') }]),
+      ...web('web-federated', [{ type: 'federated', file: join(directory, 'web.token') }]),
+      ...web('web-ordered', [
+        { type: 'secret', file: join(directory, 'web.wrong') },
+        { type: 'federated' },
+        { type: 'certificate', file: join(directory, 'web.pem') },
+      ]),
+    };
+  },
 });
-after(async () => {
-  await inspector[Symbol.asyncDispose]();
-  await system.close();
-});
+after(() => system.close());
+const inspector = system.use(await openRedisInspector(system));
 
 /** Replaces a mounted file as the kubelet does: all at once. */
 async function swap(name: string, content: string, directory = system.stateDir): Promise<void> {
@@ -64,6 +52,12 @@ async function swap(name: string, content: string, directory = system.stateDir):
 }
 const federatedToken = (name: string) =>
   system.cluster.mint({ namespace: 'onbehalf', name, audience: exchangeAudience });
+
+const { cert, key } = system.emulator.clientCertificates.web ?? { cert: '', key: '' };
+await swap('web.pem', `${cert}\n${key}`);
+await swap('web.secret', 'web-secret');
+await swap('web.wrong', 'a secret Entra never heard of');
+await swap('web.token', await federatedToken('token-broker'));
 
 const nextPerson = () => `load${String(++lastPerson).padStart(5, '0')}@contoso.test`;
 

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { Agent, request } from 'undici';
 import { openSystem } from '../kit/system/open.ts';
 import { graphScope } from '../kit/system/registrations.ts';
-import type { System } from '../kit/system/system.ts';
 
-let system: System;
-
-before(async () => {
-  system = await openSystem({ name: 'broker-operations', brokers: 1 });
-});
+const system = await openSystem({ name: 'broker-operations', brokers: 1 });
 after(() => system.close());
 
 describe('an operator', { concurrency: true }, () => {

@@ -9,6 +9,7 @@ import { freePort } from '../kit/ports.ts';
 import { openRedisClient } from '../kit/redis/client.ts';
 import { openRedisGate, type RedisGate } from '../kit/redis/gate.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
+import { redisPassword } from '../kit/system/environments.ts';
 import { openSystem } from '../kit/system/open.ts';
 
 const own = { cacheDir: '.cache', env: { ...process.env, REDIS_URL: undefined } };
@@ -66,12 +67,8 @@ describe('the broker signs in to Redis', { concurrency: true }, () => {
         brokers: 1,
         redisEnv: async (stateDir) => ({
           REDIS_URL: `redis://127.0.0.1:${redis.port}`,
-          REDIS_AUTH: 'password',
           REDIS_USERNAME: 'broker',
-          REDIS_PASSWORD_FILE: join(
-            await mountFiles(join(stateDir, 'acl'), { password: 'of-the-acl-user' }),
-            'password',
-          ),
+          ...(await redisPassword(stateDir, 'of-the-acl-user')),
           REDIS_KEY_PREFIX: 'ch:',
         }),
       }),

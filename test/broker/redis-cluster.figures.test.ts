@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createCluster } from 'redis';
 import { record } from '../../tools/run/figures.ts';
-import { mountFiles } from '../kit/mounts.ts';
 import { withRedis } from '../kit/redis/client.ts';
 import { openRedisCluster, type RedisCluster } from '../kit/redis/cluster.ts';
+import { redisPassword } from '../kit/system/environments.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { BrokerResponse, System } from '../kit/system/system.ts';
 
@@ -29,11 +28,7 @@ before(async () => {
     redisEnv: async (stateDir) => ({
       REDIS_URL: `redis://127.0.0.1:${cluster.nodes[0]?.port}`,
       REDIS_MODE: 'cluster',
-      REDIS_AUTH: 'password',
-      REDIS_PASSWORD_FILE: join(
-        await mountFiles(join(stateDir, 'cluster'), { password: cluster.password }),
-        'password',
-      ),
+      ...(await redisPassword(stateDir, cluster.password)),
     }),
   });
 });

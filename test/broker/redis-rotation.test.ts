@@ -19,6 +19,7 @@ import { withRedis } from '../kit/redis/client.ts';
 import { openRedisConnection, type RedisConnection } from '../kit/redis/connection.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { mountRedisTls, type RedisTls } from '../kit/redis/tls.ts';
+import { until } from '../kit/until.ts';
 
 let tls: RedisTls;
 let redis: Redis;
@@ -47,11 +48,6 @@ const answers = (at: RedisConnection) =>
     () => true,
     () => false,
   );
-const until = async (condition: () => boolean | Promise<boolean>, otherwise: string) => {
-  for (const endMs = performance.now() + 15_000; !(await condition()); await delay(20)) {
-    assert.ok(performance.now() < endMs, otherwise);
-  }
-};
 /** The user of a client, by its id; connections that sign in anew keep theirs. */
 const connections = async (user: string) =>
   String(await admin('CLIENT', 'LIST', 'TYPE', 'normal'))

@@ -1,36 +1,29 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded } from '@onbehalf/chassis/life/random';
 import { decodeJwt } from 'jose';
 import { record } from '../../tools/run/figures.ts';
 import { tokenHead } from '../attack/canaries.ts';
-import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openRedisInspector } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
-import type { BrokerResponse, System } from '../kit/system/system.ts';
+import type { BrokerResponse } from '../kit/system/system.ts';
 
 const interleavings = 200;
 const atOnce = 20;
 /** The longest that Entra takes in these tests. */
 const longestMs = 60;
 const brokers = [0, 1, 2];
-let system: System;
-let inspector: RedisInspector;
 
-before(async () => {
-  system = await openSystem({
-    name: 'broker-sign-out',
-    brokers: 3,
-    people: interleavings,
-    seed: (usual) => consentedWeb(usual, [apiScope, graphScope], { optionalClaims: withSid }),
-  });
-  inspector = await openRedisInspector(system);
+const system = await openSystem({
+  name: 'broker-sign-out',
+  brokers: 3,
+  people: interleavings,
+  seed: (usual) => consentedWeb(usual, [apiScope, graphScope], { optionalClaims: withSid }),
 });
-after(async () => {
-  await inspector[Symbol.asyncDispose]();
-  await system.close();
-});
+after(() => system.close());
+const inspector = system.use(await openRedisInspector(system));
 const withSid = { idToken: ['sid'], accessToken: [] };
 
 type Person = { upn: string; session: string; assertion: string; account: string };
@@ -72,7 +65,7 @@ async function assertEndedEverywhere(ask: (broker: number) => Promise<BrokerResp
   assert.notEqual(await untilEnded(ask), Number.POSITIVE_INFINITY, 'a broker serves on');
 }
 
-/** Pauses that follow what the last flights took: on a slow machine too, sign-outs land before, inside and after one. */
+/** Pauses that follow what the last flights took: on a slow machine too, sign-outs land inside and after one. */
 function pacer(seed: number) {
   const random = seeded(seed);
   let flightMs = longestMs;

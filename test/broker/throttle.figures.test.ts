@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { record } from '../../tools/run/figures.ts';
-import { openRedisInspector, type RedisInspector } from '../kit/redis/inspector.ts';
+import { openRedisInspector } from '../kit/redis/inspector.ts';
 import { openSystem } from '../kit/system/open.ts';
 import { apiScope, appScope, consentedWeb, graphScope } from '../kit/system/registrations.ts';
-import type { BrokerResponse, System } from '../kit/system/system.ts';
+import type { BrokerResponse } from '../kit/system/system.ts';
 
 const brokers = [0, 1, 2];
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
@@ -75,8 +75,6 @@ const refreshRows: Row[] = [
   { says: 'an unlisted number', is: 'signIn', then: { aadsts: 99999, error: 'invalid_grant', suberror: null } },
 ];
 
-let system: System;
-let inspector: RedisInspector;
 const faults: object[] = [];
 let lastPerson = 0;
 
@@ -111,19 +109,14 @@ function assertAnswer({ status, body, headers }: BrokerResponse, { is, says }: R
   assert.ok(body.trace_id);
 }
 
-before(async () => {
-  system = await openSystem({
-    name: 'broker-throttle',
-    brokers: 3,
-    people: 200,
-    seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
-  });
-  inspector = await openRedisInspector(system);
+const system = await openSystem({
+  name: 'broker-throttle',
+  brokers: 3,
+  people: 200,
+  seed: (usual) => consentedWeb(usual, [apiScope, graphScope]),
 });
-after(async () => {
-  await inspector[Symbol.asyncDispose]();
-  await system.close();
-});
+after(() => system.close());
+const inspector = system.use(await openRedisInspector(system));
 
 describe('what Entra refuses one person, three brokers', () => {
   it('ask once while it throttles, and serve everybody else and every stored token', async () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Redis as Connection, connectRedis } from '../../services/token-broker/src/redis/redis.ts';
@@ -8,11 +7,11 @@ import { RedisStore } from '../../services/token-broker/src/redis/redis-store.ts
 import { storeContract } from '../../services/token-broker/src/store/store.contract.ts';
 import type { Store } from '../../services/token-broker/src/store/store.ts';
 import type { Program } from '../kit/debian/packages.ts';
-import { mountFiles } from '../kit/mounts.ts';
 import { withRedis } from '../kit/redis/client.ts';
 import { passwordOf } from '../kit/redis/connection.ts';
 import { openRedis, type Redis } from '../kit/redis/server.ts';
 import { fetchValkey8, fetchValkey9 } from '../kit/redis/valkey.ts';
+import { redisPassword } from '../kit/system/environments.ts';
 import { openSystem } from '../kit/system/open.ts';
 
 const versions: [major: string, fetch: (cacheDir: string) => Promise<Program>][] = [
@@ -58,11 +57,8 @@ for (const [major, fetchServer] of versions) {
       await using system = await openSystem({
         ...{ name: `valkey-fleet-${major}`, brokers: 2 },
         redisEnv: async (stateDir) => ({
-          ...{ REDIS_URL: `redis://127.0.0.1:${valkey.port}`, REDIS_AUTH: 'password', REDIS_USERNAME: 'broker' },
-          REDIS_PASSWORD_FILE: join(
-            await mountFiles(join(stateDir, 'acl'), { password: 'of-the-acl-user' }),
-            'password',
-          ),
+          ...{ REDIS_URL: `redis://127.0.0.1:${valkey.port}`, REDIS_USERNAME: 'broker' },
+          ...(await redisPassword(stateDir, 'of-the-acl-user')),
           REDIS_KEY_PREFIX: 'v:',
         }),
       });

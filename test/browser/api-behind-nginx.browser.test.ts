@@ -14,6 +14,7 @@ import { openIngressNginx } from '../kit/nginx.ts';
 import { accept, signIn } from '../kit/steps.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { System } from '../kit/system/system.ts';
+import { until } from '../kit/until.ts';
 import type { Visitor } from '../kit/visitor.ts';
 
 /** How long the API may be silent here, and a pause that is longer by far. */
@@ -122,14 +123,6 @@ async function get(kind: string, path: string, sent?: Sent, forMs?: number) {
   return { status: answer.statusCode, headers: answer.headers, body: await text(answer) };
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + withinMs;
-  while (!(await holds())) {
-    assert.ok(performance.now() < endMs, `not in time: ${what}`);
-    await delay(20);
-  }
-}
-
 const megabyte = Buffer.alloc(1_000_000, 'x');
 const times = (count: number) => Array.from({ length: count }, () => megabyte);
 const sha = (chunks: Buffer[]) =>
@@ -149,7 +142,7 @@ for (const kind of all) {
       });
       async function* slowly() {
         yield* times(16);
-        if (kind === streaming) await until('the API sees the beginning', () => seenBytes > 1_000_000);
+        if (kind === streaming) await until(() => seenBytes > 1_000_000, 'the API sees the beginning', withinMs);
         await delay(pauseMs);
         yield* times(16);
       }
@@ -170,7 +163,7 @@ for (const kind of all) {
       answer.setEncoding('utf8').on('data', (piece) => {
         heard += piece;
       });
-      await until('the first event comes by itself', () => heard === 'id: 1\ndata: after 0\n\n');
+      await until(() => heard === 'id: 1\ndata: after 0\n\n', 'the first event comes by itself', withinMs);
       await delay(pauseMs);
       second?.();
       await once(answer, 'end');
@@ -288,7 +281,7 @@ for (const kind of all) {
       const { asking, answer } = ask(kind, '/endless');
       await once(await answer(), 'data');
       asking.destroy();
-      await until('the API hears that the reader left', () => left === 1);
+      await until(() => left === 1, 'the API hears that the reader left', withinMs);
       if (kind !== streaming) return;
       let begun = false;
       handlers.set('/sink', (req) => {
@@ -303,9 +296,9 @@ for (const kind of all) {
       const body = new Readable({ read() {} });
       body.push(megabyte);
       const sending = ask(kind, '/sink', { method: 'POST', body });
-      await until('the API sees the beginning', () => begun);
+      await until(() => begun, 'the API sees the beginning', withinMs);
       sending.asking.destroy();
-      await until('the API hears that the sender left', () => left === 2);
+      await until(() => left === 2, 'the API hears that the sender left', withinMs);
     });
 
     it('that breaks off gives no answer for a whole one, and an early answer comes through', async () => {

@@ -2,19 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { after, describe, it } from 'node:test';
 import seed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { callApi, pick, session, signIn } from '../kit/steps.ts';
 import { openSystem } from '../kit/system/open.ts';
-import type { System } from '../kit/system/system.ts';
+import { until } from '../kit/until.ts';
 import type { Visitor } from '../kit/visitor.ts';
 
-let system: System;
-before(async () => {
-  system = await openSystem({ frontend: true, name: 'sign-out', brokers: 2 });
-});
-after(() => system?.close());
+const system = await openSystem({ frontend: true, name: 'sign-out', brokers: 2 });
+after(() => system.close());
 
 async function signedIn(person: string): Promise<Visitor> {
   const visitor = system.visitor();
@@ -26,11 +22,6 @@ async function signedIn(person: string): Promise<Visitor> {
 async function signOutAtEntra(visitor: Visitor): Promise<number | undefined> {
   await visitor.open(`${system.emulator.browserOrigin}/${seed.tenants[0]?.tid}/oauth2/v2.0/logout`);
   return visitor.answers.findLast(({ url }) => url.pathname === '/auth/front-channel-logout')?.status;
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const endMs = Date.now() + 15_000; Date.now() < endMs; await delay(50)) if (await holds()) return;
-  assert.fail('it did not come to pass in 15 s');
 }
 
 /** How often the log has said that an end is confirmed after all. */
@@ -56,7 +47,7 @@ describe('sign out everywhere', () => {
     assert.equal(laptop.page.url.origin, system.web);
     assert.match(laptop.words, /You are signed out on all your devices/);
     assert.equal((await session(laptop)).status, 401);
-    await until(async () => (await session(phone)).status === 401);
+    await until(async () => (await session(phone)).status === 401, 'the phone is signed out');
   });
 });
 
@@ -71,7 +62,7 @@ describe('a front-channel logout', () => {
       } finally {
         system.relays[away].restore();
       }
-      await until(async () => (await confirmed()) > before);
+      await until(async () => (await confirmed()) > before, 'the end is confirmed');
       await alice.open(system.web);
       assert.equal((await session(alice)).status, 401);
     });

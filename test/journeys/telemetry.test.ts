@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createViewer, type Signal, type Viewer } from '@onbehalf/trace-viewer/viewer';
 import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { allSignals } from '../../tools/signals/signals.ts';
@@ -9,6 +8,7 @@ import { dumpRedis } from '../kit/redis/dump.ts';
 import { accept, callApi, pick, signIn, signOut } from '../kit/steps.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { System } from '../kit/system/system.ts';
+import { until } from '../kit/until.ts';
 import type { Visitor } from '../kit/visitor.ts';
 
 const people = ['alice', 'bob'];
@@ -69,14 +69,6 @@ async function signInForApi(person: string): Promise<void> {
   assert.match(visitor.words, /The API answered with status 200/);
 }
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!(await isSo())) {
-    assert.ok(performance.now() < endMs, `not in time: ${what}`);
-    await delay(25);
-  }
-}
-
 describe('a hundred sign-ins, each with its first API call', () => {
   const isOne = ({ action, services: seen, startMs }: { action: string; services: string[]; startMs: number }) =>
     action === 'sign in' && seen.includes('downstream-api') && startMs >= beganMs;
@@ -90,7 +82,7 @@ describe('a hundred sign-ins, each with its first API call', () => {
       for (let person = queue.pop(); person; person = queue.pop()) await signInForApi(person);
     };
     await Promise.all(Array.from({ length: 5 }, browse));
-    await until('every trace', () => traces().length >= flights && traces().every(({ spans }) => spans > 20));
+    await until(() => traces().length >= flights && traces().every(({ spans }) => spans > 20), 'every trace');
   });
 
   it('are a hundred traces over three services', () => {
@@ -204,7 +196,7 @@ describe('five tabs of one browser', () => {
     }
     assert.equal(new Set(ids).size, 5);
     const callbacks = (id: string) => viewer.spans(id).filter(({ name }) => name === 'GET /auth/callback');
-    await until('their traces', () => ids.every((id) => viewer.spans(id).some(({ name }) => name === 'GET /profile')));
+    await until(() => ids.every((id) => viewer.spans(id).some(({ name }) => name === 'GET /profile')), 'their traces');
     for (const id of ids) assert.equal(callbacks(id).length, 1);
   });
 });
@@ -216,7 +208,7 @@ describe('a later request', () => {
     await pick(visitor, system, 'alice');
     await visitor.open(`${system.web}/profile`);
     const shown = /id="reference">([0-9a-f]{32})</.exec(visitor.page.body)?.[1] ?? '';
-    await until('the page’s trace', () => viewer.spans(shown).some(({ name }) => name === 'GET /profile'));
+    await until(() => viewer.spans(shown).some(({ name }) => name === 'GET /profile'), 'the page’s trace');
     const [root] = viewer.spans(shown);
     const callback = viewer.spans(root?.links[0]?.traceId ?? '').find(({ name }) => name === 'GET /auth/callback');
     assert.equal(callback?.spanId, root?.links[0]?.spanId);
@@ -229,7 +221,7 @@ describe('a later request', () => {
     // The services export apart: a trace's first span may be the last to arrive.
     const linksToIt = (traceId: string) =>
       viewer.spans(traceId)[0]?.links.some((link) => asked.has(viewer.spans(link.traceId)[0]?.name ?? '')) ?? false;
-    await until('the requests that asked for them', () => consents.every(({ traceId }) => linksToIt(traceId)));
+    await until(() => consents.every(({ traceId }) => linksToIt(traceId)), 'the requests that asked for them');
   });
 
   it('believes no trace context from outside', async () => {
@@ -263,7 +255,7 @@ describe('what leaves the services', () => {
     // Every counter is sent from the start, at 0.
     const seldom = ['onbehalf.credential.remaining', 'onbehalf.token.lease.wait.duration'];
     const expected = Object.keys(metrics).filter((name) => !seldom.includes(name));
-    await until('all metrics', () => expected.every((name) => sent().some((text) => text.includes(name))));
+    await until(() => expected.every((name) => sent().some((text) => text.includes(name))), 'all metrics');
     const unknown = new Set(sent().flatMap((text) => text.match(named) ?? []));
     for (const name of [...Object.keys(metrics), ...Object.keys(attributes)]) unknown.delete(name);
     assert.deepEqual([...unknown], []);

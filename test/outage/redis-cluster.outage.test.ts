@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mountFiles } from '../kit/mounts.ts';
 import { openRedisCluster, type RedisCluster } from '../kit/redis/cluster.ts';
+import { redisPassword } from '../kit/system/environments.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { BrokerResponse, System } from '../kit/system/system.ts';
 
@@ -18,15 +17,11 @@ before(async () => {
   cluster = await openRedisCluster('out/outage-redis-cluster');
   system = await openSystem({
     ...{ name: 'outage-cluster', brokers: 3, people },
-    redisEnv: async (stateDir) => {
-      const mounted = await mountFiles(join(stateDir, 'cluster'), { password: cluster.password });
-      return {
-        REDIS_URL: `redis://127.0.0.1:${cluster.nodes[0]?.port}`,
-        REDIS_MODE: 'cluster',
-        REDIS_AUTH: 'password',
-        REDIS_PASSWORD_FILE: join(mounted, 'password'),
-      };
-    },
+    redisEnv: async (stateDir) => ({
+      REDIS_URL: `redis://127.0.0.1:${cluster.nodes[0]?.port}`,
+      REDIS_MODE: 'cluster',
+      ...(await redisPassword(stateDir, cluster.password)),
+    }),
   });
 });
 after(async () => {

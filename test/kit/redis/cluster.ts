@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../ports.ts';
+import { until } from '../until.ts';
 import { openRedisClient, type RedisClient } from './client.ts';
 import { openRedis, type Redis } from './server.ts';
 
@@ -60,16 +60,26 @@ export async function openRedisCluster(
       await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', `${bounds[i]}`, `${Number(bounds[i + 1]) - 1}`]);
     }
     for (const { client } of members)
-      await until(async () => (await info(client)).includes(`cluster_known_nodes:${members.length}`));
+      await until(
+        async () => (await info(client)).includes(`cluster_known_nodes:${members.length}`),
+        'the Redis Cluster forms',
+      );
     for (const [i, { client }] of members.slice(3).entries()) {
       const master = String(await masters[i]?.client.sendCommand(['CLUSTER', 'MYID']));
-      await until(async () => String(await client.sendCommand(['CLUSTER', 'NODES'])).includes(master));
+      await until(
+        async () => String(await client.sendCommand(['CLUSTER', 'NODES'])).includes(master),
+        'the Redis Cluster forms',
+      );
       await client.sendCommand(['CLUSTER', 'REPLICATE', master]);
     }
-    for (const { client } of members) await until(async () => /cluster_state:ok/.test(await info(client)));
+    for (const { client } of members)
+      await until(async () => /cluster_state:ok/.test(await info(client)), 'the Redis Cluster forms');
     const replicas = members.slice(3).map(({ client }) => client);
     for (const client of replicas) {
-      await until(async () => /master_link_status:up/.test(String(await client.sendCommand(['INFO', 'replication']))));
+      await until(
+        async () => /master_link_status:up/.test(String(await client.sendCommand(['INFO', 'replication']))),
+        'the Redis Cluster forms',
+      );
     }
     for (const { client } of members) client.destroy();
     return { nodes: members.map(({ node }) => node), password, [Symbol.asyncDispose]: () => opened.disposeAsync() };
@@ -80,11 +90,3 @@ export async function openRedisCluster(
 }
 
 const info = async (client: RedisClient) => String(await client.sendCommand(['CLUSTER', 'INFO']));
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error('the Redis Cluster did not form within 20 s');
-    await delay(50);
-  }
-}

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { startChild } from '../child.ts';
 import type { Program } from '../debian/packages.ts';
 import { freePort } from '../ports.ts';
+import { until } from '../until.ts';
 import { withRedis } from './client.ts';
 import { findRedisServer, openRedis, type Redis } from './server.ts';
 
@@ -53,7 +53,7 @@ export class RedisSentinels implements AsyncDisposable {
     if (!found) throw new Error('there is no Redis that can be started here');
     for (const number of [1, 2, 3]) await this.#openSentinel(number, directory, first, found.program);
     for (const sentinel of this.sentinels)
-      await until(() => this.#knowsAll(sentinel), 'the sentinels do not know each other');
+      await until(() => this.#knowsAll(sentinel).catch(() => false), 'the sentinels know each other');
   }
 
   /** The port of the server that most sentinels call the master. */
@@ -137,13 +137,5 @@ export async function openRedisSentinels(logDir: string, options: SentinelsOptio
   } catch (error) {
     await sentinels[Symbol.asyncDispose]();
     throw error;
-  }
-}
-
-async function until(condition: () => Promise<boolean>, otherwise: string): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!(await condition().catch(() => false))) {
-    if (performance.now() > endMs) throw new Error(`${otherwise} within 30 s`);
-    await delay(50);
   }
 }

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Child } from '../child.ts';
 import type { Cluster } from '../cluster.ts';
 import { freePort } from '../ports.ts';
 import { openRedisClient, type RedisClient } from '../redis/client.ts';
 import type { Redis } from '../redis/server.ts';
 import type { Relay } from '../relay.ts';
+import { until } from '../until.ts';
 import { Visitor } from '../visitor.ts';
 import { codeFor } from './authorize.ts';
 import type { Entra } from './emulator.ts';
@@ -27,8 +27,6 @@ export type Parts = Ground & {
   /** Whether callers know a broker by the address of all. */
   brokersShareUrl: boolean;
 };
-
-const untilWithinMs = 30_000;
 
 /**
  * Onbehalf as it runs in a cluster, on one machine: the real services as processes, a real Redis, Entra ID played; and
@@ -220,12 +218,8 @@ export class System implements AsyncDisposable {
   }
 
   /** Waits until it is so, for at most 30 s. */
-  async until(condition: () => Promise<boolean>): Promise<void> {
-    const endMs = performance.now() + untilWithinMs;
-    while (!(await condition())) {
-      if (performance.now() > endMs) throw new Error(`it did not become so within ${untilWithinMs / 1_000} s`);
-      await delay(20);
-    }
+  until(condition: () => Promise<boolean>): Promise<void> {
+    return until(condition, 'it becomes so');
   }
 
   /** Ends everything in reverse, and leaves nothing behind but the logs. */
