@@ -69,6 +69,13 @@ async function signInForApi(person: string): Promise<void> {
   assert.match(visitor.words, /The API answered with status 200/);
 }
 
+/** Whether the spans of every service have arrived, each after its parent. */
+function isWhole({ traceId, spans: count }: { traceId: string; spans: number }): boolean {
+  const spans = viewer.spans(traceId);
+  const ids = new Set(spans.map(({ spanId }) => spanId));
+  return count > 20 && spans.every(({ parentId }) => parentId === undefined || ids.has(parentId));
+}
+
 describe('a hundred sign-ins, each with its first API call', () => {
   const isOne = ({ action, services: seen, startMs }: { action: string; services: string[]; startMs: number }) =>
     action === 'sign in' && seen.includes('downstream-api') && startMs >= beganMs;
@@ -82,7 +89,7 @@ describe('a hundred sign-ins, each with its first API call', () => {
       for (let person = queue.pop(); person; person = queue.pop()) await signInForApi(person);
     };
     await Promise.all(Array.from({ length: 5 }, browse));
-    await until(() => traces().length >= flights && traces().every(({ spans }) => spans > 20), 'every trace');
+    await until(() => traces().length >= flights && traces().every(isWhole), 'every trace');
   });
 
   it('are a hundred traces over three services', () => {
