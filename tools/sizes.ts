@@ -23,8 +23,6 @@ export const reasons: Record<string, string> = {
     'The meaning of every refusal of Entra: one table, and the order of its rules.',
   'services/load-generator/src/report/report.css': 'The report’s one style sheet: the page holds it whole.',
   'services/trace-viewer/src/page/page.css': 'The viewer’s one style sheet: the page loads it whole.',
-  'services/trace-viewer/src/page/page.js':
-    'The viewer’s one page: what it shows and what is pressed there hang on one state.',
 };
 
 /** Why a function may be longer than `longFunctionLines`, by file and name. */

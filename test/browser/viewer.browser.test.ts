@@ -281,6 +281,18 @@ describe('the trace viewer in Chromium', () => {
     await page.context().close();
   });
 
+  it('starts again after Clear: the next trace opens by itself', async () => {
+    const page = await openPage(`/traces/${ids.signIn}`);
+    await page.locator('.sequence').waitFor();
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await page.getByText('Nothing yet').waitFor();
+    await page.locator('.sequence').waitFor({ state: 'hidden' });
+    assert.equal(new URL(page.url()).pathname, '/');
+    ids.throttled = await send('throttled', 'second', evening + 60_000, 'first');
+    await page.waitForURL(`**/traces/${ids.throttled}*`);
+    await page.context().close();
+  });
+
   it('redraws with a full ring in less than 200 ms', async () => {
     for (let place = 0; place < 770; place++) ids.newest = await send('signIn', `full-${place}`, evening + place);
     const page = await openPage(`/traces/${ids.newest}`);

@@ -11,7 +11,7 @@ import type { Span } from './span.ts';
 export type Page = { html: string; policy: string };
 
 const drawing = ['svg', 'spans', 'words', 'steps', 'narrow', 'sequence', 'waterfall'].map((name) => `draw/${name}.js`);
-const scripts = [...drawing, 'page/state.js', 'page/list.js', 'page/details.js', 'page/page.js'];
+const scripts = [...drawing, 'page/state.js', 'page/list.js', 'page/details.js', 'page/stage.js', 'page/page.js'];
 const title = 'Onbehalf traces';
 
 /** `drawing.css` stands alone but for the page's palette: other pages draw traces too. */
