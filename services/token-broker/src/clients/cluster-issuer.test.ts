@@ -56,6 +56,20 @@ describe("the cluster's issuer", () => {
     });
   }
 
+  it('that offers keys as application/jwk-set+json alone, as an API server does, is asked for that', async () => {
+    const listener: RequestListener = (req, res) => {
+      const offered = req.url === '/jwks' ? 'application/jwk-set+json' : 'application/json';
+      const accepted = (req.headers.accept ?? '*/*').split(/[,;]\s*/);
+      const found = [offered, '*/*'].some((type) => accepted.includes(type));
+      const document = req.url === '/jwks' ? keySet : { issuer: origin(), jwks_uri: `${origin()}/jwks` };
+      res.writeHead(found ? 200 : 406, { 'Content-Type': offered }).end(JSON.stringify(document));
+    };
+    await using server = await serve(listener, { port: 0, host: '127.0.0.1', drainMs: 0 });
+    const origin = () => `http://127.0.0.1:${server.port}`;
+    assert.deepEqual(await clusterIssuer({ issuer: origin() })(), keySet);
+    assert.deepEqual(await clusterIssuer({ issuer: 'https://x', jwksUri: `${origin()}/jwks` })(), keySet);
+  });
+
   it('that responds to strangers is not shown the token, nor is one that responds otherwise', async () => {
     await using open = await openIssuer();
     await clusterIssuer({ issuer: open.origin, jwksUri: `${open.origin}/jwks`, token })();

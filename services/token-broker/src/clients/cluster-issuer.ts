@@ -17,6 +17,8 @@ export type IssuerOptions = {
   allowPlaintext?: boolean | undefined;
 };
 
+/** An API server offers its document as JSON and its keys as a JWK set, and answers 406 to whoever asks for the other alone. */
+const accepted = 'application/jwk-set+json, application/json';
 /** A cluster has only a few keys. */
 const maxDocumentBytes = 1_048_576;
 
@@ -39,7 +41,7 @@ export function clusterIssuer({ issuer, jwksUri, ca, token, allowPlaintext }: Is
     const signal = AbortSignal.timeout(clusterKeysTimeoutMs);
     const response = await fetchWith(url, {
       ...{ dispatcher, signal, redirect: 'manual' },
-      headers: { Accept: 'application/json', ...headers },
+      headers: { Accept: accepted, ...headers },
     });
     if (response.status !== 200) await response.body?.cancel();
     return response;
