@@ -7,13 +7,16 @@ import { freePort, isFree } from '../test/kit/ports.ts';
 import { openSystem } from '../test/kit/system/open.ts';
 import type { System } from '../test/kit/system/system.ts';
 import { checkJourney } from './check-journey.ts';
+import { Panel } from './demo/panel.ts';
 import { choosePorts } from './demo/ports.ts';
 import { Reviver } from './demo/revive.ts';
+import { tour } from './demo/tour.ts';
 import { restartPrograms } from './restart.ts';
 import { openWatch } from './run/watch.ts';
 
 const help = `npm run demo                  everything on this machine: Redis, emulator, the three services, trace viewer
 npm run demo -- --check       the same, then one journey through the front door, then exit 0 or 1
+npm run demo -- --script outage  breaks one part after another, and checks what must happen; then exit 0 or 1
 npm run demo -- --any-port    on free ports instead of the usual ones; in place of a taken one comes the next
 npm run demo -- --watch       a saved file restarts its service; one of chassis or packages restarts all
 npm run demo -- --inspect=<service>  a debugger can attach to that service; its port is printed
@@ -35,7 +38,7 @@ async function writeRedisCli({ redis, stateDir }: System): Promise<string> {
   return path;
 }
 
-async function introduce(system: System): Promise<void> {
+async function introduce(system: System, panel: string): Promise<void> {
   const { web, viewerUrl: viewer, redis, logDir, broker, stateDir, emulator } = system;
   // The web app takes the people of the seed's first tenant.
   const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
@@ -51,6 +54,7 @@ async function introduce(system: System): Promise<void> {
     ...people,
     '',
     ...(viewer ? [`  Traces:  ${viewer}`] : []),
+    `  Break:   ${panel}`,
     `  Logs:    ${logDir}/`,
     `  Broker:  ${broker}, its callers' tokens in ${stateDir}/service-accounts/`,
     `  Entra:   ${emulator.admin}/state, its admin API: services/entra-emulator/README.md`,
@@ -95,6 +99,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       check: { type: 'boolean' },
+      script: { type: 'string' },
       'any-port': { type: 'boolean' },
       watch: { type: 'boolean' },
       inspect: { type: 'string' },
@@ -102,6 +107,7 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return console.log(help);
+  if (values.script !== undefined && values.script !== 'outage') throw new Error('There is one script: outage.');
 
   const ending = new AbortController();
   // The launcher passes on what the terminal already sent, so each signal may come twice.
@@ -120,6 +126,8 @@ async function main(): Promise<void> {
     frontend: true,
     name: 'demo',
     redisPrefix: 'ob:v1:',
+    // A crowd is one person here: it comes within a second.
+    env: { broker: { SESSION_RATE: '1000' } },
     ports,
     ...(values.inspect !== undefined && { nodeOptions: await inspectorOf(values.inspect) }),
     progress,
@@ -128,13 +136,15 @@ async function main(): Promise<void> {
   });
   reviver = values.check ? undefined : new Reviver(system, console.log);
   console.log(`started in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
-  if (values.check) {
+  const walk = values.check ? checkJourney : values.script ? tour : undefined;
+  if (walk) {
     const stopped = aborted(ending.signal).then(() => {
-      throw new Error(death ?? 'Stopped before the journey was over.');
+      throw new Error(death ?? 'Stopped before it was over.');
     });
-    await Promise.race([checkJourney(system, progress), stopped]);
+    await Promise.race([walk(system, progress), stopped]);
   } else {
-    await introduce(system);
+    await using panel = new Panel(system);
+    await introduce(system, await panel.listen(ports.panel));
     if (values.watch) await restartOnSave(system, ending.signal);
     await aborted(ending.signal);
     console.log('\nending …');
