@@ -6,43 +6,24 @@ import { renderReport } from '../../services/load-generator/src/report/report.ts
 import { type Result, resultSchema } from '../../services/load-generator/src/results/result.ts';
 import { tellFigures } from './figures.ts';
 import { gather } from './gather.ts';
-import { setBetween } from './markdown.ts';
+import { seal, setBetween } from './markdown.ts';
 import { tellSizing } from './sizing.ts';
 
-const help = `node tools/load/publish.ts [RESULT …] [--bench FILE]
+const help = `node tools/load/publish.ts RESULT … [--bench FILE]
 
-Publishes results of npm run load, and with --bench those of npm run bench -- --json: keeps what the documentation needs
-of them in docs/load/result.json and their page in docs/load/report.html. Of a scenario that several results hold the
-last one's runs stand. Then, and without RESULT only that, makes the figures in docs/load-testing.md and all of
-docs/sizing.md anew from what is kept.
+Publishes results of npm run load, such as those that a release carries, and with --bench those of npm run bench --
+--json: their page as docs/load/report.html, their figures in docs/load-testing.md, and docs/sizing.md. Of a scenario
+that several results hold the last one's runs stand. The results themselves do not become part of the repository.
 `;
 
 const root = join(import.meta.dirname, '../..');
-const kept = 'docs/load/result.json';
-const none = `No figures are published yet. \`npm run load -- --repeat 3\` measures them, and
-\`node tools/load/publish.ts out/load/…/result.json\` puts them here.`;
 
-/** The documentation that is made of the kept result, by path. */
-export async function published(): Promise<Record<string, string>> {
-  const result = await readKept();
-  const guide = await readFile(join(root, 'docs/load-testing.md'), 'utf8');
+/** The documentation of a result, by path. `guide`: docs/load-testing.md as it is. */
+export function published(result: Result, guide: string): Record<string, string> {
   return {
-    'docs/load-testing.md': setBetween(guide, 'figures', result ? tellFigures(result) : none),
-    'docs/sizing.md': tellSizing(result),
+    'docs/load-testing.md': setBetween(guide, 'figures', seal(tellFigures(result))),
+    'docs/sizing.md': seal(tellSizing(result)),
   };
-}
-
-async function readKept(): Promise<Result | undefined> {
-  const text = await readFile(join(root, kept), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  return text === undefined ? undefined : resultSchema.parse(JSON.parse(text));
-}
-
-/** Without what only the page draws: series and traces are most of a result. */
-export function slim(result: Result): Result {
-  return { ...result, runs: result.runs.map((run) => ({ ...run, seconds: [], events: [], brokers: [], slowest: [] })) };
 }
 
 async function write(path: string, content: string): Promise<void> {
@@ -55,17 +36,14 @@ async function publish(files: readonly string[], bench: string | undefined): Pro
   const read = async (file: string): Promise<unknown> => JSON.parse(await readFile(file, 'utf8'));
   const result = gather(z.array(resultSchema).parse(await Promise.all(files.map(read))));
   const whole = bench === undefined ? result : resultSchema.parse({ ...result, bench: await read(bench) });
-  await write(kept, `${JSON.stringify(slim(whole))}\n`);
+  const guide = await readFile(join(root, 'docs/load-testing.md'), 'utf8');
   await write('docs/load/report.html', renderReport(whole));
+  for (const [path, content] of Object.entries(published(whole, guide))) await write(path, content);
 }
 
 if (import.meta.main) {
   const options = { bench: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
-  if (values.help) {
-    process.stdout.write(help);
-  } else {
-    if (positionals.length > 0) await publish(positionals, values.bench);
-    for (const [path, content] of Object.entries(await published())) await write(path, content);
-  }
+  if (values.help || positionals.length === 0) process.stdout.write(help);
+  else await publish(positionals, values.bench);
 }
