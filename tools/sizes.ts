@@ -15,6 +15,10 @@ const development = ['entra-emulator', 'trace-viewer', 'load-generator'];
 
 /** Why a file of more than `longLines` lines is one room. */
 export const reasons: Record<string, string> = {
+  'packages/node/src/web/session/logins.ts':
+    'All about the cookies of sign-in attempts: what is in one, and which of them have room.',
+  'packages/node/src/web/sign-in/callback.ts':
+    'One way back from Entra ID: each outcome of it leads to another page, and ends the same attempt.',
   'services/token-broker/src/config.ts':
     'Every setting of the broker: each is checked together with all others, so that one start names all that is wrong.',
   'services/token-broker/src/redis/clients.ts':

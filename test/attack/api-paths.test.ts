@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { apiTarget } from '@onbehalf/node/web/api/api-wire';
+import { apisSchema, scopesFor } from '@onbehalf/node/web/apis/apis';
 import fc from 'fast-check';
-import { apiTarget } from '../../services/web-frontend/src/api/api-wire.ts';
-import { apisSchema, scopesFor } from '../../services/web-frontend/src/apis.ts';
 import { runs } from './faults.ts';
 
 const routesOf = (more: object) => [

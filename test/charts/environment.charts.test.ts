@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { KubernetesObject, V1ConfigMap, V1Deployment } from '@kubernetes/client-node';
+import { apisSchema } from '@onbehalf/node/web/apis/apis';
 import * as downstreamApi from '../../services/downstream-api/src/config.ts';
 import { clientsSchema } from '../../services/token-broker/src/clients/clients.ts';
 import * as tokenBroker from '../../services/token-broker/src/config.ts';
-import { apisSchema } from '../../services/web-frontend/src/apis.ts';
 import * as webFrontend from '../../services/web-frontend/src/config.ts';
 import { copyCharts, objectsOf, ofKind, render, scenarios } from './render.ts';
 

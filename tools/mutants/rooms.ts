@@ -14,7 +14,7 @@ const leftOut: Record<string, string> = {
 const securityRooms = [
   ...['api/api-request', 'api/api-routes', 'api/api-wire', 'broker/challenge', 'broker/flights', 'step-up/step-up'],
   ...['session/caching', 'session/cookies', 'session/flow-trace', 'session/logins', 'session/same-origin'],
-  ...['session/seal', 'session/session', 'sign-in/client-network', 'sign-in/rate', 'sign-in/return-path'],
+  ...['session/seal', 'session/session', 'network/client-network', 'network/rate', 'sign-in/return-path'],
   ...['sign-in/callback', 'sign-in/sign-in', 'sign-in/sign-out'],
 ];
 const packageRooms = [
@@ -32,7 +32,7 @@ export function promisedRooms(): string[] {
   );
   return [
     ...broker.sort(),
-    ...securityRooms.map((name) => `services/web-frontend/src/${name}.ts`),
+    ...securityRooms.map((name) => `packages/node/src/web/${name}.ts`),
     ...packageRooms.map((name) => `packages/node/src/${name}.ts`),
   ];
 }

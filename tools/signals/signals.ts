@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Registry } from '@onbehalf/node/core/telemetry/measures';
 import { signals } from '@onbehalf/node/core/telemetry/signals';
+import { signals as webSignals } from '@onbehalf/node/web/telemetry/signals';
 
-const rooms = ['chassis', 'web-frontend', 'token-broker', 'downstream-api'];
+const rooms = ['chassis', 'token-broker', 'downstream-api'];
 
 /** Each room's registry of signals. */
 export function signalsByRoom(): [room: string, registry: Registry][] {
@@ -10,7 +11,7 @@ export function signalsByRoom(): [room: string, registry: Registry][] {
     room,
     JSON.parse(readFileSync(`services/${room}/src/signals.json`, 'utf8')),
   ]);
-  return [['node', signals], ...ofServices];
+  return [['node', signals], ['node/web', webSignals], ...ofServices];
 }
 
 /** All registries as one. */

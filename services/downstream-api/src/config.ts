@@ -1,6 +1,7 @@
-import { commonConfig, commonEnvironment, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, words } from '@onbehalf/chassis/config/config';
 import { baseUrl, secureOrigin } from '@onbehalf/node/core/address';
 import { authorityHost, cloudOf, guid } from '@onbehalf/node/core/keys/authority';
+import { parseConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
 
 /** Every environment key of this service; the chart's are compared with it. */

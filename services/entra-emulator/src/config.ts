@@ -1,5 +1,6 @@
-import { commonConfig, commonEnvironment, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, words } from '@onbehalf/chassis/config/config';
 import { origin } from '@onbehalf/node/core/address';
+import { parseConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
 import { federatedIssuerSchema } from './tokens/federation.ts';
 

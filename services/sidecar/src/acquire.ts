@@ -1,5 +1,6 @@
 import type { User } from '@onbehalf/node/api/protected-api';
-import { type BrokerClient, type TokenResult, troubleFault } from '@onbehalf/node/broker/client';
+import type { BrokerClient, TokenResult } from '@onbehalf/node/broker';
+import { troubleFault } from '@onbehalf/node/broker/results';
 import { insufficientClaims, invalidToken } from '@onbehalf/node/core/challenge';
 import { Fault } from '@onbehalf/node/core/fault';
 import type { ApiOptions } from './api-options.ts';

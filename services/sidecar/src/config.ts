@@ -1,6 +1,7 @@
-import { commonConfig, commonEnvironment, flag, parseConfig } from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, flag } from '@onbehalf/chassis/config/config';
 import { baseUrl } from '@onbehalf/node/core/address';
 import { authorityHost, guid } from '@onbehalf/node/core/keys/authority';
+import { parseConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
 import { apiSchema } from './api-options.ts';
 import { readList, readSection, type Section } from './sections.ts';

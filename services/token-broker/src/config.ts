@@ -1,6 +1,7 @@
-import { commonConfig, commonEnvironment, flag, parseConfig, words } from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment, flag, words } from '@onbehalf/chassis/config/config';
 import { baseUrl, isSecureContext } from '@onbehalf/node/core/address';
 import { authorityHost, guid } from '@onbehalf/node/core/keys/authority';
+import { parseConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
 import type { RedisServer } from './redis/clients.ts';
 

@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test';
 import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
-import { requestApi } from './api/api-request.ts';
+import { requestApi } from '@onbehalf/node/web/api/api-request';
 import { openTestbed, signIn } from './testbed.fake.ts';
 
 type Speech = (socket: Socket) => void;

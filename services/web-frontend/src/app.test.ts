@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { sessionCookie } from './session/session.ts';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import {
   alice,
   type Browser,

@@ -2,34 +2,36 @@ import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/ht
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
+import { formMs } from '@onbehalf/node/lifetimes';
+import { ApiRoutes } from '@onbehalf/node/web/api/api-routes';
+import type { Apis } from '@onbehalf/node/web/apis/apis';
+import type { Broker } from '@onbehalf/node/web/broker/broker';
+import { createClientNetwork } from '@onbehalf/node/web/network/client-network';
+import { createRate, rateLimit } from '@onbehalf/node/web/network/rate';
+import { FailureLog } from '@onbehalf/node/web/pages/failure-log';
+import { usePages } from '@onbehalf/node/web/pages/pages';
+import { cookieFlags, cookiesOf, noDoubledCookies } from '@onbehalf/node/web/session/cookies';
+import { createFlowTrace, landingCookie } from '@onbehalf/node/web/session/flow-trace';
+import { Logins } from '@onbehalf/node/web/session/logins';
+import { sameOriginOnly } from '@onbehalf/node/web/session/same-origin';
+import { createSeal } from '@onbehalf/node/web/session/seal';
+import { createSessions } from '@onbehalf/node/web/session/session';
+import { administratorConsent } from '@onbehalf/node/web/sign-in/administrator-consent';
+import { Callback } from '@onbehalf/node/web/sign-in/callback';
+import { formBody } from '@onbehalf/node/web/sign-in/form';
+import type { OidcClient } from '@onbehalf/node/web/sign-in/oidc';
+import type { SessionRevocation } from '@onbehalf/node/web/sign-in/session-revocation';
+import { SignIn } from '@onbehalf/node/web/sign-in/sign-in';
+import { SignOut } from '@onbehalf/node/web/sign-in/sign-out';
+import { noSpeculativeCookies } from '@onbehalf/node/web/sign-in/speculative';
+import { StepUpLinks } from '@onbehalf/node/web/step-up/step-up';
 import { type Express, type Request, type RequestHandler, type Response, Router } from 'express';
-import { ApiRoutes } from './api/api-routes.ts';
-import type { Apis } from './apis.ts';
-import type { Broker } from './broker/broker.ts';
 import type { Config } from './config.ts';
-import { formMs } from './lifetimes.ts';
-import { FailureLog } from './pages/failure-log.ts';
-import type { Product } from './pages/page.ts';
-import { callPaths } from './pages/pages.ts';
+import { type Product, sendPage } from './pages/page.ts';
+import { apiResponse, callPaths } from './pages/pages.ts';
 import { renderFault } from './pages/render-fault.ts';
-import { cookieFlags, cookiesOf, noDoubledCookies } from './session/cookies.ts';
-import { createFlowTrace, landingCookie } from './session/flow-trace.ts';
-import { Logins } from './session/logins.ts';
-import { sameOriginOnly } from './session/same-origin.ts';
-import { createSeal } from './session/seal.ts';
-import { createSessions } from './session/session.ts';
+import { pages } from './pages/sign-in-pages.ts';
 import { createPerson } from './session-routes.ts';
-import { administratorConsent } from './sign-in/administrator-consent.ts';
-import { Callback } from './sign-in/callback.ts';
-import { createClientNetwork } from './sign-in/client-network.ts';
-import { formBody } from './sign-in/form.ts';
-import type { OidcClient } from './sign-in/oidc.ts';
-import { createRate, rateLimit } from './sign-in/rate.ts';
-import type { SessionRevocation } from './sign-in/session-revocation.ts';
-import { SignIn } from './sign-in/sign-in.ts';
-import { SignOut } from './sign-in/sign-out.ts';
-import { noSpeculativeCookies } from './sign-in/speculative.ts';
-import { StepUpLinks } from './step-up/step-up.ts';
 
 export type AppDeps = {
   config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'signInScopes' | 'traceViewerUrl' | 'trustedProxies'> & {
@@ -49,9 +51,9 @@ export type AppDeps = {
 /** The whole of web-frontend as an express app. Opens nothing. */
 export function createApp(deps: AppDeps): Express {
   const routes = Router({ caseSensitive: true, strict: true });
-  routes.use(noDoubledCookies, noSpeculativeCookies, endUnreadUploads, clearLanding);
+  routes.use(usePages(pages), noDoubledCookies, noSpeculativeCookies, endUnreadUploads, clearLanding);
   const failures = new FailureLog(deps.logger);
-  addRoutes(routes, createHandlers({ ...deps, failures }), deps.config);
+  addRoutes(routes, createHandlers({ ...deps, failures }), deps);
   // Trace context from outside is ignored: each request starts its own trace, a callback resumes its sign-in's.
   const app = createChassisApp({
     logger: deps.logger,
@@ -90,8 +92,10 @@ function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps & {
 function addRoutes(
   routes: Router,
   { api, callback, limited, person, signIn, signOut }: Handlers,
-  config: AppDeps['config'],
+  { apis, config }: AppDeps,
 ): void {
+  // The pages are those of the sample API; without it they call the first API.
+  const sampleName = Object.hasOwn(apis, 'downstream-api') ? 'downstream-api' : (Object.keys(apis)[0] ?? '');
   const ours = sameOriginOnly(config.publicBaseUrl);
   const readOnly = onlyMethods('GET', 'HEAD');
   const postOnly = onlyMethods('POST');
@@ -102,7 +106,10 @@ function addRoutes(
   for (const path of callPaths)
     routes
       .route(path)
-      .get((req, res) => api.page(path, req, res))
+      .get(async (req, res) => {
+        const shown = await api.callForPage(sampleName, path, req, res);
+        if (shown) sendPage(res, apiResponse({ ...shown, path }));
+      })
       .all(readOnly);
   routes.route('/sign-in').get(limited, signIn.signIn.bind(signIn)).all(readOnly);
 

@@ -1,8 +1,9 @@
-import { commonConfig, commonEnvironment, parseConfig } from '@onbehalf/chassis/config/config';
+import { commonConfig, commonEnvironment } from '@onbehalf/chassis/config/config';
 import { baseUrl, isSecureContext, origin } from '@onbehalf/node/core/address';
 import { authorityHost, guid, tenant } from '@onbehalf/node/core/keys/authority';
+import { parseConfig } from '@onbehalf/node/core/parse-config';
+import { signInScopes } from '@onbehalf/node/web/apis/apis';
 import { z } from 'zod';
-import { signInScopes } from './apis.ts';
 
 const proxy = z
   .union(

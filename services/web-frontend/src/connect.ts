@@ -1,9 +1,9 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createHttpClient, type Fetch } from '@onbehalf/node/core/http-client';
 import { tellOutages } from '@onbehalf/node/core/outages';
-import { Broker } from './broker/broker.ts';
+import { Broker } from '@onbehalf/node/web/broker/broker';
+import { OidcClient } from '@onbehalf/node/web/sign-in/oidc';
 import type { Config } from './config.ts';
-import { OidcClient } from './sign-in/oidc.ts';
 
 type ConnectOptions = {
   config: Pick<Config, 'publicBaseUrl' | 'entra' | 'broker'>;

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createHealth } from '@onbehalf/chassis/life/health';
 import { aborted, run } from '@onbehalf/chassis/life/run';
@@ -8,14 +7,15 @@ import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
 import { openKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { createMountedFile } from '@onbehalf/node/core/mounted-file';
-import { apisSchema } from './apis.ts';
+import { parseJsonConfig } from '@onbehalf/node/core/parse-config';
+import { apisSchema } from '@onbehalf/node/web/apis/apis';
+import { createFlowTrace } from '@onbehalf/node/web/session/flow-trace';
+import { SessionRevocation } from '@onbehalf/node/web/sign-in/session-revocation';
+import { signals as registry } from '@onbehalf/node/web/telemetry/signals';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { connect } from './connect.ts';
 import { toLogo } from './pages/logo.ts';
-import { createFlowTrace } from './session/flow-trace.ts';
-import { SessionRevocation } from './sign-in/session-revocation.ts';
-import registry from './signals.json' with { type: 'json' };
 
 await run(async (signal) => {
   const config = readConfig(process.env);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { sessionCookie } from './session/session.ts';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import { type Browser, openTestbed, signIn, type Testbed } from './testbed.fake.ts';
 
 type Case = { what: string; path: string; script?: boolean; break: (testbed: Testbed) => void; retryAfter: string };

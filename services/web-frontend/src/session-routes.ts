@@ -1,11 +1,11 @@
+import type { Broker } from '@onbehalf/node/web/broker/broker';
+import { takeNotice } from '@onbehalf/node/web/pages/notice';
+import { redirect } from '@onbehalf/node/web/pages/redirect';
+import type { Session, Sessions } from '@onbehalf/node/web/session/session';
+import type { StepUpLinks } from '@onbehalf/node/web/step-up/step-up';
 import type { Request, Response } from 'express';
-import type { Broker } from './broker/broker.ts';
-import { takeNotice } from './pages/notice.ts';
 import { sendPage } from './pages/page.ts';
 import { home, iso, type Lifetime, profile, welcome } from './pages/pages.ts';
-import { redirect } from './pages/redirect.ts';
-import type { Session, Sessions } from './session/session.ts';
-import type { StepUpLinks } from './step-up/step-up.ts';
 
 type PersonDeps = { broker: Broker; nowSeconds: () => number; sessions: Sessions; stepUpLinks: StepUpLinks };
 

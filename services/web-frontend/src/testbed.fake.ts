@@ -6,13 +6,13 @@ import { text } from 'node:stream/consumers';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
+import { type Apis, apisSchema } from '@onbehalf/node/web/apis/apis';
+import { SessionRevocation } from '@onbehalf/node/web/sign-in/session-revocation';
 import type { Express } from 'express';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
-import { type Apis, apisSchema } from './apis.ts';
 import { createApp } from './app.ts';
 import { connect } from './connect.ts';
 import type { Product } from './pages/page.ts';
-import { SessionRevocation } from './sign-in/session-revocation.ts';
 
 /** What the app believes its address is; the sockets of a test are elsewhere. */
 export const publicBaseUrl = 'http://localhost:3000';

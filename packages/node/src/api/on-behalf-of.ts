@@ -1,4 +1,5 @@
-import { type BrokerClient, troubleFault } from '../broker/client.ts';
+import type { BrokerClient } from '../broker/client.ts';
+import { troubleFault } from '../broker/results.ts';
 import { insufficientClaims, insufficientScope, invalidToken } from '../core/challenge.ts';
 import { Fault } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';

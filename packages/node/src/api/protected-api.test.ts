@@ -109,7 +109,7 @@ describe('a protected API', () => {
       () => new ProtectedApi(wrong),
       (error) => {
         assert.ok(error instanceof ConfigError);
-        for (const name of ['tenant:', 'audience:', 'authorityHost:']) assert.ok(error.message.includes(name), name);
+        for (const name of ['tenant.0:', 'audience:', 'authorityHost:']) assert.ok(error.message.includes(name), name);
         return !error.message.includes('canary');
       },
     );

@@ -8,6 +8,7 @@ import { authorityHost, guid } from '../core/keys/authority.ts';
 import { remoteAuthority } from '../core/keys/signing-keys.ts';
 import type { Log } from '../core/log.ts';
 import { tellOutages } from '../core/outages.ts';
+import { parseConfig } from '../core/parse-config.ts';
 import { newTraceId } from '../core/telemetry/trace-context.ts';
 import { type AccessTokenClaims, createBearer, requireAuthContext, requireRole, requireScope } from './bearer.ts';
 import { assertOneHeader } from './bearer-header.ts';
@@ -46,7 +47,7 @@ export type AnyRequest = Request | IncomingMessage;
 export type Verified = { user: User; response?: undefined } | { user?: undefined; response: Response };
 
 const schema = z.strictObject({
-  tenants: z.array(guid).min(1),
+  tenant: z.array(guid).min(1),
   audience: guid,
   allowedClients: z.array(guid),
   authorityHost,
@@ -61,7 +62,7 @@ export class ProtectedApi {
 
   /** @throws ConfigError naming what is wrong. */
   constructor(options: ApiOptions) {
-    const { tenants, audience, allowedClients, authorityHost: host, resource } = readOptions(options);
+    const { tenant: tenants, audience, allowedClients, authorityHost: host, resource } = readOptions(options);
     const { broker, log, scopes } = options;
     const { keys, issuerOf } = remoteAuthority(host, tenants);
     const told = log ? tellOutages('entra-keys', log, keys) : keys;
@@ -129,17 +130,12 @@ function headerOf({ headers }: AnyRequest, name: 'authorization'): string | unde
 
 function readOptions({ tenant, audience, allowedClients = [], resource, ...options }: ApiOptions) {
   const host = options.authorityHost ?? 'https://login.microsoftonline.com';
-  const asked = {
-    tenants: [tenant].flat(),
+  const given = {
+    tenant: [tenant].flat(),
     audience,
     allowedClients: [...allowedClients],
     authorityHost: host,
     resource,
   };
-  const { success, data, error } = schema.safeParse(asked);
-  if (success) return data;
-  const faults = error.issues.map(
-    ({ path, message }) => `  ${path.join('.').replace(/^tenants.*/, 'tenant')}: ${message}`,
-  );
-  throw new ConfigError(`The options are not usable:\n${[...new Set(faults)].join('\n')}`);
+  return parseConfig(schema, given, 'options of the API');
 }

@@ -3,8 +3,9 @@ import { describe, it } from 'node:test';
 import { baseUrl, origin } from '@onbehalf/node/core/address';
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import { guid } from '@onbehalf/node/core/keys/authority';
+import { parseConfig, parseJsonConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
-import { commonConfig, commonEnvironment, parseConfig, parseJsonConfig, words } from './config.ts';
+import { commonConfig, commonEnvironment, words } from './config.ts';
 
 const readFaults = (parse: () => unknown): string => {
   try {

@@ -1,8 +1,8 @@
 import { Fault, toFault } from '@onbehalf/node/core/fault';
+import { noteFailure } from '@onbehalf/node/core/telemetry/request-facts';
 import { traceIdOf } from '@onbehalf/node/core/telemetry/trace-context';
 import express, { type ErrorRequestHandler, type Express, type Request, type Response, type Router } from 'express';
 import type { Logger } from '../telemetry/logger.ts';
-import { noteFailure } from '../telemetry/server-span.ts';
 
 /** Headers of every response, also of errors. A service overrides the policy for pages and caching for assets. */
 const securityHeaders = {

@@ -1,5 +1,6 @@
+import { parseConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
-import { flag, parseConfig } from '../config/config.ts';
+import { flag } from '../config/config.ts';
 
 const protocols = ['http/protobuf', 'http/json', 'grpc'] as const;
 export type Protocol = (typeof protocols)[number];

@@ -1,43 +1,18 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { factsKey, type Origin, type RequestFacts, startObserving } from '@onbehalf/node/core/telemetry/request-facts';
 import { spanTime } from '@onbehalf/node/core/telemetry/span-time';
 import { spanContextOf } from '@onbehalf/node/core/telemetry/trace-context';
 import { fail, isTrouble, tracer } from '@onbehalf/node/core/telemetry/tracing';
 import { atTurnEnd } from '@onbehalf/node/core/telemetry/turn-end';
-import {
-  type Attributes,
-  context,
-  createContextKey,
-  ROOT_CONTEXT,
-  type Span,
-  type SpanContext,
-  SpanKind,
-  trace,
-} from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import { measure } from '../signals.ts';
-
-/** Where a request's span belongs: below another span, or at the root of a trace of its own. */
-export type Origin = { parent?: SpanContext | undefined };
-
-type Facts = {
-  span: Span;
-  method: string;
-  startedAtMs: number;
-  endedAtMs: number | undefined;
-  route: string | undefined;
-  errorType: string | undefined;
-  attributes: Attributes;
-};
-
-const factsKey = createContextKey('onbehalf.request');
-/** Where no listener is observed, as without telemetry, there are no facts to look for. */
-let observing = false;
 
 /**
  * Gives every request of a listener a server span and its place in `http.server.request.duration`. Where it belongs is
  * what the caller's `traceparent` says; an edge service gives an `originOf` of its own and believes nobody.
  */
 export function observed(handler: RequestListener, originOf: (req: IncomingMessage) => Origin = believing) {
-  observing = true;
+  startObserving();
   return (req: IncomingMessage, res: ServerResponse): void => {
     const startedAtMs = performance.now();
     const method = knownMethods.has(req.method ?? '') ? String(req.method) : '_OTHER';
@@ -45,7 +20,7 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
     const above = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
     const span = tracer.startSpan(method, { kind: SpanKind.SERVER, startTime: spanTime(startedAtMs) }, above);
     const untold = { endedAtMs: undefined, route: undefined, errorType: undefined, attributes: {} };
-    const facts: Facts = { span, method, startedAtMs, ...untold };
+    const facts: RequestFacts = { span, method, startedAtMs, ...untold };
     let over = false;
     const written = () => {
       facts.endedAtMs ??= performance.now();
@@ -62,31 +37,7 @@ export function observed(handler: RequestListener, originOf: (req: IncomingMessa
   };
 }
 
-/** Says more of the request that the code now runs in, whatever span is active. */
-export function describeRequest(attributes: Attributes): void {
-  const facts = current();
-  if (facts) Object.assign(facts.attributes, attributes);
-}
-
-/** Names the route of a request that Express does not serve. */
-export function nameRoute(route: string): void {
-  const facts = current();
-  if (facts) facts.route = route;
-}
-
-/** Says by which Fault code the request fails. */
-export function noteFailure(code: string): void {
-  const facts = current();
-  if (facts) facts.errorType = code;
-}
-
-/** Links the request to a span of an earlier trace. */
-export function linkRequest(to: SpanContext): void {
-  const { span } = current() ?? {};
-  if (span && span.spanContext().traceId !== to.traceId) span.addLink({ context: to });
-}
-
-function finish(req: IncomingMessage, res: ServerResponse, facts: Facts): void {
+function finish(req: IncomingMessage, res: ServerResponse, facts: RequestFacts): void {
   const { span, method, startedAtMs, endedAtMs = startedAtMs, errorType } = facts;
   const { route: matched, baseUrl = '' } = req as { route?: { path?: unknown }; baseUrl?: string };
   const route = facts.route ?? (typeof matched?.path === 'string' ? baseUrl + matched.path : undefined);
@@ -108,8 +59,4 @@ const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', '
 
 function believing(req: IncomingMessage): Origin {
   return { parent: spanContextOf(req.headers.traceparent, req.headers.tracestate) };
-}
-
-function current(): Facts | undefined {
-  return observing ? (context.active().getValue(factsKey) as Facts | undefined) : undefined;
 }

@@ -4,13 +4,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { createMeasures, measure as measureOfPackage, type Registry } from '@onbehalf/node/core/telemetry/measures';
+import { describeRequest } from '@onbehalf/node/core/telemetry/request-facts';
 import { signals } from '@onbehalf/node/core/telemetry/signals';
 import { pino } from 'pino';
 import { serve } from '../http/serve.ts';
 import { createHealth } from '../life/health.ts';
 import chassis from '../signals.json' with { type: 'json' };
 import { prometheusName } from './prometheus.ts';
-import { describeRequest, observed } from './server-span.ts';
+import { observed } from './server-span.ts';
 import { startTelemetry } from './telemetry.ts';
 
 const registry: Registry = {

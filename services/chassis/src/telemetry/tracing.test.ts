@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { describe, it } from 'node:test';
 import { Fault, type FaultCode } from '@onbehalf/node/core/fault';
 import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
+import { linkRequest, nameRoute } from '@onbehalf/node/core/telemetry/request-facts';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import { activeSpan, inOwnTrace, inSpan } from '@onbehalf/node/core/telemetry/tracing';
@@ -12,7 +13,7 @@ import { pino } from 'pino';
 import { createApp } from '../http/http.ts';
 import { serve } from '../http/serve.ts';
 import { createLogger } from './logger.ts';
-import { linkRequest, nameRoute, observed } from './server-span.ts';
+import { observed } from './server-span.ts';
 import { watchUndici } from './undici-spans.ts';
 
 const spans = keepSpans();

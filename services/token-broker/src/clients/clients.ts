@@ -1,5 +1,5 @@
-import { parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { guid, isManyTenants, tenant } from '@onbehalf/node/core/keys/authority';
+import { parseJsonConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
 
 export const grantTypes = {

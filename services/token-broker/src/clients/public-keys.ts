@@ -1,6 +1,6 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { parseJsonConfig } from '@onbehalf/chassis/config/config';
 import { ConfigError } from '@onbehalf/node/core/config-error';
+import { parseJsonConfig } from '@onbehalf/node/core/parse-config';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 

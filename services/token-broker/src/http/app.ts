@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http/http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { describeRequest, nameRoute, noteFailure } from '@onbehalf/chassis/telemetry/server-span';
 import { Fault, toFault } from '@onbehalf/node/core/fault';
+import { describeRequest, nameRoute, noteFailure } from '@onbehalf/node/core/telemetry/request-facts';
 import { traceIdOf } from '@onbehalf/node/core/telemetry/trace-context';
 import { Router } from 'express';
 import type { Callers } from '../clients/callers.ts';

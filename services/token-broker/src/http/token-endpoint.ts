@@ -1,6 +1,6 @@
-import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
 import { Fault } from '@onbehalf/node/core/fault';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { describeRequest } from '@onbehalf/node/core/telemetry/request-facts';
 import { errorType } from '@onbehalf/node/core/telemetry/tracing';
 import type { Attributes } from '@opentelemetry/api';
 import { type Client, type GrantType, grantTypes } from '../clients/clients.ts';

@@ -1,5 +1,5 @@
-import { describeRequest } from '@onbehalf/chassis/telemetry/server-span';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
+import { describeRequest } from '@onbehalf/node/core/telemetry/request-facts';
 import { inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
 import { measure } from '../signals.ts';

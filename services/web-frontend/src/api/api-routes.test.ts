@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { describe, it } from 'node:test';
-import { sessionCookie } from '../session/session.ts';
+import { apiTarget } from '@onbehalf/node/web/api/api-wire';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import { alice, apiScope, openTestbed, publicBaseUrl, signIn } from '../testbed.fake.ts';
-import { apiTarget } from './api-wire.ts';
 
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';
 const challenge = `Bearer error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`;

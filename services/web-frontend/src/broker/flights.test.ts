@@ -5,8 +5,8 @@ import { describe, it } from 'node:test';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
+import { Broker } from '@onbehalf/node/web/broker/broker';
 import { openTestbed, signIn } from '../testbed.fake.ts';
-import { Broker } from './broker.ts';
 
 const spans = keepSpans();
 const traceId = 'a'.repeat(32);

@@ -1,7 +1,8 @@
 import { type Html, html } from '@onbehalf/chassis/http/html';
 import type { Fault } from '@onbehalf/node/core/fault';
 import { spanContextOf } from '@onbehalf/node/core/telemetry/trace-context';
-import type { Session } from '../session/session.ts';
+import type { Notice } from '@onbehalf/node/web/pages/notice';
+import type { Session } from '@onbehalf/node/web/session/session';
 import type { View } from './page.ts';
 import type { Texts } from './texts.ts';
 
@@ -10,8 +11,6 @@ export type Lifetime = { createdAt: number; idleEndsAt: number; endsAt: number }
 /** The paths of the sample's calls of its API, each a page. */
 export const callPaths = ['/whoami', '/graph/me', '/payroll'] as const satisfies (keyof Texts['calls'])[];
 export type CallPath = (typeof callPaths)[number];
-
-export type Notice = keyof Texts['notices'];
 
 /** The notices after which to sign in and sign out everywhere is what may help. */
 const offersSignOut: readonly Notice[] = ['lost', 'everywhere-ended', 'everywhere-none', 'everywhere-unconfirmed'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { sessionCookie } from '../session/session.ts';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import { alice, type BrowserResponse, incompressible, leadsTo, openTestbed, ringOf, signIn } from '../testbed.fake.ts';
 
 /** What nginx reads into its one buffer of 4 KB: the status line, every header, the empty line. */

@@ -1,7 +1,7 @@
 import type { RenderFault } from '@onbehalf/chassis/http/http';
+import { cookiesOf } from '@onbehalf/node/web/session/cookies';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import type { Request } from 'express';
-import { cookiesOf } from '../session/cookies.ts';
-import { sessionCookie } from '../session/session.ts';
 import { sendPage } from './page.ts';
 import { trouble } from './pages.ts';
 

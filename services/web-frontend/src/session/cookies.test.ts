@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { cookiesOf } from '@onbehalf/node/web/session/cookies';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import { alice, openTestbed, signIn, type Testbed } from '../testbed.fake.ts';
-import { cookiesOf } from './cookies.ts';
-import { sessionCookie } from './session.ts';
 
 /** What trimmers of many languages take away, and browsers keep in a name that a sibling domain may set. */
 const lookalikes = [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { KeyObject } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { createSeal } from '@onbehalf/node/web/session/seal';
 import { CompactEncrypt } from 'jose';
 import { z } from 'zod';
 import { ringOf } from '../testbed.fake.ts';
-import { createSeal } from './seal.ts';
 
 const schema = z.object({ a: z.string() });
 

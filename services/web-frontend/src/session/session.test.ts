@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Request, Response } from 'express';
-import { stepUpLoopSeconds } from '../lifetimes.ts';
-import { incompressible, ringOf } from '../testbed.fake.ts';
-import { cookieBytes } from './cookies.ts';
-import { createSeal } from './seal.ts';
+import { stepUpLoopSeconds } from '@onbehalf/node/lifetimes';
+import { cookieBytes } from '@onbehalf/node/web/session/cookies';
+import { createSeal } from '@onbehalf/node/web/session/seal';
 import {
   claimsFor,
   createSessions,
@@ -14,7 +12,9 @@ import {
   type Session,
   sessionCookie,
   wasJustSatisfied,
-} from './session.ts';
+} from '@onbehalf/node/web/session/session';
+import type { Request, Response } from 'express';
+import { incompressible, ringOf } from '../testbed.fake.ts';
 
 /** A session's way into a browser and back, and what is set on the way; the ring may change in between. */
 function browser(sameSite: 'lax' | 'strict' = 'lax') {

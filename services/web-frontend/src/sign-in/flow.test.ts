@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { recordMetrics } from '@onbehalf/chassis/telemetry/measures.fake';
 import { Fault } from '@onbehalf/node/core/fault';
-import type { FoundLogin } from '../session/logins.ts';
-import { flowReturns } from './flow.ts';
+import type { FoundLogin } from '@onbehalf/node/web/session/logins';
+import { flowReturns } from '@onbehalf/node/web/sign-in/flow';
 
 describe('a flow', () => {
   it('is timed at Entra ID and here, also where metrics are on and traces are not', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { returnPath } from '@onbehalf/node/web/sign-in/return-path';
 import { openTestbed, publicBaseUrl, signIn } from '../testbed.fake.ts';
-import { returnPath } from './return-path.ts';
 
 const evil = 'evil.example';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import { decodeJwt } from 'jose';
-import { sessionCookie } from '../session/session.ts';
 import { alice, leadsTo, openTestbed, publicBaseUrl, signIn } from '../testbed.fake.ts';
 
 const loginCookies = (names: Iterable<string>) => [...names].filter((name) => name.includes('-login-'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sessionCookie } from '../session/session.ts';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import {
   alice,
   type Browser,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { sessionCookie } from '../session/session.ts';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
 import { openTestbed, signIn } from '../testbed.fake.ts';
 
 const chrome = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';

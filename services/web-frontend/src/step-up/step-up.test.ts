@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { challengeSeconds } from '../lifetimes.ts';
+import { challengeSeconds } from '@onbehalf/node/lifetimes';
 import { openTestbed, signIn } from '../testbed.fake.ts';
 
 const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}';

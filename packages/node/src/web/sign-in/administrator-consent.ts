@@ -1,0 +1,24 @@
+import type { NextFunction, Request, Response } from 'express';
+import { z } from 'zod';
+import { pagesOf } from '../pages/pages.ts';
+
+/** The response to an administrator's consent, which has no code. Learn: "Admin consent", response parameters. */
+const adminConsentSchema = z.object({
+  admin_consent: z.string().max(16),
+  code: z.never().optional(),
+  error: z.string().max(256).optional(),
+});
+
+/** With `form_post` too, the response to an administrator's consent comes as a query. */
+export function administratorConsent(req: Request, res: Response, next: NextFunction): void {
+  if (!answeredAdministrator(res, req.query)) next();
+}
+
+/** Shows how an administrator answered; no attempt of ours began it, and nothing follows from it. Returns whether it did. */
+export function answeredAdministrator(res: Response, input: unknown): boolean {
+  const { success, data } = adminConsentSchema.safeParse(input);
+  if (!success) return false;
+  const agreed = data.error === undefined && /^true$/i.test(data.admin_consent);
+  pagesOf(res).administratorAnswered(res, agreed);
+  return true;
+}
