@@ -106,8 +106,9 @@ export class CodeRedemption {
   }
 
   /**
-   * Marks a person as just signed in: this may have met the demand for which a call on their behalf was refused. Without
-   * the mark that refusal stands for 30 s. Assertions name a guest by the tenant that they are for, not by the home account.
+   * Marks a person as just signed in. The sign-in may have fixed the reason why Entra refused a call on their behalf, and
+   * without the mark that refusal stands for 30 s. The key is made as for an assertion, which names a guest by the tenant
+   * that it is for, and not by the home account.
    */
   async #markSignedIn({ account }: Session): Promise<void> {
     const { store, redisKeys } = this.#deps;

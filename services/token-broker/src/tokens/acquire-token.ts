@@ -23,7 +23,7 @@ type Deps = {
   nowMs: () => number;
 };
 
-/** What a look at the partition gives: a token that is there, or what a new one is acquired with. */
+/** The result of reading the partition: a token, or the values with which a new one is acquired. */
 type Inspected =
   | { token: Token }
   | { token?: undefined; version: string | undefined; msal: string | undefined; signIn: string | undefined };
@@ -64,7 +64,7 @@ export class TokenAcquirer {
       }
       const leftMs = waitUntilMs - this.#nowMs();
       if (leftMs <= 0) throw new Fault('unavailable', 'The token did not come in time.', { retryAfterSeconds: 5 });
-      // Listening begins before the look, so that a release in between is not lost.
+      // Listening begins before the partition is read, so that a release in between is not lost.
       const released = this.#store.channel.waitForRelease(lease.name, Math.min(lease.heldForMs + 5, leftMs));
       const seen = await this.#inspect(wanted);
       if (seen.token) return seen.token;
@@ -90,15 +90,15 @@ export class TokenAcquirer {
     if (result.kind === 'token') return await this.#keep(wanted, fence, seen.version, result);
     const { client, traceId } = request;
     logRefusal(this.#logger, { client, account: request.account, traceId }, result.refusal);
-    // A revocation that breaks off begins again with the next refusal. So a refusal is remembered only after it is done.
+    // If the revocation fails, the next refusal starts it again: so the refusal is remembered only after it.
     await request.onRefused?.(result.refusal);
     const remembered = await this.#rememberRefusal(wanted, result.refusal, seen.signIn);
     throw remembered ? this.#refusals.toFault(remembered, request.scope) : toEntraFault(result.refusal, request.scope);
   }
 
   /**
-   * Reads the partition once. Gives the token that another flight stored, or what a new one is acquired with.
-   * @throws Fault where none can be acquired: the session has ended, or Entra refused the same a moment ago.
+   * Reads the partition once. Returns the token that another flight stored, or the values to acquire a new one with.
+   * @throws Fault if none can be acquired: the session has ended, or Entra refused the same request a moment ago.
    */
   async #inspect(wanted: Wanted, refreshBefore = Number.NEGATIVE_INFINITY): Promise<Inspected> {
     const { request, field } = wanted;
@@ -136,7 +136,7 @@ export class TokenAcquirer {
       await request.beforeWrite?.(acquired);
       outcome = await this.#write(wanted, { fence, version, record, msal: acquired.msal });
     } catch (error) {
-      // The store is away or full. The token is good nevertheless; the next request acquires another.
+      // The store is away or full. The token is served without it, and the next request acquires another one.
       if (!isUnavailable(error)) throw error;
       this.#logger.warn({ event: 'token.unsaved', error });
       return { record, source: 'entra' };

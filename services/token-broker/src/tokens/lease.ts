@@ -9,7 +9,7 @@ export type Lease = { name: string; owner: string; fence: number };
 /** Leases over all pods: each token has one holder. A lease is renewed during the work, and expires soon after its holder dies. */
 export function createLeases(store: Store, redisKeys: RedisKeys) {
   return {
-    /** The lease, or how long another pod still holds it. @throws Fault `unavailable`. */
+    /** The lease, or how long another owner still holds it at most. @throws Fault `unavailable`. */
     async take(key: string, field: string): Promise<Lease | { name: string; heldForMs: number }> {
       const name = redisKeys.lease(key, field);
       const owner = randomUUID();

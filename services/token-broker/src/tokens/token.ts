@@ -21,47 +21,48 @@ export type Token = { record: TokenRecord; source: 'memory' | 'redis' | 'entra' 
 export type Partition = {
   key: string;
   kind: 'account' | 'obo' | 'app';
-  /** The key whose hash tag names who is throttled with this partition. */
+  /** Partitions that Entra throttles together have the same one. */
   throttleKey: string;
 };
 
+/** A request for a token, and the steps of its grant. `Tokens` and `TokenAcquirer` call them in the order below. */
 export type TokenRequest = {
   client: string;
   partition: Partition;
   tenantId: string;
-  /** Sorted, each once, in one string: a token never serves a wider or narrower request. */
+  /** The scopes, sorted, each once: a token serves only requests for exactly these scopes. */
   scope: string;
   claims: string | undefined;
-  /** The person in the log: `accountName`; absent where the token is an app's own. */
+  /** The person in the log: `accountName`; absent for the token of an app. */
   account?: string | undefined;
   /** The trace of the caller's request: MSAL's correlation id. */
   traceId: string;
   /** Counts the request against a limit and may throw. A request that joins another's flight is not counted. */
   admit?(): void;
-  /** The person's latest sign-in, where the partition does not say: it voids earlier refusals. */
-  signIn?(): Promise<string | undefined>;
-  /** Runs before the partition is read that the token is to be acquired with. */
+  /** Runs before the partition is read. */
   prepare?(): Promise<void>;
-  /** Asks Entra; `msal` is the partition's cache, undefined where it has none. */
+  /** The latest sign-in of the person, which voids earlier refusals; by default from the version of the partition. */
+  signIn?(): Promise<string | undefined>;
+  /** Requests the token from Entra; `msal`: MSAL's cache in the partition, if there is one. */
   acquire(msal: string | undefined): Promise<Acquired | Refused>;
   /** Runs before the token is written, e.g. to index the partition. */
   beforeWrite?(acquired: Acquired): Promise<void>;
-  /** Runs after it; may throw to take the token back. */
+  /** Runs after the token is written. If it throws, the caller does not get the token. */
   afterWrite?(acquired: Acquired): Promise<void>;
-  /** Effects of a refusal beyond remembering it. */
+  /** Runs in place of the last two if Entra refuses, e.g. to end the sessions of a revoked account. */
   onRefused?(refusal: Refusal): Promise<void>;
 };
 
-/** MSAL's own rule: a token is a hit while more than its renewal margin is left. */
+/** Whether a token may be served: more than MSAL's renewal margin is left, as MSAL requires. */
 export function isHit({ expiresAtSeconds }: TokenRecord, nowSeconds: number): boolean {
   return expiresAtSeconds - hitMarginSeconds > nowSeconds;
 }
 
-/** The field of its partition that holds a token: one for each tenant, set of scopes and claims, which is marked. */
+/** The name of the field for a token in its partition: one for each tenant, scope and claims; with claims it has another prefix. */
 export function toField({ tenantId, scope, claims }: TokenRequest): string {
   const prefix = claims === undefined ? tokenField : claimsField;
   return `${prefix}${sha256(JSON.stringify([tenantId, scope, claims])).slice(0, 22)}`;
 }
 
-/** A token asked for, and where it is kept: its field in the store and in this process' memory. */
+/** A request, with the fields for its token in the store and in L1. */
 export type Wanted = { request: TokenRequest; field: string; l1Field: string };

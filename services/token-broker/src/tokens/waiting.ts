@@ -4,7 +4,7 @@ import { inSpan } from '@onbehalf/node/core/telemetry/tracing';
 import type { SpanContext } from '@opentelemetry/api';
 import { measure } from '../signals.ts';
 
-/** Waits for another's flight, linked to it where it is known. */
+/** Waits for the flight of another request, in a span that is linked to that request if it is known. */
 export async function waiting<T>(
   where: 'process' | 'cluster',
   flight: () => Promise<T>,
