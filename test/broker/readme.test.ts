@@ -26,6 +26,7 @@ const answers: Record<string, (answer: Record<string, unknown>) => boolean> = {
   '/oauth2/token': ({ access_token }) => typeof access_token === 'string',
   '/oauth2/introspect': ({ active }) => active === true,
   '/oauth2/revoke': (answer) => Object.keys(answer).length === 0,
+  '/accounts/lookup': ({ account }) => typeof account === 'string',
   '/sessions/end': ({ ended }) => ended === 1,
 };
 

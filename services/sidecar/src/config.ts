@@ -16,7 +16,7 @@ export const environment = z.object({
   BROKER_ASSERTION_FILE: z.string(),
 });
 
-const slashless = z.string().transform((value) => value.replace(/\/+$/, ''));
+const slashless = z.string().transform((value) => value.replace(/\/$/, ''));
 
 /** `AzureAd__*`. `ClientCredentials` are not read: the broker has the credentials. */
 const azureAd = z.object({

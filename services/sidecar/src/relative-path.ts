@@ -8,7 +8,7 @@ import { Fault } from '@onbehalf/node/core/fault';
 export function resolveUrl(baseUrl: string, relativePath: string, query: Record<string, string>): string {
   const [path = ''] = relativePath.split(/[?#]/, 1);
   if (isUnsafe(path)) throw new Fault('invalid_request', 'optionsOverride.RelativePath leads out of the API.');
-  const base = new URL(`${baseUrl.replace(/\/+$/, '')}/`);
+  const base = new URL(`${baseUrl.replace(/\/$/, '')}/`);
   const url = new URL(base.href + relativePath.replace(/^\//, '').replace(/#.*$/s, ''));
   if (url.origin !== base.origin || !url.pathname.startsWith(base.pathname))
     throw new Fault('invalid_request', 'optionsOverride.RelativePath leads out of the API.');

@@ -43,7 +43,7 @@ export class BrokerClient {
   readonly #send: HttpClient;
 
   constructor({ url, assertion, http = createHttpClient(), log }: BrokerOptions) {
-    this.#url = url.replace(/\/+$/, '');
+    this.#url = url.replace(/\/$/, '');
     this.#assertion = typeof assertion === 'string' ? createMountedFile(assertion) : assertion;
     const send = answering(http);
     this.#send = log ? tellOutages('token-broker', log, send) : send;

@@ -8,9 +8,10 @@ it('takes spaces and tabs from both ends, and nothing else that looks empty', ()
     assert.equal(withoutSpace(` ${one}a${one} `), `${one}a${one}`, JSON.stringify(one));
 });
 
-it('takes no longer for a long gap than for a short one', () => {
+it('does not search a long gap again for each of its characters', () => {
   const gap = ' '.repeat(200_000);
   const startedAtMs = performance.now();
   assert.equal(withoutSpace(`a${gap}b`).length, gap.length + 2);
-  assert.ok(performance.now() - startedAtMs < 100);
+  // A search that began anew at each of them would take minutes.
+  assert.ok(performance.now() - startedAtMs < 5_000);
 });

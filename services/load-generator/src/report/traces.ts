@@ -19,7 +19,7 @@ export function drawSlowest({ slowest }: ScenarioRun, atMost: number): Html[] {
     })) as Spans;
     // The drawing escapes what it draws. Its rows are chosen in the viewer; here they only say what they are.
     const drawing = new Html(
-      drawSequence(shown, { width: 900 })
+      drawSequence(shown, { width: 900, detail: true })
         .replaceAll(' role="option"', '')
         .replaceAll(/ id="[^"]*"| data-span="[^"]*"/g, ''),
     );
