@@ -28,6 +28,18 @@ const grants = new Map([
   ['refresh_token', 'refresh token'],
 ]);
 
+/** What else than its own request a span fetches. */
+const reads = new Map([
+  ['token.idp.request', 'read metadata'],
+  ['auth.code.redeem', 'fetch signing keys'],
+]);
+
+/** Why a person is sent to Entra ID. */
+const flowKinds = new Map([
+  ['consent', 'ask for consent'],
+  ['step_up', 'step up'],
+]);
+
 /** Spans within a service. */
 const works = new Map([
   [waiting, 'the person is at Entra ID'],
@@ -104,7 +116,7 @@ export function toWords(spans) {
     // "POST" alone says little; the span around it says what it is for.
     const parent = tree.parentOf(span);
     if (!/^[A-Z]+$/.test(span.name) || parent?.kind !== 'internal') return span.name;
-    if (parent.name === 'token.idp.request' && span.name === 'GET') return 'read metadata';
+    if (span.name === 'GET' && reads.has(parent.name)) return String(reads.get(parent.name));
     return workWords(parent, isClusterKeys(parent));
   };
 }
@@ -124,7 +136,8 @@ function serverWords(span, tree) {
     const source = grant === 'redeem code' ? undefined : sources.get(String(attributes['onbehalf.token.source']));
     return [`${grant}${grant === 'token' ? apiAfter(span, tree) : ''}`, source].filter(Boolean).join(' · ');
   }
-  const known = requests.get(`${service} ${name}`);
+  const kind = name === 'GET /sign-in' ? flowKinds.get(String(attributes['onbehalf.flow.kind'])) : undefined;
+  const known = kind ?? requests.get(`${service} ${name}`);
   if (known || service !== 'web-frontend') return known ?? name;
   if (route.startsWith('/api/')) return 'call an API';
   return name.startsWith('GET /') ? `open ${route}` : name;

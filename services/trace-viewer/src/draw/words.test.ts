@@ -41,6 +41,7 @@ describe('the words for a span', () => {
     [span('server', 'token-broker', 'POST /oauth2/introspect'), 'is the session alive?'],
     [span('server', 'token-broker', 'POST /oauth2/revoke'), 'end the session'],
     [page('GET /sign-in'), 'sign in'],
+    [span('server', 'web-frontend', 'GET /sign-in', { 'onbehalf.flow.kind': 'consent' }), 'ask for consent'],
     [page('GET /auth/callback'), 'return from Entra ID'],
     [page('GET /profile'), 'open /profile'],
     [page('GET /api/{name}/*'), 'call an API'],
@@ -61,6 +62,17 @@ describe('the words for a span', () => {
     [redis('EVALSHA', 'user', 'add-member'), 'add-member user'],
   ];
   for (const [one, words] of rows) it(`are "${words}"`, () => assert.equal(toWords([one])(one), words));
+
+  it('tell a fetch of keys or metadata from the request that it serves', () => {
+    const under = (name: string, method: string) => {
+      const parent = span('internal', 'web-frontend', name);
+      const request = span('client', 'web-frontend', method, {}, { parentId: name });
+      return toWords([parent, request])(request);
+    };
+    assert.equal(under('auth.code.redeem', 'GET'), 'fetch signing keys');
+    assert.equal(under('token.idp.request', 'GET'), 'read metadata');
+    assert.equal(under('auth.code.redeem', 'POST'), 'redeem code');
+  });
 
   it('name the API that a token is for, by the call that follows', () => {
     const words = toWords(signIn);
