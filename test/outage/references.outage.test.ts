@@ -58,12 +58,17 @@ const troubles: Record<string, () => Trouble> = {
     },
     told: ['token-broker', 'redis'],
   }),
+  // People still get there and back: it is the broker that gets no response.
   'Entra ID breaks connections': () => ({
-    strike: () => system.admin('PUT', '/faults', [{ match: { path: 'v2.0' }, then: { abort: 'before' } }]),
+    strike: () => system.admin('PUT', '/faults', [{ match: { path: '/token' }, then: { abort: 'before' } }]),
     mend: () => system.admin('DELETE', '/faults'),
     told: ['token-broker', 'entra'],
   }),
-  'Entra ID is frozen': () => ({ ...frozen('entra-emulator'), told: ['token-broker', 'entra'] }),
+  'Entra ID hangs': () => ({
+    strike: () => system.admin('PUT', '/faults', [{ match: { path: '/token' }, delayMs: 60_000 }]),
+    mend: () => system.admin('DELETE', '/faults'),
+    told: ['token-broker', 'entra'],
+  }),
   'the broker refuses connections': () => ({
     ...{ strike: () => system.relays.broker.cut(), mend: () => system.relays.broker.restore() },
     told: ['web-frontend', 'token-broker'],
