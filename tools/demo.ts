@@ -126,8 +126,8 @@ async function main(): Promise<void> {
     frontend: true,
     name: 'demo',
     redisPrefix: 'ob:v1:',
-    // A crowd is one person here: it comes within a second.
-    env: { broker: { SESSION_RATE: '1000' } },
+    // A crowd is one person here, and this process sends it, which also has the relay before Redis.
+    env: { broker: { SESSION_RATE: '1000', REDIS_COMMAND_TIMEOUT_MS: '1000' } },
     ports,
     ...(values.inspect !== undefined && { nodeOptions: await inspectorOf(values.inspect) }),
     progress,

@@ -241,7 +241,7 @@ export const outages: Outage[] = [
       const startedAtMs = performance.now();
       while ((await cookie()) === sealed) {
         await stage.shows(alice, '/', signedIn);
-        assert.ok(performance.now() - startedAtMs < 20_000, 'the cookie is not sealed anew');
+        assert.ok(performance.now() - startedAtMs < 40_000, 'the cookie is not sealed anew');
         await delay(200);
       }
       return `still signed in; the cookie was sealed anew after ${Math.round(performance.now() - startedAtMs)} ms`;
@@ -287,7 +287,7 @@ async function callAtOnce(stage: Stage): Promise<number> {
       ),
     );
     const refused = responses.find(({ status }) => status !== 200);
-    assert.equal(refused, undefined, `refused: ${JSON.stringify(refused?.body)}`);
+    assert.ok(!refused, `refused: ${JSON.stringify(refused?.body)}`);
     const calls = await system.calls('on_behalf_of');
     assert.equal(calls, 1, `Entra calls: ${calls}`);
     return calls;

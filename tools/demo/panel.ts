@@ -71,7 +71,8 @@ export class Panel implements AsyncDisposable {
     this.#results.set(id, { state: 'running', did: 'running …' });
     run(this.#stage, number).then(
       (did) => this.#results.set(id, { state: 'held', did }),
-      (error: unknown) => this.#results.set(id, { state: 'broken', did: String(error) }),
+      (error: unknown) =>
+        this.#results.set(id, { state: 'broken', did: error instanceof Error ? error.message : String(error) }),
     );
   }
 
