@@ -51,9 +51,9 @@ describe('a run', () => {
   }
 
   const performing = { load: { ratePerSecond: 1_000, users: 1, durationSeconds: 2, brokers: 1 }, repeat: 1, seed: 1 };
-  const judged = async (failed: number, results: Partial<Part>, quick: boolean, limitMs = 20) => {
+  const judged = async (failed: number, results: Partial<Part>, quick: boolean, limitMs = 20, saturates = false) => {
     const act: Act = {
-      ...{ kinds: [], minimumCalls: () => 3, level: 'L1' },
+      ...{ kinds: [], minimumCalls: () => 3, level: 'L1', saturates },
       checks: ({ all, totals }) => [
         percentileAtMost('latency', all.response, 99, limitMs),
         exactly('errors', totals.errors, 0),
@@ -63,6 +63,12 @@ describe('a run', () => {
     const seen = { parts: [part(results)], kinds: [seenOf(2_000, failed)], tookSeconds: 2 };
     return await judge({ ...run, performing: { ...performing, scaled: undefined, quick } }, seen, nothingWatched);
   };
+
+  it('is valid though requests queued where it was to go beyond what brokers can', async () => {
+    const queued = { lag: latencies(2_000, 60), sentInTime: 1_500 };
+    assert.equal((await judged(0, queued, false)).verdict, 'invalid');
+    assert.equal((await judged(0, queued, false, 20, true)).verdict, 'pass');
+  });
 
   it('passes by its pass lines, and fails by any of them', async () => {
     assert.equal((await judged(0, {}, false)).verdict, 'pass');

@@ -40,6 +40,8 @@ export type Act = {
   /** Where every token of this run comes from, if it is one place. */
   level?: ScenarioRun['levels'][number]['level'];
   sloMs?: number;
+  /** It goes beyond what the brokers can: that requests queue at the end says nothing against the generator. */
+  saturates?: boolean;
   /** What happens meanwhile: cuts, restarts. */
   during?(clock: Clock): Promise<void>;
   checks(observed: Observed): Check[] | Promise<Check[]>;

@@ -1,5 +1,6 @@
 import type { Scenario } from '../judging/scenario.ts';
 import { cold } from './cold.ts';
+import { knee } from './knee.ts';
 import { l1 } from './l1.ts';
 import { l2 } from './l2.ts';
 import { obo } from './obo.ts';
@@ -26,4 +27,5 @@ export const scenarios: readonly Scenario[] = [
   obo,
   signIn,
   soak,
+  knee,
 ];
