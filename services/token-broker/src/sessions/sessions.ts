@@ -135,7 +135,7 @@ export class Sessions {
   async #read(hash: string, held: Session | undefined): Promise<{ session?: Session; old: boolean }> {
     const { store, l1, redisKeys } = this.#deps;
     const key = redisKeys.session(hash);
-    const mark = l1.mark();
+    const readStart = l1.startRead();
     let sealed: Buffer | undefined;
     try {
       sealed = await store.get(key);
@@ -149,7 +149,7 @@ export class Sessions {
       if (opened) this.revocation.resumeLater(key);
       return { old: false };
     }
-    l1.put(key, '', opened.session, mark);
+    l1.put(key, '', opened.session, readStart);
     return opened;
   }
 
@@ -169,7 +169,7 @@ export class Sessions {
     const { complete, toOpenSession, seal, unseal } = this.#records;
     const key = redisKeys.session(session.hash);
     const seen = complete(session.hash, { ...session, lastSeenSeconds: this.#nowSeconds() });
-    const mark = l1.mark();
+    const readStart = l1.startRead();
     const sealed = await store.get(key);
     const found = unseal(session.hash, sealed);
     const alive =
@@ -177,7 +177,7 @@ export class Sessions {
       !found.ending &&
       (await store.touchSession(seen.accountKey, toOpenSession(seen))) &&
       (await store.replace(key, sealed, seal(seen, key), (seen.expiresAtSeconds - this.#nowSeconds()) * 1_000));
-    if (alive) l1.put(key, '', seen, mark);
+    if (alive) l1.put(key, '', seen, readStart);
     else l1.withdraw(key);
   }
 

@@ -10,7 +10,7 @@ function open({ maxBytes = 1_000_000, maxUnverifiedMs = 60_000 } = {}) {
   channel.up();
   const l1 = createL1<string>({ maxBytes, maxUnverifiedMs, channel, nowMs }, (value) => value.length);
   /** Reads the store at once. */
-  const put = (key: string, field: string, value: string) => l1.put(key, field, value, l1.mark());
+  const put = (key: string, field: string, value: string) => l1.put(key, field, value, l1.startRead());
   const value = (key: string, field = 'f') => {
     const held = l1.get(key, field);
     return held?.freshness === 'fresh' ? held.value : undefined;
@@ -64,9 +64,9 @@ describe('L1', () => {
 
   it('does not take what was withdrawn while it was read', () => {
     const { l1, channel, clock, put, value } = open();
-    const mark = l1.mark();
+    const readStart = l1.startRead();
     channel.invalidate('k');
-    l1.put('k', 'f', 'late', mark);
+    l1.put('k', 'f', 'late', readStart);
     assert.equal(value('k'), undefined);
     clock.ms += 1;
     put('k', 'f', 'new');
@@ -110,10 +110,10 @@ describe('L1', () => {
   it('trusts nothing of a former life of the channel: a message may have been missed', () => {
     const { l1, channel, clock, put, value, freshness } = open();
     put('k', 'f', 'one');
-    const mark = l1.mark();
+    const readStart = l1.startRead();
     channel.down();
     channel.up();
-    l1.put('x', 'f', 'read before', mark);
+    l1.put('x', 'f', 'read before', readStart);
     assert.deepEqual([freshness('k'), freshness('x')], ['stale', 'stale']);
     clock.ms += 60_001;
     assert.deepEqual([freshness('k'), freshness('x')], ['expired', 'expired']);

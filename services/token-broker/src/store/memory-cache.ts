@@ -13,7 +13,7 @@ type Held<V> = {
 };
 
 /** The time and the epoch of the channel at which a read of the store began. */
-export type Mark = { epoch: number; atMs: number };
+export type ReadStart = { epoch: number; atMs: number };
 
 /** `fresh`: may serve. `stale`: may serve only while the store cannot be asked. `expired`: may not serve. */
 export type Freshness = 'fresh' | 'stale' | 'expired';
@@ -78,16 +78,16 @@ export function createL1<V>(
       if (!held) return undefined;
       return { value: held.value, ageMs: nowMs() - beganMs - held.verifiedMs, freshness: checkFreshness(held) };
     },
-    /** The mark is taken before the read begins: an entry that was withdrawn meanwhile does not come back. */
-    put(key: string, field: string, value: V, { epoch, atMs }: Mark): void {
+    /** Adds a value of the read that began at this `startRead`, unless its key was withdrawn since. */
+    put(key: string, field: string, value: V, { epoch, atMs }: ReadStart): void {
       if ((withdrawn.get(key) ?? 0) >= atMs) return;
       let next: Held<V> | undefined;
       for (const other of listed(entries.get(key))) if (other.field !== field) next = { ...other, next };
       entries.set(key, { field: shared(field), value, verifiedMs: atMs - beganMs, epoch, next });
     },
     withdraw,
-    /** Taken before a read of the store, given to `put` after it. */
-    mark: (): Mark => ({ epoch: channel.epoch, atMs: nowMs() }),
+    /** Called before a read of the store; its result is given to `put` after the read. */
+    startRead: (): ReadStart => ({ epoch: channel.epoch, atMs: nowMs() }),
     get bytes() {
       return entries.calculatedSize;
     },

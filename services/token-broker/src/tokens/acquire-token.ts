@@ -103,11 +103,11 @@ export class TokenAcquirer {
   async #inspect(wanted: Wanted, refreshBefore = Number.NEGATIVE_INFINITY): Promise<Inspected> {
     const { request, field } = wanted;
     const { key, kind } = request.partition;
-    const mark = this.#l1.mark();
+    const readStart = this.#l1.startRead();
     const { version, msal: sealed, records } = await this.#store.readPartition(key, [field]);
     const record = this.#fields.openToken(key, field, records[0]);
     if (record && isHit(record, this.#nowSeconds()) && record.refreshAtSeconds > refreshBefore) {
-      this.#l1.put(key, wanted.l1Field, record, mark);
+      this.#l1.put(key, wanted.l1Field, record, readStart);
       return { token: { record, source: 'redis' } };
     }
     if (kind === 'account' && version === undefined) throw new Fault('invalid_grant', 'The session has ended.');
@@ -130,7 +130,7 @@ export class TokenAcquirer {
       expiresAtSeconds: acquired.issuedAtSeconds + acquired.expiresInSeconds,
       refreshAtSeconds: refreshAtSeconds(acquired, Math.random()),
     };
-    const mark = this.#l1.mark();
+    const readStart = this.#l1.startRead();
     let outcome: Awaited<ReturnType<Store['writeToken']>>;
     try {
       await request.beforeWrite?.(acquired);
@@ -148,7 +148,7 @@ export class TokenAcquirer {
     }
     if (outcome === 'gone' && kind !== 'app') throw new Fault('invalid_grant', 'The session has ended.');
     await request.afterWrite?.(acquired);
-    if (outcome === 'written') this.#l1.put(key, l1Field, record, mark);
+    if (outcome === 'written') this.#l1.put(key, l1Field, record, readStart);
     return { record, source: 'entra' };
   }
 

@@ -83,10 +83,10 @@ export class Tokens {
     const { key } = request.partition;
     let stale = held;
     try {
-      const mark = this.#l1.mark();
+      const readStart = this.#l1.startRead();
       const found = this.#fields.openToken(key, field, await this.#store.readRecord(key, field));
       if (found && isHit(found, this.#nowSeconds())) {
-        this.#l1.put(key, l1Field, found, mark);
+        this.#l1.put(key, l1Field, found, readStart);
         if (found.refreshAtSeconds <= this.#nowSeconds()) this.#refreshInBackground(wanted);
         return { record: found, source: 'redis' };
       }
