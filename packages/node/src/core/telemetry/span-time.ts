@@ -8,7 +8,10 @@ let offsetMs = performance.timeOrigin;
  * itself, to a millisecond, and a child then seems to outlive its parent: all spans of a process have one clock.
  */
 export function spanTime(atMs: number = performance.now()): number {
-  const wallsMs = Date.now() + halfMs - performance.now();
-  if (Math.abs(wallsMs - offsetMs) > stepMs) offsetMs = wallsMs;
+  const beforeMs = performance.now();
+  const wallsMs = Date.now() + halfMs - beforeMs;
+  // A process that had to wait between the two readings has compared different moments.
+  const isOneMoment = performance.now() - beforeMs < halfMs;
+  if (isOneMoment && Math.abs(wallsMs - offsetMs) > stepMs) offsetMs = wallsMs;
   return offsetMs + atMs;
 }
