@@ -6,10 +6,10 @@
 {{- with $own.severity }}{{ $_ := set $rule.labels "severity" . }}{{ end }}
 {{- if hasKey $own "threshold" }}
 {{- if not $rule.annotations.threshold }}{{ fail (printf "alerts.rules.%s has no threshold" $rule.alert) }}{{ end }}
-{{- $now := toString $own.threshold }}
+{{- $wanted := toString $own.threshold }}
 {{- $comparison := printf "([<>]) %s(\\n|$)" (regexQuoteMeta $rule.annotations.threshold) }}
-{{- $_ := set $rule "expr" (regexReplaceAll $comparison $rule.expr (printf "${1} %s${2}" $now)) }}
-{{- $_ := set $rule.annotations "threshold" $now }}
+{{- $_ := set $rule "expr" (regexReplaceAll $comparison $rule.expr (printf "${1} %s${2}" $wanted)) }}
+{{- $_ := set $rule.annotations "threshold" $wanted }}
 {{- end }}
 {{- if .values.ownNamespaceOnly }}
 {{- $_ := set $rule "expr" ($rule.expr | replace "{job=" (printf "{namespace=%q, job=" .namespace)) }}
