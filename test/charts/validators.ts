@@ -39,7 +39,7 @@ const kinds: Record<string, { model: Kind; attributes?: string }> = {
   'monitoring.coreos.com/v1 PrometheusRule': { model: PrometheusRule },
 };
 
-const secretProviderClass = z.strictObject({
+export const secretProviderClass = z.strictObject({
   apiVersion: z.literal('secrets-store.csi.x-k8s.io/v1'),
   kind: z.literal('SecretProviderClass'),
   metadata: z.strictObject({ name: z.string(), namespace: z.string(), labels: z.record(z.string(), z.string()) }),
@@ -59,7 +59,7 @@ const secretProviderClass = z.strictObject({
  * Azure's ExternalDNS as its operator defines it: Azure/aks-app-routing-operator, api/v1alpha1/externaldns_types.go of
  * 2026-06-30. `resourceName` and the lists are required; `type` came later than `serviceAccount`.
  */
-const externalDns = z.strictObject({
+export const externalDns = z.strictObject({
   apiVersion: z.literal('approuting.kubernetes.azure.com/v1alpha1'),
   kind: z.literal('ExternalDNS'),
   metadata: z.looseObject({ name: z.string() }),
