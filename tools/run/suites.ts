@@ -90,6 +90,14 @@ const named: Omit<Suite, 'files'>[] = [
     apart: 'it builds container images, which takes minutes',
   },
   {
+    name: 'cluster',
+    script: 'test:cluster',
+    // One test builds the cluster and its images, where they are not there yet.
+    testWithinMs: 40 * minuteMs,
+    lacks: none,
+    apart: 'it needs a Kubernetes of its own: what KUBECONFIG names, kind, or the scripts of CLUSTER_UP',
+  },
+  {
     name: 'outage',
     script: 'test:outage',
     testWithinMs: 2 * minuteMs,
