@@ -1,19 +1,19 @@
 import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Store } from '../store/store.ts';
 
-/** So many members are left alone: a person seldom has more assertions that live. */
+/** An index with at most this many members is not tidied: a person seldom has more live assertions. */
 const tidyAbove = 32;
-/** Each new one looks at so many others: the index ends with an eighth of dead ones at most. */
+/** Each new member checks this many others: so at most an eighth of the index is dead. */
 const lookedAt = 8;
 
 type Deps = { store: Store; redisKeys: RedisKeys; random?: () => number };
 
 /**
- * What is held on behalf of a person, in their index, so that it goes with their last session. A set's members have no
- * ends of their own and the set lives as long as the person comes back: who puts one in takes dead ones out.
+ * The on-behalf-of partitions in the index of a person, so that the end of their last session deletes them. Members of a
+ * set have no TTL of their own, and the set lives as long as the person returns: so each addition removes dead members.
  */
 export function createAssertionIndex({ store, redisKeys, random = Math.random }: Deps) {
-  /** A partition that came between the look and the removal is deleted: none is left that no end would find. */
+  /** A partition that was written between the check and the removal is deleted: no end would find it. */
   async function tidy(person: string, added: string): Promise<void> {
     const index = redisKeys.user(person);
     const members = (await store.members(index)).filter((key) => key.includes('obo:{') && key !== added);
@@ -31,12 +31,12 @@ export function createAssertionIndex({ store, redisKeys, random = Math.random }:
 
   return {
     /**
-     * Adds a partition to its person's index for so long: before it is written, so that none is without, and after, as
-     * it may have been taken for dead meanwhile. @throws Fault `unavailable`.
+     * Adds a partition to its person's index. Call it before the partition is written, so that none is missing, and again
+     * after, since it may have been removed as dead in between. @throws Fault `unavailable`.
      */
     async add(person: string, key: string, lifeMs: number): Promise<void> {
       const size = await store.addMember(redisKeys.user(person), key, lifeMs);
-      // Off the caller's path; the next one goes on.
+      // In the background; if it fails, the next addition tries again.
       if (size > tidyAbove) tidy(person, key).catch(() => {});
     },
   };
