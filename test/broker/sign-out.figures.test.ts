@@ -15,6 +15,7 @@ const atOnce = 20;
 /** The longest that Entra takes in these tests. */
 const longestMs = 60;
 const brokers = [0, 1, 2];
+const withSid = { idToken: ['sid'], accessToken: [] };
 
 const system = await openSystem({
   name: 'broker-sign-out',
@@ -24,7 +25,6 @@ const system = await openSystem({
 });
 after(() => system.close());
 const inspector = system.use(await openRedisInspector(system));
-const withSid = { idToken: ['sid'], accessToken: [] };
 
 type Person = { upn: string; session: string; assertion: string; account: string };
 
