@@ -17,78 +17,89 @@ const rolledWithin = '--timeout=180s';
 export function disturbances(system: () => ClusterSystem, load: () => SteadyLoad): void {
   describe('people go on', () => {
     after(() => console.log(`\n${load().table}\n`));
+    evictions(system, load);
+    kills(system, load);
+    losses(system, load);
+    renewals(system, load);
+  });
+}
 
-    it('when a node is drained', async () => {
-      const node = await system().kubectl('get', 'pods', '-l', ours, '-o', 'jsonpath={.items[0].spec.nodeName}');
-      const drain = ['drain', node, `--pod-selector=${ours}`, '--ignore-daemonsets', '--delete-emptydir-data'];
-      try {
-        await load().during(`node drained`, async () => {
-          await system().kubectl(...drain, rolledWithin);
-          await ready(system());
-        });
-      } finally {
-        await system().kubectl('uncordon', node);
-      }
-    });
-
-    it('when both pods of a service are evicted at once: the budget lets one go', async () => {
-      await load().during('both brokers evicted at once', async () => {
-        const answers = await Promise.all((await podsOf(system(), 'token-broker')).map((pod) => evict(system(), pod)));
-        assert.deepEqual(answers.sort(), ['evicted', 'refused']);
+function evictions(system: () => ClusterSystem, load: () => SteadyLoad): void {
+  it('when a node is drained', async () => {
+    const node = await system().kubectl('get', 'pods', '-l', ours, '-o', 'jsonpath={.items[0].spec.nodeName}');
+    const drain = ['drain', node, `--pod-selector=${ours}`, '--ignore-daemonsets', '--delete-emptydir-data'];
+    try {
+      await load().during(`node drained`, async () => {
+        await system().kubectl(...drain, rolledWithin);
         await ready(system());
       });
-    });
-
-    for (const service of services) {
-      it(`when a pod of ${service} is killed`, async () => {
-        const kill = async () => {
-          const [pod = ''] = await podsOf(system(), service);
-          await system().kubectl('delete', 'pod', pod, '--force', '--grace-period=0');
-          await ready(system());
-        };
-        await load().during(`a pod of ${service} killed`, kill, { lost: lostWithAPod });
-      });
+    } finally {
+      await system().kubectl('uncordon', node);
     }
+  });
 
-    it('when a broker is out of memory', async () => {
-      const exhaust = async () => {
-        const [pod = ''] = await podsOf(system(), 'token-broker');
-        // The kernel takes the largest first: many small ones fill the memory, and the service is the one to go.
-        await system()
-          .kubectl('exec', pod, '--', 'node', '-e', crowd)
-          .catch(() => {});
-        const path = 'jsonpath={.status.containerStatuses[0].lastState.terminated.reason}';
-        await waitUntil(
-          'the broker was killed',
-          async () => /OOMKilled|Error/.test(await system().kubectl('get', 'pod', pod, '-o', path)),
-          60_000,
-        );
+  it('when both pods of a service are evicted at once: the budget lets one go', async () => {
+    await load().during('both brokers evicted at once', async () => {
+      const answers = await Promise.all((await podsOf(system(), 'token-broker')).map((pod) => evict(system(), pod)));
+      assert.deepEqual(answers.sort(), ['evicted', 'refused']);
+      await ready(system());
+    });
+  });
+}
+
+function kills(system: () => ClusterSystem, load: () => SteadyLoad): void {
+  for (const service of services) {
+    it(`when a pod of ${service} is killed`, async () => {
+      const kill = async () => {
+        const [pod = ''] = await podsOf(system(), service);
+        await system().kubectl('delete', 'pod', pod, '--force', '--grace-period=0');
         await ready(system());
       };
-      await load().during('a broker out of memory', exhaust, { lost: lostWithAPod });
+      await load().during(`a pod of ${service} killed`, kill, { lost: lostWithAPod });
     });
+  }
+}
 
-    it('when Redis is restarted', async () => {
-      const restart = async () => {
-        const [pod = ''] = await podsOf(system(), 'valkey');
-        await system().kubectl('exec', pod, '--', 'sh', '-c', 'kill -TERM 1');
-        const path = 'jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}';
-        const isBack = async () => (await system().kubectl('get', 'pod', pod, '-o', path)) === '1 true';
-        await waitUntil('Redis is back', isBack, 90_000);
-      };
-      await load().during('Redis restarted', restart, { lost: lostWithRedis });
-    });
-
-    it('when the kubelet renews ServiceAccount tokens', async () => {
-      const issuedAt = async () => Number(await system().kubectl('exec', 'probe', '--', 'node', '-p', readIssuedAt));
-      const created =
-        Date.parse(await system().kubectl('get', 'pod', 'probe', '-o', 'jsonpath={.metadata.creationTimestamp}')) /
-        1_000;
-      await load().during('ServiceAccount tokens renewed', () =>
-        // At 80 % of ten minutes, looked at once a minute or so.
-        waitUntil('the caller has another token', async () => (await issuedAt()) > created + 120, 600_000),
+function losses(system: () => ClusterSystem, load: () => SteadyLoad): void {
+  it('when a broker is out of memory', async () => {
+    const exhaust = async () => {
+      const [pod = ''] = await podsOf(system(), 'token-broker');
+      // The kernel takes the largest first: many small ones fill the memory, and the service is the one to go.
+      await system()
+        .kubectl('exec', pod, '--', 'node', '-e', crowd)
+        .catch(() => {});
+      const path = 'jsonpath={.status.containerStatuses[0].lastState.terminated.reason}';
+      await waitUntil(
+        'the broker was killed',
+        async () => /OOMKilled|Error/.test(await system().kubectl('get', 'pod', pod, '-o', path)),
+        60_000,
       );
-    });
+      await ready(system());
+    };
+    await load().during('a broker out of memory', exhaust, { lost: lostWithAPod });
+  });
+
+  it('when Redis is restarted', async () => {
+    const restart = async () => {
+      const [pod = ''] = await podsOf(system(), 'valkey');
+      await system().kubectl('exec', pod, '--', 'sh', '-c', 'kill -TERM 1');
+      const path = 'jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}';
+      const isBack = async () => (await system().kubectl('get', 'pod', pod, '-o', path)) === '1 true';
+      await waitUntil('Redis is back', isBack, 90_000);
+    };
+    await load().during('Redis restarted', restart, { lost: lostWithRedis });
+  });
+}
+
+function renewals(system: () => ClusterSystem, load: () => SteadyLoad): void {
+  it('when the kubelet renews ServiceAccount tokens', async () => {
+    const issuedAt = async () => Number(await system().kubectl('exec', 'probe', '--', 'node', '-p', readIssuedAt));
+    const created =
+      Date.parse(await system().kubectl('get', 'pod', 'probe', '-o', 'jsonpath={.metadata.creationTimestamp}')) / 1_000;
+    await load().during('ServiceAccount tokens renewed', () =>
+      // At 80 % of ten minutes, looked at once a minute or so.
+      waitUntil('the caller has another token', async () => (await issuedAt()) > created + 120, 600_000),
+    );
   });
 }
 
