@@ -20,7 +20,7 @@ export async function openIssuer() {
   let spoken: string | undefined;
   let elsewhere: string | undefined;
   const server = await openServer((req, res) => {
-    if (req.headers.accept !== 'application/json') return void res.writeHead(406).end();
+    if (!req.headers.accept?.includes('application/json')) return void res.writeHead(406).end();
     const [, named, discovery] = /^\/([^/]+)\/v2\.0(\/\.well-known\/openid-configuration)$/.exec(req.url ?? '') ?? [];
     if (discovery && status === 200) {
       const segment = /^(organizations|common)$/.test(named ?? '') ? '{tenantid}' : named;
