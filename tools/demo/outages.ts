@@ -28,7 +28,7 @@ export const outages: Outage[] = [
     title: '200 calls at once',
     watch: 'Entra calls, above',
     must: 'One call to Entra for all of them.',
-    run: async (stage) => `200 answers, Entra calls: ${await callAtOnce(stage)}`,
+    run: async (stage) => `200 responses, Entra calls: ${await callAtOnce(stage)}`,
   },
   {
     id: 'brokers',
@@ -157,7 +157,7 @@ export const outages: Outage[] = [
     id: 'api-frozen',
     title: 'Freeze the API',
     watch: 'the page that calls it',
-    must: 'Within ten seconds a page that says so, and the API answers once it goes on.',
+    must: 'Within ten seconds a page that says so, and the API responds once it goes on.',
     async run(stage) {
       const alice = await stage.person('alice');
       let ms: number;
@@ -173,7 +173,7 @@ export const outages: Outage[] = [
     id: 'api-killed',
     title: 'Kill the API',
     watch: 'the terminal of the demo, and the page that calls it',
-    must: 'It is started again and answers.',
+    must: 'It is started again and responds.',
     async run(stage) {
       const alice = await stage.person('alice');
       const ms = await stage.kill('downstream-api');
