@@ -57,7 +57,15 @@ describe('every regular expression of the services', () => {
   it('is found: those of every room, and the ones that see most of the outside', () => {
     assert.ok(all.length >= 50, `${all.length}`);
     const found = all.map(({ source }) => source);
-    const known = ['eyJ[', 'Bearer +', '^([0-9a-f]{2})-(?!0', '"((?:', '^\\/api\\/', '^\\/(?!', '^system:serviceaccount:'];
+    const known = [
+      'eyJ[',
+      'Bearer +',
+      '^([0-9a-f]{2})-(?!0',
+      '"((?:',
+      '^\\/api\\/',
+      '^\\/(?!',
+      '^system:serviceaccount:',
+    ];
     assert.deepEqual(
       known.filter((part) => !found.some((source) => source.includes(part))),
       [],

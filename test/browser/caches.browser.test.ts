@@ -100,7 +100,7 @@ function ask(page: Page, combination: number, cache: 'default' | 'force-cache' |
 async function enter(page: Page, person: string, name: string): Promise<void> {
   await page.goto(`${system.web}/sign-in?prompt=select_account&return_to=/whoami`);
   await pick(page, person);
-  const answer = page.getByLabel('The answer');
+  const answer = page.getByLabel('The response');
   for (let asked = 0; asked < 2; asked += 1) {
     await answer.or(consent(page)).first().waitFor();
     if (await consent(page).isVisible()) await consent(page).click();

@@ -40,7 +40,7 @@ async function walk({ page, look }: BrowserProfile, scheme: string): Promise<voi
   await home.waitFor();
   await see('4-home');
   await page.getByRole('link', { name: 'Who am I?' }).click();
-  const answer = page.getByLabel('The answer');
+  const answer = page.getByLabel('The response');
   await answer.or(consent).waitFor();
   if (await consent.isVisible()) {
     await see('5-incremental-consent');

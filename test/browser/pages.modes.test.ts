@@ -68,7 +68,7 @@ async function open(): Promise<BrowserProfile> {
 async function signedIn(person: string): Promise<BrowserProfile> {
   const profile = await open();
   const { page } = profile;
-  const answer = page.getByLabel('The answer');
+  const answer = page.getByLabel('The response');
   await page.goto(`${system.web}/graph/me`);
   await button(profile, new RegExp(`${person}@`)).click();
   const accept = button(profile, 'Accept');

@@ -66,7 +66,7 @@ async function signInForApi(person: string): Promise<void> {
   await visitor.open(`${system.web}/sign-in?return_to=/whoami`);
   await pick(visitor, system, person);
   await accept(visitor, system);
-  assert.match(visitor.words, /The API answered with status 200/);
+  assert.match(visitor.words, /The API responded with status 200/);
 }
 
 /** Whether the spans of every service have arrived, each after its parent. */

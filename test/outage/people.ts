@@ -29,7 +29,7 @@ async function signInAs(system: System, username: string): Promise<Person> {
   using visitor = system.visitor();
   await visitor.open(signInUrl(system, username, '/graph/me'));
   for (let tries = 0; visitor.page.status === 503 && tries < patience; tries += 1) await visitor.open(visitor.page.url);
-  assert.match(visitor.words, new RegExp(`The API answered with status 200[^]*${username}`));
+  assert.match(visitor.words, new RegExp(`The API responded with status 200[^]*${username}`));
   const { body } = await visitor.fetch('/api/downstream-api/whoami', { headers: { 'x-csrf': '1' } });
   const answer = JSON.parse(body) as Record<string, string>;
   assert.equal(answer.username, username);

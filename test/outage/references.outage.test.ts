@@ -84,7 +84,7 @@ async function whole(): Promise<void> {
   for (;;) {
     await alice.open(signInUrl(system, 'alice@contoso.test', '/graph/me')).catch(() => undefined);
     const { body = '', url } = alice.answers.at(-1) ?? {};
-    if (body.includes('answered with status 200')) return;
+    if (body.includes('responded with status 200')) return;
     assert.ok(performance.now() < endMs, `${url} ${body.slice(-400)}`);
     await delay(200);
   }
@@ -110,7 +110,7 @@ async function references(): Promise<string[]> {
       // Entra ID itself may be what does not answer the browser.
       const page = await visitor.open(url).catch(() => undefined);
       if (page && page.status >= 400 && page.url.origin === system.web) seen.push(referenceOn(visitor));
-      if (page?.status === 200 && /The API answered with status [45]/.test(visitor.words))
+      if (page?.status === 200 && /The API responded with status [45]/.test(visitor.words))
         seen.push(referenceOn(visitor));
     }
   } while (performance.now() < endMs);

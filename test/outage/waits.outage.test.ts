@@ -32,7 +32,7 @@ const frozen: [program: string, pages: [path: string, status: number, says: RegE
   [
     'entra-emulator',
     [
-      ['/whoami', 200, /The API answered with status 200/],
+      ['/whoami', 200, /The API responded with status 200/],
       // Graph is the emulator's: the API says by itself that it waits for nothing.
       ['/graph/me', 200, /The API refused with status 503/],
     ],

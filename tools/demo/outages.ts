@@ -19,7 +19,7 @@ export type Outage = {
 };
 
 const signedIn = /You are signed in as/;
-const answered = /The API answered with status 200/;
+const answered = /The API responded with status 200/;
 const crowd = 200;
 
 export const outages: Outage[] = [

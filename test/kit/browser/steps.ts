@@ -27,7 +27,7 @@ export function hello(page: Page): Promise<void> {
 
 /** The API's answer that the page shows, once it does. */
 export async function answerOn({ page, look }: BrowserProfile): Promise<Record<string, unknown>> {
-  const text = (await page.getByLabel('The answer').textContent()) ?? '';
+  const text = (await page.getByLabel('The response').textContent()) ?? '';
   await look();
   return JSON.parse(text);
 }

@@ -5,7 +5,7 @@ import { type ApiOptions, check, type Needs, openToAll, ProtectedApi, type User 
 type Next = (error?: unknown) => void;
 type Handler = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 type MiddlewareOptions = {
-  /** Gives refusals to `next`, for an error handler of your own; they are answered here unless said. */
+  /** Gives refusals to `next`, for an error handler of your own; they are sent from here unless said. */
   passOn?: boolean;
 };
 
@@ -13,7 +13,7 @@ type MiddlewareOptions = {
 const guarded = new WeakMap<IncomingMessage, { api: ProtectedApi; user: User; passOn: boolean }>();
 
 /**
- * Lets requests pass that carry Entra's access token for this API, as `req.user`; answers all others by 401 or 503. For
+ * Lets requests pass that carry Entra's access token for this API, as `req.user`; responds to all others with 401 or 503. For
  * Express 4 and 5, and whatever else takes `(req, res, next)`. Also publishes the API's metadata if it has a `resource`.
  */
 export function bearer(options: ApiOptions | ProtectedApi, { passOn = false }: MiddlewareOptions = {}): Handler {
@@ -43,7 +43,7 @@ export const requireAuthContext = (authContext: string): Handler => require({ au
 /**
  * An access token for the next API on behalf of the request's user; `scope` is such as
  * `https://graph.microsoft.com/User.Read`. `bearer` needs the option `broker`.
- * @throws Fault that tells your own caller what to do: `handleFaults` answers with it.
+ * @throws Fault that tells your own caller what to do: `handleFaults` responds with it.
  */
 export async function onBehalfOf(req: IncomingMessage, scope: string, traceId?: string): Promise<string> {
   const { api, user } = guardOf(req);
@@ -57,10 +57,10 @@ export function userOf(req: IncomingMessage): User {
   return guardOf(req).user;
 }
 
-/** A last handler of Express: answers a Fault, and anything else without a word of the inside. */
+/** A last handler of Express: responds with a Fault, and to anything else without a word of the inside. */
 export function handleFaults(error: unknown, _req: IncomingMessage, res: ServerResponse, next: Next): void {
   if (res.headersSent) next(error);
-  else answer(toFault(error), res);
+  else respond(toFault(error), res);
 }
 
 function require(needs: Needs): Handler {
@@ -83,10 +83,10 @@ function guardOf(req: IncomingMessage) {
 
 function refuse(fault: Fault, passOn: boolean, res: ServerResponse, next: Next): void {
   if (passOn) next(fault);
-  else answer(fault, res);
+  else respond(fault, res);
 }
 
-function answer(fault: Fault, res: ServerResponse): void {
+function respond(fault: Fault, res: ServerResponse): void {
   send(res, fault.status, fault.toHeaders(), fault.toBody());
 }
 

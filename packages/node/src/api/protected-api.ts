@@ -30,7 +30,7 @@ export type ApiOptions = {
   scopes?: readonly string[];
   /** For calls on behalf of your callers: where the broker is, and the file of your pod's ServiceAccount token. */
   broker?: BrokerOptions;
-  /** Is told once that Entra's keys or the broker are away, and once that they answer again. */
+  /** Is told once that Entra's keys or the broker are away, and once that they respond again. */
   log?: Pick<Log, 'info' | 'warn'>;
 };
 

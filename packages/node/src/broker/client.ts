@@ -29,12 +29,12 @@ export type BrokerOptions = {
   /** Your pod's ServiceAccount token (RFC 7523 section 2.2): the mounted file, or what gives it freshly read. */
   assertion: string | (() => Promise<string>);
   http?: HttpClient;
-  /** Is told once that the broker is away, and once that it answers again. */
+  /** Is told once that the broker is away, and once that it responds again. */
   log?: Pick<Log, 'info' | 'warn'>;
 };
 
 type Asked = { scopes: readonly string[]; claims?: string | undefined; traceId?: string | undefined };
-type Answer = { kind: 'answer'; ok: boolean; json: unknown };
+type BrokerResponse = { kind: 'response'; ok: boolean; json: unknown };
 
 /** The broker as its callers see it: an OAuth 2.0 server, whose every refusal is a value to decide by. */
 export class BrokerClient {
@@ -45,7 +45,7 @@ export class BrokerClient {
   constructor({ url, assertion, http = createHttpClient(), log }: BrokerOptions) {
     this.#url = url.replace(/\/$/, '');
     this.#assertion = typeof assertion === 'string' ? createMountedFile(assertion) : assertion;
-    const send = answering(http);
+    const send = throwingLater(http);
     this.#send = log ? tellOutages('token-broker', log, send) : send;
   }
 
@@ -68,10 +68,10 @@ export class BrokerClient {
 
   /** Whether a session lives, since and until when. RFC 7662. */
   async introspect(sessionToken: string, traceId?: string): Promise<Introspected> {
-    const answer = await this.#ask('/oauth2/introspect', { token: sessionToken }, traceId, introspectionSchema);
-    if (answer.kind !== 'answer') return answer;
-    if (!answer.json.active) return { kind: 'ended' };
-    const { iat, idle_exp, absolute_exp } = answer.json;
+    const response = await this.#ask('/oauth2/introspect', { token: sessionToken }, traceId, introspectionSchema);
+    if (response.kind !== 'response') return response;
+    if (!response.json.active) return { kind: 'ended' };
+    const { iat, idle_exp, absolute_exp } = response.json;
     return { kind: 'active', createdAt: iat, idleEndsAt: idle_exp, endsAt: absolute_exp };
   }
 
@@ -81,8 +81,8 @@ export class BrokerClient {
     traceId?: string,
     reason: 'sign_out' | 'replaced' = 'sign_out',
   ): Promise<{ kind: 'ended' } | Trouble> {
-    const answer = await this.#ask('/oauth2/revoke', { token: sessionToken, reason }, traceId, z.unknown());
-    return answer.kind === 'answer' ? { kind: 'ended' } : answer;
+    const response = await this.#ask('/oauth2/revoke', { token: sessionToken, reason }, traceId, z.unknown());
+    return response.kind === 'response' ? { kind: 'ended' } : response;
   }
 
   /** Ends every session of this session's person; 0 if this one has ended before. */
@@ -96,17 +96,17 @@ export class BrokerClient {
   }
 
   async #endSessions(form: Record<string, string>, traceId: string | undefined): Promise<Ended> {
-    const answer = await this.#ask('/sessions/end', form, traceId, endedSchema);
-    return answer.kind === 'answer' ? { kind: 'ended', sessions: answer.json.ended } : answer;
+    const response = await this.#ask('/sessions/end', form, traceId, endedSchema);
+    return response.kind === 'response' ? { kind: 'ended', sessions: response.json.ended } : response;
   }
 
   async #token(form: Record<string, string>, { scopes, claims, traceId }: Asked): Promise<TokenResult> {
     const scope = scopes.join(' ');
     const request = { ...form, scope, ...(claims !== undefined && { claims }) };
-    const answer = await this.#post('/oauth2/token', request, traceId, brokerDeadlineMs.token);
-    if (answer.kind !== 'answer') return answer;
-    if (!answer.ok) return toRefusal(answer.json, scopes);
-    const { data, error } = tokenSchema.safeParse(answer.json);
+    const response = await this.#post('/oauth2/token', request, traceId, brokerDeadlineMs.token);
+    if (response.kind !== 'response') return response;
+    if (!response.ok) return toRefusal(response.json, scopes);
+    const { data, error } = tokenSchema.safeParse(response.json);
     if (!data) return { kind: 'refused', error: 'unreadable', cause: error };
     return { kind: 'token', accessToken: data.access_token, expiresInSeconds: data.expires_in };
   }
@@ -116,12 +116,13 @@ export class BrokerClient {
     form: Record<string, string>,
     traceId: string | undefined,
     schema: S,
-  ): Promise<{ kind: 'answer'; json: z.output<S> } | Trouble> {
-    const answer = await this.#post(path, form, traceId, brokerDeadlineMs.session);
-    if (answer.kind !== 'answer') return answer;
-    if (!answer.ok) return { kind: 'refused', error: errorSchema.safeParse(answer.json).data?.error ?? 'unreadable' };
-    const { success, data, error } = schema.safeParse(answer.json);
-    return success ? { kind: 'answer', json: data } : { kind: 'refused', error: 'unreadable', cause: error };
+  ): Promise<{ kind: 'response'; json: z.output<S> } | Trouble> {
+    const response = await this.#post(path, form, traceId, brokerDeadlineMs.session);
+    if (response.kind !== 'response') return response;
+    if (!response.ok)
+      return { kind: 'refused', error: errorSchema.safeParse(response.json).data?.error ?? 'unreadable' };
+    const { success, data, error } = schema.safeParse(response.json);
+    return success ? { kind: 'response', json: data } : { kind: 'refused', error: 'unreadable', cause: error };
   }
 
   async #post(
@@ -129,7 +130,7 @@ export class BrokerClient {
     form: Record<string, string>,
     traceId: string = newTraceId(),
     deadlineMs: number,
-  ): Promise<Answer | Trouble> {
+  ): Promise<BrokerResponse | Trouble> {
     try {
       const body = new URLSearchParams({ ...form, ...(await clientAssertion(this.#assertion)) });
       const response = await toOurs(traceId, (traced) => {
@@ -139,7 +140,7 @@ export class BrokerClient {
       const json: unknown = await response.json().catch((cause) => {
         throw unavailable(cause);
       });
-      return { kind: 'answer', ok: response.ok, json };
+      return { kind: 'response', ok: response.ok, json };
     } catch (error) {
       return toTrouble(error);
     }
@@ -147,7 +148,7 @@ export class BrokerClient {
 }
 
 /** The same client; a response that says "not now" is a Fault too. */
-function answering(http: HttpClient): HttpClient {
+function throwingLater(http: HttpClient): HttpClient {
   return async (...asked) => {
     const response = await http(...asked);
     const later = laterFault(response);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Fault } from '../core/fault.ts';
 import { unavailable } from '../core/http-client.ts';
 
-/** No answer now: the broker or what it needs is away or asks for patience, or it does not know you. */
+/** No response now: the broker or what it needs is away or asks for patience, or it does not know you. */
 export type Trouble =
   | { kind: 'unavailable' | 'throttled'; retryAfterSeconds: number; cause?: unknown }
   /** Your registration at the broker is wrong: its OAuth error word, or `unreadable`. No person can do anything. */

@@ -39,7 +39,7 @@ const table = {
 
 export type FaultCode = keyof typeof table;
 
-/** Further members of an OAuth error answer, as the broker's README names them; absent ones are left out. */
+/** Further members of an OAuth error response, as the broker's README names them; absent ones are left out. */
 export type FaultMembers = {
   suberror?: string | undefined;
   claims?: string | undefined;
@@ -85,7 +85,7 @@ export class Fault extends Error {
     this.members = members;
   }
 
-  /** The answer's body: RFC 6749 section 5.2. A 500 says nothing of the inside. */
+  /** The response's body: RFC 6749 section 5.2. A 500 says nothing of the inside. */
   toBody(traceId?: string): Record<string, unknown> {
     const { error = this.code } = table[this.code] as { error?: string };
     const error_description = this.code === 'server_error' ? ourSide : this.message;
@@ -93,7 +93,7 @@ export class Fault extends Error {
     return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
   }
 
-  /** The answer's headers beside its type: never cached, and when to come back. */
+  /** The response's headers beside its type: never cached, and when to come back. */
   toHeaders(): Record<string, string> {
     return {
       'Cache-Control': 'no-store',
@@ -119,7 +119,7 @@ export function toFault(error: unknown): Fault {
 }
 
 /** body-parser marks its errors as fit to show, express its URL decoding by URIError; other libraries' errors carry a
- *  status too, but it is that of an answer *they* were given. */
+ *  status too, but it is that of a response *they* were given. */
 function isClientError(error: unknown): error is Error & { status: number } {
   if (!(error instanceof Error) || !('status' in error)) return false;
   return error instanceof URIError || ('expose' in error && error.expose === true);

@@ -17,7 +17,7 @@ export function watchUndici(): void {
     for (const [name, value] of Object.entries(call.headers)) request.addHeader(name, value);
     calls.set(request, call);
   });
-  on('headers', ({ request, response }) => calls.get(request)?.answered(response?.statusCode ?? 0));
+  on('headers', ({ request, response }) => calls.get(request)?.responded(response?.statusCode ?? 0));
   on('trailers', ({ request }) => calls.get(request)?.end());
   on('error', ({ request, error }) => calls.get(request)?.end(error ?? new Error('failed')));
 }

@@ -17,7 +17,7 @@ export type IssuerOptions = {
   allowPlaintext?: boolean | undefined;
 };
 
-/** An API server offers its document as JSON and its keys as a JWK set, and answers 406 to whoever asks for the other alone. */
+/** An API server offers its document as JSON and its keys as a JWK set, and responds with 406 to whoever asks for the other alone. */
 const accepted = 'application/jwk-set+json, application/json';
 /** A cluster has only a few keys. */
 const maxDocumentBytes = 1_048_576;

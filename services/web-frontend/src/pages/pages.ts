@@ -73,8 +73,8 @@ export function apiResponse({ status, text, path }: { status: number; text: stri
   return (texts) => ({
     title: texts.calls[path].title,
     signedIn: true,
-    main: html`<p class="${good ? 'good' : 'bad'}">${good ? texts.apiAnswered(status) : texts.apiRefused(status)}</p>
-<pre tabindex="0" aria-label="${texts.theAnswer}">${text}</pre>
+    main: html`<p class="${good ? 'good' : 'bad'}">${good ? texts.apiResponded(status) : texts.apiRefused(status)}</p>
+<pre tabindex="0" aria-label="${texts.theResponse}">${text}</pre>
 <p class="row"><a class="button" href="${path}">${texts.callAgain}</a>
 ${status === 401 && html`<a href="/sign-in?return_to=${path}">${texts.signInAgain}</a>`}<a href="/">${texts.toStart}</a></p>`,
   });

@@ -128,9 +128,9 @@ export const english = {
     idleEndsAt: 'Signed out if idle until',
     endsAt: 'Signed out at the latest',
   },
-  apiAnswered: (status: number): string => `The API answered with status ${status}.`,
+  apiResponded: (status: number): string => `The API responded with status ${status}.`,
   apiRefused: (status: number): string => `The API refused with status ${status}.`,
-  theAnswer: 'The answer',
+  theResponse: 'The response',
 
   stillNeeded: {
     title: 'More is needed to show this',

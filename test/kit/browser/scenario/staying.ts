@@ -11,12 +11,12 @@ export function stayingJourneys(scenario: Scenario): void {
     await other.goto(`${scenario.system.web}/whoami`);
     await heading(page, 'Pick an account');
     await pick(other, 'alice');
-    await other.getByLabel('The answer').waitFor();
+    await other.getByLabel('The response').waitFor();
     await pick(page, 'alice');
     await heading(page, 'Your profile');
     assert.equal(page.url(), `${scenario.system.web}/profile`);
     await other.reload();
-    await other.getByLabel('The answer').waitFor();
+    await other.getByLabel('The response').waitFor();
     await look();
   });
 

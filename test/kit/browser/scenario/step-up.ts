@@ -17,7 +17,7 @@ export function stepUpJourneys(scenario: Scenario): void {
       assert.equal((await answerOn(alice)).name, 'Alice Ahrens');
       assert.equal(page.url(), `${scenario.system.web}/payroll`);
       await page.getByRole('link', { name: 'Call again' }).click();
-      await page.getByLabel('The answer').waitFor();
+      await page.getByLabel('The response').waitFor();
       assert.equal(sent.length, 1, 'once is enough');
     },
   );

@@ -24,7 +24,7 @@ type CacheOptions = KeyOptions & {
 /** After a failed fetch the next one waits this long, so that an outage at an issuer is not a flood from us. */
 const retryMs = 2_000;
 
-/** An issuer's answer that is no set of keys; `code` is its status, e.g. `HTTP_403`. */
+/** An issuer's response that is no set of keys; `code` is its status, e.g. `HTTP_403`. */
 export class NoKeys extends Error {
   override name = 'NoKeys';
   readonly code: string;
@@ -35,7 +35,7 @@ export class NoKeys extends Error {
   }
 }
 
-/** RFC 7517 section 5. A set without a key that could verify a token is no answer: it would undo the keys at hand. */
+/** RFC 7517 section 5. A set without a key that could verify a token is no response: it would undo the keys at hand. */
 const keySetSchema = z.object({
   keys: z
     .array(z.looseObject({ kty: z.string() }))

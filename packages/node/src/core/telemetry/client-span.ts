@@ -30,7 +30,7 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
   return {
     /** The trace context to send along: none unless the call is to a service of ours. */
     headers: span && context.active().getValue(oursKey) ? contextHeaders(span.spanContext()) : {},
-    answered(statusCode: number): void {
+    responded(statusCode: number): void {
       status = statusCode;
     },
     /** Once; what comes later is no news. */

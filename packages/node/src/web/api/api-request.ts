@@ -48,7 +48,7 @@ function begin(request: ApiRequest, resolve: Resolve, reject: (fault: Fault) => 
   watchHead(outgoing, silenceMs);
   outgoing.once('response', (incoming) => {
     const { statusCode = 0 } = incoming;
-    call.answered(statusCode);
+    call.responded(statusCode);
     if (statusCode < 200 || statusCode > 599) {
       incoming.destroy();
       return fail(badGateway(new Error(`status ${statusCode}`)));
@@ -58,7 +58,7 @@ function begin(request: ApiRequest, resolve: Resolve, reject: (fault: Fault) => 
   });
   // Node has let go of the connection by then, and says nothing more of it.
   outgoing.once('upgrade', ({ statusCode = 0 }, socket) => {
-    call.answered(statusCode);
+    call.responded(statusCode);
     socket.destroy();
     fail(badGateway(new Error('another protocol')));
   });

@@ -40,24 +40,24 @@ export class Broker {
 
   /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. */
   async introspect(token: string, traceId: string) {
-    const { kind, ...lifetime } = answered(await this.#client.introspect(token, traceId));
+    const { kind, ...lifetime } = orThrow(await this.#client.introspect(token, traceId));
     return 'endsAt' in lifetime ? lifetime : undefined;
   }
 
   /** Ends a session; an unknown one counts as ended. */
   async revoke(token: string, traceId: string, reason: 'sign_out' | 'replaced' = 'sign_out'): Promise<void> {
-    answered(await this.#client.revoke(token, traceId, reason).finally(() => this.#exchanges.leave(token)));
+    orThrow(await this.#client.revoke(token, traceId, reason).finally(() => this.#exchanges.leave(token)));
   }
 
   /** Ends every session of this session's person. Returns their number: 0 if this one has ended before. */
   async revokeEverywhere(token: string, traceId: string): Promise<number> {
     const ended = await this.#client.revokeEverywhere(token, traceId).finally(() => this.#exchanges.leave(token));
-    return answered(ended).sessions;
+    return orThrow(ended).sessions;
   }
 
   /** Ends the sessions that came from this session at Entra. Returns their number. */
   async endBySid(sid: string, iss: string | undefined, traceId: string): Promise<number> {
-    return answered(await this.#client.endBySid({ sid, iss }, traceId)).sessions;
+    return orThrow(await this.#client.endBySid({ sid, iss }, traceId)).sessions;
   }
 
   /**
@@ -73,7 +73,7 @@ export class Broker {
 }
 
 function toAcquired(result: TokenResult, claims: string | undefined): Acquired {
-  const all = answered(result);
+  const all = orThrow(result);
   switch (all.kind) {
     case 'token':
       return { kind: 'token', accessToken: all.accessToken };
@@ -91,8 +91,8 @@ function toAcquired(result: TokenResult, claims: string | undefined): Acquired {
   }
 }
 
-/** What the broker answered. @throws Fault of what is no answer. */
-function answered<T extends { kind: string }>(result: T): Exclude<T, Trouble> {
+/** What the broker responded with. @throws Fault of trouble. */
+function orThrow<T extends { kind: string }>(result: T): Exclude<T, Trouble> {
   const { kind } = result;
   if (kind === 'unavailable' || kind === 'throttled' || kind === 'refused') {
     throw troubleFault(result as unknown as Trouble);
