@@ -168,9 +168,15 @@ describe('after every outage and every refusal of Entra ID', () => {
   it('no span and no metric holds one', async () => {
     const text = exports.join('\n');
     assert.ok(text.length > 100_000, 'too little was exported');
-    const keys = (await dumpRedis(system)).map(({ key }) => key.slice(system.redisPrefix.length));
+    // A key that is no more than the name of its kind, as `index`, says nothing.
+    const keys = (await dumpRedis(system))
+      .map(({ key }) => key.slice(system.redisPrefix.length))
+      .filter((key) => /[^a-z]/.test(key));
     for (const secret of [...secrets(), ...everybody, ...keys]) {
-      assert.ok(!text.includes(secret) && !text.includes(encodeURIComponent(secret)), 'a secret was exported');
+      assert.ok(
+        !text.includes(secret) && !text.includes(encodeURIComponent(secret)),
+        `a secret was exported: ${secret.slice(0, 6)}…`,
+      );
     }
   });
 

@@ -8,10 +8,10 @@ import { readKeyRing } from '@onbehalf/node/core/keys/key-ring';
 import { decodeJwt } from 'jose';
 import { endingDueSeconds, upkeepMs } from '../../services/token-broker/src/lifetimes.ts';
 import {
+  accountName,
   createRedisKeys,
   type RedisKeys,
   readIndexKey,
-  shortName,
 } from '../../services/token-broker/src/store/redis-keys.ts';
 import { record } from '../../tools/run/figures.ts';
 import { openRedisClient, type RedisClient } from '../kit/redis/client.ts';
@@ -113,7 +113,7 @@ for (const [where, nodesOf] of houses) {
       const assertion = String((await system.exchange(1, sessions[0])).body.access_token);
       assert.equal((await system.onBehalfOf(1, assertion)).status, 200);
       const { oid, tid } = decodeJwt<{ oid: string; tid: string }>(assertion);
-      return { sessions, assertion, account: shortName(redisKeys.account('web', `${oid}.${tid}`)) };
+      return { sessions, assertion, account: accountName(redisKeys, `${oid}.${tid}`) };
     }
     const signOut = (broker: number, { sessions: [token] }: Person) =>
       house.system.post(broker, '/sessions/end', { subject_token: token });
