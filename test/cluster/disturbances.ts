@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test';
 import { assertionFile } from './kit/agents.ts';
 import type { SteadyLoad } from './kit/load.ts';
 import type { ClusterSystem } from './kit/system.ts';
+import { writeTable } from './kit/told.ts';
 import { waitUntil } from './kit/wait.ts';
 
 const services = ['web-frontend', 'token-broker', 'downstream-api'];
@@ -16,7 +17,7 @@ const rolledWithin = '--timeout=180s';
 /** What happens to pods and nodes while people use them. */
 export function disturbances(system: () => ClusterSystem, load: () => SteadyLoad): void {
   describe('people go on', () => {
-    after(() => console.log(`\n${load().table}\n`));
+    after(() => writeTable(load().table));
     evictions(system, load);
     kills(system, load);
     losses(system, load);

@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs';
 import { openTable, tableOfClients } from '../../test/clients/told.ts';
+import { forgetTable, readTable } from '../../test/cluster/kit/told.ts';
 import { openEngine } from '../../test/images/engine.ts';
 import { findChromium } from '../../test/kit/browser/chromium.ts';
 import { findNginx } from '../../test/kit/nginx.ts';
@@ -94,6 +95,8 @@ const named: Omit<Suite, 'files'>[] = [
     script: 'test:cluster',
     // One test builds the cluster and its images, where they are not there yet.
     testWithinMs: 40 * minuteMs,
+    open: forgetTable,
+    tells: readTable,
     lacks: none,
     apart: 'it needs a Kubernetes of its own: what KUBECONFIG names, kind, or the scripts of CLUSTER_UP',
   },
