@@ -60,7 +60,7 @@ export const outages: Outage[] = [
     async run(stage) {
       const alice = await stage.person('alice');
       using _frozen = stage.freeze('entra-emulator');
-      return `the API answered after ${await stage.shows(alice, '/whoami', answered)} ms`;
+      return `the API responded after ${await stage.shows(alice, '/whoami', answered)} ms`;
     },
   },
   {
@@ -78,7 +78,7 @@ export const outages: Outage[] = [
       const ms = await stage.shows(alice, '/whoami', answered, 1_900);
       const startedAtMs = performance.now();
       assert.match(await stage.newSignIn('bob'), signedIn);
-      return `the API answered after ${ms} ms, a sign-in took ${Math.round(performance.now() - startedAtMs)} ms`;
+      return `the API responded after ${ms} ms, a sign-in took ${Math.round(performance.now() - startedAtMs)} ms`;
     },
   },
   {
@@ -97,7 +97,7 @@ export const outages: Outage[] = [
         ms = await stage.shows(alice, '/whoami', answered);
         assert.match(await stage.newSignIn('bob'), /too many sign-in requests.*Try again in \d+ seconds?/i);
       }
-      return `the API answered after ${ms} ms; a sign-in said when, and worked after ${await stage.signsIn('bob')} ms`;
+      return `the API responded after ${ms} ms; a sign-in said when, and worked after ${await stage.signsIn('bob')} ms`;
     },
   },
   {

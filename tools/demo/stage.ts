@@ -28,7 +28,7 @@ export class Stage {
       if (/Pick an account/.test(visitor.words)) await pick(visitor, this.system, name);
       else await accept(visitor, this.system);
     }
-    assert.match(visitor.words, /The API answered/, `${name} cannot call the API: ${visitor.words.slice(0, 200)}`);
+    assert.match(visitor.words, /The API responded/, `${name} cannot call the API: ${visitor.words.slice(0, 200)}`);
     return visitor;
   }
 
