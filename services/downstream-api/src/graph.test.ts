@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type Serving, serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { claimsChallenge } from '@onbehalf/node/core/challenge';
-import { Fault } from '@onbehalf/node/core/fault';
+import { rejection } from '@onbehalf/node/core/fault.fake';
+import { says } from '@onbehalf/node/core/server.fake';
 import { createGraph } from './graph.ts';
 
 const log = createLogger({ level: 'silent', service: 'downstream-api' });
@@ -20,21 +21,6 @@ beforeEach(async () => {
   url = `http://127.0.0.1:${server.port}`;
 });
 afterEach(() => server[Symbol.asyncDispose]());
-
-const says =
-  (status: number, body: unknown, headers: Record<string, string> = {}): RequestListener =>
-  (_req, res) => {
-    res.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
-  };
-
-const faultOf = async (promise: Promise<unknown>): Promise<Fault> => {
-  const error = await promise.then(
-    () => assert.fail('was granted'),
-    (reason) => reason,
-  );
-  assert.ok(error instanceof Fault, String(error));
-  return error;
-};
 
 describe('Graph', () => {
   const me = () => createGraph({ baseUrl: url, log }).me('graph-token');
@@ -53,10 +39,10 @@ describe('Graph', () => {
   it('passes its own challenge up: continuous access evaluation', async () => {
     const challenge = `Bearer realm="", authorization_uri="https://a.example/authorize", error="insufficient_claims", claims="${btoa(claims)}"`;
     respond = says(401, { error: { code: 'InvalidAuthenticationToken' } }, { 'WWW-Authenticate': challenge });
-    const fault = await faultOf(me());
+    const fault = await rejection(me());
     assert.deepEqual([fault.code, claimsChallenge(fault.challenge)], ['insufficient_claims', claims]);
     respond = says(401, '', { 'WWW-Authenticate': challenge });
-    assert.equal((await faultOf(me())).code, 'insufficient_claims');
+    assert.equal((await rejection(me())).code, 'insufficient_claims');
   });
 
   for (const [status, code] of [
@@ -68,7 +54,7 @@ describe('Graph', () => {
   ] as const) {
     it(`that responds with ${status} makes ${code}`, async () => {
       respond = says(status, {});
-      assert.equal((await faultOf(me())).code, code);
+      assert.equal((await rejection(me())).code, code);
     });
   }
 
@@ -78,7 +64,7 @@ describe('Graph', () => {
       elsewhere ||= req.url === '/elsewhere';
       says(302, '', { Location: '/elsewhere' })(req, res);
     };
-    assert.equal((await faultOf(me())).code, 'unavailable');
+    assert.equal((await rejection(me())).code, 'unavailable');
     assert.equal(elsewhere, false);
   });
 });

@@ -4,6 +4,7 @@ import type { ProtectedApi, User } from '@onbehalf/node/api/protected-api';
 import type { BrokerClient } from '@onbehalf/node/broker/client';
 import { insufficientScope } from '@onbehalf/node/core/challenge';
 import { Fault } from '@onbehalf/node/core/fault';
+import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
 import express, { type Express, type Request, type RequestHandler, Router } from 'express';
 import { decodeJwt } from 'jose';
 import { acquireHeader } from './acquire.ts';
@@ -105,7 +106,7 @@ const onlyThisPod: RequestHandler = (req, _res, next) => {
 /** RFC 9457, which .NET calls ProblemDetails. */
 const renderProblem: RenderFault = (fault, _req, res, traceId) => {
   const { error, error_description: detail, trace_id: _, ...members } = fault.toBody(traceId);
-  const correlation_id = traceId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  const correlation_id = toGuid(traceId);
   res.type('application/problem+json');
   res.send(
     JSON.stringify({ type: 'about:blank', title: error, status: fault.status, detail, ...members, correlation_id }),

@@ -4,9 +4,10 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BrokerClient } from '../broker/client.ts';
 import { claimsChallenge } from '../core/challenge.ts';
-import { Fault } from '../core/fault.ts';
+import { rejection } from '../core/fault.fake.ts';
+import type { Fault } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
-import { openServer } from '../core/server.fake.ts';
+import { openServer, says } from '../core/server.fake.ts';
 import { newTraceId } from '../core/telemetry/trace-context.ts';
 import { createOnBehalfOf } from './on-behalf-of.ts';
 
@@ -24,21 +25,6 @@ beforeEach(async () => {
   url = server.origin;
 });
 afterEach(() => server[Symbol.asyncDispose]());
-
-const says =
-  (status: number, body: unknown, headers: Record<string, string> = {}): RequestListener =>
-  (_req, res) => {
-    res.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
-  };
-
-const faultOf = async (promise: Promise<unknown>): Promise<Fault> => {
-  const error = await promise.then(
-    () => assert.fail('was granted'),
-    (reason) => reason,
-  );
-  assert.ok(error instanceof Fault, String(error));
-  return error;
-};
 
 describe('on behalf of', () => {
   const ask = (traceId = newTraceId()) =>
@@ -110,20 +96,20 @@ describe('on behalf of', () => {
   for (const [what, status, body, headers, expected] of rows) {
     it(`tells the caller when the broker asks for ${what}`, async () => {
       respond = says(status, body, headers);
-      const fault = await faultOf(ask());
+      const fault = await rejection(ask());
       for (const [name, value] of Object.entries(expected)) assert.equal(fault[name as keyof Fault], value);
     });
   }
 
   it('hands the claims that the person must satisfy to the caller', async () => {
     respond = says(400, { error: 'interaction_required', suberror: 'basic_action', claims });
-    const fault = await faultOf(ask());
+    const fault = await rejection(ask());
     assert.deepEqual([fault.code, claimsChallenge(fault.challenge)], ['insufficient_claims', claims]);
   });
 
   it('is unavailable while the broker does not listen', async () => {
     await server[Symbol.asyncDispose]();
-    const fault = await faultOf(ask());
+    const fault = await rejection(ask());
     assert.deepEqual([fault.code, fault.retryAfterSeconds], ['unavailable', 2]);
     server = await openServer(respond);
   });
@@ -141,7 +127,7 @@ describe('on behalf of', () => {
       asked += 1;
       req.socket.destroy();
     };
-    assert.equal((await faultOf(ask())).code, 'unavailable');
+    assert.equal((await rejection(ask())).code, 'unavailable');
     assert.equal(asked, 2);
   });
 
@@ -153,7 +139,7 @@ describe('on behalf of', () => {
       return controller.signal;
     });
     respond = () => controller.abort(new DOMException('x', 'TimeoutError'));
-    const fault = await faultOf(ask());
+    const fault = await rejection(ask());
     assert.deepEqual([fault.code, asked], ['unavailable', [9_000]]);
   });
 
@@ -161,7 +147,7 @@ describe('on behalf of', () => {
     it(`accepts no response like ${JSON.stringify(body)}`, async () => {
       for (const status of [200, 400]) {
         respond = says(status, body);
-        const fault = await faultOf(ask());
+        const fault = await rejection(ask());
         // What is no JSON came from something between the broker and us.
         assert.equal(fault.code, body === '<html>' ? 'unavailable' : 'server_error');
         assert.ok(!fault.message.includes('canary'));

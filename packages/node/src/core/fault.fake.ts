@@ -10,3 +10,13 @@ export const faultOf =
     holds(error);
     return true;
   };
+
+/** The Fault that ends this. */
+export async function rejection(promise: Promise<unknown>): Promise<Fault> {
+  const error = await promise.then(
+    () => assert.fail('was granted'),
+    (reason) => reason,
+  );
+  assert.ok(error instanceof Fault, String(error));
+  return error;
+}

@@ -16,3 +16,10 @@ export async function openServer(handler: RequestListener) {
     },
   };
 }
+
+/** Responds with this, a body that is no text as JSON. */
+export function says(status: number, body: unknown, headers: Record<string, string> = {}): RequestListener {
+  return (_req, res) => {
+    res.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
+  };
+}
