@@ -19,7 +19,7 @@ export type Outage = {
 };
 
 const signedIn = /You are signed in as/;
-const answered = /The API responded with status 200/;
+const responded = /The API responded with status 200/;
 const crowd = 200;
 
 export const outages: Outage[] = [
@@ -60,7 +60,7 @@ export const outages: Outage[] = [
     async run(stage) {
       const alice = await stage.person('alice');
       using _frozen = stage.freeze('entra-emulator');
-      return `the API responded after ${await stage.shows(alice, '/whoami', answered)} ms`;
+      return `the API responded after ${await stage.shows(alice, '/whoami', responded)} ms`;
     },
   },
   {
@@ -75,7 +75,7 @@ export const outages: Outage[] = [
         match: { path: '/token' },
         delayMs: Math.min(7_000, Math.max(0, number)),
       });
-      const ms = await stage.shows(alice, '/whoami', answered, 1_900);
+      const ms = await stage.shows(alice, '/whoami', responded, 1_900);
       const startedAtMs = performance.now();
       assert.match(await stage.newSignIn('bob'), signedIn);
       return `the API responded after ${ms} ms, a sign-in took ${Math.round(performance.now() - startedAtMs)} ms`;
@@ -94,7 +94,7 @@ export const outages: Outage[] = [
           match: { path: '/token' },
           then: { status: 429, retryAfter: 3 },
         });
-        ms = await stage.shows(alice, '/whoami', answered);
+        ms = await stage.shows(alice, '/whoami', responded);
         assert.match(await stage.newSignIn('bob'), /too many sign-in requests.*Try again in \d+ seconds?/i);
       }
       return `the API responded after ${ms} ms; a sign-in said when, and worked after ${await stage.signsIn('bob')} ms`;
@@ -166,7 +166,7 @@ export const outages: Outage[] = [
         ms = await stage.shows(alice, '/whoami', /The service behind this page cannot be reached/);
         assert.ok(ms < 10_000, `${ms} ms`);
       }
-      return `said so after ${ms} ms; answered ${await stage.shows(alice, '/whoami', answered)} ms after it went on`;
+      return `said so after ${ms} ms; responded ${await stage.shows(alice, '/whoami', responded)} ms after it went on`;
     },
   },
   {
@@ -177,7 +177,7 @@ export const outages: Outage[] = [
     async run(stage) {
       const alice = await stage.person('alice');
       const ms = await stage.kill('downstream-api');
-      return `back after ${ms} ms; it answered ${await stage.shows(alice, '/whoami', answered)} ms later`;
+      return `back after ${ms} ms; it responded ${await stage.shows(alice, '/whoami', responded)} ms later`;
     },
   },
   {
@@ -203,7 +203,7 @@ export const outages: Outage[] = [
       await stage.system.admin('POST', '/users/bob@contoso.test/disable');
       try {
         assert.match(await stage.newSignIn('bob'), /disabled/i);
-        await stage.shows(alice, '/whoami', answered);
+        await stage.shows(alice, '/whoami', responded);
       } finally {
         await stage.system.admin('POST', '/users/bob@contoso.test/enable');
       }

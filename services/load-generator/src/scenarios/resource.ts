@@ -3,7 +3,7 @@ import type { Scenario } from '../judging/scenario.ts';
 import { parseMetrics, total } from '../sampling/metrics-text.ts';
 import { each, exchangeKind, type SignedIn, signIn } from '../target/people.ts';
 import { entraMs, type Stage } from '../target/stage.ts';
-import { purchaseMs } from './cold.ts';
+import { acquireMs } from './cold.ts';
 
 const kibibytes = 3;
 /** How many people's entries at Redis are looked at. */
@@ -15,7 +15,7 @@ export const resource: Scenario = {
   load: { ratePerSecond: 1_000, users: 10_000, durationSeconds: 120, brokers: 3 },
   smaller: { ratePerSecond: 50, users: 1_100, durationSeconds: 60 },
   quick: { ratePerSecond: 50, users: 150, durationSeconds: 6 },
-  remote: { warm: false, sloMs: entraMs.most + purchaseMs },
+  remote: { warm: false, sloMs: entraMs.most + acquireMs },
   variants: () => [
     {
       name: '',
@@ -26,7 +26,7 @@ export const resource: Scenario = {
         await stage.slowEntra(entraMs.least, entraMs.most);
         const seen = Math.min(users, ratePerSecond * durationSeconds);
         return {
-          ...{ kinds: [exchangeKind(stage, people)], sloMs: entraMs.most + purchaseMs },
+          ...{ kinds: [exchangeKind(stage, people)], sloMs: entraMs.most + acquireMs },
           minimumCalls: (second) => Math.max(0, Math.min(ratePerSecond, seen - second * ratePerSecond)),
           async checks(observed) {
             const { totals, all, load } = observed;
@@ -35,7 +35,7 @@ export const resource: Scenario = {
             const perToken = ((await l1Bytes(stage)) - before) / (seen * rounds);
             return [
               exactly('calls to Entra, people seen', totals.calls, seen),
-              percentileAtMost('latency', all.response, 99, entraMs.most + purchaseMs),
+              percentileAtMost('latency', all.response, 99, entraMs.most + acquireMs),
               atMost('L1, a token', perToken / 1_024, kibibytes, 'KiB'),
               atMost('Redis, a token without its MSAL cache', (await redisBytes(stage)) / 1_024, kibibytes, 'KiB'),
               noErrors(observed),

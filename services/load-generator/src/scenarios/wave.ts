@@ -3,7 +3,7 @@ import type { Act, Load, Observed, Scenario, Variant } from '../judging/scenario
 import { within } from '../judging/window.ts';
 import { exchangeKind, type SignedIn, signIn, warm } from '../target/people.ts';
 import { entraMs, type Stage } from '../target/stage.ts';
-import { purchaseMs } from './cold.ts';
+import { acquireMs } from './cold.ts';
 
 /** MSAL's margin: what has less left is no hit. */
 const marginSeconds = 300;
@@ -35,7 +35,7 @@ const withoutRefreshIn: Variant = {
       refreshIn: null,
     }));
     return {
-      ...{ kinds: [exchangeKind(stage, people)], startAtMs, sloMs: entraMs.most + purchaseMs },
+      ...{ kinds: [exchangeKind(stage, people)], startAtMs, sloMs: entraMs.most + acquireMs },
       minimumCalls: firstAsks(load),
       async during({ at, mark }) {
         await at(waveAtSeconds(load) + 1);
@@ -47,7 +47,7 @@ const withoutRefreshIn: Variant = {
           `latency of the first ${seenSeconds} s`,
           within(observed.all, 0, seenSeconds).histogram,
           99,
-          entraMs.most + purchaseMs,
+          entraMs.most + acquireMs,
         ),
         noErrors(observed),
         noForeign(observed),
