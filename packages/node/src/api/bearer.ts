@@ -110,10 +110,13 @@ function isApp({ idtyp, scp, oid, sub }: AccessTokenClaims): boolean {
   return idtyp === undefined ? scp === undefined && oid === sub : idtyp === 'app';
 }
 
-/** Lets a user's token with this delegated scope pass. @throws Fault `insufficient_scope`. */
-export function requireScope(claims: AccessTokenClaims, scope: string): void {
+/**
+ * Lets a user's token with this delegated scope pass. `requested` is how a client asks Entra ID for it: a bare name is
+ * Graph's there. @throws Fault `insufficient_scope`.
+ */
+export function requireScope(claims: AccessTokenClaims, scope: string, requested: string = scope): void {
   if (!isApp(claims) && claims.scopes.includes(scope)) return;
-  throw insufficientScope(`The token lacks the scope ${scope}.`, scope);
+  throw insufficientScope(`The token lacks the scope ${scope}.`, requested);
 }
 
 /** Lets an app-only token with this app role pass. @throws Fault `insufficient_scope`. */

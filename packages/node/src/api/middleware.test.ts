@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import express from 'express';
+import type { HttpClient } from '../core/http-client.ts';
 import { type FakeIssuer, openIssuer } from '../core/keys/issuer.fake.ts';
 import { openServer } from '../core/server.fake.ts';
 import { bearer, handleFaults, onBehalfOf, requireAuthContext, requireRole, requireScope, userOf } from './api.ts';
@@ -10,11 +12,15 @@ describe('the middleware of an API', () => {
   let issuer: FakeIssuer;
   let server: Awaited<ReturnType<typeof openServer>>;
   let granted = { status: 200, json: {} as object };
+  let traceparent: string | null;
 
   before(async () => {
     issuer = await openIssuer();
     const { tenant, audience, origin: authorityHost } = issuer;
-    const http = async () => Response.json(granted.json, { status: granted.status });
+    const http: HttpClient = async (_url, { headers }) => {
+      traceparent = new Headers(headers).get('traceparent');
+      return Response.json(granted.json, { status: granted.status });
+    };
     const broker = { url: 'http://broker.test', assertion: async () => 'pod-token', http };
     const app = express();
     app.use(bearer({ tenant, audience, authorityHost, broker, resource: 'https://api.test' }));
@@ -58,7 +64,7 @@ describe('the middleware of an API', () => {
     const { status, challenge } = await get('/hello', issuer.user({ scp: 'other' }));
     assert.deepEqual(
       [status, challenge],
-      [403, `Bearer error="insufficient_scope", scope="access_as_user", ${metadata}`],
+      [403, `Bearer error="insufficient_scope", scope="https://api.test/access_as_user", ${metadata}`],
     );
     assert.equal((await get('/reports', issuer.user())).status, 403);
     assert.equal((await get('/reports', issuer.app())).status, 200);
@@ -71,13 +77,38 @@ describe('the middleware of an API', () => {
     assert.deepEqual([status, (body as { resource: string }).resource], [200, 'https://api.test']);
   });
 
+  it('refuses a request whose target is no address, as any without a token', async () => {
+    const { tenant, audience, origin: authorityHost } = issuer;
+    const guard = bearer({ tenant, audience, authorityHost, resource: 'https://api.test' });
+    const plain = await openServer((req, res) => guard(req, res, () => res.end()));
+    for (const path of ['//[', 'http://[', '//%', '*', '/hello']) {
+      const asked = request(plain.origin, { path }).end();
+      const [{ statusCode }] = (await once(asked, 'response')) as [IncomingMessage];
+      assert.equal(statusCode, 401, path);
+    }
+    await plain[Symbol.asyncDispose]();
+  });
+
   it('calls on behalf of the user, and tells the caller what the broker asks of the person', async () => {
     granted = { status: 200, json: { access_token: 'next', token_type: 'Bearer', expires_in: 60 } };
     assert.equal((await get('/next', issuer.user())).body, 'next');
+    const asked = {
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      authorization: `Bearer ${issuer.user()}`,
+    };
+    await fetch(`${server.origin}/next`, { headers: asked });
+    assert.match(`${traceparent}`, new RegExp(`^00-${'a'.repeat(32)}-`), 'within the trace of its caller');
     granted = { status: 400, json: { error: 'interaction_required', claims: '{"access_token":{}}' } };
     const { status, challenge } = await get('/next', issuer.user());
     assert.equal(status, 401);
     assert.match(challenge ?? '', /error="insufficient_claims", claims="\S+", resource_metadata=/);
+    granted = { status: 400, json: { error: 'consent_required', scope: 'User.Read' } };
+    const consent = await get('/next', issuer.user());
+    assert.equal(consent.status, 403);
+    assert.match(
+      consent.challenge ?? '',
+      /error="insufficient_scope", scope="https:\/\/api.test\/.default", resource_/,
+    );
   });
 
   it('says nothing of the inside', async () => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Fault, toFault } from '../core/fault.ts';
-import { type ApiOptions, check, type Needs, openToAll, ProtectedApi, type User } from './protected-api.ts';
+import { traceIdOf } from '../core/telemetry/trace-context.ts';
+import { type ApiOptions, type Needs, openToAll, ProtectedApi, type User } from './protected-api.ts';
 
 type Next = (error?: unknown) => void;
 type Handler = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
@@ -19,7 +20,8 @@ const guarded = new WeakMap<IncomingMessage, { api: ProtectedApi; user: User; pa
 export function bearer(options: ApiOptions | ProtectedApi, { passOn = false }: MiddlewareOptions = {}): Handler {
   const api = options instanceof ProtectedApi ? options : new ProtectedApi(options);
   return (req, res, next) => {
-    if (api.isMetadata(req)) return send(res, 200, { ...openToAll }, api.resource?.metadata);
+    const metadata = api.metadataFor(req);
+    if (metadata) return send(res, 200, { ...openToAll }, metadata);
     api.readUser(req).then(
       (user) => {
         guarded.set(req, { api, user, passOn });
@@ -42,10 +44,15 @@ export const requireAuthContext = (authContext: string): Handler => require({ au
 
 /**
  * An access token for the next API on behalf of the request's user; `scope` is such as
- * `https://graph.microsoft.com/User.Read`. `bearer` needs the option `broker`.
+ * `https://graph.microsoft.com/User.Read`. `bearer` needs the option `broker`. The broker's work belongs to the trace that
+ * the request's `traceparent` names.
  * @throws Fault that tells your own caller what to do: `handleFaults` responds with it.
  */
-export async function onBehalfOf(req: IncomingMessage, scope: string, traceId?: string): Promise<string> {
+export async function onBehalfOf(
+  req: IncomingMessage,
+  scope: string,
+  traceId: string = traceIdOf(req.headers),
+): Promise<string> {
   const { api, user } = guardOf(req);
   return await api.onBehalfOf(user, scope, traceId).catch((error) => {
     throw api.explain(error);
@@ -67,7 +74,7 @@ function require(needs: Needs): Handler {
   return (req, res, next) => {
     const { api, user, passOn } = guardOf(req);
     try {
-      check(user, needs);
+      api.check(user, needs);
     } catch (error) {
       return refuse(api.explain(error), passOn, res, next);
     }

@@ -28,7 +28,7 @@ afterEach(() => server[Symbol.asyncDispose]());
 
 describe('on behalf of', () => {
   const ask = (traceId = newTraceId()) =>
-    createOnBehalfOf({ broker: new BrokerClient({ url, assertion: async () => 'pod-token' }), audience })(
+    createOnBehalfOf({ broker: new BrokerClient({ url, assertion: async () => 'pod-token' }), api: audience })(
       userToken,
       'a b',
       traceId,

@@ -6,8 +6,8 @@ import { Secret } from '../core/secret.ts';
 
 type Options = {
   broker: Pick<BrokerClient, 'onBehalfOf'>;
-  /** This API's client id. */
-  audience: string;
+  /** How clients name this API in a scope: its client id, or its Application ID URI. */
+  api: string;
 };
 
 /**
@@ -17,7 +17,7 @@ type Options = {
  */
 export type OnBehalfOf = (userToken: Secret, scope: string, traceId: string) => Promise<Secret>;
 
-export function createOnBehalfOf({ broker, audience }: Options): OnBehalfOf {
+export function createOnBehalfOf({ broker, api }: Options): OnBehalfOf {
   return async (userToken, scope, traceId) => {
     const result = await broker.onBehalfOf({ userToken: userToken.reveal(), scopes: scope.split(' '), traceId });
     // As a resource server states it: RFC 6750 section 3.1.
@@ -27,7 +27,7 @@ export function createOnBehalfOf({ broker, audience }: Options): OnBehalfOf {
       case 'interaction_required':
         throw result.claims ? insufficientClaims(result.claims) : signInAgain();
       case 'consent_required':
-        throw insufficientScope('The person has not consented to what this API needs.', `${audience}/.default`);
+        throw insufficientScope('The person has not consented to what this API needs.', `${api}/.default`);
       case 'login_required':
       case 'ended':
         throw signInAgain();

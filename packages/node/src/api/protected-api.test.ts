@@ -98,6 +98,19 @@ describe('a protected API', () => {
     });
   }
 
+  it('names a scope that is lacking as a client asks Entra ID for it, where a bare name is Graph’s', async () => {
+    for (const [scopes, requested] of [
+      [['api://orders/read'], 'api://orders/other'],
+      [['https://api.test/mcp/read'], 'https://api.test/mcp/other'],
+      [undefined, 'https://api.test/mcp/other'],
+      [['read'], 'https://api.test/mcp/other'],
+    ] as const) {
+      const api = new ProtectedApi({ ...options, resource: 'https://api.test/mcp', ...(scopes && { scopes }) });
+      const { challenge } = await refusal(api, ask(issuer.user()), { scope: 'other' });
+      assert.match(`${challenge}`, new RegExp(`^Bearer error="insufficient_scope", scope="${requested}", resource_`));
+    }
+  });
+
   it('publishes nothing unless it has a resource', async () => {
     const api = new ProtectedApi(options);
     assert.equal((await refusal(api, ask(undefined, '/.well-known/oauth-protected-resource'))).status, 401);

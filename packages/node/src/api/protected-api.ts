@@ -9,11 +9,12 @@ import { remoteAuthority } from '../core/keys/signing-keys.ts';
 import type { Log } from '../core/log.ts';
 import { tellOutages } from '../core/outages.ts';
 import { parseConfig } from '../core/parse-config.ts';
+import { nameRoute } from '../core/telemetry/request-facts.ts';
 import { newTraceId } from '../core/telemetry/trace-context.ts';
 import { type AccessTokenClaims, createBearer, requireAuthContext, requireRole, requireScope } from './bearer.ts';
 import { assertOneHeader } from './bearer-header.ts';
 import { createOnBehalfOf, type OnBehalfOf } from './on-behalf-of.ts';
-import { describeResource, type Resource, withMetadata } from './resource-metadata.ts';
+import { describeResource, type Resource, type ResourceMetadata, withMetadata } from './resource-metadata.ts';
 
 export type ApiOptions = {
   /** The tenants whose people and apps may call, by GUID. */
@@ -59,6 +60,7 @@ export class ProtectedApi {
   readonly resource: Resource | undefined;
   readonly #bearer: (authorization: string | undefined) => Promise<User>;
   readonly #onBehalfOf: OnBehalfOf | undefined;
+  readonly #nameInScopes: string | undefined;
 
   /** @throws ConfigError naming what is wrong. */
   constructor(options: ApiOptions) {
@@ -67,8 +69,11 @@ export class ProtectedApi {
     const { keys, issuerOf } = remoteAuthority(host, tenants);
     const told = log ? tellOutages('entra-keys', log, keys) : keys;
     this.#bearer = createBearer({ keys: told, issuerOf, audience, tenants, allowedClients });
+    // As its scopes are named: Entra ID compares them, as text, with the `resource` that clients send. AADSTS9010010.
+    this.#nameInScopes = resource && (/^(.+)\/[^/]+$/.exec(scopes?.[0] ?? '')?.[1] ?? resource);
+    const api = this.#nameInScopes ?? audience;
     this.#onBehalfOf =
-      broker && createOnBehalfOf({ broker: new BrokerClient({ ...(log && { log }), ...broker }), audience });
+      broker && createOnBehalfOf({ broker: new BrokerClient({ ...(log && { log }), ...broker }), api });
     this.resource = resource
       ? describeResource({ resource, authorityHost: host, tenants, ...(scopes && { scopes }) })
       : undefined;
@@ -76,14 +81,14 @@ export class ProtectedApi {
 
   /** Checks a request's token. What is asked for the metadata gets them. */
   async verify(request: AnyRequest, needs: Needs = {}): Promise<Verified> {
-    if (this.isMetadata(request)) return { response: Response.json(this.resource?.metadata, { headers: openToAll }) };
+    const metadata = this.metadataFor(request);
+    if (metadata) return { response: Response.json(metadata, { headers: openToAll }) };
     try {
       const user = await this.readUser(request);
-      check(user, needs);
+      this.check(user, needs);
       return { user };
     } catch (error) {
-      const fault = this.explain(error);
-      return { response: Response.json(fault.toBody(), { status: fault.status, headers: fault.toHeaders() }) };
+      return { response: this.toResponse(error) };
     }
   }
 
@@ -93,15 +98,35 @@ export class ProtectedApi {
     return await this.#bearer(headerOf(request, 'authorization'));
   }
 
+  /** @throws Fault `insufficient_scope` or `insufficient_claims`. */
+  check(user: User, { scope, role, authContext }: Needs): void {
+    // An MCP client asks Entra ID for the scope of the challenge, as it is.
+    if (scope !== undefined) requireScope(user, scope, this.#nameInScopes && `${this.#nameInScopes}/${scope}`);
+    if (role !== undefined) requireRole(user, role);
+    if (authContext !== undefined) requireAuthContext(user, authContext);
+  }
+
   /** The Fault of a refusal, with the address of the metadata in its challenge. */
   explain(error: unknown): Fault {
     const fault = toFault(error);
     return this.resource ? withMetadata(fault, this.resource.url) : fault;
   }
 
-  isMetadata({ method, url = '' }: AnyRequest): boolean {
-    if (!this.resource || (method !== 'GET' && method !== 'HEAD')) return false;
-    return new URL(url, 'http://any').pathname === this.resource.path;
+  /** The response to a caller for what `onBehalfOf` or anything else threw: Fetch's. */
+  toResponse(error: unknown): Response {
+    const fault = this.explain(error);
+    return Response.json(fault.toBody(), { status: fault.status, headers: fault.toHeaders() });
+  }
+
+  /** The metadata, where the request asks for them. */
+  metadataFor({ method, url = '' }: AnyRequest): ResourceMetadata | undefined {
+    const { resource } = this;
+    if (!resource || (method !== 'GET' && method !== 'HEAD')) return undefined;
+    // A target of node:http may be no address at all.
+    const target = URL.canParse(url, 'http://any') ? new URL(url, 'http://any') : undefined;
+    if (target?.pathname !== resource.path) return undefined;
+    nameRoute(resource.path);
+    return resource.metadata;
   }
 
   /**
@@ -116,13 +141,6 @@ export class ProtectedApi {
 
 /** Public data, for browsers too. */
 export const openToAll = { 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'max-age=3600' };
-
-/** @throws Fault `insufficient_scope` or `insufficient_claims`. */
-export function check(user: User, { scope, role, authContext }: Needs): void {
-  if (scope !== undefined) requireScope(user, scope);
-  if (role !== undefined) requireRole(user, role);
-  if (authContext !== undefined) requireAuthContext(user, authContext);
-}
 
 function headerOf({ headers }: AnyRequest, name: 'authorization'): string | undefined {
   return headers instanceof Headers ? (headers.get(name) ?? undefined) : headers[name];

@@ -1,4 +1,4 @@
-import { Fault } from '../core/fault.ts';
+import type { Fault } from '../core/fault.ts';
 
 /** Metadata of a protected resource, as far as Entra has it. RFC 9728 section 2. */
 export type ResourceMetadata = {
@@ -32,11 +32,8 @@ export function describeResource({ resource, authorityHost, tenants, scopes }: O
 
 /** The same Fault; its challenge says where the metadata are. RFC 9728 section 5.1. */
 export function withMetadata(fault: Fault, url: string): Fault {
-  const { code, message, cause, retryAfterSeconds, challenge, allow, members } = fault;
+  const { challenge } = fault;
   if (challenge === undefined) return fault;
   const more = `resource_metadata="${url}"`;
-  return new Fault(code, message, {
-    ...{ ...members, cause, retryAfterSeconds, allow },
-    challenge: challenge === 'Bearer' ? `Bearer ${more}` : `${challenge}, ${more}`,
-  });
+  return fault.with({ challenge: challenge === 'Bearer' ? `Bearer ${more}` : `${challenge}, ${more}` });
 }

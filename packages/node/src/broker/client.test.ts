@@ -19,6 +19,7 @@ function open({ status = 200, json, headers = {}, text }: Reply) {
 
 const token = { access_token: 'at', token_type: 'Bearer', expires_in: 60 };
 const traceId = 'a'.repeat(32);
+const audit = '2f2ae0b4-1111-4222-8333-444455556666';
 const ourselves = {
   client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
   client_assertion: 'pod-token',
@@ -49,10 +50,57 @@ describe('the client of the broker', () => {
       { grant_type: grant('jwt-bearer'), assertion: 'u', requested_token_use: 'on_behalf_of', scope: 'a' },
     ],
     [
+      'begins a process for another client',
+      (client) => client.startProcess({ sessionToken: 's', scopes: ['a', 'b'], client: 'nightly', traceId }),
+      '/oauth2/token',
+      {
+        ...{ grant_type: grant('token-exchange'), subject_token: 's', scope: 'a b', audience: 'nightly' },
+        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token',
+      },
+    ],
+    [
+      'acts for the person of a process, in all its scopes',
+      (client) => client.processToken({ processToken: 'p', traceId }),
+      '/oauth2/token',
+      { grant_type: 'refresh_token', refresh_token: 'p', scope: '' },
+    ],
+    [
+      'lists processes',
+      (client) => client.listProcesses('s', traceId),
+      '/processes/list',
+      { subject_token: 's' },
+      { processes: [] },
+    ],
+    [
       'acts for itself',
       (client) => client.appToken({ scopes: ['a/.default'], traceId }),
       '/oauth2/token',
       { grant_type: 'client_credentials', scope: 'a/.default' },
+    ],
+    [
+      'acts for an agent itself',
+      (client) => client.appToken({ scopes: ['a/.default'], agent: 'g', traceId }),
+      '/oauth2/token',
+      { grant_type: 'client_credentials', scope: 'a/.default', agent: 'g' },
+    ],
+    [
+      'acts on behalf of a user through an agent',
+      (client) => client.onBehalfOf({ userToken: 'u', scopes: ['a'], agent: 'g', traceId }),
+      '/oauth2/token',
+      { grant_type: grant('jwt-bearer'), assertion: 'u', requested_token_use: 'on_behalf_of', scope: 'a', agent: 'g' },
+    ],
+    [
+      "acts as an agent's user by name",
+      (client) => client.agentUser({ scopes: ['a'], agent: 'g', username: 'n', traceId }),
+      '/oauth2/token',
+      { grant_type: 'user_fic', username: 'n', scope: 'a', agent: 'g' },
+    ],
+    [
+      "acts as an agent's user by id",
+      (client) => client.agentUser({ scopes: ['a'], agent: 'g', userId: 'i', traceId }),
+      '/oauth2/token',
+      { grant_type: 'user_fic', user_id: 'i', scope: 'a', agent: 'g' },
     ],
     [
       'looks at a session',
@@ -107,8 +155,8 @@ describe('the client of the broker', () => {
     ],
     [
       'an administrator’s consent to what was asked for',
-      { status: 400, json: { error: 'consent_required', error_codes: [90_094] } },
-      { kind: 'consent_required', scopes: ['a'], adminOnly: true },
+      { status: 400, json: { error: 'consent_required', error_codes: [90_094], correlation_id: audit } },
+      { kind: 'consent_required', scopes: ['a'], adminOnly: true, errorCodes: [90_094], correlationId: audit },
     ],
     ['a new sign-in', { status: 400, json: { error: 'login_required' } }, { kind: 'login_required' }],
     ['the end of the session', { status: 400, json: { error: 'invalid_grant' } }, { kind: 'ended' }],
@@ -154,5 +202,36 @@ describe('the client of the broker', () => {
     const living = { kind: 'active', createdAt: 1, idleEndsAt: 2, endsAt: 3 };
     assert.deepEqual(await open({ json }).client.introspect('s'), living);
     assert.deepEqual(await open({ json: { active: false } }).client.introspect('s'), { kind: 'ended' });
+  });
+
+  const begun: [what: string, response: Reply, result: object][] = [
+    [
+      'its token',
+      { json: { access_token: 'process.x', token_type: 'N_A', expires_in: 9 } },
+      { kind: 'process', processToken: 'process.x', expiresInSeconds: 9 },
+    ],
+    ['the end of the session', { status: 400, json: { error: 'invalid_grant' } }, { kind: 'ended' }],
+    [
+      'that it may not',
+      { status: 400, json: { error: 'unauthorized_client' } },
+      { kind: 'refused', error: 'unauthorized_client' },
+    ],
+    ['what it cannot read', { status: 400, json: 'x' }, { kind: 'refused', error: 'unreadable' }],
+  ];
+  for (const [what, response, result] of begun) {
+    it(`is told of a process that it asks for: ${what}`, async () => {
+      const { cause: _, ...told } = (await open(response).client.startProcess({ sessionToken: 's', scopes: [] })) as {
+        cause?: unknown;
+      };
+      assert.deepEqual(told, result);
+    });
+  }
+
+  it('lists who has processes, for what and until when', async () => {
+    const json = { processes: [{ client_id: 'nightly', started_by: 'web', scope: 'a b', iat: 1, exp: 2 }] };
+    assert.deepEqual(await open({ json }).client.listProcesses('s'), {
+      kind: 'processes',
+      processes: [{ client: 'nightly', startedBy: 'web', scopes: ['a', 'b'], createdAt: 1, endsAt: 2 }],
+    });
   });
 });

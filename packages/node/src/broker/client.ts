@@ -3,7 +3,7 @@ import { Fault } from '../core/fault.ts';
 import { createHttpClient, type HttpClient, laterFault, unavailable } from '../core/http-client.ts';
 import type { Log } from '../core/log.ts';
 import { createMountedFile } from '../core/mounted-file.ts';
-import { accessTokenType, clientAssertionType, grantTypes } from '../core/oauth.ts';
+import { accessTokenType, clientAssertionType, grantTypes, refreshTokenType } from '../core/oauth.ts';
 import { tellOutages } from '../core/outages.ts';
 import { toOurs } from '../core/telemetry/client-span.ts';
 import { newTraceId } from '../core/telemetry/trace-context.ts';
@@ -14,14 +14,28 @@ import {
   errorSchema,
   type Introspected,
   introspectionSchema,
+  type ListedProcesses,
+  type ProcessResult,
+  processesSchema,
+  processSchema,
   type TokenResult,
   type Trouble,
   tokenSchema,
+  toProcessRefusal,
   toRefusal,
   toTrouble,
 } from './results.ts';
 
-export type { Ended, Interaction, Introspected, Token, TokenResult, Trouble } from './results.ts';
+export type {
+  Ended,
+  Interaction,
+  Introspected,
+  ListedProcesses,
+  ProcessResult,
+  Token,
+  TokenResult,
+  Trouble,
+} from './results.ts';
 
 export type BrokerOptions = {
   /** Where the broker is, e.g. `http://token-broker:8080`. */
@@ -34,6 +48,11 @@ export type BrokerOptions = {
 };
 
 type Asked = { scopes: readonly string[]; claims?: string | undefined; traceId?: string | undefined };
+type AskedProcess = Omit<Asked, 'claims'> & { sessionToken: string; client?: string | undefined };
+/** The agent that acts, by client id; the broker has to know it as one of yours. */
+type ByAgent = { agent?: string | undefined };
+/** The user that belongs to an agent, by name or by object id. */
+type AgentUser = { username: string; userId?: undefined } | { username?: undefined; userId: string };
 type BrokerResponse = { kind: 'response'; ok: boolean; json: unknown };
 
 /** The broker as its callers see it: an OAuth 2.0 server, whose every refusal is a value to decide by. */
@@ -56,14 +75,53 @@ export class BrokerClient {
   }
 
   /** An access token for the next API, by the user's token that came in. RFC 7523 section 2.1; Learn: "On-Behalf-Of flow". */
-  onBehalfOf({ userToken, ...asked }: Asked & { userToken: string }): Promise<TokenResult> {
+  onBehalfOf({ userToken, ...asked }: Asked & ByAgent & { userToken: string }): Promise<TokenResult> {
     const subject = { assertion: userToken, requested_token_use: 'on_behalf_of' };
     return this.#token({ grant_type: grantTypes.jwt_bearer, ...subject }, asked);
   }
 
-  /** An access token of your own app. RFC 6749 section 4.4. */
-  appToken(asked: Asked): Promise<TokenResult> {
+  /** An access token of your own app, or of an agent itself. RFC 6749 section 4.4. */
+  appToken(asked: Asked & ByAgent): Promise<TokenResult> {
     return this.#token({ grant_type: grantTypes.client_credentials }, asked);
+  }
+
+  /** An access token of the user that belongs to an agent. Learn: "Agent's user account flow in agents". */
+  agentUser({ username, userId, ...asked }: Asked & { agent: string } & AgentUser): Promise<TokenResult> {
+    const user: Record<string, string> = username === undefined ? { user_id: userId } : { username };
+    return this.#token({ grant_type: grantTypes.user_fic, ...user }, asked);
+  }
+
+  /**
+   * Begins a process of the session's person for one of the broker's clients, by name; yours unless said. Its token keeps
+   * acquiring access tokens in these scopes after the session has ended. RFC 8693 section 2.1.
+   */
+  async startProcess({ sessionToken, scopes, client, traceId }: AskedProcess): Promise<ProcessResult> {
+    const form = {
+      ...{ grant_type: grantTypes.token_exchange, requested_token_type: refreshTokenType, scope: scopes.join(' ') },
+      ...{ subject_token: sessionToken, subject_token_type: accessTokenType },
+      ...(client !== undefined && { audience: client }),
+    };
+    const response = await this.#post('/oauth2/token', form, traceId, brokerDeadlineMs.session);
+    if (response.kind !== 'response') return response;
+    if (!response.ok) return toProcessRefusal(response.json);
+    const { data, error } = processSchema.safeParse(response.json);
+    if (!data) return { kind: 'refused', error: 'unreadable', cause: error };
+    return { kind: 'process', processToken: data.access_token, expiresInSeconds: data.expires_in };
+  }
+
+  /** An access token for the person of a process: in all its scopes, unless some are asked for. RFC 6749 section 6. */
+  processToken({
+    processToken,
+    scopes = [],
+    ...asked
+  }: Partial<Asked> & { processToken: string }): Promise<TokenResult> {
+    return this.#token({ grant_type: grantTypes.refresh_token, refresh_token: processToken }, { ...asked, scopes });
+  }
+
+  /** The living processes of the session's account: who has them, for what, and until when (epoch seconds). */
+  async listProcesses(sessionToken: string, traceId?: string): Promise<ListedProcesses> {
+    const response = await this.#ask('/processes/list', { subject_token: sessionToken }, traceId, processesSchema);
+    return response.kind === 'response' ? { kind: 'processes', processes: response.json.processes } : response;
   }
 
   /** Whether a session lives, since and until when. RFC 7662. */
@@ -100,9 +158,12 @@ export class BrokerClient {
     return response.kind === 'response' ? { kind: 'ended', sessions: response.json.ended } : response;
   }
 
-  async #token(form: Record<string, string>, { scopes, claims, traceId }: Asked): Promise<TokenResult> {
+  async #token(
+    form: Record<string, string>,
+    { scopes, claims, agent, traceId }: Asked & ByAgent,
+  ): Promise<TokenResult> {
     const scope = scopes.join(' ');
-    const request = { ...form, scope, ...(claims !== undefined && { claims }) };
+    const request = { ...form, scope, ...(claims !== undefined && { claims }), ...(agent !== undefined && { agent }) };
     const response = await this.#post('/oauth2/token', request, traceId, brokerDeadlineMs.token);
     if (response.kind !== 'response') return response;
     if (!response.ok) return toRefusal(response.json, scopes);

@@ -2,29 +2,53 @@ import { z } from 'zod';
 import { Fault } from '../core/fault.ts';
 import { unavailable } from '../core/http-client.ts';
 
+/** What Entra ID said with its refusal, where it did: AADSTS numbers, and the id that its log has. */
+type FromEntra = { errorCodes?: number[]; correlationId?: string };
+
 /** No response now: the broker or what it needs is away or asks for patience, or it does not know you. */
 export type Trouble =
   | { kind: 'unavailable' | 'throttled'; retryAfterSeconds: number; cause?: unknown }
   /** Your registration at the broker is wrong: its OAuth error word, or `unreadable`. No person can do anything. */
-  | { kind: 'refused'; error: string; cause?: unknown };
+  | ({ kind: 'refused'; error: string; cause?: unknown } & FromEntra);
 
 /** What the person must do before there is a token. */
-export type Interaction =
+export type Interaction = FromEntra &
   /** Sign in with these claims, and ask for the token with them. */
-  | { kind: 'interaction_required'; claims: string | undefined }
-  /** Consent to these scopes; if `adminOnly`, an administrator. */
-  | { kind: 'consent_required'; scopes: string[]; adminOnly: boolean }
-  | { kind: 'login_required' };
+  (
+    | { kind: 'interaction_required'; claims: string | undefined }
+    /** Consent to these scopes; if `adminOnly`, an administrator. */
+    | { kind: 'consent_required'; scopes: string[]; adminOnly: boolean }
+    | { kind: 'login_required' }
+  );
 
 export type Token = { kind: 'token'; accessToken: string; expiresInSeconds: number };
 /** `ended`: the session, or the token that was shown, is over. */
-export type TokenResult = Token | Interaction | { kind: 'ended' } | Trouble;
+export type TokenResult = Token | Interaction | ({ kind: 'ended' } & FromEntra) | Trouble;
 /** Times in epoch seconds. */
 export type Introspected =
   | { kind: 'active'; createdAt: number; idleEndsAt: number; endsAt: number }
   | { kind: 'ended' }
   | Trouble;
 export type Ended = { kind: 'ended'; sessions: number } | Trouble;
+
+/** `processToken` is for the job alone: who has it, and is the client that it was begun for, acts for the person. */
+export type ProcessResult =
+  | { kind: 'process'; processToken: string; expiresInSeconds: number }
+  | { kind: 'ended' }
+  | Trouble;
+type ListedProcess = { client: string; startedBy: string; scopes: string[]; createdAt: number; endsAt: number };
+export type ListedProcesses = { kind: 'processes'; processes: ListedProcess[] } | Trouble;
+
+export const processSchema = z.object({ access_token: z.string().min(1), expires_in: z.number() });
+export const processesSchema = z.object({
+  processes: z.array(
+    z
+      .object({ client_id: z.string(), started_by: z.string(), scope: z.string(), iat: z.number(), exp: z.number() })
+      .transform(({ client_id: client, started_by: startedBy, scope, iat: createdAt, exp: endsAt }) => ({
+        ...{ client, startedBy, scopes: scope.split(' '), createdAt, endsAt },
+      })),
+  ),
+});
 
 export const tokenSchema = z.object({
   access_token: z.string().min(1),
@@ -36,6 +60,7 @@ export const errorSchema = z.object({
   claims: z.string().optional().catch(undefined),
   scope: z.string().optional(),
   error_codes: z.array(z.number()).default([]),
+  correlation_id: z.guid().optional().catch(undefined),
 });
 export const introspectionSchema = z.discriminatedUnion('active', [
   z.object({ active: z.literal(true), iat: z.number(), idle_exp: z.number(), absolute_exp: z.number() }),
@@ -76,19 +101,28 @@ export function toTrouble(error: unknown): Trouble {
 export function toRefusal(json: unknown, scopes: readonly string[]): TokenResult {
   const { data, error: cause } = errorSchema.safeParse(json);
   if (!data) return { kind: 'refused', error: 'unreadable', cause };
+  const { error_codes: errorCodes, correlation_id: correlationId } = data;
+  const told = { ...(errorCodes.length > 0 && { errorCodes }), ...(correlationId && { correlationId }) };
   switch (data.error) {
     case 'interaction_required':
-      return { kind: 'interaction_required', claims: data.claims };
+      return { kind: 'interaction_required', claims: data.claims, ...told };
     case 'consent_required': {
-      const adminOnly = data.error_codes.some((code) => adminConsentCodes.includes(code));
+      const adminOnly = errorCodes.some((code) => adminConsentCodes.includes(code));
       const asked = data.scope?.split(' ').filter(Boolean) ?? [];
-      return { kind: 'consent_required', scopes: asked.length > 0 ? asked : [...scopes], adminOnly };
+      return { kind: 'consent_required', scopes: asked.length > 0 ? asked : [...scopes], adminOnly, ...told };
     }
     case 'login_required':
-      return { kind: 'login_required' };
+      return { kind: 'login_required', ...told };
     case 'invalid_grant':
-      return { kind: 'ended' };
+      return { kind: 'ended', ...told };
     default:
-      return { kind: 'refused', error: data.error };
+      return { kind: 'refused', error: data.error, ...told };
   }
+}
+
+/** What the broker says in place of a process: the session is over, or the client may not. */
+export function toProcessRefusal(json: unknown): ProcessResult {
+  const { data, error: cause } = errorSchema.safeParse(json);
+  if (!data) return { kind: 'refused', error: 'unreadable', cause };
+  return data.error === 'invalid_grant' ? { kind: 'ended' } : { kind: 'refused', error: data.error };
 }

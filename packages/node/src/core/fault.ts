@@ -13,6 +13,7 @@ const table = {
   invalid_target: { status: 400, level: 'info' },
   not_found: { status: 404, level: 'info' },
   method_not_allowed: { status: 405, level: 'info' },
+  misdirected_request: { status: 421, error: 'invalid_request', level: 'info' },
   content_too_large: { status: 413, error: 'invalid_request', level: 'info' },
   unsupported_media_type: { status: 415, error: 'invalid_request', level: 'info' },
   header_fields_too_large: { status: 431, error: 'invalid_request', level: 'info' },
@@ -85,6 +86,12 @@ export class Fault extends Error {
     this.members = members;
   }
 
+  /** The same Fault with these in place of its own. */
+  with(options: FaultOptions): Fault {
+    const { code, message, cause, retryAfterSeconds, challenge, allow, members } = this;
+    return new Fault(code, message, { ...members, cause, retryAfterSeconds, challenge, allow, ...options });
+  }
+
   /** The response's body: RFC 6749 section 5.2. A 500 says nothing of the inside. */
   toBody(traceId?: string): Record<string, unknown> {
     const { error = this.code } = table[this.code] as { error?: string };
@@ -124,3 +131,6 @@ function isClientError(error: unknown): error is Error & { status: number } {
   if (!(error instanceof Error) || !('status' in error)) return false;
   return error instanceof URIError || ('expose' in error && error.expose === true);
 }
+
+/** Every code that a Fault may have. */
+export const faultCodes = Object.keys(table) as FaultCode[];

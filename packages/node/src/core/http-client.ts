@@ -66,9 +66,10 @@ export async function connecting<T>(attempt: () => Promise<T>): Promise<T> {
 /** The Fault of a response that says "not now", or undefined: 429 and 5xx, with the wait it asks for. */
 export function laterFault(response: Response, tooMany = 'Too many requests at once, try again.'): Fault | undefined {
   const retryAfterSeconds = parseRetryAfter(response.headers.get('retry-after')) ?? defaultRetryAfterSeconds;
-  if (response.status === 429) return new Fault('throttled', tooMany, { retryAfterSeconds });
-  if (response.status === 500) return new Fault('server_error', 'Something went wrong on our side.');
-  return response.status > 500 ? unavailable(refusedWith(response.status), retryAfterSeconds) : undefined;
+  const { status } = response;
+  if (status === 429) return new Fault('throttled', tooMany, { cause: refusedWith(status), retryAfterSeconds });
+  if (status === 500) return new Fault('server_error', 'Something went wrong on our side.');
+  return status > 500 ? unavailable(refusedWith(status), retryAfterSeconds) : undefined;
 }
 
 /** The other side does not respond now. */

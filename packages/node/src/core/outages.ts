@@ -29,6 +29,22 @@ export class Outage {
   }
 }
 
+/** The outages of several dependencies, by name. */
+export class Outages {
+  readonly #logger: OutageLog;
+  readonly #all = new Map<string, Outage>();
+
+  constructor(logger: OutageLog) {
+    this.#logger = logger;
+  }
+
+  of(dependency: string): Outage {
+    const outage = this.#all.get(dependency) ?? new Outage(dependency, this.#logger);
+    this.#all.set(dependency, outage);
+    return outage;
+  }
+}
+
 /**
  * The same function; the log is told once that what it asks is away, and once that it responds again, however many
  * requests fail in between. A response that is no Fault `unavailable` tells nothing either way.

@@ -3,7 +3,7 @@ import { ConfigError } from './config-error.ts';
 
 /**
  * Parses an environment (or the content of a mounted file) by its schema. An empty or blank string counts as absent,
- * except for the keys of `spoken`, for which blank is a value.
+ * except for the keys of `spoken`, for which blank is a value. `nameOf` gives what a fault calls a key.
  * @throws ConfigError with every fault at once, by key, without any value.
  */
 export function parseConfig<S extends z.ZodType>(
@@ -11,12 +11,13 @@ export function parseConfig<S extends z.ZodType>(
   input: unknown,
   source = 'environment',
   spoken: readonly string[] = [],
+  nameOf: (path: string) => string = (path) => path,
 ): z.output<S> {
   // With the input, an absent value can be told from a wrong one; no message shows it.
   const value = source === 'environment' ? withoutEmpty(input as object, spoken) : input;
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => `  ${issue.path.join('.') || source}: ${describe(issue)}`);
+  const faults = result.error.issues.map((issue) => `  ${nameOf(issue.path.join('.')) || source}: ${describe(issue)}`);
   throw new ConfigError(`The ${source} is not usable:\n${[...new Set(faults)].join('\n')}`);
 }
 
@@ -34,7 +35,7 @@ export function parseJsonConfig<S extends z.ZodType>(schema: S, text: string, so
 
 function withoutEmpty(env: object, spoken: readonly string[]): Record<string, unknown> {
   const says = ([key, value]: [string, unknown]) =>
-    String(value ?? '').trim() !== '' || (value !== undefined && spoken.includes(key));
+    value !== undefined && (typeof value !== 'string' || value.trim() !== '' || spoken.includes(key));
   return Object.fromEntries(Object.entries(env).filter(says));
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { findReason } from './reason.ts';
+import { findReason, timeoutError } from './reason.ts';
 
 class NoKeys extends Error {}
+class Timeout extends Error {}
+class TimeoutHandler extends Error {}
 const coded = (code: unknown, message = '', more: ErrorOptions = {}) =>
   Object.assign(new Error(message, more), { code });
 /** An error within so many others. */
@@ -32,6 +34,13 @@ const rows: [what: string, error: unknown, reason: string][] = [
   ['the kind where there is no inner one', new AggregateError([]), 'AggregateError'],
   ['the kind where the cause is no error', new TypeError('x', { cause: 'ECONNREFUSED' }), 'TypeError'],
   ['the kind of error that has no name of its own', new NoKeys(), 'NoKeys'],
+  ['timeout of a deadline', timeoutError('late'), 'timeout'],
+  ['timeout by the kind of the error alone', new Timeout('no response in time'), 'timeout'],
+  ['timeout of the cause', new TypeError('fetch failed', { cause: timeoutError('late') }), 'timeout'],
+  ['the kind that has the word elsewhere', new TimeoutHandler(), 'TimeoutHandler'],
+  ["a system's own word for a timeout", coded('UND_ERR_CONNECT_TIMEOUT'), 'UND_ERR_CONNECT_TIMEOUT'],
+  ['why a request was aborted', coded('ABORT_ERR', '', { cause: timeoutError('late') }), 'timeout'],
+  ['that it was aborted where nothing says why', coded('ABORT_ERR'), 'ABORT_ERR'],
   ['a code five errors deep', within(5, coded('EDEEP')), 'EDEEP'],
   ['no code that is deeper', within(6, coded('EDEEP')), 'TypeError'],
 ];

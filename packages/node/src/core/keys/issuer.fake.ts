@@ -1,6 +1,7 @@
-import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+import { createHmac, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { openServer } from '../server.fake.ts';
+import { makeRsaKey } from './rsa.fake.ts';
 
 /** Claims, header and key of a token to forge; the key is one of the issuer's, or any other. */
 export type Forgery = { header?: Record<string, unknown>; key?: KeyObject };
@@ -8,7 +9,7 @@ export type Forgery = { header?: Record<string, unknown>; key?: KeyObject };
 export type FakeIssuer = Awaited<ReturnType<typeof openIssuer>>;
 
 /**
- * A stand-in for Entra in tests of token validation: an RSA key made now, served for every tenant, and tokens of any
+ * A stand-in for Entra in tests of token validation: an RSA key of its own, served for every tenant, and tokens of any
  * shape. Written without jose, so that it does not share the mistakes of what it tests.
  */
 export async function openIssuer() {
@@ -70,8 +71,8 @@ export async function openIssuer() {
 
 type Key = ReturnType<typeof makeKey>;
 
-export function makeKey(modulusLength = 2_048) {
-  return { kid: randomBytes(9).toString('base64url'), ...generateKeyPairSync('rsa', { modulusLength }) };
+export function makeKey() {
+  return { kid: randomBytes(9).toString('base64url'), ...makeRsaKey() };
 }
 
 /** Signs by the header's `alg`, whatever key is given. Members that are undefined are left out. */

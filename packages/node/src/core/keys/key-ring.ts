@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../config-error.ts';
 import type { Log } from '../log.ts';
@@ -18,23 +18,23 @@ const keyIdShape = /^[A-Za-z0-9_-]{1,32}$/;
  * naming the active id, optionally `index`.
  * @throws ConfigError naming the file that is wrong.
  */
-export async function readKeyRing(directory: string): Promise<KeyRing> {
-  const names = await readdir(directory).catch(() => fail(directory, 'cannot be read'));
-  const read = async (name: string) => {
+export function readKeyRing(directory: string): KeyRing {
+  const names = attempt(() => readdirSync(directory), directory);
+  const read = (name: string) => {
     const path = join(directory, name);
-    return (await readFile(path, 'utf8').catch(() => fail(path, 'cannot be read'))).trim();
+    return attempt(() => readFileSync(path, 'utf8'), path).trim();
   };
   // A mounted Secret has entries of its own that begin with a dot.
   const ids = names.filter((name) => !name.startsWith('.') && name !== 'current' && name !== 'index');
   if (!names.includes('current')) fail(directory, 'has no file "current"');
-  const current = await read('current');
+  const current = read('current');
   const keys = new Map<string, KeyObject>();
   for (const id of ids) {
     if (!keyIdShape.test(id)) fail(directory, 'has a key id that is not made of letters, digits, - and _');
-    keys.set(id, toKey(await read(id), join(directory, id)));
+    keys.set(id, toKey(read(id), join(directory, id)));
   }
   if (!keys.has(current)) fail(directory, 'names a current key that is not there');
-  const index = names.includes('index') ? { index: toKey(await read('index'), join(directory, 'index')) } : {};
+  const index = names.includes('index') ? { index: toKey(read('index'), join(directory, 'index')) } : {};
   return { current, keys, ...index };
 }
 
@@ -42,16 +42,13 @@ export async function readKeyRing(directory: string): Promise<KeyRing> {
  * A key ring that follows its directory: `get()` is the last good one; a broken change is logged and not taken. A key
  * that came with the change becomes current ten seconds later, so that every pod can open what the first one seals.
  */
-export async function openKeyRing(
-  directory: string,
-  logger: Pick<Log, 'info' | 'error'>,
-): Promise<Disposable & { get(): KeyRing }> {
-  let ring = await readKeyRing(directory);
+export function openKeyRing(directory: string, logger: Pick<Log, 'info' | 'error'>): Disposable & { get(): KeyRing } {
+  let ring = readKeyRing(directory);
   let broken = false;
   const looks = new Map([...ring.keys.keys()].map((id) => [id, looksBeforeSealing]));
-  const reload = async () => {
+  const reload = () => {
     try {
-      const read = await readKeyRing(directory);
+      const read = readKeyRing(directory);
       for (const id of read.keys.keys()) looks.set(id, (looks.get(id) ?? 0) + 1);
       const settled = (looks.get(read.current) ?? 0) >= looksBeforeSealing || !read.keys.has(ring.current);
       const next = settled ? read : { ...read, current: ring.current };
@@ -83,6 +80,14 @@ function sameRing(a: KeyRing, b: KeyRing): boolean {
     one === other || (one !== undefined && other !== undefined && one.equals(other));
   const sameKeys = a.keys.size === b.keys.size && [...a.keys].every(([id, key]) => same(key, b.keys.get(id)));
   return a.current === b.current && sameKeys && same(a.index, b.index);
+}
+
+function attempt<T>(read: () => T, path: string): T {
+  try {
+    return read();
+  } catch {
+    return fail(path, 'cannot be read');
+  }
 }
 
 function fail(path: string, what: string): never {

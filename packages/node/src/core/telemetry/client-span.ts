@@ -1,4 +1,7 @@
-import { context, createContextKey, type Span, SpanKind } from '@opentelemetry/api';
+import type { ClientRequest } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Attributes, context, createContextKey, type Span, SpanKind } from '@opentelemetry/api';
+import { takeConnectionTimes } from './connection-times.ts';
 import { measure, secondsSince } from './measures.ts';
 import { spanTime } from './span-time.ts';
 import { contextHeaders, traceparentOf } from './trace-context.ts';
@@ -26,10 +29,26 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
   const span =
     activeSpan() && tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes, startTime: spanTime(startedAtMs) });
   let status: number | undefined;
+  let connectedAtMs = startedAtMs;
+  let connecting: Attributes = {};
   let ended = false;
   return {
     /** The trace context to send along: none unless the call is to a service of ours. */
     headers: span && context.active().getValue(oursKey) ? contextHeaders(span.spanContext()) : {},
+    /** A connection is there: from now on the request is on its way. */
+    connected(socket: Socket): void {
+      if (!span) return;
+      connectedAtMs = performance.now();
+      connecting = takeConnectionTimes(socket);
+    },
+    /** The same for a request of `node:http`, as soon as its socket is connected. */
+    watchSocket(request: ClientRequest): void {
+      if (!span) return;
+      request.once('socket', (socket) => {
+        const connected = () => this.connected(socket);
+        if (socket.connecting) socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', connected);
+      });
+    },
     responded(statusCode: number): void {
       status = statusCode;
     },
@@ -38,6 +57,8 @@ export function startCall(method: string, { hostname, port, protocol }: URL) {
       if (ended) return;
       ended = true;
       const failure = error !== undefined ? errorType(error) : isTrouble(status) ? String(status) : undefined;
+      const waitedMs = Math.round(connectedAtMs - startedAtMs);
+      if (span && waitedMs > 0) span.setAttributes({ ...connecting, 'onbehalf.connection.wait': waitedMs });
       if (span) endSpan(span, status, failure);
       const { 'server.port': _port, ...measured } = attributes;
       measure('http.client.request.duration', secondsSince(startedAtMs), {

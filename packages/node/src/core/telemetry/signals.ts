@@ -5,11 +5,28 @@ export const signals = {
   attributes: {
     'server.address': {
       on: 'all',
-      brief: 'the host that was called',
+      brief: 'the host that was called; of a request to us the address we listen on',
     },
     'server.port': {
       on: 'spans',
       brief: 'its port',
+    },
+    'onbehalf.connection.wait': {
+      on: 'spans',
+      brief:
+        'what a call by us waited for its connection (DNS, TCP, TLS, or one to become free), in ms; not where it waited less than one',
+    },
+    'onbehalf.connection.dns': {
+      on: 'spans',
+      brief: 'of that, what the look-up of the name took where the connection was new; not less than one',
+    },
+    'onbehalf.connection.tcp': {
+      on: 'spans',
+      brief: 'likewise, until TCP was connected',
+    },
+    'onbehalf.connection.tls': {
+      on: 'spans',
+      brief: "likewise, TLS' handshake",
     },
     'onbehalf.validation.result': {
       on: 'all',

@@ -54,10 +54,15 @@ export function traceparentOfSpan({ traceId, spanId, traceFlags }: SpanContext):
 
 /** A `traceparent` for a call to another of our services. */
 export function traceparentOf(traceId: string): string {
-  return `00-${traceId}-${randomBytes(8).toString('hex')}-00`;
+  return `00-${traceId}-${randomId().slice(16)}-00`;
 }
 
 /** A trace id as the GUID that Entra's `client-request-id` and MSAL's `correlationId` take: 8-4-4-4-12. */
 export function toGuid(traceId: string): string {
   return traceId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** The trace id that such a GUID is; undefined for .NET's empty one, which says that there is none. */
+export function toTraceId(guid: string): string | undefined {
+  return /[1-9a-f]/i.test(guid) ? guid.replaceAll('-', '').toLowerCase() : undefined;
 }

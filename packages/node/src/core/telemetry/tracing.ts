@@ -45,6 +45,29 @@ export function inSpan<T>(name: string, work: (span?: Span) => Promise<T>, optio
   return activeSpan() ? spanned(name, context.active(), work, options) : work();
 }
 
+/** Does work that leaves a span only where it fails, made when it is over: what it calls is beside it. */
+export async function inSpanIfFailed<T>(
+  name: string,
+  work: () => Promise<T>,
+  { kind = SpanKind.INTERNAL, attributes = {} }: Pick<SpanOptions, 'kind' | 'attributes'> = {},
+): Promise<T> {
+  if (!activeSpan()) return await work();
+  const [parent, startTime] = [context.active(), spanTime()];
+  try {
+    return await work();
+  } catch (error) {
+    const span = tracer.startSpan(name, { kind, attributes, startTime }, parent);
+    failBy(span, error);
+    span.end(spanTime());
+    throw error;
+  }
+}
+
+/** Does work that belongs to no trace of ours: its calls carry the trace id that they are given. */
+export function outsideTrace<T>(work: () => T): T {
+  return context.with(ROOT_CONTEXT, work);
+}
+
 /** Does work that nobody waits for in a trace of its own; it and what caused it are linked to each other. */
 export async function inOwnTrace<T>(name: string, work: (span?: Span) => Promise<T>): Promise<T> {
   return await spanned(name, ROOT_CONTEXT, work, { links: [activeSpan()], cause: trace.getActiveSpan() });
@@ -58,12 +81,16 @@ async function spanned<T>(name: string, parent: Context, work: (span: Span) => P
   try {
     return await context.with(trace.setSpan(parent, span), work, undefined, span);
   } catch (error) {
-    if (isExpected(error)) span.setAttribute('error.type', error.code);
-    else fail(span, errorType(error));
+    failBy(span, error);
     throw error;
   } finally {
     span.end(spanTime());
   }
+}
+
+function failBy(span: Span, error: unknown): void {
+  if (isExpected(error)) span.setAttribute('error.type', error.code);
+  else fail(span, errorType(error));
 }
 
 /** A refusal that tells its caller what to do, as a 401 does, fails nothing: a stranger could fail every trace. */

@@ -74,12 +74,12 @@ describe('a request to an API', () => {
     await using api = await openApi((req, res) => {
       if (req.method === 'GET') {
         res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
-        setTimeout(() => res.end('data: 2\n\n'), 250);
+        setTimeout(() => res.end('data: 2\n\n'), 500);
       } else res.end(Buffer.alloc(8_000_000));
     });
-    assert.equal(await text(await api.call('GET', 50)), 'data: 1\n\ndata: 2\n\n');
-    const download = await api.call('POST', 50);
-    await delay(250);
+    assert.equal(await text(await api.call('GET', 200)), 'data: 1\n\ndata: 2\n\n');
+    const download = await api.call('POST', 200);
+    await delay(500);
     let bytes = 0;
     for await (const chunk of download) bytes += chunk.length;
     assert.equal(bytes, 8_000_000);
@@ -89,8 +89,8 @@ describe('a request to an API', () => {
     await using api = await openApi(async (req, res) => void res.end(await text(req)));
     const body = new PassThrough();
     body.write('a');
-    const response = api.call('POST', 50, body);
-    await delay(250);
+    const response = api.call('POST', 200, body);
+    await delay(500);
     body.end('b');
     assert.equal(await text(await response), 'ab');
   });

@@ -1,19 +1,25 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { finished, type Readable } from 'node:stream';
+import { finished, type Readable, type Writable } from 'node:stream';
 import { Fault } from '../../core/fault.ts';
+import { timeoutError } from '../../core/reason.ts';
 import { startCall } from '../../core/telemetry/client-span.ts';
 import { longestPauseMs } from '../../lifetimes.ts';
 import { isEventStream, isSafe } from './api-wire.ts';
 
 type ApiRequest = {
   url: URL;
+  /** Path and query as they came, where parsing must not write them anew. */
+  path?: string;
   method: string;
-  headers: OutgoingHttpHeaders;
+  /** An array as `rawHeaders` has them, `Host` and the framing of the body included. */
+  headers: OutgoingHttpHeaders | string[];
   /** Streamed to the API as it comes. */
   body?: Readable | undefined;
   /** Ends the request, and the response's body with it. */
-  signal: AbortSignal;
+  signal?: AbortSignal;
+  /** The response that waits for it: closed before it is finished, it ends the request, without the exception of a signal. */
+  forResponse?: Writable;
   /** How long the API may be silent: in connecting, taking, waiting and responding. */
   silenceMs: number;
 };
@@ -35,10 +41,14 @@ export function requestApi(request: ApiRequest): Promise<IncomingMessage> {
 type Resolve = (response: IncomingMessage | Promise<IncomingMessage>) => void;
 
 function begin(request: ApiRequest, resolve: Resolve, reject: (fault: Fault) => void): void {
-  const { url, method, headers, body, signal, silenceMs } = request;
+  const { url, path, method, body, signal, silenceMs, forResponse } = request;
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const call = startCall(method, url);
-  const outgoing = send(url, { method, headers: { ...headers, ...call.headers }, signal, timeout: silenceMs });
+  const headers = withTrace(request.headers, call.headers);
+  const asked = { method, headers, timeout: silenceMs, ...(path !== undefined && { path }), ...(signal && { signal }) };
+  const outgoing = send(url, asked);
+  if (forResponse) endWith(forResponse, outgoing);
+  call.watchSocket(outgoing);
   const fail = (cause: NodeJS.ErrnoException | Fault) => {
     const fault = faultOf(cause);
     call.end(fault.code === 'bad_gateway' ? fault : cause);
@@ -73,6 +83,16 @@ function begin(request: ApiRequest, resolve: Resolve, reject: (fault: Fault) => 
   else outgoing.end();
 }
 
+function endWith(response: Writable, outgoing: ClientRequest): void {
+  const end = () => response.writableFinished || outgoing.destroy(new Error('the caller left'));
+  if (response.closed) end();
+  else response.once('close', end);
+}
+
+function withTrace(headers: ApiRequest['headers'], trace: Record<string, string>): OutgoingHttpHeaders | string[] {
+  return Array.isArray(headers) ? [...headers, ...Object.entries(trace).flat()] : { ...headers, ...trace };
+}
+
 /**
  * Sends the browser's body on. Not by `pipeline`, which would end the browser's connection with the API's, so that no
  * response reaches it: what the API does not take any more is read and dropped, since browsers send everything first.
@@ -100,7 +120,7 @@ function watchSilence(outgoing: ClientRequest, silenceMs: number, body: Readable
     const reading = (incoming?.readableLength ?? 0) > 0;
     const sending = body !== undefined && !body.readableEnded && !outgoing.writableNeedDrain;
     if ((reading || sending) && pausedMs < longestPauseMs) return void socket?.setTimeout(silenceMs);
-    outgoing.destroy(new Error('silent for too long'));
+    outgoing.destroy(timeoutError('silent for too long'));
   });
 }
 
@@ -134,8 +154,8 @@ function watchHead(outgoing: ClientRequest, withinMs: number): void {
 
 function faultOf(cause: NodeJS.ErrnoException | Fault): Fault {
   if (cause instanceof Fault) return cause;
-  // llhttp's codes: what came could not be read.
-  if (cause.code?.startsWith('HPE_')) return badGateway(cause);
+  // llhttp's codes: what came could not be read. A DOMException's code is a number.
+  if (String(cause.code).startsWith('HPE_')) return badGateway(cause);
   return new Fault('unavailable', 'The service behind this page cannot be reached.', { cause, retryAfterSeconds: 2 });
 }
 

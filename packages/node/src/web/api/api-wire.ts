@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { isPlainPath } from '../../core/wire/plain-path.ts';
 import type { Api } from '../apis/apis.ts';
 import { cachingHeaders, unmarkConditions } from '../session/caching.ts';
 import type { Session } from '../session/session.ts';
@@ -34,35 +35,7 @@ export function apiTarget(requestTarget: string): { name: string; path: string; 
   const match = /^\/api\/([a-z0-9-]+)(\/[\w\-.~!$&'()*+,;=:@%/]*)(\?[\x21-\x7e]*)?$/.exec(requestTarget);
   if (!match) return undefined;
   const [, name = '', path = '', query = ''] = match;
-  const odd = /\/\/|^\/%2f|%(?![0-9a-f]{2})|%(2e|5c|25|[01][0-9a-f]|7f)/i.test(path);
-  return odd || path.split(/\/|%2f/i).some(leadsElsewhere) ? undefined : { name, path, query };
-}
-
-/** Between marks of any kind: letters, digits, and what stands among them in names. */
-const mark = /[^\p{L}\p{N}\p{M}\p{C}\s._~-]/u;
-/** What code pages and Unicode make slashes of, and an escape of an escape. */
-const slashOrEscape = /[/\\\u2044\u2215\u2216%]/;
-/** Dots, with what is not seen around them. */
-const dots = /^[\s\p{C}\p{M}\p{DI}]*\.[.\s\p{C}\p{M}\p{DI}]*$/u;
-
-/**
- * Whether some server takes a segment for `.` or `..`. Servlet containers cut it at `;`, Windows at `:` and
- * before blanks and dots at its end, ASP.NET takes `(S(x))` out, others decode once more, or full-width and overlong
- * forms: so dots alone between any marks do not pass, nor does what is not UTF-8.
- */
-function leadsElsewhere(segment: string): boolean {
-  const text = decoded(segment)?.normalize('NFKC');
-  if (text === undefined || slashOrEscape.test(text)) return true;
-  return text.split(mark).some((part) => dots.test(part));
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // Not UTF-8.
-    return undefined;
-  }
+  return isPlainPath(path) ? { name, path, query } : undefined;
 }
 
 /**
@@ -103,13 +76,13 @@ export function isEventStream({ headers }: Pick<IncomingMessage, 'headers'>): bo
   return /^text\/event-stream(;|$)/i.test(headers['content-type'] ?? '');
 }
 
-/** An API's page must not run as one of ours: whatever its type, it gets no rights here. */
+/** An API's page must not run as one of ours: whatever its type, it gets no rights here. `at`: where we have the API. */
 export function responseHeaders(
   response: IncomingMessage,
-  { method, session, api, name, url }: { method: string; session: Session; api: Api; name: string; url: URL },
+  { method, session, api, at, url }: { method: string; session: Session; api: Api; at: string; url: URL },
 ): OutgoingHttpHeaders {
   const { link, ...addresses } = pick(response.headers, addressNames);
-  const ours = (address: string) => addressHere(address, { api, name, url });
+  const ours = (address: string) => addressHere(address, { api, at, url });
   const links = linksOf(String(link ?? '')).map(({ address, parameters }) => `<${ours(address)}>${parameters}`);
   return {
     ...pick(response.headers, [...responseNames, ...api.allowResponseHeaders]),
@@ -137,11 +110,12 @@ function linksOf(value: string) {
 }
 
 /** An address below the API as the browser reaches it; any other as it is, bytes for bytes. RFC 9110 section 10.2.2. */
-function addressHere(address: string, { api, name, url }: { api: Api; name: string; url: URL }): string {
+function addressHere(address: string, { api, at, url }: { api: Api; at: string; url: URL }): string {
   // Node reads headers as Latin-1, browsers read these as UTF-8.
-  const target = URL.parse(Buffer.from(address, 'latin1').toString(), url.href);
+  const text = Buffer.from(address, 'latin1').toString();
+  const target = URL.canParse(text, url.href) ? new URL(text, url.href) : undefined;
   if (!target?.href.startsWith(`${api.url}/`)) return address;
-  return `/api/${name}${target.href.slice(api.url.length)}`;
+  return at + target.href.slice(api.url.length);
 }
 
 function pick(headers: IncomingMessage['headers'], names: readonly string[]): OutgoingHttpHeaders {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { baseUrl } from '../../core/address.ts';
 import { graphOrigins } from '../../core/keys/authority.ts';
-import { headerName } from './header-name.ts';
+import { headerName } from '../../core/wire/header-name.ts';
 
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope of RFC 6749');
 
@@ -132,8 +132,8 @@ const passedOver = /[\p{C}\p{M}\p{DI}]|\([a-z]\([^)/]*\)\)/gu;
 /** Parameters and streams, and the blanks and dots that Windows takes from the end. */
 const endings = [/[;:?#].*$/s, /(?<![.\s+])[.\s+]+$/];
 
-/** A path as lenient servers read it: as it is, without its parameters before it is decoded, or as a URL once more. */
-function readings(path: string): string[] {
+/** A path as lenient servers read it, with a slash at its end: as it is, without its parameters before it is decoded, or as a URL once more. */
+export function readings(path: string): string[] {
   const written = [path, path.replaceAll(/(;|%3b)[^/]*/gi, ''), path.replace(/%(3f|23).*$/i, '')];
   return [...new Set(written)].map(lenient);
 }

@@ -33,9 +33,15 @@ export class Broker {
   readonly #client: BrokerClient;
   /** A page may call an API hundreds of times at once, each with the same token; the broker limits its calls. */
   readonly #exchanges = createFlights<Acquired>();
+  readonly #onEnd: ((token: string) => void)[] = [];
 
   constructor(options: BrokerOptions) {
     this.#client = new BrokerClient(options);
+  }
+
+  /** Tells of each session that is ended here, by its token, whether or not the broker has confirmed it. */
+  onEnd(tell: (token: string) => void): void {
+    this.#onEnd.push(tell);
   }
 
   /** Whether a session lives, since and until when (epoch seconds); undefined once it has ended. */
@@ -46,18 +52,30 @@ export class Broker {
 
   /** Ends a session; an unknown one counts as ended. */
   async revoke(token: string, traceId: string, reason: 'sign_out' | 'replaced' = 'sign_out'): Promise<void> {
-    orThrow(await this.#client.revoke(token, traceId, reason).finally(() => this.#exchanges.leave(token)));
+    orThrow(await this.#client.revoke(token, traceId, reason).finally(() => this.#leave(token)));
   }
 
   /** Ends every session of this session's person. Returns their number: 0 if this one has ended before. */
   async revokeEverywhere(token: string, traceId: string): Promise<number> {
-    const ended = await this.#client.revokeEverywhere(token, traceId).finally(() => this.#exchanges.leave(token));
+    const ended = await this.#client.revokeEverywhere(token, traceId).finally(() => this.#leave(token));
     return orThrow(ended).sessions;
+  }
+
+  #leave(token: string): void {
+    this.#exchanges.leave(token);
+    for (const tell of this.#onEnd) tell(token);
   }
 
   /** Ends the sessions that came from this session at Entra. Returns their number. */
   async endBySid(sid: string, iss: string | undefined, traceId: string): Promise<number> {
     return orThrow(await this.#client.endBySid({ sid, iss }, traceId)).sessions;
+  }
+
+  /** Begins a process of the session's person; undefined if the session has ended. */
+  async startProcess(asked: { token: string; scopes: string[]; client?: string | undefined }, traceId: string) {
+    const { token: sessionToken, scopes, client } = asked;
+    const begun = await this.#client.startProcess({ sessionToken, scopes, client, traceId });
+    return begun.kind === 'ended' ? undefined : orThrow(begun).processToken;
   }
 
   /**

@@ -125,7 +125,7 @@ describe("a client's network", () => {
   });
 
   it('is cheap to find, whatever is sent', () => {
-    const startedAtMs = performance.now();
+    const before = process.cpuUsage();
     for (const text of [
       `1${' '.repeat(32_000)}1`,
       '1'.repeat(32_000),
@@ -134,7 +134,8 @@ describe("a client's network", () => {
       '[:'.repeat(16_000),
     ])
       networkOf('10.244.0.7', text);
-    assert.ok(performance.now() - startedAtMs < 200);
+    // Of the processor's time: a busy machine lets a test wait.
+    assert.ok(process.cpuUsage(before).user < 200_000);
   });
 
   it('is not known behind a proxy of ours that is not trusted: once, in the log', () => {

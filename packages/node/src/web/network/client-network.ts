@@ -13,15 +13,27 @@ const ranges = {
 /** Addresses that only our own proxies have. */
 const inside = blockListOf(Object.values(ranges).flat());
 
-export type ClientNetwork = (req: Pick<IncomingMessage, 'headers' | 'socket'>) => string;
+type Carrier = Pick<IncomingMessage, 'headers' | 'socket'>;
+export type ClientNetwork = (req: Carrier) => string;
 
 /**
  * The client that a limit counts a request for: an IPv4 address or the /64 of an IPv6 one, since a client has
- * all addresses of its /64. `X-Forwarded-For` is read from its end, as far as the hops are `trusted` (addresses, CIDR
- * ranges, names of ranges). Where an entry cannot be read, the hop that wrote it is the client.
+ * all addresses of its /64.
  */
 export function createClientNetwork(trusted: readonly string[], logger: Log): ClientNetwork {
-  const hops = blockListOf(trusted.flatMap((one) => ranges[one as keyof typeof ranges] ?? [one]));
+  const clientOf = createClientAddress(trusted, logger);
+  return (req) => {
+    const client = clientOf(req);
+    return client ? networkOf(client) : 'unknown';
+  };
+}
+
+/**
+ * A request's client. `X-Forwarded-For` is read from its end, as far as the hops are `trusted` (addresses, CIDR ranges,
+ * names of ranges). Where an entry cannot be read, the hop that wrote it is the client.
+ */
+export function createClientAddress(trusted: readonly string[], logger: Log): (req: Carrier) => Address | undefined {
+  const hops = hopsOf(trusted);
   let reported = false;
 
   /** Behind a proxy that is not trusted all people count as one client: the log tells the operator. */
@@ -34,8 +46,7 @@ export function createClientNetwork(trusted: readonly string[], logger: Log): Cl
   return ({ headers, socket }) => {
     const forwarded = headers['x-forwarded-for'];
     let client = addressOf(socket.remoteAddress ?? '');
-    if (!client) return 'unknown';
-    if (forwarded === undefined) return networkOf(client);
+    if (!client || forwarded === undefined) return client;
     const path = String(forwarded).split(',');
     if (!hops.check(client.address, client.family)) reportUntrusted(client);
     while (path.length > 0 && hops.check(client.address, client.family)) {
@@ -45,18 +56,43 @@ export function createClientNetwork(trusted: readonly string[], logger: Log): Cl
       if (!next) break;
       client = next;
     }
-    return networkOf(client);
+    return client;
   };
 }
 
-type Address = { address: string; family: 'ipv4' | 'ipv6' };
+/** Whether a request comes from one of these hops itself. */
+export function createTrust(trusted: readonly string[]): (req: Carrier) => boolean {
+  const hops = hopsOf(trusted);
+  return ({ socket }) => {
+    const peer = addressOf(socket.remoteAddress ?? '');
+    return peer !== undefined && hops.check(peer.address, peer.family);
+  };
+}
+
+function hopsOf(trusted: readonly string[]): BlockList {
+  return blockListOf(trusted.flatMap((one) => ranges[one as keyof typeof ranges] ?? [one]));
+}
+
+export type Address = { address: string; family: 'ipv4' | 'ipv6' };
 
 /** Longer than any spelling of an address. */
 const maxLength = 100;
 
+/** Proxies send all requests from few addresses; strangers may have others for ever. */
+const mostRemembered = 2_000;
+const remembered = new Map<string, Address | undefined>();
+
 /** An address in its one spelling, without port, brackets and zone; undefined for anything else. */
 function addressOf(text: string): Address | undefined {
   if (text.length > maxLength) return undefined;
+  const known = remembered.get(text);
+  if (known) return known;
+  const address = parseAddress(text);
+  if (remembered.size < mostRemembered) remembered.set(text, address);
+  return address;
+}
+
+function parseAddress(text: string): Address | undefined {
   const bare = withoutSpace(text);
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(bare)?.[1];
   const readings = bracketed === undefined ? [bare, bare.replace(/:\d{1,5}$/, '')] : [bracketed];

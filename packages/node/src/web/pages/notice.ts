@@ -1,6 +1,8 @@
-import type { Request, Response } from 'express';
 import { noticeSeconds } from '../../lifetimes.ts';
+import type { WebRequest } from '../http/request.ts';
+import { clearCookie, setCookie, type WebResponse } from '../http/response.ts';
 import { cookieFlags, cookiePrefix, cookiesOf } from '../session/cookies.ts';
+import { locationOf } from '../session/location.ts';
 
 /** How signing out went, or that a session has ended. */
 const notices = [
@@ -24,14 +26,15 @@ const noticeCookie = `${cookiePrefix}notice`;
 const flags = { ...cookieFlags, sameSite: 'lax' } as const;
 
 /** Has the next home page say how signing out went. */
-export function setNotice(res: Response, notice: Notice): void {
-  res.cookie(noticeCookie, notice, { ...flags, maxAge: noticeSeconds * 1_000 });
+export function setNotice(res: WebResponse, notice: Notice): void {
+  setCookie(res, locationOf(res.req).cookie(noticeCookie), notice, { ...flags, maxAge: noticeSeconds });
 }
 
 /** The notice to show, once. */
-export function takeNotice(req: Request, res: Response): Notice | undefined {
-  const value = cookiesOf(req).get(noticeCookie);
+export function takeNotice(req: WebRequest, res: WebResponse): Notice | undefined {
+  const name = locationOf(req).cookie(noticeCookie);
+  const value = cookiesOf(req).get(name);
   if (value === undefined) return undefined;
-  res.clearCookie(noticeCookie, flags);
+  clearCookie(res, name, flags);
   return notices.find((notice) => notice === value);
 }

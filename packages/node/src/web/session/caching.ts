@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import type { Response } from 'express';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Session } from './session.ts';
 
 type Person = Pick<Session, 'oid' | 'tid'>;
@@ -35,8 +34,8 @@ function varyOf(said = ''): string {
 }
 
 /** Has the browser forget what it keeps of this origin: the next person must not be shown it. W3C Clear Site Data. */
-export function forgetCached(res: Response): void {
-  res.set('Clear-Site-Data', '"cache"');
+export function forgetCached(res: ServerResponse): void {
+  res.setHeader('Clear-Site-Data', '"cache"');
 }
 
 /** An entity tag of ours: the API's, after the mark of whom it was made for. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { CookieOptions, RequestHandler } from 'express';
 import { Fault } from '../../core/fault.ts';
 import { withoutSpace } from '../../core/optional-space.ts';
+import type { CookieOptions } from '../http/response.ts';
 
 /** The prefix makes browsers refuse the name unless it is Secure, HttpOnly, host-only and for `/`. RFC 6265bis. */
 export const cookiePrefix = '__Host-Http-';
@@ -34,7 +34,7 @@ export function cookiesOf(req: Carrier): ReadonlyMap<string, string> {
  * Refuses a request that carries a cookie of ours twice: a browser keeps one of each, so somebody else wrote the other.
  * @throws Fault `invalid_request`.
  */
-export const noDoubledCookies: RequestHandler = (req, _res, next) => {
+export function refuseDoubledCookies(req: Carrier): void {
   const ours = pairsOf(req).flatMap(([name]) => (name.startsWith(cookiePrefix) ? [name] : []));
   if (new Set(ours).size < ours.length) {
     throw new Fault(
@@ -42,13 +42,21 @@ export const noDoubledCookies: RequestHandler = (req, _res, next) => {
       'A cookie of this site came twice. Clear the cookies of this site and try again.',
     );
   }
-  next();
-};
+}
 
-function pairsOf({ headers }: Carrier): [name: string, value: string][] {
-  return (headers.cookie ?? '').split(';').flatMap((pair): [string, string][] => {
+type Pair = [name: string, value: string];
+
+/** Each request is asked several times for the same cookies. */
+const parsed = new WeakMap<Carrier['headers'], readonly Pair[]>();
+
+function pairsOf({ headers }: Carrier): readonly Pair[] {
+  const known = parsed.get(headers);
+  if (known) return known;
+  const pairs = (headers.cookie ?? '').split(';').flatMap((pair): Pair[] => {
     const at = pair.indexOf('=');
     const name = withoutSpace(pair.slice(0, Math.max(0, at)));
     return name === '' ? [] : [[name, withoutSpace(pair.slice(at + 1))]];
   });
+  parsed.set(headers, pairs);
+  return pairs;
 }

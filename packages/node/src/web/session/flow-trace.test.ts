@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
 import type { KeyRing } from '../../core/keys/key-ring.ts';
 import { createFlowTrace, landingCookie, loginCookiePrefix, splitLogin } from './flow-trace.ts';
+import { Location } from './location.ts';
 
 const key = () => createSecretKey(randomBytes(32));
 const [old, fresh] = [key(), key()];
@@ -26,7 +27,10 @@ function request(url: string, cookies: Record<string, string> = {}, headers: Rec
   return { url, headers: { ...headers, cookie } } as unknown as IncomingMessage;
 }
 
-const parentOf = (...asked: Parameters<typeof request>) => flows.originOf(request(...asked)).parent?.spanId;
+const location = new Location('https://app.test', { only: true, sharers: 1 });
+const originOf = (...asked: Parameters<typeof request>) =>
+  flows.originOf(request(...asked), { location, target: asked[0] });
+const parentOf = (...asked: Parameters<typeof request>) => originOf(...asked).parent?.spanId;
 const callback = '/auth/callback?code=x&state=0t-abc.rest';
 const forged = `${Buffer.from(`00-${'c'.repeat(32)}-${'d'.repeat(16)}-01 0`).toString('base64url')}.${'A'.repeat(43)}`;
 
@@ -57,7 +61,7 @@ describe('where a request belongs', () => {
 
   it('a sign-in begins a trace, whatever comes from outside', () => {
     const outside = { traceparent: `00-${span.traceId}-${span.spanId}-01` };
-    assert.deepEqual(flows.originOf(request('/sign-in', {}, outside)), {});
+    assert.deepEqual(originOf('/sign-in', {}, outside), {});
   });
 
   const strange: [what: string, cookie: string][] = [

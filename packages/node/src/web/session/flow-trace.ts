@@ -6,6 +6,7 @@ import type { Origin } from '../../core/telemetry/request-facts.ts';
 import { spanContextOf, traceparentOfSpan } from '../../core/telemetry/trace-context.ts';
 import { landingSeconds, loginSeconds } from '../../lifetimes.ts';
 import { cookiePrefix, cookiesOf } from './cookies.ts';
+import type { Location } from './location.ts';
 
 /** A place in a trace, and when it was written down. */
 export type Carried = { span: SpanContext; atMs: number };
@@ -44,17 +45,27 @@ export function createFlowTrace(keys: () => KeyRing, nowMs: () => number = Date.
 
     readLogin: (text: string | undefined) => read(text, loginSeconds),
 
-    /** Where a request belongs: a callback to its sign-in, the first page after it too, all else to a trace of its own. */
-    originOf(req: IncomingMessage): Origin {
+    /**
+     * Where a request belongs: a callback to its sign-in, the first page after it too, all else to a trace of its own.
+     * @param at where it came to, and its target below that.
+     */
+    originOf(
+      req: Pick<IncomingMessage, 'headers'>,
+      { location, target }: { location: Location; target: string },
+    ): Origin {
       // Not by URL, which throws on what a stranger may send.
-      const [pathname, query = ''] = (req.url ?? '').split('?', 2);
+      const [pathname, query = ''] = target.split('?', 2);
+      const returns = pathname === '/auth/callback';
+      if (!returns && req.headers['sec-fetch-dest'] !== 'document') return {};
       const cookies = cookiesOf(req);
-      if (pathname === '/auth/callback') {
-        const { carried } = splitLogin(cookies.get(loginNameOf(cookies, new URLSearchParams(query).get('state'))));
+      if (returns) {
+        const { carried } = splitLogin(
+          cookies.get(loginNameOf(cookies, location, new URLSearchParams(query).get('state'))),
+        );
         return { parent: read(carried, loginSeconds)?.span };
       }
-      const lands = cookies.has(landingCookie) && req.headers['sec-fetch-dest'] === 'document';
-      return lands ? { parent: read(cookies.get(landingCookie), landingSeconds)?.span } : {};
+      const landing = cookies.get(location.cookie(landingCookie));
+      return landing === undefined ? {} : { parent: read(landing, landingSeconds)?.span };
     },
   };
 }
@@ -69,11 +80,12 @@ export function splitLogin(value = ''): { carried: string | undefined; sealed: s
 }
 
 /** By the first part of `state`; a response by form_post is not parsed yet, so there it is the newest attempt. */
-function loginNameOf(cookies: ReadonlyMap<string, string>, state: string | null): string {
-  if (state !== null) return loginCookiePrefix + state.slice(0, state.indexOf('.'));
+function loginNameOf(cookies: ReadonlyMap<string, string>, location: Location, state: string | null): string {
+  const prefix = location.cookie(loginCookiePrefix);
+  if (state !== null) return prefix + state.slice(0, state.indexOf('.'));
   return (
     [...cookies.keys()]
-      .filter((name) => name.startsWith(loginCookiePrefix))
+      .filter((name) => name.startsWith(prefix))
       .sort()
       .at(-1) ?? ''
   );

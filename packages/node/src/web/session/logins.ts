@@ -1,13 +1,15 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { CookieOptions, Request, Response } from 'express';
 import { z } from 'zod';
 import { activeSpan } from '../../core/telemetry/tracing.ts';
 import { loginSeconds, maxLogins } from '../../lifetimes.ts';
-import { cookieBytes, cookieFlags, cookiesOf, maxCookieHeaderBytes } from './cookies.ts';
+import type { WebRequest } from '../http/request.ts';
+import { type CookieOptions, clearCookie, setCookie, type WebResponse } from '../http/response.ts';
+import { cookieBytes, cookieFlags, cookiePrefix, cookiesOf, maxCookieHeaderBytes } from './cookies.ts';
 import { type Carried, type FlowTrace, loginCookiePrefix, splitLogin } from './flow-trace.ts';
+import { type Location, locationOf } from './location.ts';
 import { pack, unpack } from './packed.ts';
 import type { Seal } from './seal.ts';
-import { maxSessionBytes, packResumption, type Resumption, resumption, sessionCookie } from './session.ts';
+import { packResumption, type Resumption, resumption, sessionCookie } from './session.ts';
 
 /** What a sign-in attempt was started with; enough to start it over. */
 export const startSchema = z.object({
@@ -60,7 +62,7 @@ type LoginsOptions = {
 /**
  * One sealed cookie per sign-in attempt, named by the first part of its `state`, so that several tabs do not disturb
  * each other. With `form_post` it has to cross sites (`SameSite=None`), with `query` it comes along on navigations. All
- * attempts and the session together stay within `maxCookieHeaderBytes`: the oldest go.
+ * attempts and sessions of a host together stay within `maxCookieHeaderBytes`: the oldest attempts go.
  */
 export class Logins {
   readonly #options: LoginsOptions;
@@ -79,23 +81,24 @@ export class Logins {
   }
 
   /** Has the browser keep it, as much of it as fits, in place of a step-up that was kept under this id. */
-  async write(req: Request, res: Response, login: Login, stepUp?: string): Promise<void> {
+  async write(req: WebRequest, res: WebResponse, login: Login, stepUp?: string): Promise<void> {
     const { flowTrace, seal } = this.#options;
     const span = activeSpan();
     const place = span ? `${flowTrace.write(span)}.` : '';
     for (const fitting of everSmaller(login)) {
-      const value = place + (await seal.seal('login', toSealed(fitting)));
+      const value = place + (await seal.seal(locationOf(req).sealedFor('login'), toSealed(fitting)));
       if (this.#put(req, res, login.id, value, stepUp)) return;
     }
     throw new Error('an attempt to sign in does not fit into a cookie');
   }
 
   /** The attempt that a callback's `state` belongs to; undefined if this browser has none, or it is too old. */
-  async read(req: Request, state: string): Promise<FoundLogin | undefined> {
+  async read(req: WebRequest, state: string): Promise<FoundLogin | undefined> {
     const { flowTrace, nowMs, seal } = this.#options;
     const id = state.slice(0, state.indexOf('.'));
-    const { sealed, carried } = splitLogin(cookiesOf(req).get(loginCookiePrefix + id));
-    const opened = sealed && (await seal.open('login', sealed, loginSchema))?.value;
+    const location = locationOf(req);
+    const { sealed, carried } = splitLogin(cookiesOf(req).get(toName(location, id)));
+    const opened = sealed && (await seal.open(location.sealedFor('login'), sealed, loginSchema))?.value;
     const login = opened && { ...opened, resumed: withClaims(opened), id, ...proofsOf(id, opened.seed) };
     const startedAtMs = Number.parseInt(id, 36);
     if (!login || login.state !== state || nowMs() - startedAtMs > loginSeconds * 1_000) return undefined;
@@ -103,52 +106,76 @@ export class Logins {
   }
 
   /** Has the browser forget an attempt that is over, and the oldest others until a session of so many bytes has room. */
-  clear(req: Request, res: Response, { id }: Login, newSessionBytes = this.#sessionBytes(req)): void {
-    res.clearCookie(loginCookiePrefix + id, this.#flags);
-    this.#makeRoom(req, res, newSessionBytes, id);
+  clear(req: WebRequest, res: WebResponse, { id }: Login, newSessionBytes = this.#sessionBytes(req)): void {
+    const name = toName(locationOf(req), id);
+    clearCookie(res, name, this.#flags);
+    this.#makeRoom(req, res, newSessionBytes, name);
   }
 
   /** Has the browser keep a sealed step-up until the sign-in for it. Returns its id, or undefined if it does not fit. */
-  keepStepUp(req: Request, res: Response, sealed: string): string | undefined {
+  keepStepUp(req: WebRequest, res: WebResponse, sealed: string): string | undefined {
     const id = this.#newId();
     return this.#put(req, res, id, sealed) ? id : undefined;
   }
 
   /** The sealed step-up of this id. */
-  keptStepUp(req: Request, id: string): string | undefined {
-    return cookiesOf(req).get(loginCookiePrefix + id);
+  keptStepUp(req: WebRequest, id: string): string | undefined {
+    return cookiesOf(req).get(toName(locationOf(req), id));
   }
 
   /** Returns whether it fits. */
-  #put(req: Request, res: Response, id: string, value: string, replaces?: string): boolean {
-    const bytes = cookieBytes(loginCookiePrefix + id, value);
-    if (bytes > maxLoginBytes) return false;
-    const former = loginCookiePrefix + replaces;
-    if (cookieLooks.test(former) && cookiesOf(req).has(former)) res.clearCookie(former, this.#flags);
-    this.#makeRoom(req, res, bytes + this.#sessionBytes(req), id, replaces);
-    res.cookie(loginCookiePrefix + id, value, { ...this.#flags, maxAge: loginSeconds * 1_000 });
+  #put(req: WebRequest, res: WebResponse, id: string, value: string, replaces?: string): boolean {
+    const location = locationOf(req);
+    const name = toName(location, id);
+    const ownBytes = cookieBytes(name, value);
+    const bytes = ownBytes + this.#sessionBytes(req);
+    const kept = otherBytes + this.#strangersBytes(req, location);
+    const fits = ownBytes <= maxLoginBytes && (location.sharers === 1 || bytes + kept <= maxCookieHeaderBytes);
+    if (!fits) return false;
+    const former = toName(location, String(replaces));
+    if (idOf(former) !== undefined && cookiesOf(req).has(former)) clearCookie(res, former, this.#flags);
+    this.#makeRoom(req, res, bytes, name, former);
+    setCookie(res, name, value, { ...this.#flags, maxAge: loginSeconds });
     return true;
   }
 
-  /** Has the browser forget the oldest attempts until so many bytes have room beside what it keeps. */
-  #makeRoom(req: Request, res: Response, bytes: number, ...gone: (string | undefined)[]): void {
-    const others = [...cookiesOf(req)].filter(
-      ([name]) => cookieLooks.test(name) && !gone.includes(name.slice(loginCookiePrefix.length)),
-    );
-    const oldestFirst = others.sort(([one], [other]) => (one < other ? -1 : 1));
-    let taken = oldestFirst.reduce((sum, [name, value]) => sum + cookieBytes(name, value), bytes + otherBytes);
-    for (const [index, [name, value]] of oldestFirst.entries()) {
+  /**
+   * Has the browser forget the oldest attempts, of all locations of this host, until so many bytes have room beside what
+   * it keeps.
+   */
+  #makeRoom(req: WebRequest, res: WebResponse, bytes: number, ...gone: string[]): void {
+    const others = [...cookiesOf(req)].flatMap(([name, value]) => {
+      const id = gone.includes(name) ? undefined : idOf(name);
+      return id === undefined ? [] : [{ id, name, value }];
+    });
+    const oldestFirst = others.sort((one, other) => (one.id < other.id ? -1 : 1));
+    const kept = bytes + otherBytes + this.#strangersBytes(req, locationOf(req));
+    let taken = oldestFirst.reduce((sum, { name, value }) => sum + cookieBytes(name, value), kept);
+    for (const [index, { name, value }] of oldestFirst.entries()) {
       if (taken <= maxCookieHeaderBytes && oldestFirst.length - index < maxLogins) return;
-      res.clearCookie(name, this.#flags);
+      clearCookie(res, name, this.#flags);
       taken -= cookieBytes(name, value);
     }
   }
 
   /** A Strict session cookie does not come from other sites, so there the largest possible one counts. */
-  #sessionBytes(req: Request): number {
-    const value = cookiesOf(req).get(sessionCookie);
-    if (value !== undefined) return cookieBytes(sessionCookie, value);
-    return this.#options.sameSite === 'strict' ? maxSessionBytes : 0;
+  #sessionBytes(req: WebRequest): number {
+    const location = locationOf(req);
+    const name = location.cookie(sessionCookie);
+    const value = cookiesOf(req).get(name);
+    if (value !== undefined) return cookieBytes(name, value);
+    return this.#options.sameSite === 'strict' ? location.maxSessionBytes : 0;
+  }
+
+  /** What the browser keeps of the other locations of this host beside their attempts. */
+  #strangersBytes(req: WebRequest, location: Location): number {
+    if (location.sharers === 1) return 0;
+    if (this.#options.sameSite === 'strict') return (location.sharers - 1) * location.maxSessionBytes;
+    const ours = location.cookie(cookiePrefix);
+    const strangers = [...cookiesOf(req)].filter(
+      ([name]) => name.startsWith(cookiePrefix) && !name.startsWith(ours) && idOf(name) === undefined,
+    );
+    return strangers.reduce((sum, [name, value]) => sum + cookieBytes(name, value), 0);
   }
 
   #newId(): string {
@@ -156,8 +183,11 @@ export class Logins {
   }
 }
 
-/** No other text becomes part of a cookie's name. */
-const cookieLooks = new RegExp(`^${loginCookiePrefix}[\\w-]{1,40}$`);
+const toName = (location: Location, id: string) => location.cookie(loginCookiePrefix + id);
+
+/** By the name of an attempt's cookie, whichever location's; no other text becomes part of one. */
+const cookieLooks = new RegExp(`^${cookiePrefix}(?:[\\w.~-]+~)?login-([\\w-]{1,40})$`);
+const idOf = (name: string): string | undefined => cookieLooks.exec(name)?.[1];
 
 /** A `state` of ours by its looks. */
 export const stateLooks = /^[0-9a-z]{8,9}-[\w-]{8}\.[\w-]{43}$/;

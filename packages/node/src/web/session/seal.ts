@@ -2,15 +2,16 @@ import { CompactEncrypt, compactDecrypt, errors } from 'jose';
 import type { z } from 'zod';
 import type { KeyRing } from '../../core/keys/key-ring.ts';
 
-/** The purpose of a sealed value; a value of another purpose does not open. */
-type Purpose = 'session' | 'login' | 'challenge';
+/** What a value is sealed for, and perhaps at which location; it opens for nothing else. */
+export type Purpose = 'session' | 'login' | 'challenge';
+export type SealedFor = Purpose | `${Purpose} ${string}`;
 
 export type Seal = ReturnType<typeof createSeal>;
 
 /** Seals values for the browser to carry: JWE, `dir` with A256GCM (RFC 7516, 7518), key and purpose in its header. */
 export function createSeal(keys: () => KeyRing) {
   return {
-    async seal(purpose: Purpose, value: object): Promise<string> {
+    async seal(purpose: SealedFor, value: object): Promise<string> {
       const { current, keys: ring } = keys();
       const key = ring.get(current);
       if (!key) throw new Error('the key ring has no current key');
@@ -21,7 +22,7 @@ export function createSeal(keys: () => KeyRing) {
 
     /** The value, and whether another key is current by now; undefined for anything we did not seal for this purpose. */
     async open<S extends z.ZodType>(
-      purpose: Purpose,
+      purpose: SealedFor,
       sealed: string,
       schema: S,
     ): Promise<{ value: z.output<S>; stale: boolean } | undefined> {

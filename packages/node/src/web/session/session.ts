@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { linkRequest } from '../../core/telemetry/request-facts.ts';
 import { spanContextOf } from '../../core/telemetry/trace-context.ts';
 import { stepUpLoopSeconds } from '../../lifetimes.ts';
+import type { WebRequest } from '../http/request.ts';
+import { clearCookie, exchangeOf, setCookie, type WebResponse } from '../http/response.ts';
 import { forgetCached } from './caching.ts';
 import { cookieBytes, cookieFlags, cookiePrefix, cookiesOf } from './cookies.ts';
+import { type Location, locationOf } from './location.ts';
 import { pack, unpack } from './packed.ts';
 import type { Seal } from './seal.ts';
 
@@ -36,44 +38,49 @@ const sessionSchema = z.object({
 });
 
 export type Session = z.output<typeof sessionSchema>;
+export type OpenedSession = { value: Session; stale: boolean };
 export type Resumption = z.output<typeof resumption>;
 type StepUpState = Pick<Resumption, 'target' | 'kind' | 'scope'>;
-
-/** Of `Cookie`, which the attempts to sign in share: room for the longest claims. */
-export const maxSessionBytes = 1_900;
 
 /** The session as one sealed cookie, so that any pod can serve it; only the broker knows whether it still lives. */
 export function createSessions({ seal, sameSite }: { seal: Seal; sameSite: 'lax' | 'strict' }) {
   const flags = { ...cookieFlags, sameSite };
-  async function write(res: Response, session: Session): Promise<string> {
+  async function write(res: WebResponse, session: Session): Promise<string> {
+    const location = locationOf(res.req);
+    const name = location.cookie(sessionCookie);
     for (const fitting of everSmaller(session)) {
-      const sealed = await seal.seal('session', toSealed(fitting));
-      if (cookieBytes(sessionCookie, sealed) > maxSessionBytes) continue;
-      res.cookie(sessionCookie, sealed, flags);
+      const sealed = await seal.seal(location.sealedFor('session'), toSealed(fitting));
+      if (cookieBytes(name, sealed) > location.maxSessionBytes) continue;
+      setCookie(res, name, sealed, flags);
       return sealed;
     }
     throw new Error('a session without anything but its token does not fit into a cookie');
   }
+  const open = (sealed: string, at: Location): Promise<OpenedSession | undefined> =>
+    seal.open(at.sealedFor('session'), sealed, sessionSchema);
   return {
+    /** What a cookie's value holds that was set at this location; `stale` if it is to be sealed anew. */
+    open,
     /** Has the browser keep it, as much of it as fits. Gives how many bytes of `Cookie` it takes. */
-    write: async (res: Response, session: Session): Promise<number> =>
-      cookieBytes(sessionCookie, await write(res, session)),
+    write: async (res: WebResponse, session: Session): Promise<number> =>
+      cookieBytes(locationOf(res.req).cookie(sessionCookie), await write(res, session)),
     /** Takes the cookie away, and what the browser keeps of the person's data with it. */
-    clear: (res: Response): void => {
-      res.clearCookie(sessionCookie, flags);
+    clear: (res: WebResponse): void => {
+      clearCookie(res, locationOf(res.req).cookie(sessionCookie), flags);
       forgetCached(res);
     },
     /**
      * The session a request carries; sealed anew when the key ring has moved on. A cookie that does not open stays:
      * during a rotation another pod may already have the key that this one has not.
      */
-    async read(req: Request, res: Response): Promise<Session | undefined> {
-      const sealed = cookiesOf(req).get(sessionCookie);
-      const opened = sealed && (await seal.open('session', sealed, sessionSchema));
+    async read(req: WebRequest, res: WebResponse): Promise<Session | undefined> {
+      const location = locationOf(req);
+      const sealed = cookiesOf(req).get(location.cookie(sessionCookie));
+      const opened = sealed && (await open(sealed, location));
       if (!opened) return undefined;
       const flow = spanContextOf(opened.value.flow);
       if (flow) linkRequest(flow);
-      if (opened.stale) res.locals.resealed = await write(res, opened.value);
+      if (opened.stale) exchangeOf(res).resealed = await write(res, opened.value);
       return opened.value;
     },
   };

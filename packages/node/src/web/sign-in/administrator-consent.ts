@@ -1,5 +1,6 @@
-import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
+import { queryOf, type WebRequest } from '../http/request.ts';
+import type { WebResponse } from '../http/response.ts';
 import { pagesOf } from '../pages/pages.ts';
 
 /** The response to an administrator's consent, which has no code. Learn: "Admin consent", response parameters. */
@@ -9,13 +10,13 @@ const adminConsentSchema = z.object({
   error: z.string().max(256).optional(),
 });
 
-/** With `form_post` too, the response to an administrator's consent comes as a query. */
-export function administratorConsent(req: Request, res: Response, next: NextFunction): void {
-  if (!answeredAdministrator(res, req.query)) next();
+/** With `form_post` too, the response to an administrator's consent comes as a query. Returns whether it was one. */
+export function administratorConsent(req: WebRequest, res: WebResponse): boolean {
+  return answeredAdministrator(res, queryOf(req));
 }
 
 /** Shows how an administrator answered; no attempt of ours began it, and nothing follows from it. Returns whether it did. */
-export function answeredAdministrator(res: Response, input: unknown): boolean {
+export function answeredAdministrator(res: WebResponse, input: unknown): boolean {
   const { success, data } = adminConsentSchema.safeParse(input);
   if (!success) return false;
   const agreed = data.error === undefined && /^true$/i.test(data.admin_consent);

@@ -1,16 +1,18 @@
-import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Fault } from '../../core/fault.ts';
 import type { Log } from '../../core/log.ts';
 import { traceparentOfSpan } from '../../core/telemetry/trace-context.ts';
 import { activeSpan, inSpan } from '../../core/telemetry/tracing.ts';
 import { landingSeconds } from '../../lifetimes.ts';
+import type { WebRequest } from '../http/request.ts';
+import { continueTrace, exchangeOf, setCookie, traceIdOf, type WebResponse } from '../http/response.ts';
 import { setNotice } from '../pages/notice.ts';
 import { pagesOf } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
 import { forgetCached, markOf } from '../session/caching.ts';
 import { cookieFlags } from '../session/cookies.ts';
 import { type FlowTrace, landingCookie } from '../session/flow-trace.ts';
+import { type Location, locationOf } from '../session/location.ts';
 import { type Login, type Logins, stateLooks } from '../session/logins.ts';
 import type { Sessions } from '../session/session.ts';
 import { measure } from '../telemetry/signals.ts';
@@ -53,9 +55,9 @@ export class Callback {
   }
 
   /** `input` is the query or the form, as the response mode says. */
-  async callback(req: Request, res: Response, input: unknown): Promise<void> {
+  async callback(req: WebRequest, res: WebResponse, input: unknown): Promise<void> {
     if (respondedSpeculative(req, res) || answeredAdministrator(res, input)) return;
-    const flow = flowReturns(this.#deps.logger, String(res.locals.traceId));
+    const flow = flowReturns(this.#deps.logger, traceIdOf(res));
     try {
       await this.#finish(req, res, input, flow);
     } catch (error) {
@@ -64,7 +66,7 @@ export class Callback {
     }
   }
 
-  async #finish(req: Request, res: Response, input: unknown, flow: FlowReturn): Promise<void> {
+  async #finish(req: WebRequest, res: WebResponse, input: unknown, flow: FlowReturn): Promise<void> {
     const { entra, logger, logins, signIn } = this.#deps;
     const parameters = parseParameters(callbackSchema, input);
     const found = await logins.read(req, parameters.state);
@@ -73,11 +75,12 @@ export class Callback {
       return this.#withoutAttempt(req, res, parameters.state);
     }
     const { login } = found;
+    const { redirectUri } = locationOf(req);
     flow.from(found);
-    res.locals.traceId = login.traceId;
+    continueTrace(res, login.traceId);
     // A Fault leaves the attempt in place: after an outage the browser may send the same response again.
     const redeemed = await inSpan('auth.code.redeem', () =>
-      entra.redeem(new URLSearchParams(parameters), login, login.traceId),
+      entra.redeem(new URLSearchParams(parameters), { ...login, redirectUri }, login.traceId),
     );
     if (redeemed.kind === 'signed_in') {
       await this.#complete(req, res, login, redeemed);
@@ -99,7 +102,12 @@ export class Callback {
     throw fault;
   }
 
-  async #complete(req: Request, res: Response, login: Login, { sessionToken: token, person }: SignedIn): Promise<void> {
+  async #complete(
+    req: WebRequest,
+    res: WebResponse,
+    login: Login,
+    { sessionToken: token, person }: SignedIn,
+  ): Promise<void> {
     const { logger, logins, sessions, signOut } = this.#deps;
     if (person.sid === undefined) {
       measure('onbehalf.flow.sid_missing', 1);
@@ -131,8 +139,8 @@ export class Callback {
   }
 
   async #keepSession(
-    req: Request,
-    res: Response,
+    req: WebRequest,
+    res: WebResponse,
     login: Login,
     { token, person, resumes }: { token: string; person: SignedIn['person']; resumes: boolean },
   ): Promise<void> {
@@ -146,18 +154,18 @@ export class Callback {
     const session = { token, oid, tid, name, username, loginHint, flow, resumed };
     logins.clear(req, res, login, await sessions.write(res, session));
     if (!span) return;
-    const flags = { ...cookieFlags, sameSite: 'lax', maxAge: landingSeconds * 1_000 } as const;
-    res.cookie(landingCookie, flowTrace.write(span), flags);
+    const flags = { ...cookieFlags, sameSite: 'lax', maxAge: landingSeconds } as const;
+    setCookie(res, locationOf(req).cookie(landingCookie), flowTrace.write(span), flags);
   }
 
-  #land(res: Response, path: string, signedIn = true): void {
+  #land(res: WebResponse, path: string, signedIn = true): void {
     if (this.#deps.sameSite === 'lax') redirect(res, path);
     // A redirect chain that began at Entra carries no Strict cookie; a navigation from a page of ours does.
-    else pagesOf(res).forwarding(res, path, signedIn);
+    else pagesOf(res).forwarding(res, locationOf(res.req).address(path), signedIn);
   }
 
   /** This browser has no such attempt: the callback was reloaded, sent twice, too late, or is another browser's. */
-  async #withoutAttempt(req: Request, res: Response, state: string): Promise<void> {
+  async #withoutAttempt(req: WebRequest, res: WebResponse, state: string): Promise<void> {
     const repeated = stateLooks.test(state);
     if (repeated && (await this.#deps.sessions.read(req, res))) return this.#land(res, '/');
     if (repeated && this.#deps.sameSite === 'strict') {
@@ -180,13 +188,19 @@ const declined = {
 };
 
 /** Where a person who said no may change their mind: the page that needs it, or the sign-in. */
-function toBeginAgain(login: Login): string {
-  if (kindOf(login) !== 'sign_in') return login.returnTo;
-  return `/sign-in?${new URLSearchParams({ return_to: login.returnTo })}`;
+function toBeginAgain(login: Login, location: Location): string {
+  const returnTo = location.address(login.returnTo);
+  if (kindOf(login) !== 'sign_in') return returnTo;
+  return `${location.address('/sign-in')}?${new URLSearchParams({ return_to: returnTo })}`;
 }
 
 /** The Fault that the person sees when Entra or our checks refuse. It repeats no text from outside. */
-function toFault(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, login: Login, res: Response, logger: Log): Fault {
+function toFault(
+  redeemed: Exclude<Redeemed, { kind: 'signed_in' }>,
+  login: Login,
+  res: WebResponse,
+  logger: Log,
+): Fault {
   if (redeemed.kind === 'code_unusable') return new Fault('invalid_grant', 'The sign-in could not be completed.');
   if (redeemed.kind === 'not_ours') {
     logger.warn(
@@ -198,7 +212,7 @@ function toFault(redeemed: Exclude<Redeemed, { kind: 'signed_in' }>, login: Logi
   switch (redeemed.error) {
     case 'access_denied':
     case 'consent_required':
-      res.locals.beginAgain = toBeginAgain(login);
+      exchangeOf(res).beginAgain = toBeginAgain(login, locationOf(res.req));
       return new Fault('access_denied', declined[kindOf(login)]);
     case 'interaction_required':
     case 'login_required':

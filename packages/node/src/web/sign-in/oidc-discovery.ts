@@ -16,7 +16,6 @@ export type OidcOptions = {
   /** A tenant's GUID, or `organizations` or `common` for people of any. */
   tenantId: string;
   clientId: string;
-  redirectUri: string;
   responseMode: 'query' | 'form_post';
   brokerUrl: string;
   /** Calls to the broker, and calls to Entra itself. */
@@ -46,12 +45,12 @@ export class OidcDiscovery {
   readonly #traceId = new AsyncLocalStorage<string>();
 
   constructor(options: OidcOptions) {
-    const { authorityHost, brokerUrl, logger, nowMs, redirectUri, tenantId } = options;
+    const { authorityHost, brokerUrl, logger, nowMs, tenantId } = options;
     this.#options = options;
     this.#tokenEndpoint = `${brokerUrl}/oauth2/token`;
     this.manyTenants = isManyTenants(tenantId);
     // Plain http: the broker inside its cluster, and the emulator's pages.
-    const insecure = [brokerUrl, authorityHost, redirectUri].some((url) => url.startsWith('http:'));
+    const insecure = [brokerUrl, authorityHost].some((url) => url.startsWith('http:'));
     this.#extensions = insecure ? [openid.allowInsecureRequests] : [];
     const load = tellOutages('entra', logger, () =>
       this.#discover().catch((error) => {

@@ -24,6 +24,8 @@ const idTokenSchema = z.object({
 export type Proofs = { state: string; nonce: string; verifier: string };
 
 type AuthorizeRequest = Proofs & {
+  /** Of the location where the person is. */
+  redirectUri: string;
   scope: string;
   traceId: string;
   prompt?: string | undefined;
@@ -66,7 +68,7 @@ export class OidcClient {
   /** Where to send the browser. @throws Fault `unavailable` while Entra was never reached. */
   async authorizeUrl(request: AuthorizeRequest): Promise<URL> {
     const parameters = {
-      redirect_uri: this.#options.redirectUri,
+      redirect_uri: request.redirectUri,
       response_mode: this.#options.responseMode,
       scope: request.scope,
       state: request.state,
@@ -84,13 +86,20 @@ export class OidcClient {
     return openid.buildAuthorizationUrl(await this.configured.get(), Object.fromEntries(present));
   }
 
-  /** Checks an authorization response and redeems its code at the broker. @throws Fault while that is impossible. */
-  async redeem(response: URLSearchParams, proofs: Proofs, traceId: string): Promise<Redeemed> {
+  /**
+   * Checks an authorization response and redeems its code at the broker. `redirectUri`: where the response came to.
+   * @throws Fault while that is impossible.
+   */
+  async redeem(
+    response: URLSearchParams,
+    { redirectUri, ...proofs }: Proofs & { redirectUri: string },
+    traceId: string,
+  ): Promise<Redeemed> {
     const discovered = this.#discovery;
     const all = await this.configured.get();
     const checks = { expectedState: proofs.state, expectedNonce: proofs.nonce, pkceCodeVerifier: proofs.verifier };
     try {
-      const url = new URL(`${this.#options.redirectUri}?${response}`);
+      const url = new URL(`${redirectUri}?${response}`);
       const configuration = discovered.manyTenants ? discovered.forTenant(all, response.get('client_info')) : all;
       const tokens = await discovered.withTraceId(traceId, () =>
         openid.authorizationCodeGrant(configuration, url, checks, { nonce: proofs.nonce }),

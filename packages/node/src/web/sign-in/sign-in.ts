@@ -1,8 +1,10 @@
-import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Fault } from '../../core/fault.ts';
 import { type Apis, isOpenid, knownScopes } from '../apis/apis.ts';
+import { queryOf, type WebRequest } from '../http/request.ts';
+import { traceIdOf, type WebResponse } from '../http/response.ts';
 import { redirect } from '../pages/redirect.ts';
+import { locationOf } from '../session/location.ts';
 import type { LoginStart, Logins } from '../session/logins.ts';
 import type { Sessions } from '../session/session.ts';
 import type { StepUpLinks } from '../step-up/step-up.ts';
@@ -25,7 +27,6 @@ type SignInDeps = {
   apis: Apis;
   entra: OidcClient;
   logins: Logins;
-  publicBaseUrl: string;
   /** The scopes of every sign-in; a step-up asks for those that an API needs besides. */
   scopes: string[];
   sessions: Sessions;
@@ -43,17 +44,17 @@ export class SignIn {
     this.#deps = deps;
   }
 
-  async signIn(req: Request, res: Response): Promise<void> {
+  async signIn(req: WebRequest, res: WebResponse): Promise<void> {
     if (respondedSpeculative(req, res)) return;
-    const { apis, entra, publicBaseUrl, sessions, stepUpLinks } = this.#deps;
-    const query = parseParameters(signInSchema, req.query);
+    const { apis, entra, sessions, stepUpLinks } = this.#deps;
+    const query = parseParameters(signInSchema, queryOf(req));
     const scopes = knownScopes(apis, [...new Set((query.scope ?? '').split(' '))].join(' '), entra.graph);
     if (!scopes) throw new Fault('invalid_scope', 'A scope that this app does not use was asked for.');
     const session = await sessions.read(req, res);
     const { claims } = query;
     const stepUp = claims === undefined ? { scopes, resumed: [] } : await stepUpLinks.open(req, claims, session);
     const start = {
-      returnTo: returnPath(query.return_to, publicBaseUrl),
+      returnTo: returnPath(query.return_to, locationOf(req)),
       prompt: query.prompt,
       loginHint: query.login_hint,
       domainHint: query.domain_hint,
@@ -67,20 +68,21 @@ export class SignIn {
    * A form of ours: sign in, then sign out everywhere, for a person without a living session here. Entra asks for the
    * account. The attempt's sealed cookie holds what follows the sign-in, so no link can begin this.
    */
-  async signInToEnd(req: Request, res: Response): Promise<void> {
+  async signInToEnd(req: WebRequest, res: WebResponse): Promise<void> {
     const start = { returnTo: '/', scopes: [], resumed: [], prompt: 'select_account', again: false };
     const replaces = (await this.#deps.sessions.read(req, res))?.token;
     await this.begin(req, res, { ...start, signOut: 'everywhere' }, { replaces });
   }
 
   /** Keeps an attempt in the browser and sends the browser to Entra. */
-  async begin(req: Request, res: Response, start: LoginStart, { replaces, stepUp }: Purpose): Promise<void> {
+  async begin(req: WebRequest, res: WebResponse, start: LoginStart, { replaces, stepUp }: Purpose): Promise<void> {
     const { entra, logins, scopes } = this.#deps;
     flowStarts(start);
     const proofs = logins.newProofs();
-    const traceId = String(res.locals.traceId);
+    const traceId = traceIdOf(res);
     const scope = toScopes(scopes, start.scopes).join(' ');
-    const url = await entra.authorizeUrl({ ...start, ...proofs, scope, traceId });
+    const { redirectUri } = locationOf(req);
+    const url = await entra.authorizeUrl({ ...start, ...proofs, redirectUri, scope, traceId });
     await logins.write(req, res, { ...start, ...proofs, traceId, replaces }, stepUp);
     redirect(res, url.href);
   }

@@ -1,11 +1,13 @@
-import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import { Fault } from '../../core/fault.ts';
 import type { Log } from '../../core/log.ts';
+import type { RateLimit } from '../../core/network/rate-limit.ts';
+import { queryOf, type WebRequest } from '../http/request.ts';
+import { send, sendJson, setHeaders, traceIdOf, type WebResponse } from '../http/response.ts';
 import type { ClientNetwork } from '../network/client-network.ts';
-import type { Rate } from '../network/rate.ts';
 import { type Notice, setNotice } from '../pages/notice.ts';
 import { redirect } from '../pages/redirect.ts';
+import { locationOf } from '../session/location.ts';
 import type { Session, Sessions } from '../session/session.ts';
 import { parseParameters } from './form.ts';
 import type { OidcClient } from './oidc.ts';
@@ -20,9 +22,8 @@ type SignOutDeps = {
   entra: OidcClient;
   logger: Log;
   networkOf: ClientNetwork;
-  publicBaseUrl: string;
   /** A front-channel logout that exceeds it is done later. */
-  rate: Rate;
+  rate: RateLimit;
   revocation: SessionRevocation;
   sessions: Sessions;
 };
@@ -42,9 +43,9 @@ export class SignOut {
    * Ends a session at the broker and in this browser; an outage stops neither. Returns the revocation, absent where
    * this browser has no session, and the URL where the browser ends its session at Entra.
    */
-  async leave(res: Response, where: Where, session: Leaving | undefined) {
-    const { entra, logger, publicBaseUrl, revocation, sessions } = this.#deps;
-    const traceId = String(res.locals.traceId);
+  async leave(res: WebResponse, where: Where, session: Leaving | undefined) {
+    const { entra, logger, revocation, sessions } = this.#deps;
+    const traceId = traceIdOf(res);
     const revoked = session && (await revocation.revoke({ kind: where, token: session.token }, { traceId }));
     sessions.clear(res);
     const ended = revoked?.ended;
@@ -52,23 +53,30 @@ export class SignOut {
     setNotice(res, toNotice(where, revoked));
     const hint = session?.loginHint;
     const url = entra.endSessionUrl({
-      post_logout_redirect_uri: `${publicBaseUrl}/`,
+      post_logout_redirect_uri: `${locationOf(res.req).url}/`,
       ...(hint !== undefined && { logout_hint: hint }),
     });
     return { revoked, url: url.href };
   }
 
-  /** For a script: `confirmed` says whether the sign-out is known to be done; `ended` is the number of ended sessions. */
-  async signOut(req: Request, res: Response, next: NextFunction): Promise<void> {
-    const { where } = parseParameters(signOutSchema, req.body);
-    if (where === 'everywhere_after_sign_in') return next();
+  /**
+   * For a script: `confirmed` says whether the sign-out is known to be done; `ended` is the number of ended sessions.
+   * Returns false where the person has to sign in first: nothing is sent then.
+   */
+  async signOut(req: WebRequest, res: WebResponse, form: unknown): Promise<boolean> {
+    const { where } = parseParameters(signOutSchema, form);
+    if (where === 'everywhere_after_sign_in') return false;
     const { revoked, url } = await this.leave(res, where, await this.#deps.sessions.read(req, res));
-    if (req.headers['x-csrf'] === undefined) return redirect(res, url);
+    if (req.headers['x-csrf'] === undefined) {
+      redirect(res, url);
+      return true;
+    }
     const ended = revoked ? revoked.ended : 0;
     const alreadyEnded = revoked?.ended === 0;
     const confirmed = Boolean(ended) || (alreadyEnded && where === 'here');
-    res.set('Cache-Control', 'no-store');
-    res.json({ signed_out: true, confirmed, ended, already_ended: alreadyEnded, end_session: url });
+    setHeaders(res, { 'Cache-Control': 'no-store' });
+    sendJson(res, { signed_out: true, confirmed, ended, already_ended: alreadyEnded, end_session: url });
+    return true;
   }
 
   /**
@@ -76,30 +84,34 @@ export class SignOut {
    * must be right. Entra sends the request once, so no rate refuses it, and an outage does not lose it; the response
    * says how it went. OpenID Connect Front-Channel Logout 1.0.
    */
-  async frontChannel(req: Request, res: Response): Promise<void> {
+  async frontChannel(req: WebRequest, res: WebResponse): Promise<void> {
     const { entra, logger, networkOf, rate, revocation } = this.#deps;
-    const { sid, iss } = parseParameters(frontChannelSchema, req.query);
+    const { sid, iss } = parseParameters(frontChannelSchema, queryOf(req));
     res.removeHeader('X-Frame-Options');
     const policy = `default-src 'none'; frame-ancestors ${entra.origins().join(' ')}`;
-    res.set({ 'Content-Security-Policy': policy, 'Cache-Control': 'no-store' });
+    setHeaders(res, { 'Content-Security-Policy': policy, 'Cache-Control': 'no-store' });
     if (iss !== undefined && !entra.isIssuer(iss)) {
       throw new Fault('invalid_request', 'The issuer is not the one this app signs in with.');
     }
-    const requester = { traceId: String(res.locals.traceId), network: networkOf(req) };
+    const requester = { traceId: traceIdOf(res), network: networkOf(req) };
     const target = { kind: 'front_channel', sid, iss } as const;
-    const overRate = rate(requester.network) > 0;
+    const overRate = rate.waitSeconds(requester.network) > 0;
     const revoked = overRate ? revocation.revokeLater(target, requester) : await revocation.revoke(target, requester);
-    res.type('text');
     const { ended } = revoked;
-    if (ended === 0) return void res.send('nothing to sign out\n');
+    if (ended === 0) return sendText(res, 'nothing to sign out\n');
     if (revoked.ended === undefined) {
-      if (overRate && revoked.retried) return void res.status(202).send('accepted\n');
+      if (overRate && revoked.retried) {
+        res.statusCode = 202;
+        return sendText(res, 'accepted\n');
+      }
       throw unconfirmed(revoked.retried);
     }
     logger.info({ event: 'session.ended', reason: 'front_channel', ended, trace_id: requester.traceId });
-    res.send('signed out\n');
+    sendText(res, 'signed out\n');
   }
 }
+
+const sendText = (res: WebResponse, text: string) => send(res, 'text/plain; charset=utf-8', text);
 
 function toNotice(where: Where, revoked: Revocation | undefined): Notice {
   const everywhere = where === 'everywhere';

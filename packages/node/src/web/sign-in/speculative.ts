@@ -1,4 +1,5 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { WebRequest } from '../http/request.ts';
+import { exchangeOf, type WebResponse } from '../http/response.ts';
 import { pagesOf } from '../pages/pages.ts';
 
 /** Programs that fetch a page to show a link to it. */
@@ -10,7 +11,7 @@ const previewers =
  * forerunners `Purpose`, `X-Purpose` and `X-Moz`), a HEAD, or a program that shows a preview of a link. A browser that
  * navigates says so, whatever its name is.
  */
-function kindOf({ method, headers }: Request): 'prefetch' | 'head' | 'preview' | undefined {
+function kindOf({ method, headers }: WebRequest): 'prefetch' | 'head' | 'preview' | undefined {
   const purposes = ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'].map((name) => String(headers[name] ?? ''));
   if (purposes.some((purpose) => /prefetch|prerender|preview|instant/i.test(purpose))) return 'prefetch';
   if (method === 'HEAD') return 'head';
@@ -19,19 +20,18 @@ function kindOf({ method, headers }: Request): 'prefetch' | 'head' | 'preview' |
 }
 
 /** Sets no cookie for a request that no person has made. */
-export const noSpeculativeCookies: RequestHandler = (req, res, next) => {
-  if (kindOf(req)) res.cookie = () => res;
-  next();
-};
+export function setNoSpeculativeCookies(req: WebRequest, res: WebResponse): void {
+  if (kindOf(req)) exchangeOf(res).speculative = true;
+}
 
 /**
  * Responds to a request that no person has made, in place of a step of a sign-in. Returns whether it did. A browser uses what
  * it has prefetched unless the status says that it failed, and asks again then.
  */
-export function respondedSpeculative(req: Request, res: Response): boolean {
+export function respondedSpeculative(req: WebRequest, res: WebResponse): boolean {
   const kind = kindOf(req);
   if (!kind) return false;
-  res.status(kind === 'prefetch' ? 403 : 200);
+  res.statusCode = kind === 'prefetch' ? 403 : 200;
   pagesOf(res).toSignIn(res);
   return true;
 }

@@ -1,4 +1,3 @@
-import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Fault } from '../../core/fault.ts';
 import { linkRequest } from '../../core/telemetry/request-facts.ts';
@@ -6,10 +5,13 @@ import { spanContextOf, traceparentOfSpan } from '../../core/telemetry/trace-con
 import { activeSpan } from '../../core/telemetry/tracing.ts';
 import { challengeSeconds } from '../../lifetimes.ts';
 import type { StepUp } from '../broker/broker.ts';
+import { pathOf, type WebRequest } from '../http/request.ts';
+import { sendJson, setHeaders, traceIdOf, type WebResponse } from '../http/response.ts';
 import type { FailureLog } from '../pages/failure-log.ts';
 import { pagesOf } from '../pages/pages.ts';
 import { redirect } from '../pages/redirect.ts';
 import { markOf } from '../session/caching.ts';
+import { type Location, locationOf } from '../session/location.ts';
 import { type LoginStart, type Logins, startSchema } from '../session/logins.ts';
 import { pack } from '../session/packed.ts';
 import type { Seal } from '../session/seal.ts';
@@ -40,6 +42,8 @@ type StepUpRequest = {
   stepUp: StepUp;
   /** The scopes of the call: the step-up asks for the same resource. */
   scopes: string[];
+  /** Where a page's reader comes back to; the page's own path unless said. */
+  returnTo?: string;
 };
 
 type StepUpLinksDeps = {
@@ -68,25 +72,35 @@ export class StepUpLinks {
   }
 
   /** Sends a page's reader to sign in for it and back. */
-  async respondToPage(req: Request, res: Response, request: StepUpRequest): Promise<void> {
-    const kept = await this.#sealed(request);
+  async respondToPage(req: WebRequest, res: WebResponse, request: StepUpRequest): Promise<void> {
+    const location = locationOf(req);
+    const kept = await this.#sealed(request, location);
+    const back = { return_to: request.returnTo ?? location.address(pathOf(req)) };
     if (!this.#isRepeated(request)) {
-      return redirect(res, toLink(this.#logins.keepStepUp(req, res, kept) ?? kept, req.path));
+      return redirect(res, toLink(this.#logins.keepStepUp(req, res, kept) ?? kept, back));
     }
-    this.#failures.stepUp(request.stepUp.kind, String(res.locals.traceId));
-    res.status(403);
-    pagesOf(res).stillNeeded(res, toLink(kept, req.path), request.stepUp.adminOnly === true);
+    this.#failures.stepUp(request.stepUp.kind, traceIdOf(res));
+    res.statusCode = 403;
+    pagesOf(res).stillNeeded(res, location.address(toLink(kept, back)), request.stepUp.adminOnly === true);
   }
 
   /** Tells a script what is needed and where to send the person; the script adds `return_to`. */
-  async respondToScript(res: Response, request: StepUpRequest): Promise<void> {
+  async respondToScript(res: WebResponse, request: StepUpRequest): Promise<void> {
     const repeated = this.#isRepeated(request);
-    res.status(401).set('Cache-Control', 'no-store');
-    res.json({
+    const location = locationOf(res.req);
+    res.statusCode = 401;
+    setHeaders(res, { 'Cache-Control': 'no-store' });
+    sendJson(res, {
       error: errorWords[request.stepUp.kind],
-      ...(repeated ? { repeated } : { sign_in: toLink(await this.#sealed(request)) }),
-      trace_id: res.locals.traceId,
+      ...(repeated ? { repeated } : { sign_in: location.address(toLink(await this.#sealed(request, location))) }),
+      trace_id: traceIdOf(res),
     });
+  }
+
+  /** The link itself, sealed within, for whoever leads there by another response. */
+  async link(req: WebRequest, request: StepUpRequest): Promise<string> {
+    const back = request.returnTo === undefined ? {} : { return_to: request.returnTo };
+    return toLink(await this.#sealed(request, locationOf(req)), back);
   }
 
   /**
@@ -94,12 +108,12 @@ export class StepUpLinks {
    * @throws Fault `invalid_request` for a link that was not made here, or is too old.
    */
   async open(
-    req: Request,
+    req: WebRequest,
     claims: string,
     session: Session | undefined,
   ): Promise<Pick<LoginStart, 'scopes' | 'claims' | 'loginHint' | 'account' | 'resumed'>> {
     const sealed = this.#logins.keptStepUp(req, claims) ?? claims;
-    const opened = await this.#seal.open('challenge', sealed, challengeSchema);
+    const opened = await this.#seal.open(locationOf(req).sealedFor('challenge'), sealed, challengeSchema);
     if (!opened || opened.value.expiresAtSeconds < this.#nowSeconds()) {
       throw new Fault('invalid_request', 'This link is no longer good. Go back to the page you wanted and try again.');
     }
@@ -116,10 +130,10 @@ export class StepUpLinks {
     };
   }
 
-  #sealed({ session, target, stepUp, scopes }: StepUpRequest): Promise<string> {
+  #sealed({ session, target, stepUp, scopes }: StepUpRequest, location: Location): Promise<string> {
     const { claims } = stepUp;
     const span = activeSpan();
-    return this.#seal.seal('challenge', {
+    const challenge = {
       scopes: stepUp.scopes ?? scopes,
       ...(claims !== undefined && { claims: pack(claims) }),
       // Claims come with a living session, which knows its hint.
@@ -128,7 +142,8 @@ export class StepUpLinks {
       demand: toState(target, stepUp),
       expiresAtSeconds: this.#nowSeconds() + challengeSeconds,
       askedBy: span && traceparentOfSpan(span),
-    } satisfies z.input<typeof challengeSchema>);
+    } satisfies z.input<typeof challengeSchema>;
+    return this.#seal.seal(location.sealedFor('challenge'), challenge);
   }
 
   #isRepeated({ session, target, stepUp }: StepUpRequest): boolean {
@@ -136,8 +151,7 @@ export class StepUpLinks {
   }
 }
 
-const toLink = (claims: string, returnTo?: string) =>
-  `/sign-in?${new URLSearchParams({ ...(returnTo !== undefined && { return_to: returnTo }), claims })}`;
+const toLink = (claims: string, back = {}) => `/sign-in?${new URLSearchParams({ ...back, claims })}`;
 
 const toState = (target: string, { kind, scopes }: StepUp) => ({
   target,
