@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it, mock } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { type FakeBroker, openBroker } from './grants/broker.fake.ts';
+import { endingDueSeconds } from './lifetimes.ts';
 
 describe('the broker, put together,', () => {
   let broker: FakeBroker;
-  before(async () => {
+  beforeEach(async () => {
     mock.timers.enable({ apis: ['Date'], now: Date.now() });
-    broker = await openBroker({ L1_MAX_UNVERIFIED_SECONDS: '30' });
+    broker = await openBroker({ L1_MAX_UNVERIFIED_SECONDS: '30', L1_MAX_BYTES: '1048576' });
   });
-  after(async () => {
+  afterEach(async () => {
     mock.timers.reset();
     await broker[Symbol.asyncDispose]();
   });
@@ -27,5 +28,46 @@ describe('the broker, put together,', () => {
     assert.deepEqual(await statuses(), [200, 200]);
     mock.timers.tick(1);
     assert.deepEqual(await statuses(), [503, 503]);
+    await assert.rejects(broker.upkeep(), { code: 'unavailable' });
+  });
+
+  it('remembers tokens up to three quarters of the bytes it is configured for', async () => {
+    for (const [bytes, status] of [
+      [700_000, 200],
+      [900_000, 503],
+    ] as const) {
+      broker.entra.write = () => 'x'.repeat(bytes);
+      const session = await broker.signIn();
+      const exchange = async () => (await broker.post('/oauth2/token', 'web', broker.exchangeGrant(session))).status;
+      assert.equal(await exchange(), 200);
+      broker.watch.away = true;
+      assert.equal(await exchange(), status);
+      broker.watch.away = false;
+    }
+  });
+
+  it('completes by its upkeep a sign-out that broke off', async () => {
+    const session = await broker.signIn();
+    broker.watch.step = async (when, operation) => {
+      if (when === 'after' && operation === 'replace') broker.watch.away = true;
+    };
+    assert.equal((await broker.post('/oauth2/revoke', 'web', { token: session })).status, 503);
+    Object.assign(broker.watch, { step: undefined, away: false });
+    mock.timers.tick(endingDueSeconds * 1_000);
+    const confirmed = () => broker.lines.filter((line) => line.includes('audit.session_ended')).length;
+    assert.equal(confirmed(), 0);
+    await broker.upkeep();
+    assert.equal(confirmed(), 1);
+  });
+
+  it('serves nobody once another index key is in use, and finds that out by its upkeep', async () => {
+    const { redisKeys, store } = broker;
+    const session = await broker.signIn();
+    const exchange = async () => (await broker.post('/oauth2/token', 'web', broker.exchangeGrant(session))).status;
+    assert.equal(await exchange(), 200);
+    const record = JSON.stringify({ current: 'another', former: [redisKeys.fingerprint] });
+    await store.replace(redisKeys.index, await store.get(redisKeys.index), Buffer.from(record), 60_000);
+    await broker.upkeep();
+    assert.equal(await exchange(), 503);
   });
 });

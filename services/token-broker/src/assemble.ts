@@ -1,12 +1,11 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import { type Authority, remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
+import type { Authority } from '@onbehalf/node/core/keys/signing-keys';
 import { createMountedFile } from '@onbehalf/node/core/mounted-file';
-import { tellOutages } from '@onbehalf/node/core/outages';
+import { RateLimit } from '@onbehalf/node/core/network/rate-limit';
 import { findReason } from '@onbehalf/node/core/reason';
 import { Callers, clusterKeys } from './clients/callers.ts';
 import { ClientAuthentication } from './clients/client-authentication.ts';
 import type { Clients } from './clients/clients.ts';
-import { createLimit } from './clients/rate-limit.ts';
 import type { Config } from './config.ts';
 import type { Entra } from './entra/entra.ts';
 import { createAccessTokens } from './grants/access-tokens.ts';
@@ -35,25 +34,22 @@ type Parts = {
   sealing: Sealing;
   clients: () => Clients;
   callersCa?: string | undefined;
-  /** Entra's signing keys by tenant; fetched from the authority unless a test brings its own. */
-  openAuthority?: ((tenantId: string) => Authority) | undefined;
+  /** Entra's signing keys by tenant. */
+  openAuthority: (tenantId: string) => Authority;
   logger: Logger;
 };
 
-/** Sessions are small beside tokens; this is their share of L1. */
-const sessionShare = 0.25;
-
 /** Puts the broker together from its ports. Opens nothing. `upkeep` is to be done every few seconds, by every pod. */
 export function assemble(config: Config, parts: Parts) {
-  const { store, entra, redisKeys, sealing, clients, callersCa, logger } = parts;
+  const { store, entra, redisKeys, sealing, clients, callersCa, openAuthority, logger } = parts;
   const nowMs = Date.now;
   const { maxBytes, maxUnverifiedSeconds } = config.l1;
   const bound = { maxUnverifiedMs: maxUnverifiedSeconds * 1_000, channel: store.channel, nowMs };
-  const tokenL1 = createL1<TokenRecord>(
-    { ...bound, maxBytes: maxBytes * (1 - sessionShare) },
-    ({ accessToken, scope }) => accessToken.length + scope.length,
-  );
-  const sessionL1 = createL1<Session>({ ...bound, maxBytes: maxBytes * sessionShare }, () => 600);
+  const openL1 = <V>(share: number, countBytes: (value: V) => number) =>
+    createL1<V>({ ...bound, maxBytes: maxBytes * share }, countBytes);
+  // Sessions are small beside tokens.
+  const tokenL1 = openL1<TokenRecord>(0.75, ({ accessToken, scope }) => accessToken.length + scope.length);
+  const sessionL1 = openL1<Session>(0.25, () => 600);
   watch('onbehalf.cache.l1.size', () => tokenL1.bytes + sessionL1.bytes);
   watch('onbehalf.cache.invalidation.up', () => (store.channel.downSinceMs === undefined ? 1 : 0));
   const refusals = new Refusals(store, redisKeys, sealing, nowMs);
@@ -64,9 +60,10 @@ export function assemble(config: Config, parts: Parts) {
     ...{ store, l1: sessionL1, redisKeys, sealing, tombstones, logger, nowMs },
   });
   const tokens = new Tokens({ store, l1: tokenL1, refusals, redisKeys, sealing, logger, nowMs });
-  const perSession = createLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
+  const perSession = new RateLimit({ perSecond: config.session.rate, burst: config.session.rate * 4 });
   const broker = new Broker({
     ...{ entra, store, sessions, tokens, tombstones, refusals, redisKeys, perSession, logger, nowMs },
+    findClient: (name) => clients().byName.get(name),
   });
   const { issuer, audience, jwksUri, tokenFile, allowPlaintext } = config.callers;
   const keys = clusterKeys({
@@ -74,13 +71,9 @@ export function assemble(config: Config, parts: Parts) {
     token: tokenFile === undefined ? undefined : createMountedFile(tokenFile),
   });
   const { authorityHost } = config.entra;
-  const openAuthority = (tenantId: string) => {
-    const { keys, issuerOf } = remoteAuthority(authorityHost, [tenantId]);
-    return { issuerOf, keys: tellOutages('entra-keys', logger, keys) };
-  };
-  const accessTokens = createAccessTokens({ openAuthority: parts.openAuthority ?? openAuthority, tombstones, nowMs });
+  const accessTokens = createAccessTokens({ openAuthority, tombstones, nowMs });
   const endpoints = createEndpoints(broker, accessTokens, authorityHost);
-  const perCaller = () => createLimit({ perSecond: config.callers.rate, burst: config.callers.rate });
+  const perCaller = () => new RateLimit({ perSecond: config.callers.rate, burst: config.callers.rate });
   const audiences = ['', ...Object.keys(endpoints)].map((path) => `${config.brokerUrl}${path}`);
   const own = new ClientAuthentication({ clients, audiences, attempts: perCaller(), logger, nowMs });
   const handler = createHandler({
@@ -117,12 +110,13 @@ function tellKeys(logger: Logger, nowMs: () => number): (error: unknown) => void
   return (error) => {
     if (error === undefined) {
       if (failingSinceMs !== undefined)
-        logger.info({ event: 'callers.keys_up' }, "The cluster's keys are fetched again");
+        logger.info({ event: 'callers.keys_up', dependency: 'cluster-keys' }, "The cluster's keys are fetched again");
       failingSinceMs = undefined;
     } else if (failingSinceMs === undefined) {
       failingSinceMs = nowMs();
       const sentence = "The cluster's keys cannot be fetched: known ones stay good for a day, other callers get 503";
-      logger.error({ event: 'callers.keys_down', reason: findReason(error), error }, sentence);
+      const facts = { event: 'callers.keys_down', dependency: 'cluster-keys', reason: findReason(error), error };
+      logger.error(facts, sentence);
     }
   };
 }

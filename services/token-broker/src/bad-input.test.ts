@@ -7,11 +7,13 @@ import { setImmediate } from 'node:timers/promises';
 import { makeKey } from '@onbehalf/node/core/keys/issuer.fake';
 import {
   accessTokenType,
+  agentId,
   type FakeBroker,
   type Fields,
   gatewaySecret,
   graphScope,
   openBroker,
+  otherAgentId,
   readScope,
   redirectUri,
   type Sent,
@@ -68,6 +70,8 @@ describe('bad input', () => {
       return broker.send({ path, headers, body: Buffer.concat([Buffer.from(body), Buffer.from(more)]) });
     };
   const exchange = (more: Fields) => post('web', () => ({ ...broker.exchangeGrant(session), ...more }));
+  const start = (more: Fields) => post('web', () => broker.startGrant(session, more));
+  const process = (more: Fields) => post('nightly', () => broker.processGrant(`process.${canary}`, more));
   const code = (more: Fields) => post('web', () => ({ ...broker.codeGrant(randomUUID()), ...more }));
   const obo = (more: Fields) => post('api', () => ({ ...broker.oboGrant(broker.userToken()), ...more }));
   const app = (more: Fields) => post('api', () => ({ ...broker.appGrant(), ...more }));
@@ -320,9 +324,7 @@ describe('bad input', () => {
       'no session token': exchange({ subject_token: undefined }),
       'no subject token type': exchange({ subject_token_type: undefined }),
       'another subject token type': exchange({ subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' }),
-      'another requested token type': exchange({
-        requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token',
-      }),
+      'another requested token type': exchange({ requested_token_type: 'urn:ietf:params:oauth:token-type:id_token' }),
       'an actor token': exchange({ actor_token: canary, actor_token_type: accessTokenType }),
       'the type of no actor token': exchange({ actor_token_type: accessTokenType }),
       'a resource of 5 KB': exchange({ resource: `api://${'a'.repeat(5_000)}` }),
@@ -341,7 +343,6 @@ describe('bad input', () => {
       'an unknown grant': exchange({ grant_type: canary }),
       'a grant like a property': exchange({ grant_type: 'constructor' }),
       'the password grant': exchange({ grant_type: 'password' }),
-      'the refresh grant': exchange({ grant_type: 'refresh_token' }),
     });
     check([400, 'unauthorized_client'], {
       'a grant not allowed': post('web', () => broker.appGrant()),
@@ -385,6 +386,41 @@ describe('bad input', () => {
       'an app token of a single permission': app({ scope: 'https://graph/User.Read' }),
       'an app token of two resources': app({ scope: 'https://graph/.default https://graph/User.Read' }),
     });
+    check([400, 'invalid_request'], {
+      'a process without scope': start({ scope: undefined }),
+      'a process with claims': start({ claims: '{}' }),
+      'a process of an agent': start({ agent: agentId }),
+      'no process token': process({ refresh_token: undefined }),
+      'a process token for an agent': process({ agent: agentId }),
+      'the processes of nobody': post('web', () => ({}), '/processes/list'),
+      'the processes of a session and a person': post(
+        'operator',
+        () => ({ subject_token: session, tid: randomUUID(), oid: randomUUID() }),
+        '/processes/list',
+      ),
+    });
+    check([400, 'unauthorized_client'], {
+      'a process for a client that is not named': start({ audience: 'weekly' }),
+      'a process for nobody': start({ audience: canary }),
+      'a process of a client that begins none': post('other-web', () => broker.startGrant(foreign)),
+      'a process token of a client without the grant': post('web', () => broker.processGrant(canary)),
+      'the processes of a person, for no operator': post(
+        'web',
+        () => ({ tid: randomUUID(), oid: randomUUID() }),
+        '/processes/list',
+      ),
+    });
+    check([400, 'invalid_grant'], {
+      "a process of another client's session": post('web', () => broker.startGrant(foreign)),
+      'a process of an unknown session': start({ subject_token: canary }),
+      "a process of a user's token": post('web', () => broker.startGrant(broker.userToken())),
+      'an unknown process token': process({ refresh_token: `process.${canary}` }),
+      'a session token in its place': post('nightly', () => broker.processGrant(session)),
+      'the processes of an unknown session': post('web', () => ({ subject_token: canary }), '/processes/list'),
+    });
+    check([400, 'invalid_scope'], {
+      'a process of a scope not allowed': start({ scope: canary }),
+    });
     check([400, 'invalid_target'], {
       'a resource not allowed': exchange({ resource: 'https://evil.test', scope: undefined }),
       'a resource in part': exchange({ resource: 'api://ap', scope: undefined }),
@@ -395,6 +431,134 @@ describe('bad input', () => {
       'an audience other than the resource': exchange({ resource: 'api://api', audience: 'https://graph' }),
       'two resources': raw(`&resource=${canary}&resource=api%3A%2F%2Fapi`),
       'an audience twice': raw('&audience=x&audience=x'),
+    });
+  });
+
+  describe('of an agent', () => {
+    const nowSeconds = Math.floor(Date.now() / 1_000);
+    const more = (fields: Fields) => ({ agent: agentId, ...fields });
+    const userToken = (claims: object = {}) =>
+      broker.userToken({ aud: broker.clients.byName.get('agents')?.clientId, ...claims });
+    const app = (fields: Fields = {}) => post('agents', () => ({ ...broker.appGrant(), ...more(fields) }));
+    const obo = (fields: Fields = {}, claims = {}) =>
+      post('agents', () => ({ ...broker.oboGrant(userToken(claims)), ...more(fields) }));
+    const user = (fields: Fields = {}) => post('agents', () => broker.userFicGrant(fields));
+    /** What a blueprint gets at Entra for its agent: no token of a user, nor of this cluster. */
+    const t1 = () => broker.issuer.app({ sub: `/eid1/c/pub/t/x/a/y/${agentId}`, azp: randomUUID(), idtyp: 'app' });
+    const tenant = randomUUID();
+    const end = (fields: Fields, as = 'operator') => post(as, () => fields, '/sessions/end');
+    const rows: Record<string, [error: string, description: string, send: () => Promise<Sent>]> = {};
+    const refuse = (error: string, description: string, sends: Record<string, () => Promise<Sent>>) => {
+      for (const [what, send] of Object.entries(sends)) rows[what] = [error, description, send];
+    };
+    const notConfigured = 'The client is not configured for this agent.';
+    refuse('unauthorized_client', notConfigured, {
+      'outside the allow-list, for itself': app({ agent: otherAgentId }),
+      'outside the allow-list, on behalf of a person': obo({ agent: otherAgentId }),
+      'outside the allow-list, as its user': user({ agent: otherAgentId }),
+      'of a client that has none': post('api', () => ({ ...broker.appGrant(), agent: agentId })),
+      'that is its blueprint': post('agents', () => ({
+        ...broker.appGrant(),
+        agent: broker.clients.byName.get('agents')?.clientId,
+      })),
+    });
+    refuse('unauthorized_client', 'The client is not configured for this grant.', {
+      "'s user, for a client without that grant": post('api', () => broker.userFicGrant()),
+    });
+    refuse('invalid_request', 'agent: is not a GUID.', {
+      'that is no GUID': app({ agent: canary }),
+      'that is a GUID and more': app({ agent: `${agentId}x` }),
+      'that is a list': obo({ agent: `${agentId} ${agentId}` }),
+      'that is a name': obo({ agent: 'scout' }),
+      'of 5 KB': user({ agent: 'a'.repeat(5_000) }),
+      'to end that is no GUID': end({ tid: tenant, agent: canary }),
+    });
+    refuse('invalid_request', 'The parameter agent is missing.', {
+      "'s user, without an agent": user({ agent: undefined }),
+      "'s user, of an agent without a value": user({ agent: '' }),
+    });
+    refuse('invalid_request', 'username: send exactly one of username and user_id.', {
+      "'s user, who is not named": user({ username: undefined }),
+      "'s user, named twice over": user({ user_id: randomUUID() }),
+    });
+    refuse('invalid_request', 'user_id: is not a GUID.', {
+      "'s user, whose id is no GUID": user({ username: undefined, user_id: canary }),
+    });
+    refuse('invalid_request', 'username: may have 256 characters.', {
+      "'s user of a long name": user({ username: 'x'.repeat(257) }),
+    });
+    refuse('invalid_grant', 'An agent acts by an access token for its blueprint.', {
+      'for a session': post('web', () => ({ ...broker.exchangeGrant(session), agent: agentId })),
+    });
+    refuse('invalid_request', 'agent: is not supported.', {
+      'at a sign-in': code({ agent: agentId }),
+    });
+    refuse('invalid_request', 'A parameter was sent more than once.', {
+      'that is repeated': () => {
+        const body = broker.form({ ...broker.caller('agents'), ...broker.appGrant(), agent: agentId });
+        return broker.send({ path: token, headers: form, body: `${body}&agent=${otherAgentId}` });
+      },
+    });
+    refuse('invalid_request', 'sid: send exactly one of sid, subject_token, or tid with oid or agent.', {
+      'to end, without a tenant': end({ agent: agentId }),
+      'to end, and a person': end({ tid: tenant, agent: agentId, oid: randomUUID() }),
+      'to end, and a session': end({ tid: tenant, agent: agentId, sid: 's' }),
+    });
+    refuse('unauthorized_client', 'The client lacks the permission operator.', {
+      'to end, by who is no operator': end({ tid: tenant, agent: agentId }, 'agents'),
+    });
+    refuse('invalid_scope', 'The client is not configured for all of these scopes.', {
+      'of a scope not allowed': user({ scope: readScope }),
+      'of a scope not allowed for itself': app({ scope: 'api://AzureADTokenExchange/.default' }),
+    });
+    refuse('invalid_scope', 'client_credentials takes exactly one scope: <resource>/.default.', {
+      'of a single permission for itself': app({ scope: graphScope }),
+    });
+    refuse('invalid_grant', 'The assertion is for another audience.', {
+      "by a person's token for another API": obo({}, { aud: randomUUID() }),
+      "by a person's token for the agent": obo({}, { aud: agentId }),
+    });
+    refuse('invalid_grant', 'The assertion is from another tenant.', {
+      "by a person's token of another tenant": obo({}, { tid: randomUUID() }),
+    });
+    refuse('invalid_grant', 'The assertion has expired.', {
+      "by a person's token that has expired": obo({}, { exp: nowSeconds - 1 }),
+    });
+    refuse('invalid_grant', "The assertion is not a user's access token.", {
+      "whose blueprint's token for it comes as a person's": post('agents', () => ({
+        ...broker.oboGrant(t1()),
+        agent: agentId,
+      })),
+      'whose own token comes as that of a person': obo({}, { idtyp: 'app', scp: '/' }),
+    });
+    refuse('invalid_client', 'The client assertion is not valid.', {
+      "whose blueprint's token for it comes as a client assertion": post(undefined, () => ({
+        ...{ ...broker.caller('agents'), client_assertion: t1() },
+        ...broker.appGrant(),
+        agent: agentId,
+      })),
+    });
+    for (const [what, [error, description, send]] of Object.entries(rows)) {
+      it(`an agent ${what}: ${error}, ${description}`, async () => {
+        broker.watch.writes.splice(0);
+        broker.entra.reset();
+        const { status, body, text } = await send();
+        const expected = [error === 'invalid_client' ? 401 : 400, error, description];
+        assert.deepEqual([status, body.error, body.error_description], expected, text);
+        assert.ok(!text.includes(canary) && !text.includes(agentId), 'quotes the input');
+        assert.deepEqual([broker.watch.writes, broker.entra.calls], [[], []]);
+      });
+    }
+
+    it('is served in any spelling of its GUID', async () => {
+      const one = await app()();
+      const other = await app({ agent: agentId.toUpperCase() })();
+      assert.equal(one.body.access_token, other.body.access_token);
+      assert.equal((await obo()()).status, 200);
+      assert.equal(
+        (await user()()).body.access_token,
+        (await user({ username: 'SCOUT@contoso.test' })()).body.access_token,
+      );
     });
   });
 

@@ -18,16 +18,21 @@ const seconds = (least: number, most: number) => z.coerce.number().int().min(lea
 export const environment = z
   .object({
     ...commonEnvironment,
+    /** Where callers reach the broker: its `issuer` in the metadata. */
     BROKER_URL: baseUrl,
-    /** MSAL refuses any other scheme. */
+    /** The cloud, or an external tenant; https, since MSAL refuses any other scheme. */
     ENTRA_AUTHORITY_HOST: authorityHost
       .refine((value) => value.startsWith('https:'), 'must be https')
       .default('https://login.microsoftonline.com'),
+    /** The clients by their app registration: who may act for each, with which grants, scopes and redirect URIs. */
     CLIENTS_FILE: path,
     /** The OIDC issuer of the cluster, exactly as in its tokens. */
     CALLERS_ISSUER: z.url({ protocol: /^https?$/ }),
+    /** Where the keys of that issuer are; by default its discovery document says so. */
     CALLERS_JWKS_URI: z.url({ protocol: /^https?$/ }).optional(),
+    /** The `aud` that a ServiceAccount token has to have. */
     CALLERS_AUDIENCE: z.string().min(1).default('token-broker'),
+    /** The authority that signed the certificate of the issuer, for a cluster with its own. */
     CALLERS_CA_FILE: path.optional(),
     /** A file with this pod's ServiceAccount token for the API server, for issuers that require one to read their keys. */
     CALLERS_TOKEN_FILE: path.optional(),
@@ -35,12 +40,14 @@ export const environment = z
     CALLERS_ALLOW_PLAINTEXT: flag.default(false),
     /** Requests per second that one client may send to one pod. */
     CALLERS_RATE: z.coerce.number().min(1).max(1_000_000).default(5_000),
+    /** A folder with the key ring that seals what Redis holds: a file per key, `current`, and `index`. */
     SEALING_KEYS_DIR: path,
     /**
      * Standalone: the server. Cluster: any node, at best a name for all of them. Sentinel: scheme, database and certificate
      * name of the master; the sentinels know its address.
      */
     REDIS_URL: redisUrl,
+    /** What kind of Redis REDIS_URL leads to. */
     REDIS_MODE: z.enum(['standalone', 'cluster', 'sentinel']).default('standalone'),
     /** Where a cluster's nodes are reached: as each announces itself, or at the host of REDIS_URL with their ports. */
     REDIS_CLUSTER_NODES: z.enum(['announced', 'same-host']).optional(),
@@ -56,36 +63,54 @@ export const environment = z
       .string()
       .regex(/^[\w.-]{1,100}$/, 'must be made of letters, digits, ., _ and -')
       .optional(),
+    /** The user at the sentinels, where it is another than at Redis. */
     REDIS_SENTINEL_USERNAME: z.string().min(1).optional(),
+    /** The file with the password at the sentinels; read again when it changes. */
     REDIS_SENTINEL_PASSWORD_FILE: path.optional(),
+    /** How the broker signs in to Redis: not at all, by password, or by Entra ID (Azure Managed Redis). */
     REDIS_AUTH: z.enum(['none', 'password', 'entra']).default('none'),
+    /** The user at Redis, with REDIS_AUTH=password. */
     REDIS_USERNAME: z.string().min(1).optional(),
+    /** The file with the password at Redis; read again when it changes. */
     REDIS_PASSWORD_FILE: path.optional(),
+    /** The identity that signs in to Redis, with REDIS_AUTH=entra. */
     REDIS_ENTRA_CLIENT_ID: guid.optional(),
+    /** The tenant of that identity. */
     REDIS_ENTRA_TENANT_ID: guid.optional(),
     /** The trusted authorities for TLS to Redis and its sentinels, in place of Node's own. */
     REDIS_CA_FILE: path.optional(),
     /** The client certificate for TLS to them, with its key, as PEM or PFX; the key may be a file of its own. */
     REDIS_CERT_FILE: path.optional(),
+    /** The key of REDIS_CERT_FILE, where it is a file of its own. */
     REDIS_KEY_FILE: path.optional(),
+    /** The file with the password of that key or PFX. */
     REDIS_KEY_PASSWORD_FILE: path.optional(),
     /** Allows a password with a `redis://` URL: the network itself encrypts (a mesh, WireGuard), or is closed to others. */
     REDIS_ALLOW_PLAINTEXT: flag.default(false),
+    /** How every key in Redis begins. */
     REDIS_KEY_PREFIX: z
       .string()
       .regex(/^[a-z0-9:_-]{1,40}$/, 'must be made of a-z, 0-9, :, _ and -')
       .default('ob:v1:'),
     /** The deadline of one command. While the store is away, requests are refused within two of them at most. */
     REDIS_COMMAND_TIMEOUT_MS: z.coerce.number().int().min(50).max(2_000).default(250),
+    /** The token of the pod for Entra ID, as Azure Workload Identity mounts it. */
     AZURE_FEDERATED_TOKEN_FILE: path.optional(),
+    /** A session ends when nobody used it for so long. */
     SESSION_IDLE_SECONDS: seconds(60, 604_800).default(3_600),
+    /** A session ends so long after its sign-in, however much it is used. */
     SESSION_ABSOLUTE_SECONDS: seconds(60, 2_592_000).default(43_200),
+    /** So many sessions one person may have at one client; a further sign-in ends the oldest. */
     SESSIONS_PER_ACCOUNT: z.coerce.number().int().min(1).max(1_000).default(20),
     /** Token requests per second that one session may make at one pod. */
     SESSION_RATE: z.coerce.number().min(1).max(1_000_000).default(50),
+    /** So much memory the tokens and sessions of L1 take at most. */
     L1_MAX_BYTES: z.coerce.number().int().min(1_048_576).default(67_108_864),
+    /** So long L1 serves without Redis: while it is away nobody hears of a sign-out. */
     L1_MAX_UNVERIFIED_SECONDS: seconds(0, 600).default(60),
+    /** The certificate of the broker, for https from its callers. */
     TLS_CERT_FILE: path.optional(),
+    /** The key of that certificate. */
     TLS_KEY_FILE: path.optional(),
   })
   .superRefine((env, context) => {

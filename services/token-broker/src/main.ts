@@ -6,6 +6,8 @@ import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
 import { openKeyRing } from '@onbehalf/node/core/keys/key-ring';
+import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
+import { tellOutages } from '@onbehalf/node/core/outages';
 import { assemble } from './assemble.ts';
 import { openClients } from './clients/clients-file.ts';
 import { readConfig } from './config.ts';
@@ -30,7 +32,7 @@ await run(async (signal) => {
 
   const health = createHealth();
   await using _admin = await serve(health.handler, config.admin);
-  using keys = await openKeyRing(config.sealingKeysDir, logger);
+  using keys = openKeyRing(config.sealingKeysDir, logger);
   using clients = await openClients(config.clientsFile, logger);
   const redisKeys = createRedisKeys(readIndexKey(keys.get()), redis.keyPrefix);
   await using network = new EntraHttpClient();
@@ -58,6 +60,10 @@ await run(async (signal) => {
     sealing: createSealing(keys.get, logUnopened(logger)),
     clients: clients.get,
     callersCa: await read(config.callers.caFile),
+    openAuthority: (tenantId) => {
+      const { keys, issuerOf } = remoteAuthority(config.entra.authorityHost, [tenantId]);
+      return { issuerOf, keys: tellOutages('entra-keys', logger, keys) };
+    },
     logger,
   });
   await using _upkeep = repeating(upkeep, upkeepMs, logger);

@@ -6,10 +6,10 @@ import { after, before, describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { makeKey } from '@onbehalf/node/core/keys/issuer.fake';
+import { RateLimit } from '@onbehalf/node/core/network/rate-limit';
 import { type FakeBroker, type Fields, gatewaySecret, openBroker } from '../grants/broker.fake.ts';
 import { ClientAuthentication } from './client-authentication.ts';
 import { parseClients } from './clients.ts';
-import { createLimit } from './rate-limit.ts';
 
 const token = '/oauth2/token';
 let broker: FakeBroker;
@@ -38,7 +38,7 @@ const configuration = {
 function open() {
   const clock = { ms: Date.now() };
   const state = { clients: broker.clients };
-  const attempts = createLimit({ perSecond: 1, burst: 3 }, () => clock.ms);
+  const attempts = new RateLimit({ perSecond: 1, burst: 3 }, () => clock.ms);
   const lines: string[] = [];
   const logger = createLogger({ level: 'info', service: 'test' }, { write: (line) => void lines.push(line) });
   const proofs = new ClientAuthentication({

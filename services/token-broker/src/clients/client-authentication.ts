@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { createMounted, trimmed } from '@onbehalf/node/core/mounted-file';
+import type { Limit } from '@onbehalf/node/core/network/rate-limit';
 import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { callersClockToleranceSeconds, ownAssertionLifeSeconds } from '../lifetimes.ts';
@@ -8,7 +9,6 @@ import { sha256 } from '../store/redis-keys.ts';
 import { assertionAlgorithms, unverifiedClaims } from './callers.ts';
 import type { Authentication, Client, Clients } from './clients.ts';
 import { parsePublicKeys } from './public-keys.ts';
-import type { Limit } from './rate-limit.ts';
 
 type Options = {
   clients: () => Clients;

@@ -67,6 +67,13 @@ describe('clients.json', () => {
     assert.deepEqual([web?.grants, web?.scopes, web?.redirectUris], [grants, ['a'], []]);
   });
 
+  it('may begin processes, for clients that have the grant', () => {
+    const processes = { clients: ['job'], lifeSeconds: 86_400 };
+    const clients = { web: { ...client, processes }, job: { ...client, grants: ['refresh_token'] } };
+    assert.deepEqual(parseClients(JSON.stringify(clients)).byName.get('web')?.processes, processes);
+    assert.equal(parseClients(JSON.stringify(clients)).byName.get('job')?.processes, undefined);
+  });
+
   it('may share a ServiceAccount', () => {
     const both = parseClients(JSON.stringify({ web: client, api: client }));
     const names = both.bySubject.get('system:serviceaccount:onbehalf:web')?.map(({ name }) => name);
@@ -120,6 +127,23 @@ describe('clients.json', () => {
     ['a redirect URI of a scheme like it', { redirectUris: ['shttp://a.test'] }, 'web.redirectUris.0'],
     ['a redirect URI of a scheme that begins so', { redirectUris: ['httpx://a.test'] }, 'web.redirectUris.0'],
     ['an app token of any tenant', { tenantId: 'organizations', grants: ['client_credentials'] }, 'web.tenantId'],
+    ['agents of any tenant', { tenantId: 'common', agents: [randomUUID()] }, 'web.tenantId'],
+    ['an agent that is no GUID', { agents: ['scout'] }, 'web.agents.0'],
+    ["an agent's user without agents", { grants: ['user_fic'], agents: [] }, 'web.agents'],
+    [
+      'agents with a scope by which anybody is one',
+      { agents: [randomUUID()], scopes: ['API://azureadtokenexchange/.default'] },
+      'web.scopes',
+    ],
+    ['processes of no client', { processes: { clients: [], lifeSeconds: 600 } }, 'web.processes.clients'],
+    ['processes without an end', { processes: { clients: ['web'] } }, 'web.processes.lifeSeconds'],
+    ['processes of a year', { processes: { clients: ['web'], lifeSeconds: 31_536_000 } }, 'web.processes.lifeSeconds'],
+    [
+      'processes of an unknown client',
+      { processes: { clients: ['canary'], lifeSeconds: 600 } },
+      'web.processes.clients',
+    ],
+    ['processes without the grant', { processes: { clients: ['web'], lifeSeconds: 600 } }, 'web.processes.clients'],
     ['an unknown permission', { permissions: ['root'] }, 'web.permissions.0'],
     ['an unknown member', { secret: 'canary' }, 'web'],
   ];

@@ -1,13 +1,7 @@
 import { guid, isManyTenants, tenant } from '@onbehalf/node/core/keys/authority';
+import { grantTypes } from '@onbehalf/node/core/oauth';
 import { parseJsonConfig } from '@onbehalf/node/core/parse-config';
 import { z } from 'zod';
-
-export const grantTypes = {
-  authorization_code: 'authorization_code',
-  token_exchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
-  jwt_bearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-  client_credentials: 'client_credentials',
-} as const;
 
 export type GrantType = (typeof grantTypes)[keyof typeof grantTypes];
 
@@ -38,6 +32,14 @@ const authentication = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('private_key_jwt'), file: path }),
 ]);
 
+/** What sessions may hand to jobs that go on without them. */
+const processes = z.strictObject({
+  /** The clients that may be given one, by name; each has the grant refresh_token. */
+  clients: z.array(z.string()).min(1),
+  /** How long one lives, however much it is used: Entra ID's refresh tokens live for 90 days. */
+  lifeSeconds: z.number().int().min(60).max(7_776_000),
+});
+
 const client = z
   .strictObject({
     tenantId: tenant,
@@ -57,6 +59,10 @@ const client = z
     grants: z.array(z.enum(grantTypes)).min(1),
     /** All scopes that the client may request, spelled as in the request. */
     scopes: z.array(z.string().regex(/^\S+$/, 'must be one scope')).default([]),
+    /** The agents that the client may act as, by client id: the app registration is their blueprint. */
+    agents: z.array(guid).optional(),
+    /** The processes that its sessions may begin: none unless said. */
+    processes: processes.optional(),
     redirectUris: z.array(z.url({ protocol: /^https?$/ })).default([]),
     permissions: z.array(z.enum(['operator'])).default([]),
   })
@@ -68,15 +74,34 @@ const client = z
     path: ['redirectUris'],
     message: 'are required for authorization_code',
   })
-  .refine((c) => !c.grants.includes(grantTypes.client_credentials) || !isManyTenants(c.tenantId), {
-    path: ['tenantId'],
-    message: 'must be one tenant for client_credentials',
+  .refine(
+    (c) => !isManyTenants(c.tenantId) || !(c.grants.includes(grantTypes.client_credentials) || c.agents?.length),
+    {
+      path: ['tenantId'],
+      message: 'must be one tenant for client_credentials and for agents',
+    },
+  )
+  .refine((c) => !c.agents?.length || !c.scopes.some((scope) => /^api:\/\/AzureADTokenExchange/i.test(scope)), {
+    path: ['scopes'],
+    message: 'must not be of the token exchange: by such a token anybody is the agent',
+  })
+  .refine((c) => !c.grants.includes(grantTypes.user_fic) || c.agents?.length, {
+    path: ['agents'],
+    message: 'are required for user_fic',
   });
 
 /** `clients.json`: the clients, their app registrations, grants and scopes. */
 export const clientsSchema = z
   .record(z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be a name of a-z, 0-9 and -'), client)
-  .refine((all) => Object.keys(all).length > 0, 'must name at least one client');
+  .refine((all) => Object.keys(all).length > 0, 'must name at least one client')
+  .superRefine((all, context) => {
+    for (const [name, { processes }] of Object.entries(all)) {
+      const wrong = processes?.clients.find((one) => !all[one]?.grants.includes(grantTypes.refresh_token));
+      const path = [name, 'processes', 'clients'];
+      if (wrong !== undefined)
+        context.addIssue({ code: 'custom', path, message: 'must be clients with refresh_token' });
+    }
+  });
 
 export type Credential = z.output<typeof credential>;
 export type Authentication = z.output<typeof authentication>;

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { findReason } from '@onbehalf/node/core/reason';
+import { issueCertificate } from '../credentials/certificate.fake.ts';
 import { openBroker } from '../grants/broker.fake.ts';
 import { clusterIssuer } from './cluster-issuer.ts';
 
@@ -68,6 +69,24 @@ describe("the cluster's issuer", () => {
     const origin = () => `http://127.0.0.1:${server.port}`;
     assert.deepEqual(await clusterIssuer({ issuer: origin() })(), keySet);
     assert.deepEqual(await clusterIssuer({ issuer: 'https://x', jwksUri: `${origin()}/jwks` })(), keySet);
+  });
+
+  it('with a certificate of a private authority is believed with that authority alone', async () => {
+    const [own, other] = [issueCertificate('localhost'), issueCertificate('localhost')];
+    const tls = { cert: own.certificate, key: own.key };
+    const listener: RequestListener = (_req, res) => void res.end(JSON.stringify(keySet));
+    await using server = await serve(listener, { port: 0, host: '127.0.0.1', drainMs: 0, tls });
+    const jwksUri = `https://localhost:${server.port}`;
+    assert.deepEqual(await clusterIssuer({ issuer: 'https://x', jwksUri, ca: own.certificate })(), keySet);
+    for (const ca of [undefined, other.certificate])
+      await assert.rejects(clusterIssuer({ issuer: 'https://x', jwksUri, ca })());
+  });
+
+  it('may end with a slash', async () => {
+    await using issuer = await openIssuer();
+    const [url, jwks_uri] = [`${issuer.origin}/`, `${issuer.origin}/jwks`];
+    issuer.responses['/.well-known/openid-configuration'] = { issuer: url, jwks_uri };
+    assert.deepEqual(await clusterIssuer({ issuer: url })(), keySet);
   });
 
   it('that responds to strangers is not shown the token, nor is one that responds otherwise', async () => {

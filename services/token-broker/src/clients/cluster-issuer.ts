@@ -30,7 +30,7 @@ const maxDocumentBytes = 1_048_576;
 export function clusterIssuer({ issuer, jwksUri, ca, token, allowPlaintext }: IssuerOptions): () => Promise<unknown> {
   const dispatcher = new EnvHttpProxyAgent({
     maxResponseSize: maxDocumentBytes,
-    ...(ca !== undefined && { connect: { ca }, requestTls: { ca } }),
+    ...{ connect: { ca }, requestTls: { ca } },
   });
   /** The only URLs that get the token: never one from a discovery document, never over plain HTTP. */
   const ownUrls = new Set([issuer, ...(jwksUri ? [jwksUri] : [])].map((url) => new URL(url)).filter(isSecureContext));

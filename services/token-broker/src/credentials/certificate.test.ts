@@ -4,13 +4,14 @@ import { describe, it } from 'node:test';
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import forge from 'node-forge';
 import { issueCertificate } from './certificate.fake.ts';
-import { parseCertificate } from './certificate.ts';
+import { parseAuthorities, parseCertificate } from './certificate.ts';
 
 const root = issueCertificate('Root');
 const middle = issueCertificate('Issuing', root);
 const leaf = issueCertificate('onbehalf-web', middle);
 const other = issueCertificate('somebody else');
 const elliptic = issueCertificate('elliptic', undefined, { type: 'ec' });
+const request = root.certificate.replaceAll('CERTIFICATE', 'CERTIFICATE REQUEST');
 const password = 'password-canary';
 const encrypted = String(
   leaf.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: password }),
@@ -52,6 +53,7 @@ describe('a certificate file', () => {
       traditional + root.certificate + middle.certificate + leaf.certificate,
       password,
     ],
+    'with a request for a certificate': [leaf.key + request + leaf.certificate + middle.certificate + root.certificate],
     'that is a PFX': [pfx(password, 'aes256'), password],
     'that is a PFX of older software, without a password': [pfx('', '3des')],
     'that is a PFX in base64': [pfx('', 'aes256').toString('base64')],
@@ -73,6 +75,19 @@ describe('a certificate file', () => {
     const { key, chain } = await parseCertificate(files);
     assert.ok(key.equals(leaf.privateKey));
     assert.equal(chain.length, 2);
+  });
+
+  it('and its key may be in one of two files, whatever the other is', async () => {
+    const { chain } = await parseCertificate([leaf.key + leaf.certificate, ''].map((text) => Buffer.from(text)));
+    assert.deepEqual(
+      chain.map(({ raw }) => raw.toString('base64')),
+      [der(leaf)],
+    );
+  });
+
+  it('that is self-signed is its own chain', async () => {
+    const { chain } = await parse(other.certificate + other.key);
+    assert.equal(chain.length, 1);
   });
 
   const broken: Record<string, [content: string | Buffer, says: RegExp, password?: string]> = {
@@ -101,4 +116,17 @@ describe('a certificate file', () => {
       });
     });
   }
+});
+
+describe('a bundle of authorities', () => {
+  it('gives its certificates, and nothing else that is in it', () => {
+    const bundle = attributes + root.certificate + request + leaf.key + middle.certificate;
+    assert.equal(parseAuthorities(Buffer.from(bundle)), [root, middle].map(({ certificate }) => certificate).join(''));
+  });
+
+  it('is refused without a certificate, or with one that cannot be read', () => {
+    const broken = '-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n';
+    for (const bundle of [leaf.key, request, root.certificate + broken])
+      assert.throws(() => parseAuthorities(Buffer.from(bundle)), ConfigError);
+  });
 });

@@ -20,7 +20,7 @@ export async function parseCertificate(
 ): Promise<Certificate> {
   const isPem = files.some((file) => file.includes('-----BEGIN '));
   const { keys, certificates } = isPem
-    ? parsePem(files.map(String).join('\n'), password)
+    ? parsePem(String(Buffer.concat(files)), password)
     : await parsePfx(files[0] ?? Buffer.of(), password);
   if (keys.length === 0) throw new ConfigError('there is no private key');
   if (certificates.length === 0) throw new ConfigError('there is no certificate');
@@ -53,7 +53,7 @@ function parsePem(text: string, password: string | undefined): Parts {
   const pick = <T>(label: RegExp, parse: (pem: string) => T) =>
     blocks.filter((block) => label.test(block.label)).map(({ pem }) => parse(pem));
   return {
-    keys: pick(/PRIVATE KEY$/, (pem) => openKey(pem, password)),
+    keys: pick(/PRIVATE KEY/, (pem) => openKey(pem, password)),
     certificates: pick(/CERTIFICATE$/, (pem) => openCertificate(pem)),
   };
 }

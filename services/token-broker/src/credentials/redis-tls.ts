@@ -66,7 +66,7 @@ function rethrowFor(key: string): (error: unknown) => never {
 
 function toContextOptions({ ca, certificate }: Material) {
   return {
-    ...(ca !== undefined && { ca }),
+    ca,
     ...(certificate && {
       key: certificate.key.export({ type: 'pkcs8', format: 'pem' }),
       cert: certificate.chain.map(String).join(''),

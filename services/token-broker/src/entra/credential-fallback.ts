@@ -15,8 +15,8 @@ type Options = {
   nowMs: () => number;
 };
 
-/** Where a request goes, and for which person or app, if known. */
-type Target = { client: Client; tenantId: string; subject?: string };
+/** Where a request goes, and for which person, app or agent, if known. */
+type Target = { client: Client; tenantId: string; subject?: string; forAgent?: boolean };
 
 /** A credential, and the client authentication that it gave for one request. */
 export type Presented = { source: CredentialSource; clientAuth: ClientAuth };
@@ -104,6 +104,8 @@ export class CredentialFallback {
       // A refusal that no rule knows may be due to the request.
       if (!refusal.known) return last;
       if (attempt === (transient ? serverRetries : fileRetries)) {
+        // The same number says that the agent is of another blueprint: no fault of the credential.
+        if (target.forAgent && mayBeTransient(refusal)) return last;
         if (transient) return { presented, outcome: { kind: 'refused', refusal: { ...refusal, class: 'transient' } } };
         this.#cooldown.refuse(source, tenantId, presented.clientAuth, target.subject);
         return last;

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { loopBackOffSeconds, throttleDefaultSeconds, transientBackOffSeconds } from '../lifetimes.ts';
 
 /** The grants as Entra's token endpoint sees them; a token exchange is a refresh there. */
-export type EntraGrant = 'authorization_code' | 'refresh_token' | 'on_behalf_of' | 'client_credentials';
+export type EntraGrant = 'authorization_code' | 'refresh_token' | 'on_behalf_of' | 'client_credentials' | 'user_fic';
 
 /** How the broker handles a response of Entra: a key of the table below. */
 export type EntraClass = keyof typeof classes;
@@ -33,7 +33,7 @@ const numbers: [EntraClass, number[]][] = [
   ['code', [54005, 501481]],
   ['consent', [65001, 65004, 650051, 650052, 650056, 7000229, 90008, 90094, 90095]],
   ['scope', [28000, 28003, 70011, 650053, 650054, 650057]],
-  ['configuration', [65002, 65005, 700016, 700025, 700038, 7000112]],
+  ['configuration', [65002, 65005, 82001, 82002, 700016, 700025, 700038, 7000112]],
   ['interaction', [50055, 50072, 50074, 50076, 50078, 50079, 50097, 50105, 50129, 50131, 50158]],
   ['interaction', [53000, 53001, 53002, 53003, 53004, 530032, 700020]],
   ['sign_in', [50089, 70008, 70043, 700082]],
@@ -79,10 +79,14 @@ const classByGrant: Record<EntraGrant, EntraClass> = {
   refresh_token: 'sign_in',
   on_behalf_of: 'assertion',
   client_credentials: 'configuration',
+  user_fic: 'assertion',
 };
 
-/** Classes that exist for one grant only. An `invalid_client` with such a number at another grant means the client. */
-const grantByClass: Partial<Record<EntraClass, EntraGrant>> = { assertion: 'on_behalf_of', code: 'authorization_code' };
+/** Classes of few grants. An `invalid_client` with such a number at another grant means the client. */
+const grantsByClass: Partial<Record<EntraClass, EntraGrant[]>> = {
+  assertion: ['on_behalf_of', 'user_fic'],
+  code: ['authorization_code'],
+};
 
 /** An error response of Entra's token endpoint; all but `error` may be missing or malformed. */
 const errorSchema = z.object({
@@ -194,11 +198,13 @@ function classify(
   if (status === 429) return 'throttled';
   if (status >= 500 || error === undefined) return 'transient';
   const invalidClient = error.error === 'invalid_client';
+  // The agent's credential was good a moment before: this user does not trust the agent.
+  if (grant === 'user_fic' && codes.some((code) => federationNumbers.test(String(code)))) return 'assertion';
   if (codes.some((code) => credentialNumbers.has(code) || federationNumbers.test(String(code)))) return 'credential';
   // At the code grant 70008 means that the code expired, else the refresh token.
   const numbered = codes
     .map((code) => (code === 70008 && grant === 'authorization_code' ? 'code' : classByNumber.get(code)))
-    .find((name) => name !== undefined && !(invalidClient && (grantByClass[name] ?? grant) !== grant));
+    .find((name) => name !== undefined && !(invalidClient && grantsByClass[name]?.includes(grant) === false));
   return (
     numbered ??
     (invalidClient && codes.some((code) => credentialNumbersOfInvalidClient.has(code)) ? 'credential' : undefined) ??

@@ -1,10 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '../clients/clients.ts';
-import type { Account, Acquired, Entra, Refused, SignIn } from './entra.ts';
+import type { Account, Acquired, Entra, Refused, Request, SignIn } from './entra.ts';
 import type { Refusal } from './entra-errors.ts';
 
 export type EntraMethod = keyof Entra;
-type Call = { method: EntraMethod; client: string; scopes: string[]; claims: string | undefined; msal?: string };
+type Call = {
+  method: EntraMethod;
+  client: string;
+  scopes: string[];
+  claims: string | undefined;
+  msal?: string;
+  /** The agent that the client acts as, or asks for (`fmiPath`). */
+  agent?: string;
+  fmiPath?: string;
+};
 
 export function refusal(name: Refusal['class'], more: Partial<Refusal> = {}): Refused {
   return {
@@ -24,7 +33,9 @@ export function makeAccount(oid: string, tid: string, tenantId = tid): Account {
  */
 export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   const calls: Call[] = [];
-  const responses: Partial<Record<EntraMethod, (() => Refused) | undefined>> = {};
+  /** Whose credential a token is: `t1` its blueprint got for an agent, `t2` an agent got for itself. */
+  const credentials = new Map<string | undefined, string>();
+  const responses: Partial<Record<EntraMethod, (() => Refused | undefined) | undefined>> = {};
   const life = { expiresInSeconds: 3_600, refreshInSeconds: undefined as number | undefined };
   const fake = {
     codes: new Map<string, string>(),
@@ -39,7 +50,8 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
     reset: () => void calls.splice(0),
     /** From now on no token is given, whatever the grant; nor, without a class, is one refused any longer. */
     refuse(name?: Refusal['class']) {
-      responses.refresh = responses.onBehalfOf = responses.appToken = name && (() => refusal(name));
+      const response = name && (() => refusal(name));
+      responses.refresh = responses.onBehalfOf = responses.appToken = responses.agentUser = response;
     },
   };
 
@@ -51,21 +63,26 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
   async function respond(
     method: EntraMethod,
     client: Client,
-    asked: { scopes: string[]; claims?: string | undefined; msal?: string },
+    asked: Request & { msal?: string; fmiPath?: string },
     account: Account | undefined,
   ): Promise<Acquired | Refused> {
-    const { scopes, claims, msal } = asked;
-    calls.push({ method, client: client.name, scopes, claims, ...(msal !== undefined && { msal }) });
+    const { scopes, claims, msal, as, fmiPath } = asked;
+    const how = { ...(msal !== undefined && { msal }), ...(as && { agent: as.agent }), ...(fmiPath && { fmiPath }) };
+    calls.push({ method, client: client.name, scopes, claims, ...how });
     const number = calls.length;
     const issuedAtSeconds = Math.floor(nowMs() / 1_000);
     await fake.gate();
     const refused = responses[method]?.();
     if (refused) return refused;
+    if (as && credentials.get(as.assertion) !== `t1 ${as.agent}`) return refusal('credential');
+    const accessToken =
+      (account && fake.write?.(account, scopes)) ??
+      `${method}-${number}-${account?.homeAccountId ?? 'app'}-${scopes.join(',')}-${randomUUID()}`;
+    if (fmiPath) credentials.set(accessToken, `t1 ${fmiPath}`);
+    if (as && !account) credentials.set(accessToken, `t2 ${as.agent}`);
     return {
       kind: 'token',
-      accessToken:
-        (account && fake.write?.(account, scopes)) ??
-        `${method}-${number}-${account?.homeAccountId ?? 'app'}-${scopes.join(',')}-${randomUUID()}`,
+      accessToken,
       scope: scopes.join(' '),
       issuedAtSeconds,
       ...life,
@@ -94,6 +111,11 @@ export function fakeEntra(tenantId: string, nowMs: () => number = Date.now) {
       return respond('onBehalfOf', client, asked, accountFor(oid, tid));
     },
     appToken: (client, asked) => respond('appToken', client, asked, undefined),
+    agentUser: async (client, asked) => {
+      if (credentials.get(asked.assertion) !== `t2 ${asked.as.agent}`) return refusal('assertion');
+      const oid = 'username' in asked.user ? asked.user.username : asked.user.userObjectId;
+      return respond('agentUser', client, asked, accountFor(oid, tenantId));
+    },
     authorizationEndpoint: async (tenant) => `https://login.test/${tenant}/as/discovered`,
   };
   return Object.assign(fake, { entra });

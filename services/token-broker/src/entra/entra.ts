@@ -21,7 +21,13 @@ export type SignIn = Acquired & { idToken: string; account: Account; sub: string
 
 export type Refused = { kind: 'refused'; refusal: Refusal };
 
-export type Request = { scopes: string[]; claims?: string | undefined; traceId: string };
+/** An agent as the client of a request, with the token that its blueprint got for it: its client assertion. */
+export type AsAgent = { agent: string; assertion: string };
+
+/** The user that belongs to an agent. */
+export type AgentUser = { username: string } | { userObjectId: string };
+
+export type Request = { scopes: string[]; claims?: string | undefined; traceId: string; as?: AsAgent | undefined };
 
 export type CodeRequest = Request & {
   code: string;
@@ -36,7 +42,13 @@ export interface Entra {
   redeemCode(client: Client, request: CodeRequest): Promise<SignIn | Refused>;
   refresh(client: Client, request: Request & { account: Account; msal: string }): Promise<Acquired | Refused>;
   onBehalfOf(client: Client, request: Request & { assertion: string; tenantId: string }): Promise<Acquired | Refused>;
-  appToken(client: Client, request: Request): Promise<Acquired | Refused>;
+  /** `fmiPath`: the agent for which its blueprint asks. */
+  appToken(client: Client, request: Request & { fmiPath?: string }): Promise<Acquired | Refused>;
+  /** `assertion`: the agent's own token for the exchange. */
+  agentUser(
+    client: Client,
+    request: Request & { as: AsAgent; assertion: string; user: AgentUser },
+  ): Promise<Acquired | Refused>;
   /**
    * The authorization endpoint of a tenant, from its discovery document.
    * @throws Fault `unavailable` if the document was never read, `server_error` if it is of another tenant.

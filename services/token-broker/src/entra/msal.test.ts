@@ -74,6 +74,73 @@ describe('Entra through MSAL', () => {
     assert.equal(again.kind, 'token', 'what a refresh leaves can be refreshed with');
   });
 
+  describe('for an agent', () => {
+    const [agent, t1, t2] = ['33333333-3333-4333-8333-333333333333', 'credential-canary', 'exchange-canary'];
+    const as = { agent, assertion: t1 };
+    const exchange = { scopes: ['api://AzureADTokenExchange/.default'], traceId };
+    const last = (posts: Post[], ...names: string[]) => names.map((name) => posts.at(-1)?.form.get(name));
+
+    it('asks as its blueprint, with the credential of that and the agent as fmi_path', async () => {
+      const { entra, client, posts } = open(({ form }) => respondTo(form));
+      assert.equal((await entra.appToken(client, { ...exchange, fmiPath: agent })).kind, 'token');
+      const sent = last(posts, 'client_id', 'grant_type', 'fmi_path', 'client_secret', 'scope');
+      assert.deepEqual(sent, [clientId, 'client_credentials', agent, 'secret-canary-one', exchange.scopes[0]]);
+    });
+
+    it('asks as the agent by that token: for itself, on behalf of a person, as its user', async () => {
+      const { entra, client, posts } = open(({ form }) => respondTo(form));
+      const proof = [agent, t1, null, null];
+      const proven = () => last(posts, 'client_id', 'client_assertion', 'client_secret', 'fmi_path');
+      await entra.appToken(client, { scopes: ['api://a/.default'], traceId, as });
+      assert.deepEqual([proven(), last(posts, 'scope')], [proof, ['api://a/.default']]);
+      await entra.onBehalfOf(client, { ...asked, tenantId, assertion: 'user-canary', as });
+      assert.deepEqual(
+        [proven(), last(posts, 'assertion', 'requested_token_use')],
+        [proof, ['user-canary', 'on_behalf_of']],
+      );
+      for (const [user, named] of [
+        [{ username: 'a@b.test' }, ['a@b.test', null]],
+        [{ userObjectId: 'oid' }, [null, 'oid']],
+      ] as const) {
+        const acquired = await entra.agentUser(client, { ...asked, as, assertion: t2, user });
+        assert.equal(acquired.kind === 'token' && acquired.account?.homeAccountId, `alice.${tenantId}`);
+        assert.deepEqual([proven(), last(posts, 'username', 'user_id')], [proof, named]);
+        assert.deepEqual(last(posts, 'grant_type', 'user_federated_identity_credential'), ['user_fic', t2]);
+      }
+      assert.equal(posts.length, 4);
+    });
+
+    it('starts no cooldown of its blueprint where Entra refuses one that is of another', async () => {
+      const body = { error: 'invalid_client', error_codes: [700213] };
+      const { entra, client, secretsSent } = open(({ form }) =>
+        form.get('fmi_path') === agent ? { status: 401, body } : respondTo(form),
+      );
+      for (let i = 0; i < 4; i += 1) {
+        const outcome = await entra.appToken(client, { ...exchange, fmiPath: agent });
+        assert.equal(outcome.kind === 'refused' && outcome.refusal.class, 'credential');
+      }
+      const sent = secretsSent().length;
+      assert.equal((await entra.appToken(client, { ...exchange, fmiPath: clientId })).kind, 'token');
+      assert.equal(secretsSent().length, sent + 1);
+    });
+
+    it('starts one where Entra refuses the credential itself', async () => {
+      const body = { error: 'invalid_client', error_codes: [7000215] };
+      const { entra, client, posts } = open(() => ({ status: 401, body }));
+      for (let i = 0; i < 4; i += 1) await entra.appToken(client, { ...exchange, fmiPath: agent });
+      assert.equal(posts.length, 2);
+    });
+
+    it('tells a user who is not its own from a credential that is no good', async () => {
+      const { entra, client } = open(() => ({ status: 401, body: { error: 'invalid_client', error_codes: [700213] } }));
+      const user = { username: 'a@b.test' };
+      const outcome = await entra.agentUser(client, { ...asked, as, assertion: t2, user });
+      assert.equal(outcome.kind === 'refused' && outcome.refusal.class, 'assertion');
+      const own = await entra.appToken(client, { ...asked, as });
+      assert.equal(own.kind === 'refused' && own.refusal.class, 'credential');
+    });
+  });
+
   it('tells the scopes that were asked and given, without those that MSAL adds', async () => {
     const own = 'openid profile email offline_access';
     const { entra, client } = open(({ form }) =>

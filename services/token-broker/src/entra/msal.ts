@@ -1,9 +1,4 @@
-import {
-  type AuthenticationResult,
-  ConfidentialClientApplication,
-  type Configuration,
-  LogLevel,
-} from '@azure/msal-node';
+import type { AuthenticationResult, ConfidentialClientApplication } from '@azure/msal-node';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { discoveryUrl } from '@onbehalf/node/core/keys/authority';
 import { Outage } from '@onbehalf/node/core/outages';
@@ -15,6 +10,8 @@ import { CredentialFallback, type Presented } from './credential-fallback.ts';
 import {
   type Account,
   type Acquired,
+  type AgentUser,
+  type AsAgent,
   type CodeRequest,
   type Entra,
   type Refused,
@@ -25,6 +22,7 @@ import {
 import type { EntraGrant, Refusal } from './entra-errors.ts';
 import { inEntraSpan } from './entra-span.ts';
 import { MsalCache } from './msal-cache.ts';
+import { createMsalClient } from './msal-client.ts';
 import type { EntraNetwork } from './msal-http.ts';
 import { type MsalAcquired, toAcquired } from './msal-result.ts';
 
@@ -48,19 +46,15 @@ type Operation = {
   msal?: string;
   /** The caller checks the nonce of the ID token, not MSAL. */
   hideNonce?: boolean;
-  /** The person or app that the token is for, if known. */
+  /** The person, app or agent that the token is for, if known. */
   subject?: string;
+  /** A blueprint asks for its agent, and may be refused on the agent's account. */
+  forAgent?: boolean;
   /** Calls the method of MSAL for this grant. */
   acquire: (cca: ConfidentialClientApplication, request: MsalRequest) => Promise<AuthenticationResult | null>;
 };
 
-/** Clouds whose metadata is part of MSAL; any other host has to be declared as known. */
-const microsoftHosts = new Set([
-  'login.microsoftonline.com',
-  'login.microsoftonline.us',
-  'login.partner.microsoftonline.cn',
-  'login.chinacloudapi.cn',
-]);
+type OneCredential = { source: Pick<Presented['source'], 'type'>; clientAuth: Presented['clientAuth'] };
 
 const idTokenSchema = z.object({ sub: z.string().min(1), sid: z.string().optional() });
 
@@ -75,7 +69,6 @@ const noRefreshToken = new Set([
 /** Entra through MSAL Node: each operation has a new ConfidentialClientApplication and the cache of one partition. */
 export class MsalEntra implements Entra {
   readonly #authorityHost: string;
-  readonly #host: string;
   readonly #network: EntraNetwork;
   readonly #logger: Logger;
   readonly #credentials: CredentialFallback;
@@ -83,7 +76,6 @@ export class MsalEntra implements Entra {
 
   constructor({ authorityHost, federatedFile, network, logger, nowMs = Date.now }: MsalOptions) {
     this.#authorityHost = authorityHost;
-    this.#host = new URL(authorityHost).host;
     this.#network = network;
     this.#logger = logger;
     this.#outage = new Outage('entra', logger);
@@ -137,10 +129,23 @@ export class MsalEntra implements Entra {
     });
   }
 
-  async appToken(client: Client, request: Request): Promise<Acquired | Refused> {
+  async appToken(client: Client, { fmiPath, ...request }: Request & { fmiPath?: string }): Promise<Acquired | Refused> {
+    const path = fmiPath === undefined ? {} : { fmiPath };
     return await this.#acquire({
-      ...{ client, tenantId: client.tenantId, grant: 'client_credentials', request, subject: 'app' },
-      acquire: (cca, msalRequest) => cca.acquireTokenByClientCredential({ ...msalRequest, skipCache: true }),
+      ...{ client, tenantId: client.tenantId, grant: 'client_credentials', request },
+      ...{ subject: fmiPath ?? 'app', forAgent: fmiPath !== undefined },
+      acquire: (cca, msalRequest) => cca.acquireTokenByClientCredential({ ...msalRequest, ...path, skipCache: true }),
+    });
+  }
+
+  async agentUser(
+    client: Client,
+    { assertion, user, ...request }: Request & { as: AsAgent; assertion: string; user: AgentUser },
+  ): Promise<Acquired | Refused> {
+    return await this.#acquire({
+      ...{ client, tenantId: client.tenantId, grant: 'user_fic', request },
+      acquire: (cca, msalRequest) =>
+        cca.acquireTokenByUserFederatedIdentityCredential({ ...msalRequest, assertion, ...user }),
     });
   }
 
@@ -150,25 +155,22 @@ export class MsalEntra implements Entra {
 
   async #acquire(operation: Operation): Promise<MsalAcquired | Refused> {
     const deadline = AbortSignal.timeout(entraDeadlineMs);
+    const { as } = operation.request;
+    if (as) {
+      const asAgent = { source: { type: 'federated' as const }, clientAuth: { clientAssertion: as.assertion } };
+      return await this.#send(operation, asAgent, deadline);
+    }
     return await this.#credentials.send(operation, (presented) => this.#send(operation, presented, deadline));
   }
 
   /** One request with one credential. */
-  async #send(operation: Operation, { source, clientAuth }: Presented, deadline: AbortSignal) {
+  async #send(operation: Operation, { source, clientAuth }: OneCredential, deadline: AbortSignal) {
     const { client, tenantId, grant, request, hideNonce, acquire } = operation;
     const { module, wire } = this.#network.operation(grant, deadline, hideNonce);
     const cache = new MsalCache(operation.msal);
-    const cca = new ConfidentialClientApplication({
-      auth: {
-        clientId: client.clientId,
-        authority: `${this.#authorityHost}/${tenantId}`,
-        ...clientAuth,
-        clientCapabilities: ['CP1'],
-        ...(!microsoftHosts.has(this.#host) && { knownAuthorities: [this.#host] }),
-      },
-      cache: { cachePlugin: cache },
-      system: { networkClient: module, loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false } },
-    } satisfies Configuration);
+    const clientId = request.as?.agent ?? client.clientId;
+    const authority = { host: this.#authorityHost, tenantId };
+    const cca = createMsalClient({ clientId, authority, clientAuth, cache, module });
     try {
       const result = await inEntraSpan(grant, source.type, wire, () => acquire(cca, toMsalRequest(request)));
       return toAcquired(result, wire, cache.content, request.scopes);

@@ -17,7 +17,7 @@ const claimsSchema = z.object({
   idtyp: z.literal('user').optional(),
 });
 
-/** What follows from the text of an assertion and the name of a client, and from nothing else. */
+/** What follows from the text of an assertion and the names of a client and its agent, and from nothing else. */
 export type ParsedAssertion = {
   claims: z.output<typeof claimsSchema>;
   /** The Redis key of its partition. */
@@ -35,7 +35,8 @@ const most = 1_000;
 export class Assertions {
   readonly #redisKeys: RedisKeys;
   readonly #nowMs: () => number;
-  readonly #parsed = new LRUCache<string, ParsedAssertion>({ max: most });
+  /** By size, for by `max` the room for all of them would be taken at once. */
+  readonly #parsed = new LRUCache<string, ParsedAssertion>({ maxSize: most, sizeCalculation: () => 1 });
 
   constructor({ redisKeys, nowMs }: { redisKeys: RedisKeys; nowMs: () => number }) {
     this.#redisKeys = redisKeys;
@@ -43,10 +44,10 @@ export class Assertions {
   }
 
   /** A user's access token for this client. @throws Fault `invalid_grant`. */
-  parse(client: Client, token: string): ParsedAssertion {
-    const name = `${client.name} ${sha256(token)}`;
+  parse(client: Client, token: string, ...agent: string[]): ParsedAssertion {
+    const name = [client.name, sha256(token), ...agent].join(' ');
     const known = this.#parsed.get(name);
-    const parsed = known ?? readAssertion(this.#redisKeys, client, token);
+    const parsed = known ?? readAssertion(this.#redisKeys, client, token, ...agent);
     const { aud, exp, tid } = parsed.claims;
     if (aud !== client.clientId) throw new Fault('invalid_grant', 'The assertion is for another audience.');
     if (exp * 1_000 <= this.#nowMs()) {
@@ -67,9 +68,14 @@ export class Assertions {
 }
 
 /** Parses and hashes an assertion. Whether it is good for the client is not asked. @throws Fault `invalid_grant`. */
-export function readAssertion(redisKeys: RedisKeys, { name }: Client, token: string): ParsedAssertion {
+export function readAssertion(
+  redisKeys: RedisKeys,
+  { name }: Client,
+  token: string,
+  ...agent: string[]
+): ParsedAssertion {
   const claims = claimsSchema.safeParse(unverifiedClaims(token)).data;
   if (!claims) throw new Fault('invalid_grant', "The assertion is not a user's access token.");
-  const throttleKey = redisKeys.oboThrottleKey(name, claims.tid, claims.oid);
-  return { claims, key: redisKeys.obo(name, token), throttleKey };
+  const throttleKey = redisKeys.oboThrottleKey(name, claims.tid, claims.oid, ...agent);
+  return { claims, key: redisKeys.obo(name, token, ...agent), throttleKey };
 }

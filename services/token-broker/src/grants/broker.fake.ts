@@ -8,9 +8,10 @@ import { serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { type Forgery, makeKey, openIssuer } from '@onbehalf/node/core/keys/issuer.fake';
 import { remoteAuthority } from '@onbehalf/node/core/keys/signing-keys';
+import { grantTypes } from '@onbehalf/node/core/oauth';
 import { assemble } from '../assemble.ts';
 import { assertionType } from '../clients/callers.ts';
-import { grantTypes, parseClients } from '../clients/clients.ts';
+import { parseClients } from '../clients/clients.ts';
 import { readConfig } from '../config.ts';
 import { fakeEntra } from '../entra/entra.fake.ts';
 import { createRedisKeys } from '../store/redis-keys.ts';
@@ -22,9 +23,12 @@ export const verifier = 'v'.repeat(43);
 export const readScope = 'api://api/read';
 export const graphScope = 'https://graph/User.Read';
 export const appScope = 'https://graph/.default';
+export const refreshTokenType = 'urn:ietf:params:oauth:token-type:refresh_token';
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 /** The secret of the client `gateway`; its characters mean something in a form. */
 export const gatewaySecret = 'a+b/c%41=: gateway-secret-canary';
+/** What the sessions of `web` may begin for `nightly`. */
+export const processLifeSeconds = 7 * 86_400;
 const toSubject = (name: string) => `system:serviceaccount:onbehalf:${name}`;
 
 export type Fields = Record<string, string | undefined>;
@@ -35,6 +39,10 @@ export type Raw = {
   headers?: Record<string, string>;
   body?: string | Buffer | Buffer[];
 };
+
+/** The agent of the clients `api` and `agents`, and one of neither. */
+export const agentId = 'a6e00000-7e57-4000-8000-000000000091';
+export const otherAgentId = 'a6e00000-7e57-4000-8000-0000000000b1';
 
 /** The whole broker over HTTP on port 0, over a store in memory, a fake Entra and a fake cluster. */
 export async function openBroker(environment: Record<string, string> = {}) {
@@ -57,8 +65,9 @@ export async function openBroker(environment: Record<string, string> = {}) {
       ...more,
     },
   });
-  const { authorization_code, token_exchange, jwt_bearer, client_credentials } = grantTypes;
+  const { authorization_code, token_exchange, jwt_bearer, client_credentials, refresh_token, user_fic } = grantTypes;
   const web = [authorization_code, token_exchange];
+  const processes = { clients: ['nightly'], lifeSeconds: processLifeSeconds };
   const directory = await mkdtemp(join(tmpdir(), 'broker-'));
   opened.defer(() => rm(directory, { recursive: true }));
   const ownKey = makeKey();
@@ -75,9 +84,12 @@ export async function openBroker(environment: Record<string, string> = {}) {
   ];
   const clients = parseClients(
     JSON.stringify({
-      ...client('web', web, [readScope, 'api://api/write', graphScope]),
+      ...client('web', web, [readScope, 'api://api/write', graphScope], { processes }),
+      ...client('nightly', [refresh_token], []),
+      ...client('weekly', [refresh_token], []),
       ...client('other-web', web, [readScope, 'Mail.Read']),
       ...client('api', [jwt_bearer, client_credentials], [graphScope, appScope]),
+      ...client('agents', [jwt_bearer, client_credentials, user_fic], [graphScope, appScope], { agents: [agentId] }),
       ...client('operator', [client_credentials], [appScope], { permissions: ['operator'] }),
       ...client('gateway', [client_credentials, jwt_bearer], [graphScope, appScope], { subjects: [], authentication }),
       ...client('vault', [client_credentials], [appScope], {
@@ -103,7 +115,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
   // Signed by the stand-in, issued in the name of Entra ID.
   const issuerOf = (tid: string) => `${config.entra.authorityHost}/${tid}/v2.0`;
   const openAuthority = () => ({ keys: authority.keys, issuerOf });
-  const { handler } = assemble(config, {
+  const { handler, upkeep } = assemble(config, {
     ...{ store, entra: entra.entra, redisKeys, sealing, clients: () => clients, openAuthority, logger },
   });
   const server = opened.use(await serve(handler, { port: 0, host: '127.0.0.1', drainMs: 0 }));
@@ -164,7 +176,7 @@ export async function openBroker(environment: Record<string, string> = {}) {
 
   const broker = {
     ...{ issuer, tenant, lines, store, watch, entra, clients, redisKeys, config, directory, assertion, caller, send },
-    ...{ ownKey, ownCaller, basic },
+    ...{ ownKey, ownCaller, basic, upkeep },
     origin: `http://127.0.0.1:${server.port}`,
     form: (fields: Fields): string => encode(fields).toString(),
     /** Posts a form as a client. */
@@ -187,11 +199,21 @@ export async function openBroker(environment: Record<string, string> = {}) {
       subject_token_type: accessTokenType,
       scope,
     }),
+    startGrant: (token: string, more: Fields = {}): Fields => ({
+      ...{ grant_type: token_exchange, subject_token: token, subject_token_type: accessTokenType },
+      ...{ requested_token_type: refreshTokenType, audience: 'nightly', scope: readScope, ...more },
+    }),
+    processGrant: (token: string, more: Fields = {}): Fields => ({
+      ...{ grant_type: refresh_token, refresh_token: token, ...more },
+    }),
     oboGrant: (token: string, scope = graphScope): Fields => ({
       grant_type: jwt_bearer,
       assertion: token,
       requested_token_use: 'on_behalf_of',
       scope,
+    }),
+    userFicGrant: (more: Fields = {}): Fields => ({
+      ...{ grant_type: user_fic, agent: agentId, username: 'scout@contoso.test', scope: graphScope, ...more },
     }),
     appGrant: (scope = appScope): Fields => ({ grant_type: client_credentials, scope }),
     /** A user's access token for the client `api`, but for what is given. */

@@ -1,21 +1,26 @@
 import { Fault } from '@onbehalf/node/core/fault';
 import type { Client } from '../clients/clients.ts';
+import type { AgentUser } from '../entra/entra.ts';
 import { createAssertionIndex } from '../sessions/assertion-index.ts';
+import { isAccount } from '../sessions/complete-revocation.ts';
 import type { Session } from '../sessions/record.ts';
 import { hashSessionToken } from '../sessions/session-token.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { accountName } from '../store/redis-keys.ts';
 import type { Token } from '../tokens/token.ts';
 import type { Tokens } from '../tokens/tokens.ts';
+import { agentUserRequest } from './agent.ts';
 import { appTokenRequest } from './app-token.ts';
 import { Assertions } from './assertions.ts';
 import { type AskedToken, type ExchangeDeps, ExchangeRequest } from './exchange.ts';
-import { type OnBehalfOfDeps, OnBehalfOfRequest } from './on-behalf-of.ts';
+import { type OnBehalfOfDeps, onBehalfOfRequest } from './on-behalf-of.ts';
+import { type AskedProcess, type ListedProcess, type ProcessDeps, ProcessGrants } from './processes.ts';
 import { type AskedSignIn, CodeRedemption, type RedeemDeps } from './redeem-code.ts';
 
 type Deps = RedeemDeps &
   Omit<ExchangeDeps, 'revocation'> &
-  Omit<OnBehalfOfDeps, 'assertionIndex' | 'assertions'> & { tokens: Tokens; nowMs: () => number };
+  Omit<OnBehalfOfDeps, 'assertionIndex' | 'assertions'> &
+  Pick<ProcessDeps, 'findClient' | 'tokens'> & { nowMs: () => number };
 
 /** What the broker does, one method for each grant and request; endpoints.ts maps the wire to it. */
 export class Broker {
@@ -23,6 +28,7 @@ export class Broker {
   readonly #sessions: Sessions;
   readonly #tokens: Tokens;
   readonly #redemption: CodeRedemption;
+  readonly #processes: ProcessGrants;
 
   constructor(deps: Deps) {
     const { sessions, tokens } = deps;
@@ -31,6 +37,7 @@ export class Broker {
     this.#sessions = sessions;
     this.#tokens = tokens;
     this.#redemption = new CodeRedemption(deps);
+    this.#processes = new ProcessGrants(this.#deps);
   }
 
   /** Redeems a sign-in once. @throws Fault `invalid_grant`, `unavailable` (then the code may be sent again) or Entra's class. */
@@ -41,18 +48,48 @@ export class Broker {
   /** An access token for a session's user. @throws Fault `invalid_grant`, `invalid_scope` or Entra's class. */
   async exchange(client: Client, sessionToken: string, asked: AskedToken): Promise<Token> {
     const session = await this.#sessions.find(sessionToken, client.name);
-    if (!session) throw new Fault('invalid_grant', 'The session has ended.');
+    if (!session || session.process) throw new Fault('invalid_grant', 'The session has ended.');
     return await this.#tokens.get(new ExchangeRequest(this.#deps, client, session, asked));
+  }
+
+  /** Begins a process of a session's person. @throws Fault as `ProcessGrants.start`. */
+  async startProcess(client: Client, sessionToken: string, asked: AskedProcess) {
+    return await this.#processes.start(client, sessionToken, asked);
+  }
+
+  /** An access token for a process' person. @throws Fault as `ProcessGrants.token`. */
+  async processToken(client: Client, processToken: string, asked: AskedToken): Promise<Token> {
+    return await this.#processes.token(client, processToken, asked);
+  }
+
+  /** The processes of a session's account at this client. @throws Fault `invalid_grant`, `unavailable`. */
+  async listProcesses(client: Client, sessionToken: string): Promise<ListedProcess[]> {
+    const session = await this.#sessions.find(sessionToken, client.name);
+    if (!session || session.process) throw new Fault('invalid_grant', 'The session has ended.');
+    return await this.#processes.list([session.accountKey]);
+  }
+
+  /** The processes of a person over all clients. @throws Fault `unauthorized_client` without the permission. */
+  async listPersonsProcesses(client: Client, tenantId: string, objectId: string): Promise<ListedProcess[]> {
+    requireOperator(client);
+    const { store, redisKeys } = this.#deps;
+    const members = await store.members(redisKeys.user(toHomeAccountId(tenantId, objectId)));
+    return await this.#processes.list(members.filter(isAccount));
   }
 
   /** An access token for the next API, on behalf of the assertion's user. @throws Fault as `exchange`. */
   async onBehalfOf(client: Client, assertion: string, asked: AskedToken): Promise<Token> {
-    return await this.#tokens.get(new OnBehalfOfRequest(this.#deps, client, assertion, asked));
+    return await this.#tokens.get(onBehalfOfRequest(this.#deps, client, assertion, asked));
   }
 
-  /** A token for the app itself. @throws Fault as `exchange`. */
+  /** A token for the app itself, or for an agent itself. @throws Fault as `exchange`, `unauthorized_client`. */
   async appToken(client: Client, asked: AskedToken): Promise<Token> {
     return await this.#tokens.get(appTokenRequest(this.#deps, client, asked));
+  }
+
+  /** A token for the user that belongs to an agent. @throws Fault as `appToken`. */
+  async agentUser(client: Client, asked: AskedToken & { agent: string; user: AgentUser }): Promise<Token> {
+    return await this.#tokens.get(agentUserRequest(this.#deps, client, asked));
   }
 
   /** The live session of a token at its own client, else undefined. RFC 7662 section 2.2. @throws Fault `unavailable`. */

@@ -1,5 +1,5 @@
+import type { Limit } from '@onbehalf/node/core/network/rate-limit';
 import type { Client } from '../clients/clients.ts';
-import type { Limit } from '../clients/rate-limit.ts';
 import type { Acquired, Entra } from '../entra/entra.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
 import type { Session } from '../sessions/record.ts';
@@ -19,7 +19,7 @@ export type ExchangeDeps = {
 };
 
 /** The token that a caller asks for. */
-export type AskedToken = { scope: string; claims?: string | undefined; traceId: string };
+export type AskedToken = { scope: string; claims?: string | undefined; agent?: string | undefined; traceId: string };
 
 /** A request for an access token of a session's user: RFC 8693 with the session token as `subject_token`. */
 export class ExchangeRequest implements TokenRequest {

@@ -3,12 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Fault } from '@onbehalf/node/core/fault';
 import { faultOf } from '@onbehalf/node/core/fault.fake';
+import type { Client } from '../clients/clients.ts';
 import { refusal } from '../entra/entra.fake.ts';
 import type { EntraClass, Refusal } from '../entra/entra-errors.ts';
 import { openPods, otherWeb, type Pods, web } from '../tokens/pods.fake.ts';
 
 const asked = { redirectUri: 'https://app.test/callback', codeVerifier: 'v', traceId: '0'.repeat(32) };
-const send = (pod: Pods['first'], code: string, client = web) => pod.broker.redeem(client, { ...asked, code });
+const send = (pod: Pods['first'], code: string, client: Client = web) => pod.broker.redeem(client, { ...asked, code });
 const responding = (pods: Pods, name: EntraClass, more: Partial<Refusal> = {}) => {
   pods.entra.responses.redeemCode = () => refusal(name, more);
 };

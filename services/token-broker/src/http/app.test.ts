@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
+import { grantTypes } from '@onbehalf/node/core/oauth';
 import { z } from 'zod';
-import { grantTypes } from '../clients/clients.ts';
 import { refusal } from '../entra/entra.fake.ts';
 import {
   accessTokenType,
@@ -87,11 +87,13 @@ describe('the broker over HTTP', () => {
     });
 
     it('a token of any characters as it is, from memory too, in the type that is asked for', async () => {
-      const session = await broker.signIn();
-      broker.entra.write = () => `a"b${'x'.repeat(100)}`;
-      for (const requested_token_type of [accessTokenType, '', undefined]) {
-        const { body } = await broker.post(token, 'web', { ...broker.exchangeGrant(session), requested_token_type });
-        assert.equal(body.access_token, `a"b${'x'.repeat(100)}`);
+      for (const written of [`a"b${'x'.repeat(100)}`, `é${'x'.repeat(100)}`, '€🔑']) {
+        const session = await broker.signIn();
+        broker.entra.write = () => written;
+        for (const requested_token_type of [accessTokenType, '', undefined]) {
+          const { body } = await broker.post(token, 'web', { ...broker.exchangeGrant(session), requested_token_type });
+          assert.equal(body.access_token, written);
+        }
       }
       broker.entra.write = undefined;
     });
@@ -395,7 +397,7 @@ describe('the broker over HTTP', () => {
     it('an OpenAPI description that takes what the endpoints take, and refuses what they refuse', async () => {
       const { body } = await broker.send({ method: 'GET', path: '/openapi.json' });
       const paths = body.paths as ReturnType<typeof openapi>['paths'];
-      assert.deepEqual(Object.keys(paths), [token, introspect, revoke, end, '/accounts/lookup']);
+      assert.deepEqual(Object.keys(paths), [token, introspect, revoke, end, '/processes/list', '/accounts/lookup']);
       const accepts = (path: keyof typeof paths, fields: Fields) => {
         const { schema } = paths[path].post.requestBody.content['application/x-www-form-urlencoded'];
         const sent = JSON.parse(JSON.stringify({ ...broker.caller('web'), ...fields }));

@@ -2,11 +2,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createApp, logFault, onlyMethods } from '@onbehalf/chassis/http/http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault, toFault } from '@onbehalf/node/core/fault';
+import type { Limit } from '@onbehalf/node/core/network/rate-limit';
 import { describeRequest, nameRoute, noteFailure } from '@onbehalf/node/core/telemetry/request-facts';
 import { traceIdOf } from '@onbehalf/node/core/telemetry/trace-context';
 import { Router } from 'express';
 import type { Callers } from '../clients/callers.ts';
-import type { Limit } from '../clients/rate-limit.ts';
 import { readForm } from '../input/form.ts';
 import type { Endpoint, ResponseBody } from './endpoint.ts';
 import { openapi } from './metadata.ts';

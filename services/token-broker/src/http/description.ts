@@ -1,11 +1,13 @@
+import { grantTypes } from '@onbehalf/node/core/oauth';
 import { z } from 'zod';
 import { assertionType } from '../clients/callers.ts';
-import { grantTypes } from '../clients/clients.ts';
 import { absent, optionalText, text } from '../input/parameters.ts';
+import { errors, headers, toErrorSchema } from './error-responses.ts';
 import {
   endParameters,
   grantSchemas,
   personParameters,
+  processSchema,
   revocationParameters,
   tokenParameter,
 } from './request-schemas.ts';
@@ -36,33 +38,47 @@ const caller = z.union([
 const someTarget = z.union(
   ['scope', 'resource', 'audience'].map((parameter) => z.object({ [parameter]: z.string().min(1) })),
 );
-const { authorization_code, token_exchange, jwt_bearer, client_credentials } = grantTypes;
+/** Exactly one of these, as the endpoint checks. */
+const someUser = z.union([
+  z.object({ username: z.string().min(1), user_id: absent }),
+  z.object({ user_id: z.guid(), username: absent }),
+]);
+const { authorization_code, token_exchange, jwt_bearer, client_credentials, refresh_token, user_fic } = grantTypes;
 const grant = <T extends keyof typeof grantSchemas>(grant_type: T, title: string) =>
   grantSchemas[grant_type].extend({ grant_type: z.literal(grant_type) }).meta({ title });
 const tokenRequest = z.union([
   grant(authorization_code, 'Redeem a sign-in (RFC 6749, 7636)'),
   grant(token_exchange, 'A session or a user token for a token (RFC 8693)').and(someTarget),
+  processSchema
+    .extend({ grant_type: z.literal(token_exchange) })
+    .meta({ title: 'A session for a process token (RFC 8693)' }),
   grant(jwt_bearer, 'On behalf of a user (RFC 7523)').and(someTarget),
-  grant(client_credentials, 'For the app itself (RFC 6749)').and(someTarget),
+  grant(client_credentials, 'For the app or the agent itself (RFC 6749)').and(someTarget),
+  grant(refresh_token, 'With a process token (RFC 6749 section 6)'),
+  grant(user_fic, "For an agent's user").and(someTarget).and(someUser),
 ]);
 
-const { sid, iss, subject_token, tid, oid } = endParameters.shape;
+const end = endParameters.shape;
+/** The parameters by which an end names what ends; a request has those of one way only. */
+const noTarget = { sid: absent, subject_token: absent, tid: absent, oid: absent, agent: absent, iss: end.iss };
+const ending = (title: string, target: z.ZodRawShape) => z.object({ ...noTarget, ...target }).meta({ title });
 const endRequest = z.union([
-  z
-    .object({ sid: sid.unwrap(), iss, subject_token: absent, tid: absent, oid: absent })
-    .meta({ title: 'Of one session at Entra ID' }),
-  z
-    .object({ subject_token: subject_token.unwrap(), iss, sid: absent, tid: absent, oid: absent })
-    .meta({ title: 'Of an account' }),
-  z
-    .object({ tid: tid.unwrap(), oid: oid.unwrap(), iss, sid: absent, subject_token: absent })
-    .meta({ title: 'Of a person' }),
+  ending('Of one session at Entra ID', { sid: end.sid.unwrap() }),
+  ending('Of an account', { subject_token: end.subject_token.unwrap() }),
+  ending('Of a person', { tid: end.tid.unwrap(), oid: end.oid.unwrap() }),
+  ending('Of an agent: its tokens', { tid: end.tid.unwrap(), agent: end.agent.unwrap() }),
+]);
+
+const person = personParameters.shape;
+const processesRequest = z.union([
+  z.object({ subject_token: proof, tid: absent, oid: absent }).meta({ title: 'Of an account' }),
+  z.object({ ...person, subject_token: absent }).meta({ title: 'Of a person' }),
 ]);
 
 const responses = {
   TokenResponse: z.object({
     access_token: z.string(),
-    token_type: z.literal('Bearer'),
+    token_type: z.literal(['Bearer', 'N_A']),
     expires_in: z.int().min(0),
     scope: z.string(),
     id_token: z.string().optional(),
@@ -84,57 +100,18 @@ const responses = {
   }),
   RevocationResponse: z.strictObject({}),
   EndResponse: z.object({ ended: z.int().min(0) }),
+  ProcessesResponse: z.object({
+    processes: z.array(
+      z.object({
+        client_id: z.string(),
+        started_by: z.string(),
+        scope: z.string(),
+        iat: z.int(),
+        exp: z.int(),
+      }),
+    ),
+  }),
   AccountResponse: z.object({ account: z.string().regex(/^[0-9a-f]{12}$/) }),
-};
-
-/** By status. The README says what each code means. */
-const errors: Record<number, { description: string; words: string[] }> = {
-  400: {
-    description: 'The request or its grant is not valid',
-    words: [
-      ...['invalid_request', 'unsupported_grant_type', 'invalid_scope', 'invalid_target', 'unsupported_token_type'],
-      ...['unauthorized_client', 'invalid_grant', 'login_required', 'interaction_required', 'consent_required'],
-    ],
-  },
-  401: { description: 'The caller is not authenticated', words: ['invalid_client'] },
-  408: { description: 'The request did not come in time', words: ['invalid_request'] },
-  413: { description: 'The form is too large', words: ['invalid_request'] },
-  415: { description: 'The body is no form', words: ['invalid_request'] },
-  429: { description: 'The caller sends too many requests, or Entra ID throttles', words: ['temporarily_unavailable'] },
-  431: { description: 'The header is too large', words: ['invalid_request'] },
-  500: { description: 'The credential or the configuration of the broker is wrong', words: ['server_error'] },
-  503: { description: 'Redis, Entra ID or signing keys cannot be reached', words: ['temporarily_unavailable'] },
-};
-
-const toErrorSchema = (words: string[]) =>
-  z.object({
-    error: z.enum(words),
-    error_description: z.string(),
-    suberror: z.string().optional(),
-    claims: z.string().optional(),
-    scope: z.string().optional(),
-    error_codes: z.array(z.int()).optional(),
-    correlation_id: z.string().optional(),
-    trace_id: z.string().optional().meta({ description: 'Absent only if the request could not be read' }),
-  });
-
-const retryAfter = {
-  'Retry-After': {
-    description: 'Seconds to wait (RFC 9110 section 10.2.3)',
-    required: true,
-    schema: { type: 'integer', minimum: 1 },
-  },
-};
-const headers: Record<number, object> = {
-  401: {
-    'WWW-Authenticate': {
-      description: 'RFC 9110 section 11.6.1',
-      required: true,
-      schema: { type: 'string', pattern: '^Basic realm=' },
-    },
-  },
-  429: retryAfter,
-  503: retryAfter,
 };
 
 function toJsonSchema(schema: z.ZodType) {
@@ -179,7 +156,18 @@ export const paths = {
     'IntrospectionResponse',
   ),
   '/oauth2/revoke': post('revokeSession', 'RFC 7009: end this session', revocationParameters, 'RevocationResponse'),
-  '/sessions/end': post('endSessions', 'End sessions by sid, account or person', endRequest, 'EndResponse'),
+  '/sessions/end': post(
+    'endSessions',
+    'End sessions by sid, account or person, or the tokens of an agent',
+    endRequest,
+    'EndResponse',
+  ),
+  '/processes/list': post(
+    'listProcesses',
+    "The processes of a session's account, or of a person",
+    processesRequest,
+    'ProcessesResponse',
+  ),
   '/accounts/lookup': post('lookUpAccount', "A person's name in the log", personParameters, 'AccountResponse'),
 };
 

@@ -2,10 +2,17 @@ import { Fault } from '@onbehalf/node/core/fault';
 import { cloudOf, isIssuerOf } from '@onbehalf/node/core/keys/authority';
 import type { AccessTokens } from '../grants/access-tokens.ts';
 import type { Broker } from '../grants/broker.ts';
+import type { ListedProcess } from '../grants/processes.ts';
 import { parameters } from '../input/form.ts';
 import { isJwt } from '../input/token-shape.ts';
 import type { Endpoint, ResponseBody } from './endpoint.ts';
-import { endParameters, personParameters, revocationParameters, tokenParameter } from './request-schemas.ts';
+import {
+  endParameters,
+  personParameters,
+  processesParameters,
+  revocationParameters,
+  tokenParameter,
+} from './request-schemas.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 
 /** The endpoints of an OAuth authorization server, over the broker. `authorityHost`: the Entra authority that issues the `sid`s. */
@@ -40,11 +47,19 @@ export function createEndpoints(
       return {};
     },
     '/sessions/end': async (client, form) => {
-      const { sid, iss, subject_token, tid, oid } = parameters(endParameters, form);
+      const { sid, iss, subject_token, tid, oid, agent } = parameters(endParameters, form);
       if (iss !== undefined && !isIssuerOf(iss, authorityHost, client.tenantId)) return { ended: 0 };
       if (sid !== undefined) return { ended: await broker.endBySid(client, sid) };
       if (subject_token !== undefined) return { ended: await broker.endAccount(client, subject_token) };
-      return { ended: await broker.endPerson(client, String(tid), String(oid)) };
+      return { ended: await broker.endPerson(client, String(tid), String(oid ?? agent)) };
+    },
+    '/processes/list': async (client, form) => {
+      const { subject_token, tid, oid } = parameters(processesParameters, form);
+      const listed =
+        subject_token === undefined
+          ? await broker.listPersonsProcesses(client, String(tid), String(oid))
+          : await broker.listProcesses(client, subject_token);
+      return { processes: listed.map(toProcess) };
     },
     '/accounts/lookup': async (client, form) => {
       const { tid, oid } = parameters(personParameters, form);
@@ -52,6 +67,10 @@ export function createEndpoints(
     },
   };
 }
+
+const toProcess = ({ client, startedBy, scope, createdAt, endsAt }: ListedProcess) => ({
+  ...{ client_id: client, started_by: startedBy, scope, iat: createdAt, exp: endsAt },
+});
 
 /** RFC 7662 section 2.2: the claims of the token; `azp` and `scp` also under their names in the RFC. */
 function toIntrospection(claims: Record<string, unknown> | undefined): ResponseBody {

@@ -1,5 +1,6 @@
+import { grantTypes } from '@onbehalf/node/core/oauth';
 import { assertionAlgorithms } from '../clients/callers.ts';
-import { type Clients, grantTypes } from '../clients/clients.ts';
+import type { Clients } from '../clients/clients.ts';
 import { components, paths } from './description.ts';
 
 type Details = {

@@ -1,17 +1,22 @@
 import { Fault } from '@onbehalf/node/core/fault';
+import { grantTypes } from '@onbehalf/node/core/oauth';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
 import { describeRequest } from '@onbehalf/node/core/telemetry/request-facts';
 import { errorType } from '@onbehalf/node/core/telemetry/tracing';
 import type { Attributes } from '@opentelemetry/api';
-import { type Client, type GrantType, grantTypes } from '../clients/clients.ts';
+import type { Client, GrantType } from '../clients/clients.ts';
 import type { Broker } from '../grants/broker.ts';
+import type { AskedToken } from '../grants/exchange.ts';
 import { type Form, parameters } from '../input/form.ts';
 import { isJwt } from '../input/token-shape.ts';
 import { measure } from '../signals.ts';
 import type { Token, TokenRecord } from '../tokens/token.ts';
 import type { JsonText, ResponseBody } from './endpoint.ts';
-import { accessTokenType, grantSchemas } from './request-schemas.ts';
+import { accessTokenType, grantSchemas, processSchema, refreshTokenType } from './request-schemas.ts';
 import { targetScope } from './target-scope.ts';
+
+/** The parameters of all grants that acquire an access token. */
+type Asked = Parameters<typeof targetScope>[1] & { claims?: string | undefined; agent?: string | undefined };
 
 /** The response of a grant, and the source of its token. */
 type Granted = { body: ResponseBody; source: Token['source'] };
@@ -49,6 +54,10 @@ export class TokenEndpoint {
         return this.#onBehalfOf(client, form, traceId);
       case grantTypes.client_credentials:
         return this.#appToken(client, form, traceId);
+      case grantTypes.refresh_token:
+        return this.#processToken(client, form, traceId);
+      case grantTypes.user_fic:
+        return this.#agentUser(client, form, traceId);
     }
   }
 
@@ -67,8 +76,12 @@ export class TokenEndpoint {
   }
 
   async #exchange(client: Client, form: Form, traceId: string): Promise<Granted> {
+    if (form.requested_token_type === refreshTokenType) return await this.#startProcess(client, form, traceId);
     const asked = parameters(grantSchemas[grantTypes.token_exchange], form);
-    const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
+    const wanted = this.#wanted(client, asked, traceId);
+    if (asked.agent !== undefined && !isJwt(asked.subject_token)) {
+      throw new Fault('invalid_grant', 'An agent acts by an access token for its blueprint.');
+    }
     // With an access token of Entra as `subject_token`, this is the grant of RFC 7523.
     const token = isJwt(asked.subject_token)
       ? await this.#broker.onBehalfOf(client, asked.subject_token, wanted)
@@ -76,16 +89,50 @@ export class TokenEndpoint {
     return tokenResponse(token, `,"issued_token_type":"${accessTokenType}"`);
   }
 
+  /** RFC 8693 section 2.2.1: what is issued is no access token. */
+  async #startProcess(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const { subject_token, scope, resource, audience } = parameters(processSchema, form);
+    if (isJwt(subject_token)) throw new Fault('invalid_grant', 'A process begins with a session.');
+    const wanted = targetScope(client, { scope, resource }, this.#graph);
+    const begun = await this.#broker.startProcess(client, subject_token, { scope: wanted, client: audience, traceId });
+    const { token: access_token, scope: granted, expiresInSeconds: expires_in } = begun;
+    const body = { access_token, issued_token_type: refreshTokenType, token_type: 'N_A', expires_in, scope: granted };
+    return { body, source: 'redis' };
+  }
+
+  async #processToken(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const asked = parameters(grantSchemas[grantTypes.refresh_token], form);
+    const some = [asked.scope, asked.resource, asked.audience].some((one) => one !== undefined);
+    const wanted = some ? this.#wanted(client, asked, traceId) : { scope: '', claims: asked.claims, traceId };
+    return tokenResponse(await this.#broker.processToken(client, asked.refresh_token, wanted));
+  }
+
   async #onBehalfOf(client: Client, form: Form, traceId: string): Promise<Granted> {
     const asked = parameters(grantSchemas[grantTypes.jwt_bearer], form);
-    const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
+    const wanted = this.#wanted(client, asked, traceId);
     return tokenResponse(await this.#broker.onBehalfOf(client, asked.assertion, wanted));
   }
 
   async #appToken(client: Client, form: Form, traceId: string): Promise<Granted> {
     const asked = parameters(grantSchemas[grantTypes.client_credentials], form);
-    const wanted = { scope: targetScope(client, asked, this.#graph), claims: asked.claims, traceId };
-    return tokenResponse(await this.#broker.appToken(client, wanted));
+    return tokenResponse(await this.#broker.appToken(client, this.#wanted(client, asked, traceId)));
+  }
+
+  async #agentUser(client: Client, form: Form, traceId: string): Promise<Granted> {
+    const asked = parameters(grantSchemas[grantTypes.user_fic], form);
+    const { agent, username, user_id } = asked;
+    if ((username === undefined) === (user_id === undefined)) {
+      throw new Fault('invalid_request', 'username: send exactly one of username and user_id.');
+    }
+    const user = username === undefined ? { userObjectId: String(user_id) } : { username };
+    const wanted = { ...this.#wanted(client, asked, traceId), agent, user };
+    return tokenResponse(await this.#broker.agentUser(client, wanted));
+  }
+
+  #wanted(client: Client, asked: Asked, traceId: string): AskedToken {
+    const { claims, agent } = asked;
+    if (agent !== undefined) describeRequest({ 'onbehalf.agent': agent });
+    return { scope: targetScope(client, asked, this.#graph), claims, agent, traceId };
   }
 }
 

@@ -1,3 +1,4 @@
+import { isJsonObject } from '@onbehalf/node/core/wire/json-object';
 import { z } from 'zod';
 
 /** For the OpenAPI document only: `readForm` refuses NUL. */
@@ -31,12 +32,3 @@ export const claims = upTo(8_192)
     contentSchema: { type: 'object' },
   })
   .optional();
-
-function isJsonObject(value: string): boolean {
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-  } catch {
-    return false;
-  }
-}

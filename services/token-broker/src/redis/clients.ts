@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkServerIdentity, type PeerCertificate, type SecureContext } from 'node:tls';
 import { isSecureContext } from '@onbehalf/node/core/address';
-import { createClient, createCluster, RESP_TYPES, type RedisClientOptions } from 'redis';
+import { createClient, createCluster, RESP_TYPES, type RedisClientOptions } from '@redis/client';
 import { redisConnectMs, redisDiscoveryMs, redisPingMs, redisSilenceMs, redisTopologyMs } from '../lifetimes.ts';
 import type { RedisCredentials } from './password.ts';
 import { MasterWatch } from './sentinel.ts';

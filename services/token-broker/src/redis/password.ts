@@ -1,6 +1,6 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { findReason } from '@onbehalf/node/core/reason';
-import type { RedisClientOptions } from 'redis';
+import type { RedisClientOptions } from '@redis/client';
 import { redisFilesMs } from '../lifetimes.ts';
 
 type Provider = Extract<

@@ -87,8 +87,9 @@ export class RedisStore implements Store {
     return parseSessions(await this.#run(scripts.openSession, key, ...args));
   }
 
-  async touchSession(key: string, session: OpenSession): Promise<boolean> {
-    return (await this.#run(scripts.touchSession, key, session.sessionHash, toSessionValue(session))) === 1;
+  async touchSession(key: string, session: OpenSession, beside = session.sessionHash): Promise<boolean> {
+    const args = [session.sessionHash, toSessionValue(session), beside];
+    return (await this.#run(scripts.touchSession, key, ...args)) === 1;
   }
 
   async closeSessions(key: string, sessionHashes: string[]): Promise<boolean> {

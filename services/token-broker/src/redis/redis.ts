@@ -1,13 +1,14 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
-import { inSpan } from '@onbehalf/node/core/telemetry/tracing';
+import { inSpan, inSpanIfFailed } from '@onbehalf/node/core/telemetry/tracing';
+import type { Attributes } from '@opentelemetry/api';
 import { redisSilenceMs } from '../lifetimes.ts';
 import { measure } from '../signals.ts';
 import { type Channel, StoreFull } from '../store/store.ts';
 import { Availability } from './availability.ts';
 import { createOpener, type RedisClient, type RedisOptions } from './clients.ts';
 import { within } from './deadline.ts';
-import { describeCommand } from './describe-command.ts';
+import { describeCommand, isQuiet, reads, serverOf } from './describe-command.ts';
 import {
   isFull,
   isRefusal,
@@ -46,10 +47,12 @@ class Connection implements Redis {
   readonly #commands: RedisClient;
   readonly #subscription: Subscription;
   readonly #rights: Rights;
+  readonly #server: Attributes;
   #frozenUntilMs = 0;
 
   constructor(options: RedisOptions, channelName: string, logger: Logger) {
     this.#options = options;
+    this.#server = serverOf(options);
     this.#availability = new Availability(options.commandTimeoutMs + redisSilenceMs, logger);
     const { open, close } = createOpener(options);
     this.#close = close;
@@ -94,10 +97,9 @@ class Connection implements Redis {
     // A script that is not loaded yet is no failure: it is sent.
     const work = () => this.#send(key, args).catch((error) => (isUnknownScript(error) ? error : Promise.reject(error)));
     try {
-      // To renew and to release a lease needs no span of its own; to take one, and to wait for one, has a span.
-      const isQuiet = operation === 'lease' && script !== 'take-lease';
-      const described = describeCommand(name, script, key);
-      const reply = isQuiet ? await work() : await inSpan(described.name, work, described.options);
+      const { name: words, options } = describeCommand(this.#server, name, script, key);
+      const traced = isQuiet(name, script, key) ? inSpanIfFailed : inSpan;
+      const reply = await traced(words, work, options);
       if (reply instanceof Error) throw reply;
       done(reads.has(name) ? (reply === null ? 'miss' : 'hit') : 'ok');
       return reply;
@@ -148,8 +150,6 @@ class Connection implements Redis {
     this.#close();
   }
 }
-
-const reads = new Set(['MGET', 'GET', 'HGET', 'HMGET', 'SMEMBERS']);
 
 function toOperation(name: string, key = ''): string {
   if (name === 'PUBLISH') return 'publish';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'redis';
+import { createClient } from '@redis/client';
 import { z } from 'zod';
 import { redisSentinelMs } from '../lifetimes.ts';
 import type { connection, RedisOptions } from './clients.ts';

@@ -6,6 +6,7 @@ import { accountName, type RedisKeys, readHashTag } from '../store/redis-keys.ts
 import type { Store } from '../store/store.ts';
 import type { Announcements } from './announcements.ts';
 import type { End, Session, SessionRecords } from './record.ts';
+import { isProcess } from './session-token.ts';
 import type { Tombstones } from './tombstone.ts';
 
 /** An end under way: its content, its person, and its mark with that key. */
@@ -65,8 +66,11 @@ export class RevocationCompletion {
   }
 
   /** Does all that is left of an end. Gives how many sessions it ends. @throws Fault `unavailable`. */
-  async complete({ end, homeAccountId, key, mark }: PendingEnd): Promise<number> {
-    const ended = await this.#markSessions(end);
+  async complete({ end: begun, homeAccountId, key, mark }: PendingEnd): Promise<number> {
+    const known = await this.#markSessions(begun);
+    const begunMeanwhile = await this.#findBegunMeanwhile(begun);
+    const ended = [...known, ...(await this.#markSessions({ ...begun, sessions: begunMeanwhile }))];
+    const end = { ...begun, sessions: [...begun.sessions, ...begunMeanwhile] };
     const closed: string[] = [];
     for (const account of end.accounts) {
       if (await this.#store.closeSessions(account, end.sessions)) closed.push(account);
@@ -82,6 +86,24 @@ export class RevocationCompletion {
     await removed;
     await this.#announcements.remove(key, homeAccountId, end);
     return end.sessions.length;
+  }
+
+  /**
+   * The processes that the sessions of an end began after it had looked for them. A process joins its account before its
+   * session is looked at once more: either it sees the mark of that session there, or it is seen here.
+   */
+  async #findBegunMeanwhile({ sessions, accounts, alone, reason }: End): Promise<string[]> {
+    if (alone || reason === 'front_channel') return [];
+    const open = (await Promise.all(accounts.map((key) => this.#store.openSessions(key)))).flat();
+    const others = open
+      .map(({ sessionHash }) => sessionHash)
+      .filter((hash) => isProcess(hash) && !sessions.includes(hash));
+    const parents = others.map(async (hash) => {
+      const found = this.#records.unseal(hash, await this.#store.get(this.#redisKeys.session(hash)));
+      return found?.session.process?.parent;
+    });
+    const begunBy = await Promise.all(parents);
+    return others.filter((_, at) => sessions.includes(begunBy[at] ?? ''));
   }
 
   /** Replaces the records of an end's sessions by marks, and tells all pods. Gives the sessions that it found. */
@@ -144,9 +166,11 @@ export class RevocationCompletion {
     const ended = end.sessions.length;
     if (!reason) return;
     if (ended > 0) measure('onbehalf.session.ended', ended, { 'onbehalf.session.reason': reason });
-    const event = reason === 'revoked' ? 'sessions_revoked' : alone ? 'session_ended' : 'sessions_ended';
+    const processes = end.sessions.filter(isProcess).length;
+    const one = processes > 0 ? 'process_ended' : 'session_ended';
+    const event = reason === 'revoked' ? 'sessions_revoked' : alone ? one : 'sessions_ended';
     const account = accountName(this.#redisKeys, homeAccountId);
-    const counted = { ...(!alone && { ended }), ...(aadsts && { aadsts }) };
+    const counted = { ...(!alone && { ended, processes }), ...(aadsts && { aadsts }) };
     this.#logger.info({ event: `audit.${event}`, client, account, reason, ...counted });
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
+import { outsideTrace } from '@onbehalf/node/core/telemetry/tracing';
 import { z } from 'zod';
 import { assertionLifeMs, indexRecordMs, indexTouchMs, upkeepMs } from '../lifetimes.ts';
 import type { RedisKeys } from '../store/redis-keys.ts';
@@ -80,7 +81,8 @@ export class IndexGuard {
   }
 
   async #becomeReady(): Promise<void> {
-    await this.check();
+    // A matter of this process, not of the request that happens to be its first.
+    await outsideTrace(() => this.check());
     if (this.#state === 'current') return;
     throw new Fault('unavailable', 'This process has another index key than the rest.', { retryAfterSeconds: 5 });
   }

@@ -39,6 +39,18 @@ describe('a session record', () => {
     }
   });
 
+  it('of the first version has no fingerprint, and is read as what it was', () => {
+    const { redisKeys, complete, unseal } = open();
+    const sealed = createSealing(() => ring).seal(JSON.stringify(record()), redisKeys.session('hash'));
+    assert.deepEqual(unseal('hash', sealed)?.session, complete('hash', record()));
+  });
+
+  it('of a shape that no version wrote is none', () => {
+    const { redisKeys, unseal } = open();
+    const sealed = createSealing(() => ring).seal('{"client":1}', redisKeys.session('hash'));
+    assert.equal(unseal('hash', sealed), undefined);
+  });
+
   it('ends with the index key that named its account', () => {
     const [before, after] = [open(), open()];
     const sealed = before.seal(before.complete('hash', record()), before.redisKeys.session('hash'));

@@ -36,8 +36,19 @@ const recordSchema = z.object({
   sid: z.string().optional(),
   createdAtSeconds: z.number(),
   lastSeenSeconds: z.number(),
-  /** The fingerprint of the index key that names its account. */
-  index: z.string(),
+  /** Present in a process: what a session has handed to a job. */
+  process: z
+    .object({
+      /** The name of the client that may use it. */
+      client: z.string(),
+      scope: z.string(),
+      lifeSeconds: z.number(),
+      /** The hash of the session that it was begun with. */
+      parent: z.string(),
+    })
+    .optional(),
+  /** The fingerprint of the index key that names its account; the first version wrote none. */
+  index: z.string().optional(),
   /** Present in a mark: the session has ended, and this end is yet to complete. */
   ending: endSchema.optional(),
 });
@@ -57,6 +68,9 @@ export type Session = Kept & {
   expiresAtSeconds: number;
 };
 
+/** The name of the client that may use a session or a process. */
+export const holderOf = ({ client, process }: Session): string => process?.client ?? client;
+
 type Deps = { redisKeys: RedisKeys; sealing: Sealing; idleSeconds: number; absoluteSeconds: number };
 
 /**
@@ -67,8 +81,8 @@ export function createSessionRecords({ redisKeys, sealing, idleSeconds, absolute
   const records = sealedJson(sealing, recordSchema);
   const marks = sealedJson(sealing, personMarkSchema);
   const complete = (hash: string, record: Kept): Session => {
-    const idleEndSeconds = record.lastSeenSeconds + idleSeconds;
-    const absoluteEndSeconds = record.createdAtSeconds + absoluteSeconds;
+    const absoluteEndSeconds = record.createdAtSeconds + (record.process?.lifeSeconds ?? absoluteSeconds);
+    const idleEndSeconds = record.process ? absoluteEndSeconds : record.lastSeenSeconds + idleSeconds;
     return {
       ...record,
       hash,
@@ -90,7 +104,8 @@ export function createSessionRecords({ redisKeys, sealing, idleSeconds, absolute
     if (!opened) return undefined;
     const { index, ending, ...record } = opened.value;
     // A former index key named its account: the session ended with that key.
-    return index === redisKeys.fingerprint ? { session: complete(hash, record), ending, old: opened.old } : undefined;
+    const isNamed = index === undefined || index === redisKeys.fingerprint;
+    return isNamed ? { session: complete(hash, record), ending, old: opened.old } : undefined;
   };
 
   return {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { endingDueSeconds, endingForgottenSeconds, endingMarkMs } from '../lifetimes.ts';
 import { type Announcements, createAnnouncements } from './announcements.ts';
 import { type CompletionDeps, isAccount, RevocationCompletion } from './complete-revocation.ts';
-import type { End, Session } from './record.ts';
+import { type End, holderOf, type Session } from './record.ts';
 
 type Deps = Omit<CompletionDeps, 'announcements'> & { nowSeconds: () => number };
 
@@ -136,7 +136,8 @@ export class Revocation {
         if (sealed) await store.delete(key);
         return 0;
       }
-      if (session.client !== request.client) return 0;
+      const mayEnd = session.client === request.client || (request.alone && holderOf(session) === request.client);
+      if (!mayEnd) return 0;
       const before = found?.ending;
       const asked = [hash, ...(await others(session))];
       if (before && asked.every((one) => before.sessions.includes(one))) return await this.#resume(key);

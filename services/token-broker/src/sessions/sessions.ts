@@ -7,9 +7,10 @@ import type { RedisKeys } from '../store/redis-keys.ts';
 import type { Sealing } from '../store/sealing.ts';
 import type { OpenSession, Store } from '../store/store.ts';
 import { createFields, type Fields } from '../tokens/token-fields.ts';
-import { createSessionRecords, type Session, type SessionRecords } from './record.ts';
+import { Processes } from './processes.ts';
+import { createSessionRecords, holderOf, type Session, type SessionRecords } from './record.ts';
 import { Revocation } from './revocation.ts';
-import { hashSessionToken, newSessionToken } from './session-token.ts';
+import { hashSessionToken, isProcess, newSessionToken } from './session-token.ts';
 import type { Tombstones } from './tombstone.ts';
 
 type Deps = {
@@ -33,6 +34,8 @@ type Deps = {
 export class Sessions {
   /** Ends sessions: by hash, by account, by `sid`, by person. */
   readonly revocation: Revocation;
+  /** What sessions hand to jobs. */
+  readonly processes: Processes;
   readonly #deps: Deps;
   readonly #records: SessionRecords;
   readonly #fields: Fields;
@@ -42,7 +45,9 @@ export class Sessions {
     this.#deps = deps;
     this.#fields = createFields(deps);
     this.#records = createSessionRecords(deps);
-    this.revocation = new Revocation({ ...deps, records: this.#records, nowSeconds: () => this.#nowSeconds() });
+    const ours = { ...deps, records: this.#records, nowSeconds: () => this.#nowSeconds() };
+    this.revocation = new Revocation(ours);
+    this.processes = new Processes({ ...ours, revocation: this.revocation });
   }
 
   /**
@@ -67,7 +72,7 @@ export class Sessions {
     return { token, session };
   }
 
-  /** The live session of a token at its own client, or undefined. Counts as activity. @throws Fault `unavailable`. */
+  /** The live session or process of a token at the client that may use it, or undefined. Counts as activity. @throws Fault `unavailable`. */
   async find(token: string, client: string): Promise<Session | undefined> {
     const nowSeconds = this.#nowSeconds();
     const hash = hashSessionToken(token);
@@ -77,7 +82,7 @@ export class Sessions {
       held && held.freshness !== 'expired' && held.value.expiresAtSeconds > nowSeconds ? held.value : undefined;
     const fresh = held?.freshness === 'fresh' && held.ageMs < sessionRecheckMs ? usable : undefined;
     const { session, old } = fresh ? { session: fresh, old: false } : await this.#read(hash, usable);
-    if (session?.client !== client || session.expiresAtSeconds <= this.#nowSeconds()) return undefined;
+    if (!session || holderOf(session) !== client || session.expiresAtSeconds <= this.#nowSeconds()) return undefined;
     const touchSeconds = this.#deps.idleSeconds * touchPart;
     if (old || this.#nowSeconds() - session.lastSeenSeconds >= touchSeconds) this.#touch(session, old);
     return session;
@@ -123,10 +128,11 @@ export class Sessions {
 
   /** Ends the oldest sessions of an account that has more than it may hold. */
   async #endOldest({ hash, client }: Session, open: OpenSession[]): Promise<void> {
-    const oldest = open
+    const sessions = open.filter(({ sessionHash }) => !isProcess(sessionHash));
+    const oldest = sessions
       .filter(({ sessionHash }) => sessionHash !== hash)
       .sort((a, b) => a.createdAtSeconds - b.createdAtSeconds)
-      .slice(0, Math.max(0, open.length - this.#deps.perAccount));
+      .slice(0, Math.max(0, sessions.length - this.#deps.perAccount));
     // The next sign-in ends those that cannot be ended now.
     for (const { sessionHash } of oldest) await this.revocation.end(sessionHash, { client }).catch(() => {});
   }

@@ -5,11 +5,11 @@ import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { backdatingSeconds } from '../lifetimes.ts';
 import {
   api,
-  everyOrder,
+  assertEnded,
+  assertTaken,
   openPods,
   openSignedIn,
   otherWeb,
-  type Pods,
   tenantId,
   web,
   writeScope,
@@ -20,14 +20,6 @@ const toHomeAccount = (person: string) => `${person}.${tenantId}`;
 
 /** How far Entra dates `iat` back; an identity provider that does not; and a clock that is behind besides. */
 const backdated = [300, 0, 590];
-
-async function assertEnded(pods: Pods, assertion: string, where = ''): Promise<void> {
-  for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(assertion), faultOf('invalid_grant'), where);
-}
-
-async function assertTaken(pods: Pods, assertion: string, where = ''): Promise<void> {
-  for (const pod of pods.all) await assert.doesNotReject(pod.onBehalfOf(assertion), where);
-}
 
 describe('the tombstone of a person who left', () => {
   for (const seconds of backdated) {
@@ -181,92 +173,4 @@ describe('the tombstone of a person who left', () => {
     await pods.second.exchange(session);
     assert.deepEqual(operations, ['get', 'readRecord']);
   });
-});
-
-describe('in every order of their steps', () => {
-  type End = (pods: Pods, person: string, token: string) => Promise<unknown>;
-  const signOut: End = (pods, _, token) => pods.first.broker.revoke(web, token);
-  const bySid: End = (pods, person) => pods.first.broker.endBySid(web, `sid-${person}`);
-  const byOperator: End = (pods, person) => pods.first.broker.endPerson(api, tenantId, person);
-
-  for (const [what, end] of [
-    ['a sign-out', signOut],
-    ['an end by the operator', byOperator],
-  ] as const) {
-    it(`${what} wins over a call on behalf of`, async () => {
-      const orders = await everyOrder(async () => {
-        const { pods, person, token } = await openSignedIn({ pods: 2 });
-        const assertion = pods.makeAssertion(person, 0);
-        return {
-          pods,
-          tasks: [() => end(pods, person, token), () => pods.second.onBehalfOf(assertion)],
-          async holds(_, where) {
-            await assertEnded(pods, assertion, where);
-            assert.deepEqual(pods.keys('obo'), [], where);
-          },
-        };
-      });
-      assert.ok(orders > 100, `${orders}`);
-    });
-
-    it(`${what} wins over a refresh, and over what that brings`, async () => {
-      const orders = await everyOrder(async () => {
-        const pods = openPods({ pods: 2 });
-        pods.writeAssertions(300);
-        const person = randomUUID();
-        const token = await pods.first.signIn(person);
-        return {
-          pods,
-          tasks: [() => end(pods, person, token), () => pods.second.exchange(token)],
-          async holds([, given], where) {
-            for (const pod of pods.all) await assert.rejects(pod.exchange(token), faultOf('invalid_grant'), where);
-            for (const kind of ['session', 'account', 'sid']) assert.deepEqual(pods.keys(kind), [], where);
-            if (given !== 'invalid_grant') await assertEnded(pods, String(given), where);
-          },
-        };
-      });
-      assert.ok(orders > 100, `${orders}`);
-    });
-  }
-
-  for (const [what, end] of [
-    ['a sign-out', signOut],
-    ['an end by sid', bySid],
-    ['an end by the operator', byOperator],
-  ] as const) {
-    it(`${what} leaves a sign-in whole or nothing, and a new session's token is taken`, async () => {
-      const orders = await everyOrder(async () => {
-        const pods = openPods({ pods: 2 });
-        pods.writeAssertions(300);
-        const person = randomUUID();
-        const before = await pods.first.signIn(person);
-        const old = await pods.first.exchange(before);
-        let token = '';
-        const signIn = async () => {
-          token = await pods.second.signIn(person);
-          return await pods.second.exchange(token).catch(() => 'ended');
-        };
-        return {
-          pods,
-          tasks: [() => end(pods, person, before), signIn],
-          async holds([, given], where) {
-            const alive = token !== '' && (await pods.second.isActive(token));
-            assert.equal(await pods.first.isActive(before), false, where);
-            assert.equal(pods.keys('session').length, alive ? 1 : 0, where);
-            assert.equal(pods.keys('account').length, alive ? 1 : 0, where);
-            assert.ok(alive || what !== 'a sign-out', where);
-            if (alive) {
-              await assertTaken(pods, await pods.first.exchange(token), where);
-              await assertTaken(pods, String(given), where);
-              await pods.first.broker.revoke(web, token);
-            }
-            assert.deepEqual(pods.keys('account'), [], where);
-            if (given !== 'ended' && given !== 'invalid_grant') await assertEnded(pods, String(given), where);
-            await assertEnded(pods, old, where);
-          },
-        };
-      });
-      assert.ok(orders > 100, `${orders}`);
-    });
-  }
 });

@@ -129,6 +129,13 @@ export class Tombstones {
     throw new Fault('invalid_grant', 'The person has signed out since this assertion was issued.');
   }
 
+  /** After a token is written that nobody's assertion asked for. @throws Fault `invalid_grant` if there are more than these. */
+  async refuseNew(person: string, passed: Tombstone[]): Promise<void> {
+    const known = passed.map(({ id }) => id);
+    if ((await this.find(person)).every(({ id }) => known.includes(id))) return;
+    throw new Fault('invalid_grant', 'The agent was revoked meanwhile.');
+  }
+
   /** Notes that a token was issued after these tombstones, as its `iat` may be earlier. Call it before the token is given out. */
   async noteIssued(token: string, tombstones: Tombstone[], lifeMs: number): Promise<void> {
     const recent = tombstones.filter(({ atSeconds }) => this.#nowMs() < (atSeconds + backdatingSeconds) * 1_000);

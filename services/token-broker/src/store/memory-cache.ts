@@ -48,8 +48,8 @@ export function createL1<V>(
       return bytes;
     },
   });
-  // Most requests are for the same few tokens: sharing one string saves memory and is faster.
-  const fieldNames = new LRUCache<string, string>({ max: 1_000 });
+  // Most requests are for the same few tokens: sharing one string saves memory and is faster. Room is taken as they come.
+  const fieldNames = new LRUCache<string, string>({ maxSize: 1_000, sizeCalculation: () => 1 });
   function shared(field: string): string {
     const known = fieldNames.get(field);
     if (known === undefined) fieldNames.set(field, field);

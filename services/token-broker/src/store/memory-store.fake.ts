@@ -107,9 +107,9 @@ export class MemoryStore implements Store {
     return [...hash.sessions.values()];
   }
 
-  async touchSession(key: string, session: OpenSession): Promise<boolean> {
+  async touchSession(key: string, session: OpenSession, beside = session.sessionHash): Promise<boolean> {
     const hash = this.#live<Hash>(key);
-    if (!hash?.sessions.has(session.sessionHash)) return false;
+    if (!hash?.sessions.has(beside)) return false;
     hash.sessions.set(session.sessionHash, session);
     this.#expireAt(key, this.#prune(hash).sessions);
     return true;

@@ -15,6 +15,9 @@ describe('names', () => {
       redisKeys.account('web', 'canary.tenant'),
       redisKeys.obo('web', 'canary'),
       redisKeys.app('web', 'canary'),
+      redisKeys.agent('web', 'canary'),
+      redisKeys.agent('web', 'agent', 'canary'),
+      redisKeys.obo('web', 'canary', 'agent'),
       redisKeys.sid('web', 'canary'),
       redisKeys.user('canary.tenant'),
       redisKeys.ended('canary.tenant'),
@@ -39,6 +42,13 @@ describe('names', () => {
         assert.equal(redisKeys.account(a, b) === redisKeys.account(c, d), a === c && b === d);
         assert.notEqual(readHashTag(redisKeys.account(a, b)), readHashTag(redisKeys.sid(a, b)));
         assert.notEqual(readHashTag(redisKeys.account(a, b)), readHashTag(redisKeys.obo(a, b)));
+        assert.equal(redisKeys.obo('x', a, b) === redisKeys.obo('x', c, d), a === c && b === d);
+        assert.equal(redisKeys.agent('x', a, b) === redisKeys.agent('x', c, d), a === c && b === d);
+        assert.equal(
+          redisKeys.oboThrottleKey('x', 'y', a, b) === redisKeys.oboThrottleKey('x', 'y', c, d),
+          a === c && b === d,
+        );
+        assert.notEqual(redisKeys.obo(a, b), redisKeys.obo(a, b, c), 'a client, and an agent of it');
       }),
     );
     assert.notEqual(redisKeys.account('ab', 'c'), redisKeys.account('a', 'bc'));
@@ -51,6 +61,7 @@ describe('names', () => {
       account: partition,
       obo: redisKeys.obo('a', 'b'),
       app: redisKeys.app('a', 'b'),
+      agent: redisKeys.agent('a', 'b'),
       session: redisKeys.session('a'),
       sid: redisKeys.sid('a', 'b'),
       user: redisKeys.user('a'),
@@ -73,6 +84,7 @@ describe('names', () => {
       account: 'ob:v1:account:{F5WELCUHy1BHiXmHW3zWaW}',
       obo: 'ob:v1:obo:{TEiuUWTPsVSDwtx4bSJvSR}',
       app: 'ob:v1:app:{I-RqEP2tjCSwYwLALDVSAx}',
+      agent: 'ob:v1:agent:{Jh4SD0QdtLoN-vm-4772Lz}',
       session: 'ob:v1:session:{a}',
       sid: 'ob:v1:sid:{eMjlvZQQjowaqkDXrDRH4_}',
       user: 'ob:v1:user:{C4ZUZ35GCJD0lKrZwrPLGL}',

@@ -13,10 +13,13 @@ export function createRedisKeys(index: KeyObject, prefix: string) {
   return {
     /** The partition of a person at a client. */
     account: (client: string, homeAccountId: string) => `${prefix}account:{${id('account', client, homeAccountId)}}`,
-    /** The partition of an incoming assertion at a client. */
-    obo: (client: string, assertion: string) => `${prefix}obo:{${id('obo', client, sha256(assertion))}}`,
+    /** The partition of an incoming assertion at a client, or at an agent of the client. */
+    obo: (client: string, assertion: string, ...agent: string[]) =>
+      `${prefix}obo:{${id('obo', client, sha256(assertion), ...agent)}}`,
     /** The partition of a client's own tokens. */
     app: (client: string, tenantId: string) => `${prefix}app:{${id('app', client, tenantId)}}`,
+    /** The partition of an agent of a client: its own tokens, or those of its user. */
+    agent: (client: string, agent: string, user = '') => `${prefix}agent:{${id('agent', client, agent, user)}}`,
     session: (sessionHash: string) => `${prefix}session:{${sessionHash}}`,
     /** The sessions of one Entra session at a client. */
     sid: (client: string, sid: string) => `${prefix}sid:{${id('sid', client, sid)}}`,
@@ -44,18 +47,17 @@ export function createRedisKeys(index: KeyObject, prefix: string) {
     /** The last refusal of Entra for one partition and token. */
     throttle: (partition: string, field: string) => `${prefix}throttle:${readHashTag(partition)}:${field}`,
     /** The throttle key of on-behalf-of calls: Entra throttles a person at a client, with any assertion. */
-    oboThrottleKey: (client: string, tenantId: string, objectId: string) =>
-      `{${id('party', client, tenantId, objectId)}}`,
+    oboThrottleKey: (client: string, tenantId: string, objectId: string, ...agent: string[]) =>
+      `{${id('party', client, tenantId, objectId, ...agent)}}`,
     /** The channel of invalidations and wake-ups. */
     channel: `${prefix}events`,
   };
 }
 
 /** The kinds of keys, as `createRedisKeys` has them: nothing else of a key may be told. */
-const kinds = new Set([
-  ...['session', 'account', 'obo', 'app', 'sid', 'user', 'ended', 'issued', 'ending', 'index', 'endings', 'signin'],
-  ...['code', 'lease', 'throttle'],
-]);
+const kinds = new Set(
+  'session account obo app agent sid user ended issued ending index endings signin code lease throttle'.split(' '),
+);
 
 /** The kind of a key, for spans; undefined for any other text. */
 export function findKind(key: string): string | undefined {

@@ -3,7 +3,8 @@ import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
-import { createSealing, logUnopened } from './sealing.ts';
+import { z } from 'zod';
+import { createSealing, logUnopened, sealedJson } from './sealing.ts';
 
 const key = () => createSecretKey(randomBytes(32));
 const ring = (current: string, ...ids: string[]): KeyRing => ({
@@ -87,6 +88,18 @@ describe('sealing', () => {
     assert.equal(lines.length, 1);
     assert.equal(JSON.parse(String(lines[0])).kind, 'account');
     assert.doesNotMatch(String(lines[0]), /abc|t:1/);
+  });
+
+  it('takes a value of another shape for a miss, and says so', () => {
+    const told: string[] = [];
+    const telling = createSealing(
+      () => one,
+      (name) => told.push(name),
+    );
+    const numbers = sealedJson(telling, z.object({ n: z.number() }));
+    assert.deepEqual(numbers.open(numbers.seal({ n: 1 }, 'a'), 'a'), { value: { n: 1 }, old: false });
+    assert.equal(numbers.open(telling.seal('{"n":"1"}', 'b'), 'b'), undefined);
+    assert.deepEqual(told, ['b']);
   });
 
   it('does not open with another key of the same id', () => {

@@ -41,6 +41,12 @@ export function createSealing(ring: () => KeyRing, onUnopened: (name: string) =>
     }
   }
 
+  /** Logs and counts a value that is of no use. */
+  function tellUnopened(name: string): void {
+    onUnopened(name);
+    measure('onbehalf.cache.open_failed', 1);
+  }
+
   return {
     seal(plaintext: string | Buffer, name: string): Buffer {
       const { current, keys } = ring();
@@ -55,23 +61,31 @@ export function createSealing(ring: () => KeyRing, onUnopened: (name: string) =>
     /** The plaintext; undefined if the key is unknown, the name another, or a bit changed. The caller treats it as a miss. */
     open(sealed: Buffer, name: string): Opened | undefined {
       const opened = decipher(sealed, name);
-      if (!opened) onUnopened(name);
-      if (!opened) measure('onbehalf.cache.open_failed', 1);
+      if (!opened) tellUnopened(name);
       else if (opened.old) measure('onbehalf.cache.old_key', 1);
       return opened;
     },
+
+    tellUnopened,
   };
 }
 
 export type Sealing = ReturnType<typeof createSealing>;
 
-/** Values of a schema as sealed JSON. `name`: as of `seal` and `open`. */
+/**
+ * Values of a schema as sealed JSON. `name`: as of `seal` and `open`. A value of another shape, which another version wrote,
+ * is a miss as well: a fault would last as long as the value.
+ */
 export function sealedJson<S extends z.ZodType>(sealing: Sealing, schema: S) {
   return {
     seal: (value: z.input<S>, name: string): Buffer => sealing.seal(JSON.stringify(schema.parse(value)), name),
     open(sealed: Buffer | undefined, name: string): { value: z.output<S>; old: boolean } | undefined {
       const opened = sealed && sealing.open(sealed, name);
-      return opened && { value: schema.parse(JSON.parse(opened.plaintext.toString())), old: opened.old };
+      if (!opened) return undefined;
+      const { success, data } = schema.safeParse(JSON.parse(opened.plaintext.toString()));
+      if (success) return { value: data, old: opened.old };
+      sealing.tellUnopened(name);
+      return undefined;
     },
   };
 }

@@ -296,6 +296,22 @@ export function storeContract(
       assert.equal((await store.readPartition(k, [])).version, undefined);
     });
 
+    it('adds a session beside one that is open, and beside none that is not', async () => {
+      const { store, ttlMs } = await open();
+      const k = key('account');
+      assert.equal(await store.touchSession(k, session('job', 600), 'first'), false);
+      assert.equal((await store.readPartition(k, [])).version, undefined);
+      await store.openSession(k, { session: session('first', 300), msal: bytes('rt') });
+      assert.equal(await store.touchSession(k, session('job', 600), 'second'), false);
+      assert.equal(await store.touchSession(k, session('job', 600), 'first'), true);
+      assert.ok((await ttlMs(k)) > 500_000);
+      assert.equal(await store.closeSessions(k, ['first']), false);
+      const left = await store.openSessions(k);
+      assert.deepEqual(left, [session('job', 600)]);
+      assert.equal((await store.readPartition(k, [])).msal?.toString(), 'rt');
+      assert.equal(await store.closeSessions(k, ['job']), true);
+    });
+
     it('prunes expired tokens and sessions when it writes', async () => {
       const { store } = await open();
       const k = key('account');

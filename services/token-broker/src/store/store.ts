@@ -35,8 +35,8 @@ export interface Store {
   readRecord(key: string, field: string): Promise<Buffer | undefined>;
   /** Adds a sign-in to an account partition, which is made if needed. Returns its open sessions. */
   openSession(key: string, write: SessionWrite): Promise<OpenSession[]>;
-  /** Prolongs a session in its account partition. False if it is not there. */
-  touchSession(key: string, session: OpenSession): Promise<boolean>;
+  /** Writes the end of a session in its account partition, if this session (`beside`) is open there. False if it is not. */
+  touchSession(key: string, session: OpenSession, beside?: string): Promise<boolean>;
   /** Removes sessions; with the last one the partition. True if the partition is gone. */
   closeSessions(key: string, sessionHashes: string[]): Promise<boolean>;
   /** The open sessions of an account partition. */

@@ -88,8 +88,8 @@ export class TokenAcquirer {
     if (seen.token) return seen.token;
     const result = await request.acquire(seen.msal);
     if (result.kind === 'token') return await this.#keep(wanted, fence, seen.version, result);
-    const { client, traceId } = request;
-    logRefusal(this.#logger, { client, account: request.account, traceId }, result.refusal);
+    const { client, account, agent, traceId } = request;
+    logRefusal(this.#logger, { client, account, agent, traceId }, result.refusal);
     // If the revocation fails, the next refusal starts it again: so the refusal is remembered only after it.
     await request.onRefused?.(result.refusal);
     const remembered = await this.#rememberRefusal(wanted, result.refusal, seen.signIn);
@@ -146,7 +146,8 @@ export class TokenAcquirer {
       const newer = this.#fields.openToken(key, field, await this.#store.readRecord(key, field));
       if (newer && isHit(newer, this.#nowSeconds())) return { record: newer, source: 'redis' };
     }
-    if (outcome === 'gone' && kind !== 'app') throw new Fault('invalid_grant', 'The session has ended.');
+    if (outcome === 'gone' && (kind === 'account' || kind === 'obo'))
+      throw new Fault('invalid_grant', 'The session has ended.');
     await request.afterWrite?.(acquired);
     if (outcome === 'written') this.#l1.put(key, l1Field, record, readStart);
     return { record, source: 'entra' };

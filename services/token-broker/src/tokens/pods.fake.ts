@@ -1,10 +1,13 @@
+import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { seeded } from '@onbehalf/chassis/life/random';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import { Fault } from '@onbehalf/node/core/fault';
-import { type Client, grantTypes } from '../clients/clients.ts';
+import { faultOf } from '@onbehalf/node/core/fault.fake';
+import { grantTypes } from '@onbehalf/node/core/oauth';
+import type { Client } from '../clients/clients.ts';
 import { fakeEntra } from '../entra/entra.fake.ts';
 import { Broker } from '../grants/broker.ts';
 import type { Session } from '../sessions/record.ts';
@@ -30,9 +33,15 @@ function client(name: string): Client {
     ...{ redirectUris: ['https://app.test/callback'], permissions: ['operator'] },
   };
 }
-export const web = client('web');
+/** The agents of the client `api`; the second is another client's too. */
+export const agents = [randomUUID(), randomUUID()] as const;
+/** How long a process of `web` lives; `nightly` may have one, `otherWeb` may not. */
+export const processLifeSeconds = 7 * 86_400;
+export const nightly = client('nightly');
+export const web = { ...client('web'), processes: { clients: ['nightly', 'web'], lifeSeconds: processLifeSeconds } };
 export const otherWeb = client('other-web');
-export const api = client('api');
+export const api = { ...client('api'), agents: [...agents] };
+export const otherApi = { ...client('other-api'), agents: [agents[1]] };
 
 /** Making one costs more than making all the rest. */
 const silent = createLogger({ level: 'silent', service: 'test' });
@@ -69,21 +78,35 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
     };
     const broker = new Broker({
       ...{ entra: entra.entra, store, sessions, tokens, tombstones, refusals, redisKeys, perSession, logger, nowMs },
+      findClient: (name) => [web, otherWeb].find((one) => one.name === name),
     });
-    const wanted = (scope: string, claims?: string) => ({ scope, claims, traceId: '0'.repeat(32) });
+    const wanted = (scope: string, claims?: string, agent?: string) => ({
+      ...{ scope, claims, agent, traceId: '0'.repeat(32) },
+    });
     return {
       ...{ broker, sessions, tokens },
       /** Signs a person in; gives the session token. */
-      async signIn(person: string, as = web): Promise<string> {
+      async signIn(person: string, as: Client = web): Promise<string> {
         const asked = { redirectUri: 'https://app.test/callback', codeVerifier: 'v', traceId: '0'.repeat(32) };
         entra.codes.set(`code-${++codes}`, person);
         return (await broker.redeem(as, { ...asked, code: `code-${codes}` })).token;
       },
       exchange: async (token: string, scope = readScope, claims?: string) =>
         (await broker.exchange(web, token, wanted(scope, claims))).record.accessToken,
-      onBehalfOf: async (assertion: string, scope = readScope, claims?: string) =>
-        (await broker.onBehalfOf(api, assertion, wanted(scope, claims))).record.accessToken,
-      appToken: async (claims?: string) => (await broker.appToken(api, wanted(appScope, claims))).record.accessToken,
+      /** Hands a process of a session's person to `nightly`; gives its token. */
+      startProcess: async (token: string, scope = readScope, asked = nightly.name) =>
+        (await broker.startProcess(web, token, { scope, client: asked, traceId: '0'.repeat(32) })).token,
+      processToken: async (token: string, scope = '', as = nightly) =>
+        (await broker.processToken(as, token, wanted(scope))).record.accessToken,
+      onBehalfOf: async (assertion: string, scope = readScope, claims?: string, agent?: string) =>
+        (await broker.onBehalfOf(api, assertion, wanted(scope, claims, agent))).record.accessToken,
+      appToken: async (claims?: string, agent?: string, as = api) =>
+        (await broker.appToken(as, wanted(appScope, claims, agent))).record.accessToken,
+      /** For a user by object id. */
+      agentUser: async (agent: string, user: string, scope = readScope, as = api) => {
+        const asked = { ...wanted(scope), agent, user: { userObjectId: user } };
+        return (await broker.agentUser(as, asked)).record.accessToken;
+      },
       /** Resumes what was broken off, as every pod does every few seconds. */
       sweep: () => sessions.revocation.sweep(),
       isActive: async (token: string) => (await broker.introspect(web, token)) !== undefined,
@@ -94,8 +117,11 @@ export function openPods({ pods = 1, idleSeconds = 3_600, absoluteSeconds = 43_2
   const [first, ...more] = Array.from({ length: pods }, openPod);
   if (!first) throw new Error('there is no pod');
   return {
-    /** The audit lines of ends, all pods'. */
-    ended: () => told.filter(({ event }) => /^audit\.sessions?_(ended|revoked)$/.test(String(event))),
+    /** The lines of tokens that agents got, of refusals, of processes, and the audit lines of ends: all pods'. */
+    acted: () => told.filter(({ event }) => event === 'audit.agent_acted'),
+    refused: () => told.filter(({ event }) => event === 'entra.refused'),
+    started: () => told.filter(({ event }) => event === 'audit.process_started'),
+    ended: () => told.filter(({ event }) => /^audit\.(sessions?|process)_(ended|revoked)$/.test(String(event))),
     ...{ clock, counts, store, watch, entra, redisKeys, ring, first, second: more[0] ?? first, all: [first, ...more] },
     /** A person's access token for the client `api`, as old as said. */
     makeAssertion: (person: string, ageSeconds = 10) => {
@@ -218,4 +244,14 @@ export async function openSignedIn(options?: Parameters<typeof openPods>[0]) {
 /** Waits until what goes on in the background is done. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await turn();
+}
+
+/** That no pod takes this assertion. */
+export async function assertEnded(pods: Pods, assertion: string, where = ''): Promise<void> {
+  for (const pod of pods.all) await assert.rejects(pod.onBehalfOf(assertion), faultOf('invalid_grant'), where);
+}
+
+/** That every pod takes it. */
+export async function assertTaken(pods: Pods, assertion: string, where = ''): Promise<void> {
+  for (const pod of pods.all) await assert.doesNotReject(pod.onBehalfOf(assertion), where);
 }

@@ -116,7 +116,7 @@ export class Refusals {
 /** Logs a refusal of Entra's once, however many callers wait for it. */
 export function logRefusal(
   logger: Logger,
-  { traceId, ...who }: { client: string; account?: string | undefined; traceId: string },
+  { traceId, ...who }: { client: string; account?: string | undefined; agent?: string | undefined; traceId: string },
   refusal: Refusal,
 ): void {
   const { class: entraClass, known, members } = refusal;

@@ -20,7 +20,7 @@ export type Token = { record: TokenRecord; source: 'memory' | 'redis' | 'entra' 
 
 export type Partition = {
   key: string;
-  kind: 'account' | 'obo' | 'app';
+  kind: 'account' | 'obo' | 'app' | 'agent';
   /** Partitions that Entra throttles together have the same one. */
   throttleKey: string;
 };
@@ -35,6 +35,8 @@ export type TokenRequest = {
   claims: string | undefined;
   /** The person in the log: `accountName`; absent for the token of an app. */
   account?: string | undefined;
+  /** The agent that the client acts as. */
+  agent?: string | undefined;
   /** The trace of the caller's request: MSAL's correlation id. */
   traceId: string;
   /** Counts the request against a limit and may throw. A request that joins another's flight is not counted. */

@@ -66,7 +66,7 @@ export class Tokens {
       }
       return { record: found.value, source: 'memory' };
     }
-    // Nobody revokes an app's token: while the store is away it serves until it expires.
+    // Nobody revokes the token of an app that is no agent: while the store is away it serves until it expires.
     const held = found?.freshness === 'expired' && request.partition.kind !== 'app' ? undefined : found?.value;
     const flightKey = `${request.partition.key} ${l1Field}`;
     const flying = this.#flights.get(flightKey);
