@@ -7,6 +7,7 @@ import { z } from 'zod';
 /** Every environment key of this service; the chart's are compared with it. */
 export const environment = z.object({
   ...commonEnvironment,
+  /** The cloud, or an external tenant. */
   ENTRA_AUTHORITY_HOST: authorityHost.default('https://login.microsoftonline.com'),
   /** This API's client id: the audience of its tokens. */
   ENTRA_AUDIENCE: guid,
@@ -14,6 +15,7 @@ export const environment = z.object({
   ENTRA_TENANTS: words.pipe(z.array(guid)),
   /** The clients that may call; unset means every client of those tenants, and blank means nothing: it is refused. */
   ENTRA_ALLOWED_CLIENTS: words.pipe(z.array(guid)).default([]),
+  /** Where the token-broker is. */
   BROKER_URL: baseUrl,
   /** A file with this pod's ServiceAccount token for the broker; read again when it changes. */
   BROKER_ASSERTION_FILE: z.string(),

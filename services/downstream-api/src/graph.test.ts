@@ -67,4 +67,17 @@ describe('Graph', () => {
     assert.equal((await rejection(me())).code, 'unavailable');
     assert.equal(elsewhere, false);
   });
+
+  for (const status of [429, 503])
+    it(`that responds with ${status} is away, and the log says by that status`, async () => {
+      respond = says(status, {});
+      const lines: { event?: string; reason?: string }[] = [];
+      const heard = { write: (line: string) => void lines.push(JSON.parse(line)) };
+      const told = createLogger({ level: 'info', service: 'downstream-api' }, heard);
+      await rejection(createGraph({ baseUrl: url, log: told }).me('graph-token'));
+      assert.deepEqual(
+        lines.map(({ event, reason }) => [event, reason]),
+        [['dependency.down', `HTTP_${status}`]],
+      );
+    });
 });

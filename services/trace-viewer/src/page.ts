@@ -10,8 +10,18 @@ import type { Span } from './span.ts';
 
 export type Page = { html: string; policy: string };
 
-const drawing = ['svg', 'spans', 'words', 'steps', 'narrow', 'sequence', 'waterfall'].map((name) => `draw/${name}.js`);
-const scripts = [...drawing, 'page/state.js', 'page/list.js', 'page/details.js', 'page/stage.js', 'page/page.js'];
+const drawing = ['svg', 'spans', 'vocabulary', 'words', 'steps', 'narrow', 'sequence', 'waterfall'].map(
+  (name) => `draw/${name}.js`,
+);
+/** In this order they become one script: what a file imports stands before it. */
+export const scripts = [
+  ...drawing,
+  'page/state.js',
+  'page/list.js',
+  'page/details.js',
+  'page/stage.js',
+  'page/page.js',
+];
 const title = 'Onbehalf traces';
 
 /** `drawing.css` stands alone but for the page's palette: other pages draw traces too. */
@@ -43,12 +53,18 @@ export function renderExport({ flow, spans }: { flow: Flow; spans: Span[] }): Pa
   const html = `<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>${escapeText(flow.action)} · ${title}</title><style nonce="${nonce}">${exportStyle}</style>
-<body><h1>${escapeText(flow.action)}</h1><p>${when} · <code>${flow.traceId}</code></p>
-<h2>Sequence</h2><div class="scroll">${drawSequence(spans, { width: 1180, detail: true })}</div>
-<h2>Waterfall</h2><div class="scroll">${drawWaterfall(spans, { width: 1180, detail: true })}</div>
+<body><main><h1>${escapeText(flow.action)}</h1><p>${when} · <code>${flow.traceId}</code></p>
+<h2>Sequence</h2>${drawn('Sequence', drawSequence(spans, { width: 1180, detail: true }))}
+<h2>Waterfall</h2>${drawn('Waterfall', drawWaterfall(spans, { width: 1180, detail: true }))}
 <h2>Spans</h2>${rows.join('\n')}
-<details><summary>Mermaid</summary><pre>${escapeText(toMermaid(spans))}</pre></details></body></html>`;
+<details><summary>Mermaid</summary><pre>${escapeText(toMermaid(spans))}</pre></details></main></body></html>`;
   return { html, policy: policy("'none'", `'nonce-${nonce}'`) };
+}
+
+/** A drawing to look at: it can be scrolled by keyboard, and nothing of it can be chosen. */
+function drawn(name: string, drawing: string): string {
+  const rows = drawing.replaceAll(' role="option"', '');
+  return `<div class="scroll" role="region" tabindex="0" aria-label="${name}">${rows}</div>`;
 }
 
 function policy(script: string, style: string): string {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { Flow } from './flow.ts';
+import { scripts } from './page.ts';
 import { sampleFlow } from './sample-flow.ts';
 import type { Span } from './span.ts';
 import { createViewer, type Viewer } from './viewer.ts';
@@ -149,6 +152,16 @@ describe('the page', () => {
     const html = await (await fetch(viewer.url)).text();
     assert.ok(Buffer.byteLength(html) <= 49_152, `${Buffer.byteLength(html)} bytes`);
     assert.doesNotMatch(html, /(?:src|href)="(?!data:|\/|#|\$)|@import|https?:\/\/(?!www\.w3\.org)/);
+  });
+
+  it('has every file that one of its scripts imports, before it', async () => {
+    for (const [at, path] of scripts.entries()) {
+      const text = await readFile(join(import.meta.dirname, path), 'utf8');
+      for (const [, imported = ''] of text.matchAll(/^(?:import|\}) .*from '(\..*)';$/gm)) {
+        const place = scripts.indexOf(join(dirname(path), imported));
+        assert.ok(place >= 0 && place < at, `${path} imports ${imported}`);
+      }
+    }
   });
 
   it('allows its own script and style by a fresh nonce and nothing else', async () => {

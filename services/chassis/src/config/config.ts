@@ -2,10 +2,13 @@ import { z } from 'zod';
 
 /** The environment keys of every service; the schema of each service includes them. */
 export const commonEnvironment = {
+  /** The port of the service itself; 0 takes any. */
   HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  /** The port of probes and, where they are on, metrics. */
   ADMIN_PORT: z.coerce.number().int().min(0).max(65_535).default(9090),
   /** The address of both listeners; by default every address, as a pod needs. */
   BIND_ADDRESS: z.string().min(1).optional(),
+  /** The least level that is logged. */
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** How long a pod still serves after it became unready: load balancers need that time to notice. */
   SHUTDOWN_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(5_000),

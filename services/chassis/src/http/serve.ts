@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -13,6 +13,11 @@ type ServeOptions = {
   tls?: { key: string; cert: string } | undefined;
   /** How long a request may take to arrive; 0 for no limit, if uploads stream and another limit holds. */
   requestTimeoutMs?: number;
+  /** Takes over the connections of the requests that it says yes to; every other upgrade is a request like any other. */
+  upgrades?: {
+    shouldUpgrade: (req: IncomingMessage) => boolean;
+    upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  };
 };
 
 /** A listening server; disposing it stops accepting, lets requests finish for `drainMs`, then cuts what is left. */
@@ -37,9 +42,12 @@ export async function serve(
   handler: RequestListener,
   { port, host, drainMs, tls, ...options }: ServeOptions,
 ): Promise<Serving> {
-  const bounds = { ...limits, requestTimeout: options.requestTimeoutMs ?? limits.requestTimeout };
+  const { requestTimeoutMs = limits.requestTimeout, upgrades } = options;
+  const upgrading = upgrades && { shouldUpgradeCallback: upgrades.shouldUpgrade };
+  const bounds = { ...limits, requestTimeout: requestTimeoutMs, ...upgrading };
   const server = tls ? createTlsServer({ ...bounds, ...tls }) : createServer(bounds);
   server.on('request', handler);
+  if (upgrades) server.on('upgrade', upgrades.upgrade);
   server.on('clientError', refuseUnreadable);
   server.listen(port, host);
   await once(server, 'listening');

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { setGlobalProxyFromEnv } from 'node:http';
+import http from 'node:http';
 import { ConfigError } from '@onbehalf/node/core/config-error';
 import { describeError } from '../telemetry/logger.ts';
 
@@ -40,7 +40,8 @@ export async function run(main: (signal: AbortSignal) => Promise<void>): Promise
   };
   process.on('SIGTERM', stop).on('SIGINT', stop).on('uncaughtException', failAndStop);
   try {
-    setGlobalProxyFromEnv();
+    // The emulator of the npm package runs on older Nodes too, which have no such function.
+    http.setGlobalProxyFromEnv?.();
     await main(controller.signal);
   } catch (error) {
     fail(error);

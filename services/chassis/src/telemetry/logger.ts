@@ -2,6 +2,7 @@ import { ConfigError } from '@onbehalf/node/core/config-error';
 import { Fault } from '@onbehalf/node/core/fault';
 import { activeIds } from '@onbehalf/node/core/telemetry/tracing';
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { toSource } from './source-places.ts';
 
 export type { Logger };
 
@@ -95,5 +96,5 @@ function framesOf({ stack = '', message }: Error): string[] {
     .slice(from)
     .split('\n')
     .filter((line) => stackFrame.test(line));
-  return frames.map((line) => line.trim()).slice(0, 8);
+  return frames.slice(0, 8).map((line) => toSource(line.trim()));
 }

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
+import { createServer as createTlsServer, get, Agent as HttpsAgent } from 'node:https';
+import { type AddressInfo, createServer, type LookupFunction } from 'node:net';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Fault, type FaultCode } from '@onbehalf/node/core/fault';
-import { toOurs } from '@onbehalf/node/core/telemetry/client-span';
+import { startCall, toOurs } from '@onbehalf/node/core/telemetry/client-span';
 import { linkRequest, nameRoute } from '@onbehalf/node/core/telemetry/request-facts';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
-import { activeSpan, inOwnTrace, inSpan } from '@onbehalf/node/core/telemetry/tracing';
-import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { activeSpan, inOwnTrace, inSpan, inSpanIfFailed } from '@onbehalf/node/core/telemetry/tracing';
+import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { Router } from 'express';
 import { pino } from 'pino';
+import { Agent, request } from 'undici';
 import { createApp } from '../http/http.ts';
 import { serve } from '../http/serve.ts';
 import { createLogger } from './logger.ts';
@@ -22,6 +27,19 @@ watchUndici();
 const [traceId, spanId] = ['a'.repeat(32), 'b'.repeat(16)];
 const traceparent = `00-${traceId}-${spanId}-01`;
 const listen = { port: 0, host: '127.0.0.1', drainMs: 100 };
+
+/** TLS by a key that both sides know. */
+const psk = Buffer.alloc(32, 1);
+const withoutCertificate = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const;
+
+/** What a span says of its connection. */
+const connectionOf = (attributes: Attributes = {}): Attributes =>
+  Object.fromEntries(
+    Object.entries(attributes).flatMap(([name, value]) => {
+      const [, part] = /^onbehalf\.connection\.(\w+)$/.exec(name) ?? [];
+      return part ? [[part, value]] : [];
+    }),
+  );
 
 /** Serves one request of a listener and gives the spans it left. */
 async function served(listener: RequestListener, path = '/', headers: Record<string, string> = { traceparent }) {
@@ -43,11 +61,16 @@ describe('a server span', () => {
     assert.equal(span?.name, 'GET /items/:id');
     assert.equal(span?.spanContext().traceId, traceId);
     assert.equal(span?.parentSpanContext?.spanId, spanId);
-    assert.deepEqual(span?.attributes, {
+    const { 'server.port': port, ...attributes } = span?.attributes ?? {};
+    assert.deepEqual(attributes, {
       'http.request.method': 'GET',
       'http.response.status_code': 200,
       'http.route': '/items/:id',
+      'server.address': '127.0.0.1',
+      'url.path': '/items/:id',
+      'url.scheme': 'http',
     });
+    assert.ok(Number(port) > 0);
     assert.equal(JSON.parse(body).traceId, traceId);
   });
 
@@ -76,7 +99,7 @@ describe('a server span', () => {
     });
     const { spans: seen } = await served(createApp({ logger: silent, routes }), '/consent');
     assert.equal(seen[0]?.attributes['error.type'], 'consent_required');
-    assert.equal(seen[0]?.status.code, SpanStatusCode.UNSET);
+    assert.equal(seen[0]?.status.code, SpanStatusCode.OK);
   });
 
   it('begins a trace of its own for a broken traceparent, and links to an earlier one', async () => {
@@ -132,12 +155,56 @@ describe('a client span', () => {
   it('sends nothing to anybody else', async () => {
     const { heard, client } = await heardFrom((url) => fetch(url));
     assert.deepEqual([heard.traceparent, heard.tracestate, heard.baggage], [undefined, undefined, undefined]);
-    assert.deepEqual(Object.keys(client?.attributes ?? {}).sort(), [
+    const names = Object.keys(client?.attributes ?? {}).filter((name) => !name.startsWith('onbehalf.connection.'));
+    assert.deepEqual(names.sort(), [
       'http.request.method',
       'http.response.status_code',
       'server.address',
       'server.port',
     ]);
+  });
+
+  it('says how long it waited for a connection, by its parts, and nothing where one was there', async () => {
+    const slowly: LookupFunction = (_host, { all }, found) =>
+      void setTimeout(
+        () => (all ? found(null, [{ address: '127.0.0.1', family: 4 }]) : found(null, '127.0.0.1', 4)),
+        30,
+      );
+    const tls = createTlsServer({ ...withoutCertificate, pskCallback: () => psk }, (_req, res) => void res.end());
+    // The handshake begins late.
+    const other = createServer((socket) => void setTimeout(() => tls.emit('connection', socket), 60));
+    await once(other.listen(0, '127.0.0.1'), 'listening');
+    const url = `https://somewhere.test:${(other.address() as AddressInfo).port}/`;
+    const pskCallback = () => ({ psk, identity: 'test' });
+    const options = { ...withoutCertificate, lookup: slowly, pskCallback, checkServerIdentity: () => undefined };
+    const agent = new Agent({ connections: 1, connect: options });
+    const keptAlive = new HttpsAgent({ keepAlive: true, ...options });
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => void other.close());
+    opened.defer(() => tls.closeAllConnections());
+    opened.defer(() => agent.destroy());
+    opened.defer(() => keptAlive.destroy());
+    const byFetch = async () => (await request(url, { dispatcher: agent })).body.dump();
+    const byNode = async () => {
+      const sent = get(url, { agent: keptAlive });
+      const call = startCall('GET', new URL(url));
+      call.watchSocket(sent);
+      const [response] = await once(sent, 'response');
+      response.resume();
+      await once(response, 'end');
+      call.end();
+    };
+    for (const call of [byFetch, byNode]) {
+      await inOwnTrace('work', () => call().then(call));
+      await new Promise(setImmediate);
+      const calls = spans.take().filter(({ kind }) => kind === SpanKind.CLIENT);
+      const [first, second] = calls.map(({ attributes }) => attributes);
+      const { dns, tcp = 0, tls: handshake, wait } = connectionOf(first);
+      const all = `${dns} + ${tcp} + ${handshake} of ${wait} ms`;
+      assert.ok(Number(dns) >= 29 && Number(handshake) >= 59, all);
+      assert.ok(Number(tcp) < 30 && Number(dns) + Number(tcp) + Number(handshake) <= Number(wait) + 3, all);
+      assert.deepEqual(connectionOf(second), {});
+    }
   });
 
   it('fails with a 5xx, not with a 4xx', async () => {
@@ -182,6 +249,25 @@ describe('work', () => {
         ['server_error', true],
       ],
     );
+  });
+
+  it('that is told only where it fails is a span then, as long as it took', async () => {
+    const check = (work: () => Promise<unknown>) =>
+      inOwnTrace('outer', () => inSpanIfFailed('check', work, { attributes: { 'test.text': 'x' } }));
+    await check(async () => null);
+    assert.deepEqual(
+      spans.take().map(({ name }) => name),
+      ['outer'],
+    );
+    const refuse = () => delay(5).then(() => Promise.reject(new Fault('unavailable', 'x')));
+    await assert.rejects(check(refuse), Fault);
+    const [failed, outer] = spans.take();
+    assert.deepEqual([failed?.name, failed?.attributes['test.text']], ['check', 'x']);
+    assert.equal(failed?.parentSpanContext?.spanId, outer?.spanContext().spanId);
+    assert.equal(failed?.status.code, SpanStatusCode.ERROR);
+    assert.ok(Number(failed?.duration[1]) > 4_000_000, String(failed?.duration));
+    await assert.rejects(inSpanIfFailed('check', refuse), Fault);
+    assert.deepEqual(spans.take(), []);
   });
 
   it('is never drawn longer than the work it is part of', async () => {

@@ -44,7 +44,7 @@ export function wrap(value, width, letter = 6.3) {
   const room = Math.max(6, Math.floor(width / letter));
   const long = new RegExp(`.{1,${room - 1}}-|.{1,${room}}`, 'gu');
   // A number stays with its unit, and a dot with what comes after it.
-  const words = value.replace(/ (?=(?:ms|s|min)\b)|(?<=·) /g, '\u00a0').split(' ');
+  const words = value.replace(/ (?=(?:ms|s|min)\b)|(?<=\u00b7) /g, '\u00a0').split(' ');
   const lines = [''];
   for (const piece of words.flatMap((word) => (word.length > room ? (word.match(long) ?? []) : [word]))) {
     const last = lines.at(-1) ?? '';

@@ -1,85 +1,19 @@
 // @ts-check
-import { findClusterKeys, leaseWait, toTree, waiting } from './spans.js';
+import { findClusterKeys, toTree } from './spans.js';
 import { formatMs } from './svg.js';
+import {
+  commands,
+  flowKinds,
+  grants,
+  reads,
+  requests,
+  resourceMetadata,
+  scripts,
+  sources,
+  works,
+} from './vocabulary.js';
 
 /** @typedef {import('../span.ts').Span} Span */
-
-/** The requests to our services that have a name of their own; any other request keeps its route. */
-const requests = new Map([
-  ['web-frontend GET /sign-in', 'sign in'],
-  ['web-frontend GET /auth/callback', 'return from Entra ID'],
-  ['web-frontend POST /auth/callback', 'return from Entra ID'],
-  ['web-frontend GET /auth/front-channel-logout', 'Entra ID says: signed out'],
-  ['web-frontend POST /sign-out', 'sign out'],
-  ['web-frontend GET /', 'open the start page'],
-  ['web-frontend GET /session', 'who is signed in?'],
-  ['token-broker POST /oauth2/introspect', 'is the session alive?'],
-  ['token-broker POST /oauth2/revoke', 'end the session'],
-  ['token-broker POST /sessions/end', 'end sessions'],
-]);
-
-/** The token requests by grant: at the broker, and of the broker at Entra ID. */
-const grants = new Map([
-  ['authorization_code', 'redeem code'],
-  ['token_exchange', 'token'],
-  ['jwt_bearer', 'on-behalf-of token'],
-  ['on_behalf_of', 'on-behalf-of token'],
-  ['client_credentials', 'app token'],
-  ['refresh_token', 'refresh token'],
-]);
-
-/** What else than its own request a span fetches. */
-const reads = new Map([
-  ['token.idp.request', 'read metadata'],
-  ['auth.code.redeem', 'fetch signing keys'],
-]);
-
-/** Why a person is sent to Entra ID. */
-const flowKinds = new Map([
-  ['consent', 'ask for consent'],
-  ['step_up', 'step up'],
-]);
-
-/** Spans within a service. */
-const works = new Map([
-  [waiting, 'the person is at Entra ID'],
-  [leaseWait, 'wait for the token of another request'],
-  ['token.refresh', 'refresh in the background'],
-  ['token.validate', 'check token'],
-  ['auth.code.redeem', 'redeem code'],
-]);
-
-const sources = new Map([
-  ['memory', 'from memory'],
-  ['redis', 'from Redis'],
-  ['entra', 'from Entra ID'],
-]);
-
-/** What a script does. */
-const scripts = new Map([
-  ['open-session', 'write account'],
-  ['close-sessions', 'close sessions'],
-  ['write-token', 'write token'],
-  ['take-lease', 'take lease'],
-]);
-
-/** What a command does to a kind of key. The commands that are not here are detail. */
-const commands = new Map([
-  ['GET session', 'read session'],
-  ['SET session', 'write session'],
-  ['EVALSHA session', 'write session'],
-  ['DEL session', 'delete session'],
-  ['HGET account', 'read token'],
-  ['HGET obo', 'read token'],
-  ['HGET app', 'read token'],
-  ['HMGET account', 'read account'],
-  ['HMGET obo', 'read tokens'],
-  ['HMGET app', 'read tokens'],
-  ['SET code', 'spend code'],
-  ['SET throttle', 'note refusal'],
-  ['SET ended', 'write tombstone'],
-  ['PUBLISH', 'tell all pods'],
-]);
 
 /** @param {Span} span */
 const isRedis = ({ attributes }) => (attributes['db.system.name'] ?? attributes['db.system']) === 'redis';
@@ -133,14 +67,49 @@ function serverWords(span, tree) {
   const route = String(attributes['http.route'] ?? name.replace(/^[A-Z]+ /, ''));
   const grant = grants.get(String(attributes['onbehalf.grant'] ?? ''));
   if (route === '/oauth2/token' && grant) {
-    const source = grant === 'redeem code' ? undefined : sources.get(String(attributes['onbehalf.token.source']));
-    return [`${grant}${grant === 'token' ? apiAfter(span, tree) : ''}`, source].filter(Boolean).join(' · ');
+    const named = `${grant}${grant === 'token' ? apiAfter(span, tree) : ''}${ofAgent(span)}`;
+    return [named, grant === 'redeem code' ? undefined : sourceOf(span)].filter(Boolean).join(' · ');
   }
+  if (resourceMetadata.test(route) || resourceMetadata.test(String(attributes['url.path'] ?? ''))) {
+    return 'resource metadata';
+  }
+  if (isMcp(span, route)) return mcpWords(span, tree);
   const kind = name === 'GET /sign-in' ? flowKinds.get(String(attributes['onbehalf.flow.kind'])) : undefined;
   const known = kind ?? requests.get(`${service} ${name}`);
   if (known || service !== 'web-frontend') return known ?? name;
   if (route.startsWith('/api/')) return 'call an API';
   return name.startsWith('GET /') ? `open ${route}` : name;
+}
+
+/** Where a token came from. @param {Span} span */
+function sourceOf({ attributes }) {
+  return sources.get(String(attributes['onbehalf.token.source']));
+}
+
+/** @param {Span} span */
+function ofAgent({ attributes }) {
+  return attributes['onbehalf.agent'] === undefined || attributes['onbehalf.grant'] === 'user_fic'
+    ? ''
+    : ' of an agent';
+}
+
+/** By OpenTelemetry's conventions for MCP, or by the path that MCP servers have. @param {Span} span @param {string} route */
+function isMcp({ name, attributes }, route) {
+  const method = attributes['mcp.method.name'];
+  return method === undefined ? /^POST\b/.test(name) && /\/mcp$/.test(route) : method === 'tools/call';
+}
+
+/** A tool, and where the token came from with which it calls the next API. @param {Span} span @param {Tree} tree */
+function mcpWords(span, { childrenOf }) {
+  const asked = childrenOf(span)
+    .flatMap((each) => [each, ...childrenOf(each)])
+    .filter(({ kind, attributes }) => kind === 'server' && attributes['onbehalf.grant'] !== undefined);
+  // The path is that of all requests: the first ones only say who speaks, and need no token.
+  if (span.attributes['mcp.method.name'] === undefined && asked.length === 0) return 'MCP request';
+  const onBehalf = asked.find(({ attributes }) => attributes['onbehalf.grant'] === 'jwt_bearer');
+  const source = onBehalf && sourceOf(onBehalf);
+  const tool = ['tool call', span.attributes['gen_ai.tool.name']].filter(Boolean).join(' ');
+  return source ? `${tool} · token ${source}` : tool;
 }
 
 /** The API that a token is for: the service that its caller calls next. @param {Span} span @param {Tree} tree */

@@ -38,6 +38,24 @@ describe('the words for a span', () => {
     [token({ 'onbehalf.grant': 'token_exchange', 'onbehalf.token.source': 'memory' }), 'token · from memory'],
     [token({ 'onbehalf.grant': 'jwt_bearer', 'onbehalf.token.source': 'redis' }), 'on-behalf-of token · from Redis'],
     [token({ 'onbehalf.grant': 'client_credentials', 'onbehalf.token.source': 'entra' }), 'app token · from Entra ID'],
+    [
+      token({ 'onbehalf.grant': 'client_credentials', 'onbehalf.token.source': 'memory', 'onbehalf.agent': 'a' }),
+      'app token of an agent · from memory',
+    ],
+    [token({ 'onbehalf.grant': 'jwt_bearer', 'onbehalf.agent': 'a' }), 'on-behalf-of token of an agent'],
+    [
+      token({ 'onbehalf.grant': 'user_fic', 'onbehalf.token.source': 'redis', 'onbehalf.agent': 'a' }),
+      'token as the agent’s user · from Redis',
+    ],
+    [span('server', 'tools', 'GET /.well-known/oauth-protected-resource/mcp'), 'resource metadata'],
+    [span('server', 'tools', 'GET', { 'url.path': '/.well-known/oauth-protected-resource' }), 'resource metadata'],
+    [span('server', 'tools', 'POST /mcp', { 'http.route': '/mcp' }), 'MCP request'],
+    [span('server', 'tools', 'GET /mcp', { 'http.route': '/mcp' }), 'GET /mcp'],
+    [
+      span('server', 'tools', 'tools/call add', { 'mcp.method.name': 'tools/call', 'gen_ai.tool.name': 'add' }),
+      'tool call add',
+    ],
+    [span('server', 'tools', 'POST /mcp', { 'http.route': '/mcp', 'mcp.method.name': 'tools/list' }), 'POST /mcp'],
     [span('server', 'token-broker', 'POST /oauth2/introspect'), 'is the session alive?'],
     [span('server', 'token-broker', 'POST /oauth2/revoke'), 'end the session'],
     [page('GET /sign-in'), 'sign in'],
@@ -72,6 +90,18 @@ describe('the words for a span', () => {
     assert.equal(under('auth.code.redeem', 'GET'), 'fetch signing keys');
     assert.equal(under('token.idp.request', 'GET'), 'read metadata');
     assert.equal(under('auth.code.redeem', 'POST'), 'redeem code');
+  });
+
+  it('say of a tool call where its token came from', () => {
+    const tool = span('server', 'tools', 'POST /mcp', { 'http.route': '/mcp' });
+    const call = span('client', 'tools', 'POST', {}, { spanId: 'call', parentId: 'POST /mcp' });
+    const attributes = { 'onbehalf.grant': 'jwt_bearer', 'onbehalf.token.source': 'memory' };
+    const served = { ...token(attributes), parentId: 'call' };
+    const other = { ...token({ ...attributes, 'onbehalf.grant': 'client_credentials' }), parentId: 'call' };
+    assert.equal(toWords([tool, call, served])(tool), 'tool call · token from memory');
+    assert.equal(toWords([tool, call, other])(tool), 'tool call');
+    const labels = toSequence([tool, call, served]).steps.map(({ label }) => label);
+    assert.deepEqual(labels.slice(0, 2), ['tool call · token from memory', 'on-behalf-of token · from memory']);
   });
 
   it('name the API that a token is for, by the call that follows', () => {

@@ -54,6 +54,7 @@ function onKey(event) {
     links[links.indexOf(at) + by]?.focus();
   } else if (by && !typing && trace.spans.length > 0 && !page.details.contains(at)) step(by);
   else if (event.key === 'Enter' && (at === page.rows || at === document.body) && trace.selected) page.details.focus();
+  else if (event.key === 'Enter' && at === page.rows) step(1);
   else if (event.key === 'Escape' && page.details.contains(at)) page.rows.focus();
   else if (event.key === 'Escape' && trace.selected && !typing) choose('');
   else if (event.key === 'Escape') document.getElementById(`f-${trace.id}`)?.focus();
