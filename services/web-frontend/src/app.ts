@@ -1,143 +1,94 @@
 import { createApp as createChassisApp, onlyMethods } from '@onbehalf/chassis/http/http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
-import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
-import { formMs } from '@onbehalf/node/lifetimes';
-import { ApiRoutes } from '@onbehalf/node/web/api/api-routes';
-import type { Apis } from '@onbehalf/node/web/apis/apis';
-import type { Broker } from '@onbehalf/node/web/broker/broker';
-import { createClientNetwork } from '@onbehalf/node/web/network/client-network';
-import { createRate, rateLimit } from '@onbehalf/node/web/network/rate';
-import { FailureLog } from '@onbehalf/node/web/pages/failure-log';
+import { createHandlers, type Handlers, type HandlersDeps, serveOurs } from '@onbehalf/node/web/handlers';
+import { targetOf } from '@onbehalf/node/web/http/request';
+import { endUnreadUpload } from '@onbehalf/node/web/http/routes';
 import { usePages } from '@onbehalf/node/web/pages/pages';
-import { cookieFlags, cookiesOf, noDoubledCookies } from '@onbehalf/node/web/session/cookies';
-import { createFlowTrace, landingCookie } from '@onbehalf/node/web/session/flow-trace';
-import { Logins } from '@onbehalf/node/web/session/logins';
-import { sameOriginOnly } from '@onbehalf/node/web/session/same-origin';
-import { createSeal } from '@onbehalf/node/web/session/seal';
-import { createSessions } from '@onbehalf/node/web/session/session';
-import { administratorConsent } from '@onbehalf/node/web/sign-in/administrator-consent';
-import { Callback } from '@onbehalf/node/web/sign-in/callback';
-import { formBody } from '@onbehalf/node/web/sign-in/form';
-import type { OidcClient } from '@onbehalf/node/web/sign-in/oidc';
-import type { SessionRevocation } from '@onbehalf/node/web/sign-in/session-revocation';
-import { SignIn } from '@onbehalf/node/web/sign-in/sign-in';
-import { SignOut } from '@onbehalf/node/web/sign-in/sign-out';
-import { noSpeculativeCookies } from '@onbehalf/node/web/sign-in/speculative';
-import { StepUpLinks } from '@onbehalf/node/web/step-up/step-up';
-import { type Express, type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Express, type RequestHandler, Router } from 'express';
 import type { Config } from './config.ts';
+import { jwksSeconds } from './lifetimes.ts';
 import { type Product, sendPage } from './pages/page.ts';
 import { apiResponse, callPaths } from './pages/pages.ts';
 import { renderFault } from './pages/render-fault.ts';
 import { pages } from './pages/sign-in-pages.ts';
 import { createPerson } from './session-routes.ts';
+import type { Upstream } from './upstreams/file/upstreams-file.ts';
+import { Front } from './upstreams/front.ts';
+import { Handovers } from './upstreams/handovers.ts';
+import { Identities } from './upstreams/people/identities.ts';
 
-export type AppDeps = {
-  config: Pick<Config, 'publicBaseUrl' | 'publicRate' | 'signInScopes' | 'traceViewerUrl' | 'trustedProxies'> & {
-    entra: Pick<Config['entra'], 'responseMode'>;
-    session: Pick<Config['session'], 'sameSite'>;
-  };
+export type AppDeps = HandlersDeps & {
+  config: Pick<Config, 'traceViewerUrl'>;
   product: Product;
-  apis: Apis;
-  broker: Broker;
-  revocation: SessionRevocation;
-  entra: OidcClient;
-  keys: () => KeyRing;
   logger: Logger;
-  nowMs?: () => number;
+  /** The apps that stand behind this service. */
+  upstreams?: readonly Upstream[];
 };
 
-/** The whole of web-frontend as an express app. Opens nothing. */
-export function createApp(deps: AppDeps): Express {
+/** The whole of web-frontend: an express app, and what stands between browsers and the upstreams. Opens nothing. */
+export function createFrontend(deps: AppDeps): { app: Express; front: Front } {
+  const handlers = createHandlers(deps);
+  const { nowMs = Date.now, upstreams = [] } = deps;
+  const { locations, trustedProxies } = deps.config;
+  const handovers = new Handovers();
+  const identities = new Identities({ keys: deps.keys, issuer: locations.first.url, nowMs });
+  const rooms = { ...deps, ...handlers, handovers, identities };
+  const front = new Front({ ...rooms, nowMs, trustedProxies, upstreams });
+  const { failures } = handlers;
   const routes = Router({ caseSensitive: true, strict: true });
-  routes.use(usePages(pages), noDoubledCookies, noSpeculativeCookies, endUnreadUploads, clearLanding);
-  const failures = new FailureLog(deps.logger);
-  addRoutes(routes, createHandlers({ ...deps, failures }), deps);
+  routes.use((req, res, next) => {
+    usePages(res, pages);
+    const ours = serveOurs(handlers, req, res).then((served) => {
+      // Pages are routed below their location.
+      req.url = targetOf(req);
+      return served || next();
+    });
+    ours.catch(next);
+  });
+  routes.use(handovers.respond);
+  addPages(routes, handlers, deps);
+  addForUpstreams(routes, front, identities);
   // Trace context from outside is ignored: each request starts its own trace, a callback resumes its sign-in's.
   const app = createChassisApp({
     logger: deps.logger,
     routes,
     renderFault,
-    traceIdOf: newTraceId,
+    traceIdOf: (req) => handovers.traceIdOf(req),
     logFault: failures.fault.bind(failures),
   });
   app.locals.formTargets = () => deps.entra.origins();
   app.locals.product = deps.product;
   app.locals.traceViewerUrl = deps.config.traceViewerUrl;
-  return app;
+  return { app, front };
 }
 
-type Handlers = ReturnType<typeof createHandlers>;
-
-function createHandlers({ config, nowMs = Date.now, keys, ...deps }: AppDeps & { failures: FailureLog }) {
-  const { publicBaseUrl, publicRate, signInScopes, trustedProxies } = config;
-  const { sameSite } = config.session;
-  const nowSeconds = () => Math.floor(nowMs() / 1_000);
-  const seal = createSeal(keys);
-  const sessions = createSessions({ seal, sameSite });
-  const flowTrace = createFlowTrace(keys, nowMs);
-  const logins = new Logins({ seal, flowTrace, responseMode: config.entra.responseMode, sameSite, nowMs });
-  const stepUpLinks = new StepUpLinks({ failures: deps.failures, logins, nowSeconds, seal });
-  const rooms = { ...deps, publicBaseUrl, sameSite, sessions, flowTrace, logins, stepUpLinks, nowSeconds };
-  const networkOf = createClientNetwork(trustedProxies, deps.logger);
-  const rate = createRate(publicRate, nowMs);
-  const signOut = new SignOut({ ...rooms, networkOf, rate });
-  const signIn = new SignIn({ ...rooms, scopes: signInScopes });
-  const callback = new Callback({ ...rooms, signIn, signOut });
-  const limited = rateLimit(rate, networkOf);
-  return { api: new ApiRoutes(rooms), callback, limited, person: createPerson(rooms), signIn, signOut };
+/** The keys by which upstreams check what they are told of people, and what gateways ask before they let somebody pass. */
+function addForUpstreams(routes: Router, front: Front, identities: Identities): void {
+  const caching = `public, max-age=${jwksSeconds}`;
+  const respond: RequestHandler = (_req, res) => void res.set('Cache-Control', caching).json(identities.jwks());
+  routes.route('/auth/jwks.json').get(respond).all(onlyMethods('GET', 'HEAD'));
+  // A gateway asks by the method of the request that it asks about.
+  routes.route('/auth/verify{/*path}').all((req, res) => front.verify(req, res));
 }
 
-function addRoutes(
-  routes: Router,
-  { api, callback, limited, person, signIn, signOut }: Handlers,
-  { apis, config }: AppDeps,
-): void {
-  // The pages are those of the sample API; without it they call the first API.
+/** The sample's pages: a navigation from anywhere may open them; they change nothing. */
+function addPages(routes: Router, handlers: Handlers, { apis }: AppDeps): void {
+  // They are those of the sample API; without it they call the first API.
   const sampleName = Object.hasOwn(apis, 'downstream-api') ? 'downstream-api' : (Object.keys(apis)[0] ?? '');
-  const ours = sameOriginOnly(config.publicBaseUrl);
+  const person = createPerson(handlers);
   const readOnly = onlyMethods('GET', 'HEAD');
-  const postOnly = onlyMethods('POST');
-
-  // Pages: a navigation from anywhere may open them; they change nothing.
+  routes.use((req, res, next) => {
+    endUnreadUpload(req, res);
+    next();
+  });
   routes.route('/').get(person.home).all(readOnly);
   routes.route('/profile').get(person.profile).all(readOnly);
   for (const path of callPaths)
     routes
       .route(path)
       .get(async (req, res) => {
-        const shown = await api.callForPage(sampleName, path, req, res);
+        const shown = await handlers.api.callForPage(sampleName, path, req, res);
         if (shown) sendPage(res, apiResponse({ ...shown, path }));
       })
       .all(readOnly);
-  routes.route('/sign-in').get(limited, signIn.signIn.bind(signIn)).all(readOnly);
-
-  // Data and changes: from our own pages and scripts only.
-  routes.route('/session').get(ours, person.session).all(readOnly);
-  const signInToEnd = signIn.signInToEnd.bind(signIn);
-  routes.route('/sign-out').post(ours, formBody, signOut.signOut.bind(signOut), limited, signInToEnd).all(postOnly);
-  routes.route('/api/*path').all(ours, api.proxy.bind(api));
-
-  // From Entra's pages, hence cross-site: `state` with its cookie guards the first, `sid` alone acts in the second.
-  const route = routes.route('/auth/callback');
-  const byQuery = (req: Request, res: Response) => callback.callback(req, res, req.query);
-  const byForm = (req: Request, res: Response) => callback.callback(req, res, req.body);
-  if (config.entra.responseMode === 'query') route.get(limited, byQuery).all(readOnly);
-  else route.get(administratorConsent).post(limited, formBody, byForm).all(postOnly);
-  routes.route('/auth/front-channel-logout').get(signOut.frontChannel.bind(signOut)).all(readOnly);
 }
-
-/** An upload may last; a body that no handler reads any more may not. */
-const endUnreadUploads: RequestHandler = (req, res, next) => {
-  res.once('finish', () => {
-    if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), formMs).unref();
-  });
-  next();
-};
-
-/** The first page after a sign-in is the last of its trace. */
-const clearLanding: RequestHandler = (req, res, next) => {
-  if (cookiesOf(req).has(landingCookie)) res.clearCookie(landingCookie, { ...cookieFlags, sameSite: 'lax' });
-  next();
-};

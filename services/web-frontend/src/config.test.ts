@@ -43,8 +43,20 @@ describe('config', () => {
 
   it('takes http on loopback only: a browser keeps no __Host- cookie elsewhere', () => {
     for (const url of ['http://localhost:3000', 'http://127.0.0.1:1', 'http://a.localhost', 'http://[::1]:3000']) {
-      assert.equal(readConfig({ ...good, PUBLIC_BASE_URL: url }).publicBaseUrl, url);
+      assert.equal(JSON.stringify(readConfig({ ...good, PUBLIC_BASE_URL: url }).locations), JSON.stringify([url]));
     }
+  });
+
+  it('takes several locations in place of one, as a list', () => {
+    const several = (value: string) =>
+      JSON.stringify(readConfig({ ...good, PUBLIC_BASE_URL: '', PUBLIC_BASE_URLS: value }).locations);
+    const [a, b] = ['https://a.example.com', 'https://b.example.com/shop'];
+    for (const value of [`${a},${b}`, `${a}/ ${b}/`, ` ${a},\n ${b},`])
+      assert.equal(several(value), JSON.stringify([a, b]));
+    assert.throws(
+      () => readConfig({ ...good, PUBLIC_BASE_URL: undefined }),
+      /PUBLIC_BASE_URL: is required, or PUBLIC_BASE_URLS/,
+    );
   });
 
   const bad: [keyof typeof good | string, string][] = [
@@ -52,6 +64,8 @@ describe('config', () => {
     ['PUBLIC_BASE_URL', 'http://localhost.example.com'],
     ['PUBLIC_BASE_URL', 'https://app.example.com/app'],
     ['PUBLIC_BASE_URL', ''],
+    ['PUBLIC_BASE_URLS', 'https://b.example.com'],
+    ['PUBLIC_BASE_URLS', 'http://b.example.com'],
     ['ENTRA_TENANT_ID', 'consumers'],
     ['ENTRA_AUTHORITY_HOST', 'http://login.example.com'],
     ['COOKIE_SAME_SITE', 'none'],

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
-import { connect } from './connect.ts';
-import { clientId, publicBaseUrl, tenantId } from './testbed.fake.ts';
+import { connect } from '@onbehalf/node/web/connect';
+import { clientId, tenantId } from './testbed.fake.ts';
 
 const config = {
-  publicBaseUrl,
   entra: { authorityHost: 'https://entra.test', tenantId, clientId, responseMode: 'query' as const },
   broker: { url: 'http://broker.test', assertionFile: 'none' },
 };

@@ -1,21 +1,33 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, request, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { serve } from '@onbehalf/chassis/http/serve';
 import { createLogger } from '@onbehalf/chassis/telemetry/logger';
 import type { KeyRing } from '@onbehalf/node/core/keys/key-ring';
+import { makeRsaKey } from '@onbehalf/node/core/keys/rsa.fake';
 import { type Apis, apisSchema } from '@onbehalf/node/web/apis/apis';
+import { connect } from '@onbehalf/node/web/connect';
+import { createHandlers } from '@onbehalf/node/web/handlers';
+import { Location, setLocation } from '@onbehalf/node/web/session/location';
+import { Locations } from '@onbehalf/node/web/session/locations';
 import { SessionRevocation } from '@onbehalf/node/web/sign-in/session-revocation';
-import type { Express } from 'express';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
-import { createApp } from './app.ts';
-import { connect } from './connect.ts';
+import { exportJWK, type JWTPayload, SignJWT } from 'jose';
+import { createFrontend } from './app.ts';
 import type { Product } from './pages/page.ts';
+import type { Upstream } from './upstreams/file/upstreams-file.ts';
 
 /** What the app believes its address is; the sockets of a test are elsewhere. */
 export const publicBaseUrl = 'http://localhost:3000';
+export const location = new Location(publicBaseUrl, { only: true, sharers: 1 });
+
+/** A request of a test's own, as if it had come there. */
+export function arrived(req: object, at = location): IncomingMessage {
+  setLocation(req as IncomingMessage, at);
+  return req as IncomingMessage;
+}
+
 export const tenantId = '11111111-1111-4111-8111-111111111111';
 export const clientId = '22222222-2222-4222-8222-222222222222';
 export const alice = { oid: 'oid-alice', tid: tenantId, sid: 'sid-alice', name: 'Alice <b>', login_hint: 'hint-alice' };
@@ -59,8 +71,8 @@ async function openWire(reply: (received: Received) => Promise<Reply> | Reply, o
   return wire;
 }
 
-/** Entra's key and one that is not: made once, since two RSA keys cost more than most tests do. */
-const [entraKeys, strangerKeys] = await Promise.all([generateKeyPair('RS256'), generateKeyPair('RS256')]);
+/** Entra's key and one that is not. */
+const [entraKeys, strangerKeys] = [makeRsaKey(), makeRsaKey()];
 
 /** Entra as far as the frontend sees it: discovery, keys, and what a person's visit comes back with. */
 async function openEntra() {
@@ -95,7 +107,7 @@ async function openEntra() {
 }
 
 type Entra = Awaited<ReturnType<typeof openEntra>>;
-type Code = { nonce: string; challenge: string; claims: JWTPayload; forged: boolean };
+type Code = { redirectUri: string; nonce: string; challenge: string; claims: JWTPayload; forged: boolean };
 
 /** The broker's wire: codes for sessions, sessions for tokens, their lives and ends. */
 async function openBroker(entra: Entra) {
@@ -110,7 +122,7 @@ async function openBroker(entra: Entra) {
       const challenge = createHash('sha256')
         .update(form.get('code_verifier') ?? '')
         .digest('base64url');
-      const fits = code?.challenge === challenge && form.get('redirect_uri') === `${publicBaseUrl}/auth/callback`;
+      const fits = code?.challenge === challenge && form.get('redirect_uri') === code.redirectUri;
       if (!code || !fits) return { status: 400, json: { error: 'invalid_grant' } };
       const token = `session-${randomBytes(8).toString('hex')}`;
       sessions.set(token, String(code.claims.sid));
@@ -148,6 +160,8 @@ function lifetime() {
 }
 
 type TestbedOptions = {
+  /** As `PUBLIC_BASE_URLS`. */
+  locations?: string[];
   sameSite?: 'lax' | 'strict';
   responseMode?: 'query' | 'form_post';
   apis?: (apiOrigin: string) => unknown;
@@ -157,6 +171,7 @@ type TestbedOptions = {
   product?: Product;
   signInScopes?: string[];
   tenantId?: string;
+  upstreams?: (apiOrigin: string, apis: string[]) => Upstream[];
   /** Entra is down from the start. */
   coldStart?: boolean;
 };
@@ -180,7 +195,7 @@ export async function openTestbed(options: TestbedOptions = {}) {
   const keys: { ring: KeyRing } = { ring: ringOf('a') };
   const lines: string[] = [];
   const config = {
-    publicBaseUrl,
+    locations: options.locations ? Locations.of(options.locations) : Locations.one(publicBaseUrl),
     trustedProxies: options.trustedProxies ?? [],
     signInScopes: options.signInScopes ?? ['openid', 'profile', 'offline_access'],
     publicRate: options.publicRate ?? { perSecond: 1_000, burst: 1_000 },
@@ -201,20 +216,19 @@ export async function openTestbed(options: TestbedOptions = {}) {
   const pauses: (() => void)[] = [];
   const pause = () => new Promise<void>((resolve) => pauses.push(resolve));
   const revocation = new SessionRevocation({ broker: parties.broker, logger, nowMs, pause });
-  const app: Express = createApp({
-    config,
-    product: options.product ?? { name: 'Onbehalf' },
-    apis,
-    ...parties,
-    revocation,
-    keys: () => keys.ring,
-    logger,
-    nowMs,
-  });
-  const server = opened.use(await serve(app, { port: 0, host: '127.0.0.1', drainMs: 0 }));
+  const deps = { config, apis, ...parties, revocation, keys: () => keys.ring, logger, nowMs };
+  const product = options.product ?? { name: 'Onbehalf' };
+  const upstreams = options.upstreams?.(api.origin, Object.keys(apis)) ?? [];
+  const { app, front } = createFrontend({ ...deps, product, upstreams });
+  const server = opened.use(
+    await serve(front.listener(app), { port: 0, host: '127.0.0.1', drainMs: 0, upgrades: front.upgrades }),
+  );
+  opened.use(front);
   const owned = opened.move();
   return {
-    ...{ app, revocation, entra, broker, api, clock, keys, pauses, port: server.port },
+    /** The paths that signing in brings. */
+    routes: createHandlers(deps).routes,
+    ...{ app, front, revocation, entra, broker, api, clock, keys, pauses, port: server.port },
     /** Everything that was logged. */
     logs: () => lines.join(''),
     setApiResponse: (response: typeof respondAsApi) => {
@@ -226,7 +240,8 @@ export async function openTestbed(options: TestbedOptions = {}) {
       const asked = new URL(location).searchParams;
       const code = randomBytes(8).toString('hex');
       const challenge = asked.get('code_challenge') ?? '';
-      broker.codes.set(code, { nonce: asked.get('nonce') ?? '', challenge, claims, forged });
+      const redirectUri = asked.get('redirect_uri') ?? '';
+      broker.codes.set(code, { redirectUri, nonce: asked.get('nonce') ?? '', challenge, claims, forged });
       const info = Buffer.from(JSON.stringify({ uid: claims.oid, utid: claims.tid })).toString('base64url');
       const asksForInfo = asked.get('client_info') === '1';
       const state = asked.get('state') ?? '';
@@ -256,6 +271,19 @@ export type BrowserResponse = {
   setCookies: string[];
 };
 
+type Init = { method: string; headers: Record<string, string>; body?: string };
+
+/** `fetch` for a `Host` of one's own, which the real one replaces. */
+async function fetchFromHost(url: string, { method, headers, body = '' }: Init): Promise<Response> {
+  const length = String(Buffer.byteLength(body));
+  const outgoing = request(url, { method, headers: { ...headers, 'content-length': length } }).end(body);
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  const pairs = Object.entries(incoming.headersDistinct).flatMap(([name, values = []]) =>
+    values.map((value): [string, string] => [name, value]),
+  );
+  return new Response(await text(incoming), { status: incoming.statusCode ?? 0, headers: pairs });
+}
+
 /** As much of a browser as the tests need: it keeps cookies and follows nothing. */
 export class Browser {
   readonly cookies = new Map<string, string>();
@@ -270,7 +298,8 @@ export class Browser {
     { method = 'GET', headers = {}, body, cookies = true }: Sent = {},
   ): Promise<BrowserResponse> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(`http://127.0.0.1:${this.#port}${path}`, {
+    const ask = headers.host === undefined ? fetch : fetchFromHost;
+    const response = await ask(`http://127.0.0.1:${this.#port}${path}`, {
       method,
       redirect: 'manual',
       headers: { accept: 'text/html', ...(cookies && cookie && { cookie }), ...headers },

@@ -56,7 +56,7 @@ describe('the product', () => {
     await using testbed = await openTestbed({ product: { name: 'Payroll <b>', logo } });
     for (const path of ['/', '/nothing']) {
       const { body, headers } = await testbed.browser().send(path);
-      assert.match(body, /<title>[^<]+ · Payroll &lt;b&gt;<\/title>/);
+      assert.match(body, /<title>[^<]+ &middot; Payroll &lt;b&gt;<\/title>/);
       assert.match(body, /<strong>Payroll &lt;b&gt;<\/strong>/);
       assert.ok(body.includes(`<img class="logo" src="${logo}" alt="">`));
       assert.ok(body.includes(`<link rel="icon" href="${logo}">`));

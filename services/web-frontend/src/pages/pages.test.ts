@@ -142,7 +142,11 @@ describe('the start page after a sign-in', () => {
   const traceId = 'a'.repeat(32);
   const flow = `00-${traceId}-${'b'.repeat(16)}-01`;
   const firstCard = (own: object, viewer?: string) =>
-    /<a href="([^"]*)">([^<]*)/.exec(String(home({ ...session, ...own }, lifetime)(english, viewer).main))?.slice(1);
+    /<a href="([^"]*)">([^<]*)/
+      .exec(
+        String(home({ ...session, ...own }, lifetime)(english, { to: (path) => path, outside: false, viewer }).main),
+      )
+      ?.slice(1);
 
   it('offers to see that sign-in first, where there is a trace viewer', () => {
     assert.deepEqual(firstCard({ flow }, 'http://localhost:4318'), [

@@ -1,5 +1,8 @@
 import type { RenderFault } from '@onbehalf/chassis/http/http';
+import { pathOf } from '@onbehalf/node/web/http/request';
+import { exchangeOf } from '@onbehalf/node/web/http/response';
 import { cookiesOf } from '@onbehalf/node/web/session/cookies';
+import { findLocation } from '@onbehalf/node/web/session/location';
 import { sessionCookie } from '@onbehalf/node/web/session/session';
 import type { Request } from 'express';
 import { sendPage } from './page.ts';
@@ -17,11 +20,12 @@ export const renderFault: RenderFault = (fault, req, res, traceId) => {
       ...(seconds !== undefined && { retry_after: Math.ceil(seconds) }),
     });
   }
-  const signedIn = cookiesOf(req).has(sessionCookie);
-  sendPage(res, trouble(fault, { again: req.method === 'GET', signedIn, beginAgain: res.locals.beginAgain }));
+  const location = findLocation(req);
+  const signedIn = location !== undefined && cookiesOf(req).has(location.cookie(sessionCookie));
+  sendPage(res, trouble(fault, { again: req.method === 'GET', signedIn, beginAgain: exchangeOf(res).beginAgain }));
 };
 
 function isForScript(req: Request): boolean {
-  if (dataPaths.test(req.path) || req.headers['x-csrf'] !== undefined) return true;
+  if (dataPaths.test(pathOf(req)) || req.headers['x-csrf'] !== undefined) return true;
   return req.accepts(['json', 'html']) !== 'html';
 }

@@ -39,6 +39,6 @@ pre { overflow-x: auto; font: .9rem/1.5 var(--mono); white-space: pre-wrap; over
 .row { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; margin: 1.25rem 0; }
 .end { margin-top: 2.5rem; }
 .good { color: var(--good); } .bad { color: var(--bad); }
-footer { color: var(--soft); font-size: .875rem; border-top: 1px solid var(--line); margin-top: 2rem; overflow-wrap: anywhere; }
+footer { display: flex; flex-wrap: wrap; gap: 0 1rem; align-items: baseline; color: var(--soft); font-size: .875rem; border-top: 1px solid var(--line); margin-top: 2rem; overflow-wrap: anywhere; }
 #reference { font-size: .8rem; }
 `;

@@ -42,10 +42,20 @@ const troubles: Record<string, Trouble> = {
   },
   'A scope that this app does not use was asked for.': cannotBeUsed('It asks for a scope that this app does not use.'),
   'A parameter is missing, repeated or malformed.': cannotBeUsed('A parameter is missing, repeated or malformed.'),
+  'The request could not be read.': cannotBeUsed('It could not be read.'),
+  'Only a trusted proxy may ask for this.': cannotBeUsed('Only a trusted proxy may ask for this.'),
+  'The request body is too large.': cannotBeUsed('It is too large.'),
+  'The content type, charset or encoding is not supported here.': cannotBeUsed(
+    'It is not a form of a page of this site.',
+  ),
   'Send a form: application/x-www-form-urlencoded.': cannotBeUsed('It is not a form of a page of this site.'),
   'This request must come from a page of this site.': {
     title: 'This must come from a page of this site',
     says: 'Go to the start and use the button there.',
+  },
+  'This site does not have this host name.': {
+    title: 'This site has another address',
+    says: 'It does not have the host name in your address bar. Use the address that you were given for it.',
   },
   'There is nothing at this address.': { title: 'There is nothing here', says: 'There is nothing at this address.' },
   'This address does not take that method.': {

@@ -3,32 +3,33 @@ import { describe, it } from 'node:test';
 import { keepSpans } from '@onbehalf/node/core/telemetry/spans.fake';
 import { inOwnTrace } from '@onbehalf/node/core/telemetry/tracing';
 import { loginSeconds, maxLogins } from '@onbehalf/node/lifetimes';
+import { heardResponse } from '@onbehalf/node/web/http/response.fake';
 import { cookieBytes, maxCookieHeaderBytes } from '@onbehalf/node/web/session/cookies';
 import { createFlowTrace, loginCookiePrefix } from '@onbehalf/node/web/session/flow-trace';
 import { type Login, Logins, maxLoginBytes, stateLooks } from '@onbehalf/node/web/session/logins';
 import { createSeal } from '@onbehalf/node/web/session/seal';
-import { maxSessionBytes, sessionCookie } from '@onbehalf/node/web/session/session';
-import type { Request, Response } from 'express';
-import { incompressible, ringOf } from '../testbed.fake.ts';
+import { sessionCookie } from '@onbehalf/node/web/session/session';
+import { arrived, incompressible, location, ringOf } from '../testbed.fake.ts';
 
 const ring = () => ringOf('a');
 const flowTrace = createFlowTrace(ring);
+const { maxSessionBytes } = location;
 const clock = { ms: 1_800_000_000_000 };
 const loginsOf = (responseMode: 'query' | 'form_post' = 'query', sameSite: 'lax' | 'strict' = 'lax') =>
   new Logins({ seal: createSeal(ring), flowTrace, responseMode, sameSite, nowMs: () => clock.ms });
 const logins = loginsOf();
 
-type Kept = { value: string; options: object };
+type Kept = { value: string; flags: string };
 
 /** A browser's cookies: `write` puts a login into them, `read` looks for the one of a state. */
 function browser(...names: string[]) {
-  const cookies = new Map<string, Kept>(names.map((name) => [name, { value: 'x', options: {} }]));
+  const cookies = new Map<string, Kept>(names.map((name) => [name, { value: 'x', flags: '' }]));
   const req = () =>
-    ({ headers: { cookie: [...cookies].map(([name, { value }]) => `${name}=${value}`).join('; ') } }) as Request;
-  const res = {
-    cookie: (name: string, value: string, options: object) => cookies.set(name, { value, options }),
-    clearCookie: (name: string) => cookies.delete(name),
-  } as unknown as Response;
+    arrived({ headers: { cookie: [...cookies].map(([name, { value }]) => `${name}=${value}`).join('; ') } });
+  const res = heardResponse(
+    ({ name, gone, ...kept }) => (gone ? cookies.delete(name) : cookies.set(name, kept)),
+    () => {},
+  );
   return {
     cookies,
     write: (login: Login, of = logins) => of.write(req(), res, login),
@@ -36,7 +37,7 @@ function browser(...names: string[]) {
     bytes: () => [...cookies].reduce((sum, [name, { value }]) => sum + cookieBytes(name, value), 0),
     read: async (state: string) => (await logins.read(req(), state))?.login,
     carried: async (state: string) => (await logins.read(req(), state))?.carried?.span,
-    origin: (state: string) => flowTrace.originOf({ ...req(), url: `/auth/callback?state=${state}` } as Request),
+    origin: (state: string) => flowTrace.originOf(req(), { location, target: `/auth/callback?state=${state}` }),
   };
 }
 
@@ -64,8 +65,8 @@ describe('an attempt to sign in', () => {
     await write(one);
     assert.equal(loginSeconds, 900);
     assert.deepEqual(
-      [...cookies.values()].map(({ options }) => options),
-      [{ httpOnly: true, secure: true, path: '/', sameSite: 'lax', maxAge: 900_000 }],
+      [...cookies.values()].map(({ flags }) => flags),
+      ['Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax'],
     );
     clock.ms += loginSeconds * 1_000;
     assert.deepEqual(await read(one.state), one);
@@ -78,8 +79,8 @@ describe('an attempt to sign in', () => {
     const { write, cookies } = browser();
     await write(login(), loginsOf('form_post'));
     assert.deepEqual(
-      [...cookies.values()].map(({ options }) => (options as { sameSite: string }).sameSite),
-      ['none'],
+      [...cookies.values()].map(({ flags }) => flags.split('; ').at(-1)),
+      ['SameSite=None'],
     );
   });
 
@@ -154,7 +155,7 @@ describe('an attempt to sign in', () => {
             const { write, cookies, read, bytes, clear } = browser();
             const signedIn = (size: number) => {
               const value = 'x'.repeat(Math.max(0, size - cookieBytes(sessionCookie, '')));
-              if (size > 0) cookies.set(sessionCookie, { value, options: {} });
+              if (size > 0) cookies.set(sessionCookie, { value, flags: '' });
             };
             signedIn(session);
             for (let tab = 0; tab < 8; tab += 1) {
@@ -187,7 +188,7 @@ describe('an attempt to sign in', () => {
 
   it('begins in five tabs at once beside a usual session', async () => {
     const { write, cookies, read } = browser();
-    cookies.set(sessionCookie, { value: 'x'.repeat(800), options: {} });
+    cookies.set(sessionCookie, { value: 'x'.repeat(800), flags: '' });
     const attempts = Array.from({ length: 5 }, (_, tab) =>
       login({ returnTo: `/orders?tab=${tab}`, replaces: 'r'.repeat(43), traceId: 'a'.repeat(32) }),
     );

@@ -1,34 +1,32 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { stepUpLoopSeconds } from '@onbehalf/node/lifetimes';
+import { type HeardCookie, heardResponse } from '@onbehalf/node/web/http/response.fake';
 import { cookieBytes } from '@onbehalf/node/web/session/cookies';
 import { createSeal } from '@onbehalf/node/web/session/seal';
 import {
   claimsFor,
   createSessions,
   isSameStepUp,
-  maxSessionBytes,
   type Resumption,
   type Session,
   sessionCookie,
   wasJustSatisfied,
 } from '@onbehalf/node/web/session/session';
-import type { Request, Response } from 'express';
-import { incompressible, ringOf } from '../testbed.fake.ts';
+import { arrived, incompressible, location, ringOf } from '../testbed.fake.ts';
 
 /** A session's way into a browser and back, and what is set on the way; the ring may change in between. */
 function browser(sameSite: 'lax' | 'strict' = 'lax') {
   const keys = { ring: ringOf('a') };
   const sessions = createSessions({ seal: createSeal(() => keys.ring), sameSite });
-  const set: { name: string; value: string; options: object }[] = [];
+  const set: Pick<HeardCookie, 'name' | 'value' | 'flags'>[] = [];
   const headers = new Map<string, string>();
-  const res = {
-    locals: {},
-    set: (name: string, value: string) => headers.set(name, value),
-    cookie: (name: string, value: string, options: object) => set.push({ name, value, options }),
-    clearCookie: (name: string, options: object) => set.push({ name, value: '', options }),
-  } as unknown as Response;
-  const req = () => ({ headers: { cookie: `${sessionCookie}=${set.at(-1)?.value}` } }) as Request;
+  const heard = heardResponse(
+    (cookie) => set.push(cookie),
+    (name, value) => headers.set(name, value),
+  );
+  const res = Object.assign(heard, { req: arrived({}) });
+  const req = () => arrived({ headers: { cookie: `${sessionCookie}=${set.at(-1)?.value}` } });
   return {
     ...{ keys, set, headers },
     write: (session: Session) => sessions.write(res, session),
@@ -53,9 +51,9 @@ describe('a session cookie', () => {
       assert.equal(headers.size, 0);
       clear();
       assert.match(headers.get('Clear-Site-Data') ?? '', /cache/);
-      const flags = { httpOnly: true, secure: true, path: '/', sameSite };
+      const flags = `Path=/; HttpOnly; Secure; SameSite=${sameSite === 'lax' ? 'Lax' : 'Strict'}`;
       assert.deepEqual(
-        set.map(({ name, options }) => [name, options]),
+        set.map((cookie) => [cookie.name, cookie.flags]),
         [
           [sessionCookie, flags],
           [sessionCookie, flags],
@@ -100,7 +98,7 @@ describe('a session cookie', () => {
     for (const [index, [given, kept]] of rows.entries()) {
       const bytes = await write(given);
       assert.deepEqual(await read(), kept, `row ${index}`);
-      assert.ok(bytes <= maxSessionBytes, `row ${index}: ${bytes}`);
+      assert.ok(bytes <= location.maxSessionBytes, `row ${index}: ${bytes}`);
       assert.equal(bytes, cookieBytes(sessionCookie, String(set.at(-1)?.value)));
     }
   });
@@ -114,7 +112,7 @@ describe('a session cookie', () => {
     const bytes = await write(session({ resumed: [stepUp('a', { claims })] }));
     assert.ok(bytes < (await write(session())) + claims.length, `${bytes}`);
     const old = { ...session(), resumed: [{ ...stepUp('a'), claims: before }] };
-    set.push({ name: sessionCookie, value: await createSeal(() => keys.ring).seal('session', old), options: {} });
+    set.push({ name: sessionCookie, value: await createSeal(() => keys.ring).seal('session', old), flags: '' });
     assert.equal((await read())?.resumed[0]?.claims, before);
   });
 });
