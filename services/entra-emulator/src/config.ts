@@ -32,6 +32,7 @@ const schema = z
     TLS_CA_FILE: z.string().min(1).optional(),
     SEED_FILE: z.string().min(1).optional(),
     FRONTEND_ORIGIN: origin.optional(),
+    REDIRECT_URIS: words.pipe(z.array(z.url())).optional(),
     FEDERATED_SUBJECTS: words.optional(),
     FEDERATED_ISSUERS: z
       .string()
@@ -66,6 +67,7 @@ export function readConfig(env: Record<string, string | undefined>) {
   return {
     log,
     seedFile: parsed.SEED_FILE,
+    redirectUris: parsed.REDIRECT_URIS ?? [],
     tlsFiles: parsed.TLS_CERT_FILE &&
       parsed.TLS_KEY_FILE && { cert: parsed.TLS_CERT_FILE, key: parsed.TLS_KEY_FILE, ca: parsed.TLS_CA_FILE },
     emulator: {

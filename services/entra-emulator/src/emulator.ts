@@ -1,8 +1,8 @@
-import { serve } from '@onbehalf/chassis/http/serve';
 import { createLogger, type Logger } from '@onbehalf/chassis/telemetry/logger';
 import { Admin } from './endpoints/admin/admin.ts';
 import { createListener } from './endpoints/listener.ts';
 import { Engine } from './engine.ts';
+import { Listeners } from './listeners.ts';
 import { type ClientCertificates, generateCertificates, type Ids, prepareSeed, toIds } from './prepare-seed.ts';
 import { type FederatedIssuer, Federation } from './tokens/federation.ts';
 import { Keys } from './tokens/keys.ts';
@@ -61,17 +61,27 @@ export type Emulator = AsyncDisposable & {
   caPem: string;
   /** Generated client certificates by app name. */
   clientCertificates: ClientCertificates;
+  /** The same without its sockets, for who is in its process. */
+  engine: Engine;
   close(): Promise<void>;
 };
-
-const drainMs = 1_000;
 
 /**
  * Runs the emulator in this process.
  * @throws ZodError for a seed that is not one, an error of the system if a port is taken.
  */
 export async function createEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
-  const { host = '127.0.0.1', stateDir, adminPort = 0 } = options;
+  const listeners = new Listeners();
+  try {
+    return await listen(options, listeners);
+  } catch (error) {
+    await listeners.close();
+    throw error;
+  }
+}
+
+async function listen(options: EmulatorOptions, listeners: Listeners): Promise<Emulator> {
+  const { host = '127.0.0.1', stateDir, adminPort = 0, interaction = 'page', signing = 'each' } = options;
   const logger = options.logger ?? createLogger({ level: 'silent', service: 'entra-emulator' });
   const seed = prepareSeed(options);
   const tlsNames = options.tlsNames ?? ['localhost', '127.0.0.1', 'entra-emulator'];
@@ -80,37 +90,28 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     Keys.create(),
     generateCertificates(seed, stateDir),
   ]);
-  await using stack = new AsyncDisposableStack();
-  const handle: Parameters<typeof createListener>[0] = (call, res) => engine.handle(call, res);
   const now = () => engine.now();
-  const listen = async (port: number, secure: boolean) => {
-    const listener = createListener(handle, { secure, now, logger });
-    return stack.use(await serve(listener, { port, host, drainMs, tls: secure ? tls : undefined }));
-  };
-  const https = await listen(options.httpsPort ?? 0, true);
-  const http = await listen(options.httpPort ?? 0, false);
-  const origins = toOrigins(options, { httpsPort: https.port, httpPort: http.port });
+  const handle: Parameters<typeof createListener>[0] = (call, res) => engine.handle(call, res);
+  const secure = createListener(handle, { secure: true, now, logger });
+  const plain = createListener(handle, { secure: false, now, logger });
+  const httpsPort = await listeners.open(secure, { port: options.httpsPort ?? 0, host, tls });
+  const httpPort = await listeners.open(plain, { port: options.httpPort ?? 0, host });
+  const origins = toOrigins(options, { httpsPort, httpPort });
   const federation = new Federation(options.federatedIssuers ?? []);
-  const { interaction = 'page', signing = 'each' } = options;
   const engine = new Engine({ ...origins, seed, keys, federation, interaction, signing, logger });
   let admin: string | undefined;
   if (adminPort !== 'off') {
-    const api = new Admin(
-      () => engine.current,
-      () => engine.reset(),
-    );
+    const api = new Admin(engine);
     const listener = createListener((call) => api.handle(call), { secure: false, now, logger });
-    const listening = stack.use(await serve(listener, { port: adminPort, host: '127.0.0.1', drainMs }));
-    admin = `http://127.0.0.1:${listening.port}`;
+    admin = `http://127.0.0.1:${await listeners.open(listener, { port: adminPort, host: '127.0.0.1' })}`;
   }
-  const opened = stack.move();
   const close = async () => {
     engine.stop();
-    await opened.disposeAsync();
+    await listeners.close();
   };
   const { origin, browserOrigin } = origins;
   const names = { origin, browserOrigin, admin, ids: toIds(seed), caPem: tls.ca, clientCertificates };
-  return { ...names, close, [Symbol.asyncDispose]: close };
+  return { ...names, engine, close, [Symbol.asyncDispose]: close };
 }
 
 type Origins = { origin: string; browserOrigin: string; issuerFor: (tid: string) => string };

@@ -76,7 +76,7 @@ export class Engine {
       ...{ origin, browserOrigin, issuerFor, now, clock: this.#clock, lifetimes, interaction: { mode: interaction } },
       ...{ keys, directory, state: new State(now), consents: new Consents(directory, seed.consents) },
       tokens: new Tokens({ sign, lifetimes, issuerFor }),
-      authenticator: new ClientAuthenticator({ origin, now, federation, logger }),
+      authenticator: new ClientAuthenticator({ origin, now, issuerFor, keys, directory, federation, logger }),
     };
   }
 }

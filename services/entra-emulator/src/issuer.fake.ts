@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { makeRsaKey } from '@onbehalf/node/core/keys/rsa.fake';
+import { exportJWK, SignJWT } from 'jose';
 
 /** An outside issuer as a cluster is one: discovery, keys, ServiceAccount tokens. */
 export async function fakeIssuer() {
@@ -38,6 +39,6 @@ export async function fakeIssuer() {
 }
 
 async function createPair(kid: string) {
-  const { privateKey, publicKey } = await generateKeyPair('RS256');
+  const { privateKey, publicKey } = makeRsaKey();
   return { kid, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' } };
 }

@@ -18,9 +18,14 @@ export async function openRig(options: EmulatorOptions = {}) {
   return createRig(await createEmulator(options));
 }
 
+/** Makes this process trust what this CA signs. */
+export function trust(caPem: string): void {
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), caPem]);
+}
+
 /** Trusts an emulator, wherever it runs, and makes the requests of the tests. */
 export function createRig(emulator: Emulator) {
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
+  trust(emulator.caPem);
   const { origin, browserOrigin, ids } = emulator;
   const tenant = ids.tenants.contoso;
 

@@ -1,4 +1,5 @@
 import { Refusal } from '../requests/aadsts.ts';
+import { isDocumentUrl } from './client-documents.ts';
 import { type App, appSchema, generatedUsers, type Seed, type Tenant, type User } from './seed.ts';
 
 /** Segments that stand for any organization. */
@@ -46,13 +47,25 @@ export class Directory {
     return { segment, tenant };
   }
 
-  /** The client `appId` as this realm knows it. @throws Refusal 700038, 700016, 50194. */
+  /** The client as this realm knows it, by its id or its document's URL. @throws Refusal 700038, 700016, 50194, 7000112. */
   client(appId: string, { tenant, segment }: Realm): App {
-    if (!guidShape.test(appId)) throw new Refusal(700038, { client: appId });
-    const app = this.apps.find((candidate) => candidate.appId === appId.toLowerCase());
+    const byDocument = isDocumentUrl(appId);
+    if (!byDocument && !guidShape.test(appId)) throw new Refusal(700038, { client: appId });
+    const isIt = ({ name, appId: id }: App) => (byDocument ? name === appId : id === appId.toLowerCase());
+    const app = this.apps.find(isIt);
     if (!app || (tenant && !isIn(app, tenant.tid))) throw new Refusal(700016, { client: appId, tenant: segment });
     if (!tenant && app.signInAudience === 'AzureADMyOrg') throw new Refusal(50194, { client: appId });
+    const blueprint = this.apps.find((candidate) => candidate.appId === app.agentIdentityBlueprintId);
+    const disabled = [app, blueprint].find((each) => each?.accountEnabled === false);
+    if (disabled) throw new Refusal(7000112, { client: disabled.appId, name: disabled.displayName });
     return app;
+  }
+
+  /** Takes the registration that a client published, in place of its former one: grants know the client by the object. */
+  register(app: App): void {
+    const known = this.apps.find(({ name }) => name === app.name);
+    if (known) Object.assign(known, app);
+    else this.apps.push(app);
   }
 
   user(oid: string): User | undefined {

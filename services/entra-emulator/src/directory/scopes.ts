@@ -46,13 +46,26 @@ export function parseScope(directory: Directory, text: string, tid: string | und
   return requested;
 }
 
+/** What the check of a request's `resource` looks at. */
+type Here = { directory: Directory; state: { switches: { refuseResource: boolean } } };
+
 /**
- * `resource` of RFC 8707, which MCP clients send: Entra takes it where it is the identifier URI of what the scopes name, to
- * the letter, and ignores it then. @throws Refusal 9010010 for any other.
+ * Reads the scopes of a request, and its `resource` of RFC 8707, which MCP clients send: Entra takes that where it is the
+ * identifier URI of what the scopes name, to the letter, and ignores it then.
+ * @throws Refusal 9010010 for any other, 901002 for each while `refuseResource` is on; of a scope as `parseScope`.
  */
-export function checkResource(form: URLSearchParams, { resources }: RequestedScopes): void {
-  for (const resource of form.getAll('resource').filter(Boolean))
+export function readScopes({ directory, state }: Here, form: URLSearchParams, scope: string, tid?: string) {
+  const requested = parseScope(directory, scope, tid);
+  checkResource(form, requested, state.switches.refuseResource);
+  return requested;
+}
+
+/** @throws Refusal 9010010, 901002. */
+export function checkResource(form: URLSearchParams, { resources }: RequestedScopes, refuse: boolean): void {
+  for (const resource of form.getAll('resource').filter(Boolean)) {
+    if (refuse) throw new Refusal(901002);
     if (![...resources.keys()].some(({ identifierUri }) => identifierUri === resource)) throw new Refusal(9010010);
+  }
 }
 
 /**

@@ -1,13 +1,13 @@
 import { guid } from '@onbehalf/node/core/keys/authority';
 import { z } from 'zod';
-import defaultSeed from './seed.json' with { type: 'json' };
+import { readJson } from '../read-json.ts';
 
 const text = z.string().min(1);
 const texts = z.array(text).default([]);
 
 const tenantSchema = z.strictObject({ tid: guid, domain: text, name: text });
 
-const userSchema = z.strictObject({
+export const userSchema = z.strictObject({
   oid: guid,
   /** A tenant's id or domain. */
   tid: text,
@@ -17,6 +17,8 @@ const userSchema = z.strictObject({
   /** App roles by value; a token carries those that its application declares for users. */
   roles: texts,
   disabled: z.boolean().default(false),
+  /** An agent's user: the one agent that may act as it. It signs in nowhere. */
+  identityParentId: guid.optional(),
   /** A guest's account in their home tenant; `oid` and `tid` are those of the tenant that they visit. */
   home: z.strictObject({ oid: guid, tid: guid }).optional(),
 });
@@ -33,6 +35,12 @@ export const appSchema = z.strictObject({
   tid: text,
   signInAudience: z.enum(['AzureADMyOrg', 'AzureADMultipleOrgs']).default('AzureADMyOrg'),
   identifierUri: text.optional(),
+  /** False refuses every token, also to the agents of a blueprint. */
+  accountEnabled: z.boolean().default(true),
+  /** A template of agents: it holds their credential. */
+  isAgentIdentityBlueprint: z.boolean().default(false),
+  /** An agent: the client id of the one blueprint that may act as it. */
+  agentIdentityBlueprintId: guid.optional(),
   secrets: z.array(z.strictObject({ value: text, expires: z.iso.datetime().optional() })).default([]),
   /** PEM; the word `generated` makes a new pair, which is written to the state directory. */
   certificates: texts,
@@ -87,7 +95,7 @@ export type App = z.output<typeof appSchema>;
 export type Platform = 'web' | 'spa' | 'public';
 
 /** The seed that comes with the emulator: Contoso and Fabrikam, five people and two guests, the applications of Onbehalf. */
-export const builtInSeed: unknown = defaultSeed;
+export const builtInSeed = readJson('seed.json', import.meta.url);
 
 /** Object ids of the users of `generate` begin so. */
 const generatedOid = '10ad';

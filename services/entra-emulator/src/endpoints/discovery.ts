@@ -17,6 +17,7 @@ export function configuration({ directory, origin, browserOrigin, issuerFor }: W
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
     issuer: issuerFor(tenant?.tid ?? '{tenantid}'),
     request_uri_parameter_supported: false,
+    client_id_metadata_document_supported: true,
     userinfo_endpoint: `${origin}/oidc/userinfo`,
     authorization_endpoint: `${browserOrigin}/${id}/oauth2/v2.0/authorize`,
     device_authorization_endpoint: `${origin}/${id}/oauth2/v2.0/devicecode`,

@@ -62,7 +62,21 @@ export class InjectedFaults {
   }
 
   set(faults: InjectedFault[]): void {
-    this.#armed = faults.map((fault, index) => ({ ...fault, seen: 0, hits: 0, random: seeded(index + 1) }));
+    this.#armed = faults.map((fault, index) => arm(fault, index + 1));
+  }
+
+  /** One more, which goes before the others. Gives how often it has hit; disposing it takes it away. @throws ZodError. */
+  add(fault: z.input<typeof injectedFaultSchema>): Disposable & { readonly hits: number } {
+    const armed = arm(injectedFaultSchema.parse(fault), this.#armed.length + 1);
+    this.#armed.unshift(armed);
+    return {
+      get hits() {
+        return armed.hits;
+      },
+      [Symbol.dispose]: () => {
+        this.#armed = this.#armed.filter((each) => each !== armed);
+      },
+    };
   }
 
   list(): (InjectedFault & { hits: number })[] {
@@ -90,6 +104,10 @@ export class InjectedFaults {
     const { aadsts, retryAfter: retryAfterSeconds, ...members } = effect;
     return refuse(new Refusal(aadsts, {}, { ...members, retryAfterSeconds }), call.ids, this.#origin);
   }
+}
+
+function arm(fault: InjectedFault, seed: number): Armed {
+  return { ...fault, seen: 0, hits: 0, random: seeded(seed) };
 }
 
 /** Whether a fault matches and is not used up; counts the call. */

@@ -1,6 +1,7 @@
+import { fetchClient, isDocumentUrl } from '../directory/client-documents.ts';
 import * as pages from '../pages/pages.ts';
 import { Refusal } from '../requests/aadsts.ts';
-import { type Call, type HttpResponse, json, readCookie, refuse } from '../requests/call.ts';
+import { type Call, type HttpResponse, json, readCookie, readParameters, refuse } from '../requests/call.ts';
 import { opaque } from '../tokens/jwt.ts';
 import type { World } from '../world.ts';
 import { configuration, instance, keys } from './discovery.ts';
@@ -65,8 +66,10 @@ export class Protocol {
 
   #tenantRoutes(): Route[] {
     const world = this.#world;
-    const authorize: Handler = (call, segment) =>
-      this.#withBrowser(call, (browser) => this.#authorize.begin(segment, browser, call));
+    const authorize: Handler = async (call, segment) => {
+      await registerClient(world, segment, call);
+      return this.#withBrowser(call, (browser) => this.#authorize.begin(segment, browser, call));
+    };
     const step: Handler = (call) => this.#authorize.step(readCookie(call, cookieName), call);
     const signOut: Handler = (call, segment) => logout(world, segment, readCookie(call, cookieName), call);
     return [
@@ -102,6 +105,13 @@ export class Protocol {
     const cookie = `${cookieName}=${browser}; Path=/; HttpOnly; Max-Age=${this.#world.lifetimes.sso}; ${flags}`;
     return { ...response, headers: { ...response.headers, 'Set-Cookie': cookie } };
   }
+}
+
+/** A client that is known by a document is read anew with each sign-in. @throws Refusal 90002, 700016, 700038. */
+async function registerClient({ directory }: World, segment: string, call: Call): Promise<void> {
+  const clientId = readParameters(call).get('client_id') ?? '';
+  const { tenant = directory.tenants[0] } = directory.realm(segment);
+  if (isDocumentUrl(clientId) && tenant) directory.register(await fetchClient(clientId, tenant.tid));
 }
 
 /** Allows a page to send what it asks for. Fetch standard, section 3.3.2. */

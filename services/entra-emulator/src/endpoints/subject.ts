@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { User } from '../directory/seed.ts';
 import { type Call, readParameters } from '../requests/call.ts';
 import type { World } from '../world.ts';
@@ -21,12 +21,16 @@ export type Subject = {
   tokens(): Record<string, string>;
 };
 
-const tokenParameters = ['code', 'device_code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'];
+const tokenParameters = [
+  ...['code', 'device_code', 'refresh_token', 'assertion', 'client_assertion', 'id_token_hint'],
+  'user_federated_identity_credential',
+];
 const grantNames: Record<string, string> = {
   authorization_code: 'authorization_code',
   refresh_token: 'refresh_token',
   client_credentials: 'client_credentials',
   'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of',
+  user_fic: 'user_fic',
   ...Object.fromEntries(deviceGrants.map((name) => [name, 'device_code'])),
 };
 
@@ -52,13 +56,14 @@ function findUser({ directory, state, keys }: World, form: URLSearchParams): Use
   return (
     state.findGrant(form.get('refresh_token') ?? form.get('code') ?? '')?.user ??
     directory.user(String(keys.verify(form.get('assertion') ?? '')?.oid)) ??
-    directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '')
+    directory.userByUpn(form.get('login_hint') ?? form.get('username') ?? '') ??
+    directory.user(form.get('user_id') ?? '')
   );
 }
 
 function hashTokens(form: URLSearchParams): Record<string, string> {
   const present = [...form].filter(([name]) => tokenParameters.includes(name));
-  return Object.fromEntries(present.map(([name, value]) => [name, hash('sha256', value)]));
+  return Object.fromEntries(present.map(([name, value]) => [name, createHash('sha256').update(value).digest('hex')]));
 }
 
 /** Undefined for unreadable credentials: the protocol refuses them later, with the code that Entra gives. */

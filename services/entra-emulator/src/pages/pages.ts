@@ -4,6 +4,7 @@ import type { App, User } from '../directory/seed.ts';
 import type { CallIds, Refusal } from '../requests/aadsts.ts';
 import type { HttpResponse } from '../requests/call.ts';
 import { style } from './style.ts';
+import { texts } from './texts.ts';
 
 /** What every form of a sign-in needs. */
 export type Form = { tx: string; action: string; client: App; redirectUri: string | undefined };
@@ -20,15 +21,15 @@ export function pickAccount(
     `<button class="account" name="username" value="${html(user.upn)}"${user === hinted ? ' autofocus' : ''}>
       <strong>${html(user.name)}</strong><span>${html(user.upn)}</span></button>`;
   return page(
-    'Pick an account',
-    `<p>to continue to <strong>${html(client.displayName)}</strong></p>
+    texts.pickAccount.title,
+    `<p>${texts.pickAccount.says(strong(client))}</p>
     ${text ? `<p class="problem" role="alert">${html(text)}</p>` : ''}
     ${stepForm(form, shown.map(button).join('\n'))}
     ${stepForm(
       form,
-      `<label for="username">Another account</label>
+      `<label for="username">${texts.pickAccount.other}</label>
       <input id="username" name="username" autocomplete="off" spellcheck="false" required value="${html(text ? '' : (hinted?.upn ?? ''))}">
-      <button>Next</button>`,
+      <button>${texts.next}</button>`,
     )}`,
     form,
   );
@@ -37,13 +38,13 @@ export function pickAccount(
 export function approve(form: Form & { user: User; acrs: string[] }): HttpResponse {
   const { user, acrs, client } = form;
   return page(
-    'Approve sign-in',
-    `<p>${html(user.name)}, <strong>${html(client.displayName)}</strong> needs a stronger proof that this is you.</p>
-    ${acrs.length > 0 ? `<p class="fine">Authentication context: ${html(acrs.join(', '))}</p>` : ''}
+    texts.approve.title,
+    `<p>${texts.approve.says(html(user.name), strong(client))}</p>
+    ${acrs.length > 0 ? `<p class="fine">${texts.approve.contexts(html(acrs.join(', ')))}</p>` : ''}
     ${stepForm(
       form,
-      `<button class="main" name="stepup" value="approve">Approve</button>
-      <button name="stepup" value="deny">Deny</button>`,
+      `<button class="main" name="stepup" value="approve">${texts.approve.yes}</button>
+      <button name="stepup" value="deny">${texts.approve.no}</button>`,
     )}`,
     form,
   );
@@ -57,13 +58,13 @@ export function permissions(form: Form & { user: User; permissions: Permission[]
     return `<li>${html(description)}${forOther}</li>`;
   };
   return page(
-    'Permissions requested',
-    `<p>${html(user.name)}, <strong>${html(client.displayName)}</strong> would like to:</p>
+    texts.permissions.title,
+    `<p>${texts.permissions.says(html(user.name), strong(client))}</p>
     <ul>${missing.map(describe).join('\n')}</ul>
     ${stepForm(
       form,
-      `<button class="main" name="consent" value="accept">Accept</button>
-      <button name="consent" value="cancel">Cancel</button>`,
+      `<button class="main" name="consent" value="accept">${texts.permissions.yes}</button>
+      <button name="consent" value="cancel">${texts.permissions.no}</button>`,
     )}`,
     form,
   );
@@ -72,46 +73,44 @@ export function permissions(form: Form & { user: User; permissions: Permission[]
 /** An error that cannot go to a redirect URI. */
 export function problem(refusal: Refusal, ids: CallIds): HttpResponse {
   const body = `<p class="problem" role="alert">${html(refusal.message)}</p>
-    <dl class="fine"><dt>Correlation ID</dt><dd>${html(ids.correlationId)}</dd>
-    <dt>Trace ID</dt><dd>${html(ids.traceId)}</dd><dt>Timestamp</dt><dd>${html(ids.timestamp)}</dd></dl>`;
-  return { ...page('Sign-in error', body), status: refusal.status, outcome: String(refusal.code) };
+    <dl class="fine"><dt>${texts.problem.correlation}</dt><dd>${html(ids.correlationId)}</dd>
+    <dt>${texts.problem.trace}</dt><dd>${html(ids.traceId)}</dd><dt>${texts.problem.timestamp}</dt><dd>${html(ids.timestamp)}</dd></dl>`;
+  return { ...page(texts.problem.title, body), status: refusal.status, outcome: String(refusal.code) };
 }
 
 /** Asks for the code that a device shows. */
 export function enterCode(action: string, text?: string): HttpResponse {
   return page(
-    'Enter code',
-    `<p>Enter the code that your device or program shows.</p>
+    texts.enterCode.title,
+    `<p>${texts.enterCode.says}</p>
     ${text ? `<p class="problem" role="alert">${html(text)}</p>` : ''}
-    <form method="post" action="${html(action)}"><label for="user_code">Code</label>
+    <form method="post" action="${html(action)}"><label for="user_code">${texts.enterCode.code}</label>
       <input id="user_code" name="user_code" autocomplete="off" spellcheck="false" required autofocus>
-      <button class="main">Next</button></form>`,
+      <button class="main">${texts.next}</button></form>`,
   );
 }
 
 /** The person has signed in; the device continues. */
-export function deviceDone({ displayName }: App): HttpResponse {
-  const body = `<p>You have signed in to <strong>${html(displayName)}</strong> on your device. You may close this window.</p>`;
-  return { ...page('Signed in', body), outcome: 'ok' };
+export function deviceDone(client: App): HttpResponse {
+  const body = `<p>${texts.deviceDone.says(strong(client))}</p>`;
+  return { ...page(texts.deviceDone.title, body), outcome: 'ok' };
 }
 
 /** A form that a script submits; without script a button does. */
 export function formPost(redirectUri: string, members: Record<string, string>): HttpResponse {
   const inputs = Object.entries(members).map(([name, value]) => hidden(name, value));
   const body = `<form method="post" action="${html(redirectUri)}">${inputs.join('')}
-    <button class="main">Continue</button></form>`;
-  return page('Signing you in', body, { redirectUri, script: 'document.forms[0].submit()' });
+    <button class="main">${texts.continue}</button></form>`;
+  return page(texts.formPost.title, body, { redirectUri, script: 'document.forms[0].submit()' });
 }
 
 /** Tells every application by a hidden frame, then continues. */
 export function signedOut(frames: string[], next: string | undefined): HttpResponse {
-  const iframes = frames.map(
-    (url) => `<iframe src="${html(url)}" title="Signing out of an application" hidden></iframe>`,
-  );
-  const onward = next ? `<p><a href="${html(next)}">Continue</a></p>` : '';
-  const body = `<p>You have signed out of your account.</p>${onward}${iframes.join('\n')}`;
+  const iframes = frames.map((url) => `<iframe src="${html(url)}" title="${texts.signedOut.frame}" hidden></iframe>`);
+  const onward = next ? `<p><a href="${html(next)}">${texts.continue}</a></p>` : '';
+  const body = `<p>${texts.signedOut.says}</p>${onward}${iframes.join('\n')}`;
   const head = next ? `<meta http-equiv="refresh" content="1;url=${html(next)}">` : '';
-  return page('Signed out', body, { frames, head });
+  return page(texts.signedOut.title, body, { frames, head });
 }
 
 type PageOptions = { redirectUri?: string | undefined; script?: string; frames?: string[]; head?: string };
@@ -145,7 +144,7 @@ function page(
 <head><meta charset="utf-8"><title>${html(title)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">${head}
 <style nonce="${nonce}">${style}</style></head>
-<body><main><p class="brand">Emulator, not Microsoft</p>
+<body><main><p class="brand">${texts.brand}</p>
 <h1>${html(title)}</h1>
 ${body}</main>
 ${script ? `<script nonce="${nonce}">${script}</script>` : ''}</body>
@@ -160,6 +159,11 @@ function stepForm({ tx, action }: Form, inside: string): string {
 
 function hidden(name: string, value: string): string {
   return `<input type="hidden" name="${html(name)}" value="${html(value)}">`;
+}
+
+/** An application's name in a sentence. */
+function strong({ displayName }: App): string {
+  return `<strong>${html(displayName)}</strong>`;
 }
 
 function html(text: string): string {

@@ -11,7 +11,7 @@ a { color: var(--main) }
 .fine { color: var(--soft); font-size: .85rem }
 .problem { color: var(--bad) }
 form { margin: 1rem 0 0 }
-label { display: block; font-size: .85rem; color: var(--soft) }
+label { display: block; margin-bottom: .4rem; font-size: .85rem; color: var(--soft) }
 input:not([type=hidden]) { width: 100%; padding: .6rem; margin-bottom: .5rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: .25rem }
 button { font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .25rem; padding: .5rem 1.25rem; cursor: pointer }
 button:hover { border-color: var(--main) }

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { makeRsaKey } from '@onbehalf/node/core/keys/rsa.fake';
 import { SignJWT } from 'jose';
 import { fakeIssuer } from '../issuer.fake.ts';
 import { apiScope, openRig, type Rig, type TokenResponse, verifier } from '../rig.fake.ts';
@@ -15,7 +16,7 @@ type Seen = {
 };
 type Produce = (rig: Rig) => Promise<Seen>;
 
-const { privateKey: strangerKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const { privateKey: strangerKey } = makeRsaKey();
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 let issuer: Awaited<ReturnType<typeof fakeIssuer>>;
 
@@ -91,6 +92,10 @@ const clientCredentials =
     fromToken(
       await rig.post({ ...rig.job, grant_type: 'client_credentials', scope: 'api://onbehalf-api/.default', ...form }),
     );
+
+const blueprint = ({ ids }: Rig) => ({
+  ...{ client_id: ids.apps.agents ?? '', client_secret: 'agents-secret' },
+});
 
 /** A user token with claims of our choice. */
 async function minted(rig: Rig, claims: Record<string, unknown>, key = 'active'): Promise<string> {
@@ -219,6 +224,18 @@ const rows: Record<number, Produce> = {
   70019: (rig) => fromDevice(rig, { typed: (code) => code, after: 901 }),
   70020: (rig) => fromDevice(rig, { after: 901 }),
   70043: fault(70043),
+  82001: async (rig) =>
+    fromToken(
+      await rig.post({
+        ...blueprint(rig),
+        grant_type: 'client_credentials',
+        scope: apiScope.replace(/[^/]+$/, '.default'),
+      }),
+    ),
+  82002: async (rig) => {
+    const { client_id } = blueprint(rig);
+    return fromToken(await rig.onBehalf(await minted(rig, { aud: client_id }), blueprint(rig)));
+  },
   90002: async (rig) => fromToken(await rig.post({ grant_type: 'refresh_token' }, { at: 'nowhere.test' })),
   90033: fault(90033),
   90055: fault(90055),
@@ -253,7 +270,16 @@ const rows: Record<number, Produce> = {
   700212: federated({ aud: 'api://azureadtokenexchange' }),
   700213: federated({ sub: 'system:serviceaccount:onbehalf:Token-Broker' }),
   900144: async (rig) => fromToken(await rig.post(rig.web)),
+  901002: async (rig) => {
+    await rig.admin('PUT', '/switches', { refuseResource: true });
+    const url = rig.authorizeUrl({ resource: 'api://onbehalf-api' });
+    return fromRedirect((await rig.person().visit(url))?.parameters);
+  },
   1002012: clientCredentials({ scope: 'api://onbehalf-api/access_as_user' }),
+  7000112: async (rig) => {
+    await rig.admin('PATCH', '/apps/job', { accountEnabled: false });
+    return clientCredentials({})(rig);
+  },
   7000114: async (rig) => {
     const { body } = await rig.post({
       ...{ ...rig.job, grant_type: 'client_credentials', scope: 'api://onbehalf-api/.default' },

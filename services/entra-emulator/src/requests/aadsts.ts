@@ -1,8 +1,6 @@
-import rows from './aadsts.json' with { type: 'json' };
+import { readJson } from '../read-json.ts';
 
-/** A code of the AADSTS table (`aadsts.json`): Entra's response, and how well it is known. */
-export type Aadsts = keyof typeof rows;
-
+/** Entra's response to one code, and how well it is known. */
 type Row = {
   error: string;
   text: string;
@@ -17,7 +15,8 @@ type Row = {
   source: string;
 };
 
-export const table: Readonly<Record<string, Row>> = rows;
+/** By AADSTS number. */
+export const table = readJson('aadsts.json', import.meta.url) as Readonly<Record<string, Row>>;
 
 /** Members that differ from the code's row; `null` leaves a member out. */
 export type RefusalMembers = {
@@ -37,7 +36,7 @@ export class Refusal extends Error {
   readonly members: RefusalMembers;
 
   /** @param values fill the `{names}` of the row's text. */
-  constructor(code: Aadsts | number, values: Record<string, string> = {}, members: RefusalMembers = {}) {
+  constructor(code: number, values: Record<string, string> = {}, members: RefusalMembers = {}) {
     const row = table[String(code)];
     const text = row?.text ?? 'An error the emulator was told to give.';
     super(`AADSTS${code}: ${text.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '')}`);

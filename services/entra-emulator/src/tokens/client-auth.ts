@@ -1,11 +1,13 @@
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
 import { compactVerify, errors } from 'jose';
-import type { Realm } from '../directory/directory.ts';
+import { isTokenExchange, toAgentSubject } from '../directory/agents.ts';
+import type { Directory, Realm } from '../directory/directory.ts';
 import type { App } from '../directory/seed.ts';
 import { Refusal } from '../requests/aadsts.ts';
 import { type Certificate, isNamed, readCertificate } from './client-certificate.ts';
 import type { Federation } from './federation.ts';
 import { type Claims, decode } from './jwt.ts';
+import type { Keys } from './keys.ts';
 
 /** How a client was authenticated. `azpacr`: 0 = not at all, 1 = secret, 2 = certificate or (unverified) federated. */
 export type ClientAuthentication = { kind: 'none' | 'secret' | 'certificate' | 'federated'; azpacr: '0' | '1' | '2' };
@@ -17,7 +19,15 @@ export type Credentials = {
   grant: string;
 };
 
-type Needs = { origin: string; now: () => number; federation: Federation; logger: Logger };
+type Needs = {
+  origin: string;
+  now: () => number;
+  issuerFor: (tid: string) => string;
+  keys: Keys;
+  directory: Directory;
+  federation: Federation;
+  logger: Logger;
+};
 type Assertion = { jws: string; header: Claims; claims: Claims };
 
 const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
@@ -27,14 +37,20 @@ const skewSeconds = 300;
 export class ClientAuthenticator {
   readonly #origin: string;
   readonly #now: () => number;
+  readonly #issuerFor: (tid: string) => string;
+  readonly #keys: Keys;
+  readonly #directory: Directory;
   readonly #federation: Federation;
   readonly #logger: Logger;
   /** By PEM. */
   readonly #certificates = new Map<string, Certificate>();
 
-  constructor({ origin, now, federation, logger }: Needs) {
+  constructor({ origin, now, issuerFor, keys, directory, federation, logger }: Needs) {
     this.#origin = origin;
     this.#now = now;
+    this.#issuerFor = issuerFor;
+    this.#keys = keys;
+    this.#directory = directory;
     this.#federation = federation;
     this.#logger = logger;
   }
@@ -46,7 +62,8 @@ export class ClientAuthenticator {
     const parsed = parseAssertion(assertion);
     // Only an outside issuer is a URL; an app that signs for itself is named by its id.
     const federated = typeof parsed.claims.iss === 'string' && /^https?:/.test(parsed.claims.iss);
-    await (federated ? this.#byFederation(client, parsed) : this.#byCertificate(client, realm, parsed));
+    if (federated && client.agentIdentityBlueprintId) this.#byBlueprint(client, parsed);
+    else await (federated ? this.#byFederation(client, parsed) : this.#byCertificate(client, realm, parsed));
     return { kind: federated ? 'federated' : 'certificate', azpacr: '2' };
   }
 
@@ -97,6 +114,21 @@ export class ClientAuthenticator {
       throw new Refusal(700212, { value: audiences.join(' ') });
     }
     if (!(await this.#isSignedBy(issuer, jws))) throw new Refusal(700027);
+    this.#checkTimes(claims);
+  }
+
+  /** An agent has no credential but the token that its blueprint got for it. Learn, "Agent OAuth flows". */
+  #byBlueprint(client: App, { jws, claims }: Assertion): void {
+    const issuer = String(claims.iss);
+    if (issuer !== this.#issuerFor(client.tid)) throw new Refusal(700211, { value: issuer });
+    const blueprint = this.#directory.findApp(client.agentIdentityBlueprintId ?? '');
+    const subject = String(claims.sub);
+    if (!blueprint || subject !== toAgentSubject(client.tid, blueprint, client.appId)) {
+      throw new Refusal(700213, { value: subject });
+    }
+    const audience = this.#directory.findApp(String(claims.aud));
+    if (!audience || !isTokenExchange(audience)) throw new Refusal(700212, { value: String(claims.aud) });
+    if (!this.#keys.verify(jws)) throw new Refusal(700027);
     this.#checkTimes(claims);
   }
 

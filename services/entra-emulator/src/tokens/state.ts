@@ -11,6 +11,8 @@ export const defaultSwitches = {
   strictRotation: false,
   /** Front-channel logout also names `iss`. */
   logoutIss: false,
+  /** Every `resource` is refused, as Entra did until the spring of 2026. */
+  refuseResource: false,
 };
 
 /** What the emulator remembers beyond its seed: browsers, codes, refresh tokens, revocations. In memory only. */

@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { actorClaims, subjectFacets } from '../directory/agents.ts';
 import { isGraph } from '../directory/scopes.ts';
 import type { App, User } from '../directory/seed.ts';
 import type { Lifetimes } from '../lifetimes.ts';
@@ -8,6 +9,7 @@ import type { Minted, Sign } from './sign.ts';
 
 type Minting = { sign: Sign; lifetimes: Lifetimes; issuerFor: (tid: string) => string };
 type IdTokenOptions = { scopes: string[]; nonce: string | undefined; wantsAuthTime: boolean; hold: boolean };
+type AppTokenOptions = { tid: string; azpacr: string; subject?: string | undefined };
 type AccessTokenOptions = { scp: string[]; azpacr: string; cp1: boolean; hold: boolean };
 
 /** Makes Entra's three tokens, claim by claim. Learn: "ID token claims reference", "Access token claims reference". */
@@ -50,20 +52,24 @@ export class Tokens {
       ...(acrs.length > 0 && { acrs }),
       ...(optional.includes('groups') && user.groups.length > 0 && { groups: user.groups }),
       ...((evaluated || (cp1 && optional.includes('xms_cc'))) && { xms_cc: ['CP1'] }),
-      ...(optional.includes('idtyp') && { idtyp: 'user' }),
+      ...((optional.includes('idtyp') || client.agentIdentityBlueprintId) && { idtyp: 'user' }),
+      ...actorClaims(client),
+      ...(client.agentIdentityBlueprintId && subjectFacets(user)),
     };
     return this.#sign(claims, { life: evaluated ? this.#lifetimes.cae : this.#accessLife(), hold });
   }
 
-  appToken(client: App, resource: App, tid: string, azpacr: string): Minted {
+  /** `subject`: in place of the client, the agent that a blueprint acts as. */
+  appToken(client: App, resource: App, { tid, azpacr, subject }: AppTokenOptions): Minted {
     const granted = client.granted.filter(({ resource: id }) => [resource.name, resource.appId].includes(id));
     const roles = granted.flatMap((entry) => entry.roles);
     const [aud, iss] = [toAudience(resource), this.#issuerFor(tid)];
     const claims = {
       ...{ aud, iss, azp: client.appId, azpacr, oid: client.spId },
-      ...{ sub: client.spId, tid, ver: '2.0', xms_ftd: this.#federatedTokenData },
+      ...{ sub: subject ?? client.spId, tid, ver: '2.0', xms_ftd: this.#federatedTokenData },
       ...(roles.length > 0 && { roles }),
-      ...(resource.optionalClaims.accessToken.includes('idtyp') && { idtyp: 'app' }),
+      ...((resource.optionalClaims.accessToken.includes('idtyp') || subject) && { idtyp: 'app' }),
+      ...agentClaims(client),
     };
     return this.#sign(claims, { life: this.#accessLife() });
   }
@@ -71,6 +77,15 @@ export class Tokens {
   #accessLife(): number {
     return this.#lifetimes.access + Math.floor(Math.random() * (this.#lifetimes.accessJitter + 1));
   }
+}
+
+/** An agent for itself: its `sub` is not its `oid`, and its `scp` names nothing. */
+function agentClaims(client: App) {
+  return (
+    client.agentIdentityBlueprintId && {
+      ...{ ...actorClaims(client), xms_sub_fct: '9 3 11', idtyp: 'app', sub: client.appId, scp: '/' },
+    }
+  );
 }
 
 function personClaims(grant: Grant, audience: App) {
@@ -89,7 +104,7 @@ function toAudience(resource: App): string {
 
 /** A user has another `sub` at every application. OIDC Core section 8.1. */
 export function pairwise({ tid, oid }: User, { appId }: App): string {
-  return hash('sha256', `${tid} ${oid} ${appId}`, 'base64url');
+  return createHash('sha256').update(`${tid} ${oid} ${appId}`).digest('base64url');
 }
 
 /**

@@ -5,24 +5,24 @@ import type { Dispatch } from '../dispatch.ts';
 import { Conflict, NotFound } from './inputs.ts';
 import { type AdminRoute, routes } from './routes.ts';
 
+/** What a reset replaces. */
+type Engine = { readonly current: Dispatch; reset(): void };
+
 /** The admin API, for tests and people who script failures; JSON in and out. */
 export class Admin {
-  readonly #current: () => Dispatch;
-  readonly #reset: () => void;
+  readonly #engine: Engine;
 
-  /** @param reset goes back to the seed. */
-  constructor(current: () => Dispatch, reset: () => void) {
-    this.#current = current;
-    this.#reset = reset;
+  constructor(engine: Engine) {
+    this.#engine = engine;
   }
 
   async handle(call: Call): Promise<HttpResponse> {
     const [, name = ''] = /^\/(?:users|apps)\/([^/]+)/.exec(call.path) ?? [];
     const key = `${call.method} ${name ? call.path.replace(/^(\/\w+\/)[^/]+/, '$1*') : call.path}`;
-    const route = key === 'POST /reset' ? () => this.#reset() : findRoute(key);
+    const route = key === 'POST /reset' ? () => this.#engine.reset() : findRoute(key);
     if (!route) return json(404, { error: 'there is no such admin route' });
     try {
-      const result = await route(this.#current(), call, name);
+      const result = await route(this.#engine.current, call, name);
       return result === undefined ? { status: 204 } : json(200, result);
     } catch (error) {
       return toResponse(error);

@@ -25,10 +25,14 @@ const poolSchema = z.strictObject({
 
 /** A token with any claims, header and key. @throws Conflict if no key is retired. */
 export async function mint(world: World, call: Call): Promise<{ token: string }> {
-  const { claims, header, key } = mintSchema.parse(readBody(call));
+  return { token: await forge(world, mintSchema.parse(readBody(call))) };
+}
+
+/** The same, by what is parsed already. @throws Conflict if no key is retired. */
+export async function forge(world: World, { claims, header, key }: z.output<typeof mintSchema>): Promise<string> {
   const token = await world.keys.forge(withDefaults(world, claims), header, key);
   if (!token) throw new Conflict('no key is retired');
-  return { token };
+  return token;
 }
 
 /** Signs tokens before they are requested; with `signing: load` the token endpoint then gives these. */

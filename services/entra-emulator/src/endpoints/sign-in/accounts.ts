@@ -18,7 +18,8 @@ export class Accounts {
   candidates({ realm, client, domainHint }: Transaction): User[] {
     // Without a tenant in the URL each person signs in at home, so guests are left out.
     const here = this.#world.directory.users.filter(
-      ({ tid, home }) => isIn(client, tid) && (realm.tenant ? realm.tenant.tid === tid : !home),
+      ({ tid, home, identityParentId }) =>
+        !identityParentId && isIn(client, tid) && (realm.tenant ? realm.tenant.tid === tid : !home),
     );
     const hinted = here.filter(({ upn }) => domainHint && upn.endsWith(`@${domainHint.toLowerCase()}`));
     return hinted.length > 0 ? hinted : here;

@@ -1,6 +1,6 @@
 import type { Realm } from '../../directory/directory.ts';
 import { findPlatform } from '../../directory/redirect-uri.ts';
-import { checkResource, parseScope } from '../../directory/scopes.ts';
+import { readScopes } from '../../directory/scopes.ts';
 import type { App, Platform } from '../../directory/seed.ts';
 import type { ResponseTarget } from '../../pages/authorization-response.ts';
 import { type CallIds, Refusal } from '../../requests/aadsts.ts';
@@ -56,8 +56,7 @@ export class Authorize {
     const value = get('code_challenge');
     if (client.requirePkce && !value) throw new Refusal(900144, { parameter: 'code_challenge' });
     const challenge = value ? { value, method: get('code_challenge_method') ?? 'plain' } : undefined;
-    const requested = parseScope(this.#world.directory, requireParameter(form, 'scope'), realm.tenant?.tid);
-    checkResource(form, requested);
+    const requested = readScopes(this.#world, form, requireParameter(form, 'scope'), realm.tenant?.tid);
     const claims = parseClaims(get('claims'));
     const maxAge = get('max_age');
     const ending = endWithCode(this.#world, {

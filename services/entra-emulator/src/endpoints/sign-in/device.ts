@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { parseScope } from '../../directory/scopes.ts';
+import { readScopes } from '../../directory/scopes.ts';
 import * as pages from '../../pages/pages.ts';
 import { Refusal } from '../../requests/aadsts.ts';
 import { type Call, type HttpResponse, json, readParameters, requireParameter } from '../../requests/call.ts';
@@ -32,7 +32,7 @@ export class DeviceLogin {
     const { directory, state, now, lifetimes, browserOrigin } = this.#world;
     const realm = directory.realm(segment);
     const client = directory.client(requireParameter(form, 'client_id'), realm);
-    const requested = parseScope(directory, requireParameter(form, 'scope'), realm.tenant?.tid);
+    const requested = readScopes(this.#world, form, requireParameter(form, 'scope'), realm.tenant?.tid);
     const userCode = Array.from({ length: userCodeLength }, () => letters[randomInt(letters.length)]).join('');
     const device: Device = { realm, client, requested, userCode, expires: now() + lifetimes.device, used: false };
     const uri = `${browserOrigin}${loginPath}`;

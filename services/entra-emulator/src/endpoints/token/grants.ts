@@ -1,11 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { checkResource, oidcScopes, oneResource, parseScope } from '../../directory/scopes.ts';
+import { checkAppOnly, toAgentSubject } from '../../directory/agents.ts';
+import { checkResource, oidcScopes, oneResource, readScopes } from '../../directory/scopes.ts';
 import type { App } from '../../directory/seed.ts';
 import { Refusal } from '../../requests/aadsts.ts';
 import { requireParameter } from '../../requests/call.ts';
 import type { Code, Grant } from '../../tokens/grant.ts';
 import { readAio } from '../../tokens/tokens.ts';
 import type { World } from '../../world.ts';
+import { userFic } from './user-fic.ts';
 import { respondToUser, type TokenRequest, type TokenResponse } from './user-tokens.ts';
 
 type GrantType = (world: World, request: TokenRequest) => TokenResponse;
@@ -19,11 +21,12 @@ export const grants: Readonly<Record<string, GrantType>> = {
   refresh_token: refresh,
   client_credentials: clientCredentials,
   'urn:ietf:params:oauth:grant-type:jwt-bearer': onBehalfOf,
+  user_fic: userFic,
   ...Object.fromEntries(deviceGrants.map((name) => [name, redeemDevice])),
 };
 
 function redeemCode(world: World, request: TokenRequest): TokenResponse {
-  const { state, directory, now } = world;
+  const { state, now } = world;
   const { form, client, realm } = request;
   const code = state.code(requireParameter(form, 'code'));
   if (code.client !== client) throw new Refusal(70000);
@@ -39,8 +42,8 @@ function redeemCode(world: World, request: TokenRequest): TokenResponse {
   requireUsable(world, code);
   const scope = form.get('scope');
   if (!scope && code.requested.resources.size > 1) throw new Refusal(28003);
-  const requested = scope ? parseScope(directory, scope, code.tid) : code.requested;
-  checkResource(form, requested);
+  const requested = scope ? readScopes(world, form, scope, code.tid) : code.requested;
+  checkResource(form, requested, state.switches.refuseResource);
   const response = respondToUser(world, request, code, requested, { code });
   code.used = true;
   return response;
@@ -55,13 +58,14 @@ function redeemDevice(world: World, request: TokenRequest): TokenResponse {
   if (device.expires <= world.now()) throw new Refusal(70020);
   if (!device.grant) throw new Refusal(70016);
   requireUsable(world, device.grant);
+  checkResource(request.form, device.requested, world.state.switches.refuseResource);
   const response = respondToUser(world, request, device.grant, device.requested);
   device.used = true;
   return response;
 }
 
 function refresh(world: World, request: TokenRequest): TokenResponse {
-  const { state, directory, now } = world;
+  const { state, now } = world;
   const { form, client, realm } = request;
   const token = state.refreshToken(requireParameter(form, 'refresh_token'));
   if (token.client !== client || (realm.tenant && realm.tenant.tid !== token.tid)) throw new Refusal(70000);
@@ -80,9 +84,7 @@ function refresh(world: World, request: TokenRequest): TokenResponse {
   const scope = form.get('scope') || token.scope;
   // A page's refresh tokens all end when the first does.
   const expires = token.platform === 'spa' ? token.expires : undefined;
-  const requested = parseScope(directory, scope, token.tid);
-  checkResource(form, requested);
-  const response = respondToUser(world, request, token, requested, { expires });
+  const response = respondToUser(world, request, token, readScopes(world, form, scope, token.tid), { expires });
   token.used = true;
   return response;
 }
@@ -90,8 +92,18 @@ function refresh(world: World, request: TokenRequest): TokenResponse {
 function clientCredentials(world: World, { form, client, realm, authentication }: TokenRequest): TokenResponse {
   if (!realm.tenant) throw new Refusal(9001023);
   const scope = requireParameter(form, 'scope');
-  const resource = parseAppScope(world, scope, realm.tenant.tid);
-  const { token, expiresIn } = world.tokens.appToken(client, resource, realm.tenant.tid, authentication.azpacr);
+  const resource = parseAppScope(world, form, scope, realm.tenant.tid);
+  const { tid } = realm.tenant;
+  const path = form.get('fmi_path');
+  const subject = path ? toAgentSubject(tid, client, path) : undefined;
+  checkAppOnly(
+    client,
+    resource,
+    world.directory.apps.find(({ appId }) => appId === path),
+    subject,
+  );
+  const { azpacr } = authentication;
+  const { token, expiresIn } = world.tokens.appToken(client, resource, { tid, azpacr, subject });
   return { token_type: 'Bearer', expires_in: expiresIn, ext_expires_in: expiresIn, access_token: token };
 }
 
@@ -105,7 +117,9 @@ function onBehalfOf(world: World, request: TokenRequest): TokenResponse {
   if (!claims || claims.iss !== world.issuerFor(String(tid))) throw new Refusal(50013);
   if (realm.tenant && realm.tenant.tid !== tid) throw new Refusal(50013);
   if (Number(claims.exp) <= now()) throw new Refusal(500133);
-  if (aud !== client.appId) throw new Refusal(500131, { audience: String(aud), client: client.appId });
+  if (client.isAgentIdentityBlueprint) throw new Refusal(82002, { client: client.appId });
+  const recipient = client.agentIdentityBlueprintId ?? client.appId;
+  if (aud !== recipient) throw new Refusal(500131, { audience: String(aud), client: recipient });
   const user = directory.user(String(claims.oid));
   if (!user || typeof claims.scp !== 'string') throw new Refusal(7000114, { client: client.appId });
   const { generation, mfa } = readAio(claims);
@@ -115,7 +129,7 @@ function onBehalfOf(world: World, request: TokenRequest): TokenResponse {
     ...{ platform: 'web', family: randomUUID() },
   };
   if (user.disabled) throw new Refusal(50057);
-  return respondToUser(world, request, grant, parseScope(directory, requireParameter(form, 'scope'), grant.tid));
+  return respondToUser(world, request, grant, readScopes(world, form, requireParameter(form, 'scope'), grant.tid));
 }
 
 /** @throws Refusal 50173 for a revoked grant, 50057 for a disabled user. */
@@ -134,8 +148,8 @@ function checkVerifier({ challenge, platform }: Code, verifier: string | null): 
 }
 
 /** The resource of exactly one `<resource>/.default`; OpenID scopes, which MSAL Java and Go add, are ignored. @throws Refusal 1002012. */
-function parseAppScope({ directory }: World, scope: string, tid: string): App {
+function parseAppScope(world: World, form: URLSearchParams, scope: string, tid: string): App {
   const words = scope.split(' ').filter((word) => word && !oidcScopes.includes(word));
   if (words.length !== 1 || !words[0]?.endsWith('/.default')) throw new Refusal(1002012, { scope });
-  return oneResource(directory, parseScope(directory, scope, tid)).resource;
+  return oneResource(world.directory, readScopes(world, form, scope, tid)).resource;
 }
