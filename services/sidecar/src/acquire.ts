@@ -1,49 +1,57 @@
 import type { User } from '@onbehalf/node/api/protected-api';
-import type { BrokerClient, TokenResult } from '@onbehalf/node/broker';
+import type { BrokerClient, Token, TokenResult } from '@onbehalf/node/broker';
 import { troubleFault } from '@onbehalf/node/broker/results';
 import { insufficientClaims, invalidToken } from '@onbehalf/node/core/challenge';
-import { Fault } from '@onbehalf/node/core/fault';
+import type { Fault } from '@onbehalf/node/core/fault';
+import { outsideTrace } from '@onbehalf/node/core/telemetry/tracing';
 import type { ApiOptions } from './api-options.ts';
+import type { Acting } from './request.ts';
 
-type Tokens = Pick<BrokerClient, 'appToken' | 'onBehalfOf'>;
+export type Tokens = Pick<BrokerClient, 'appToken' | 'onBehalfOf' | 'agentUser'>;
+/** `claims`: those that the downstream API asks for, in place of the options' own. */
+type Asked = Acting & { options: ApiOptions; user: User | undefined; claims?: string; traceId: string };
 
 /** Refusals by which Entra speaks of the request, not of us: Microsoft's sidecar says 401 to those. */
 const ofTheRequest = /^(invalid_scope|invalid_target|invalid_request|unauthorized_client|access_denied)$/;
 
 /**
- * The `Authorization` header for a downstream API: of the app where the options ask for it, else on behalf of the user.
+ * The `Authorization` header for a downstream API: of the app where the options ask for it, else of the agent's user where
+ * one is named, else on behalf of the user; through an agent where one is named.
  * @throws Fault 401 for what the caller or its user must do, with `claims` where Entra asks for some; `throttled` and
  * `unavailable` with the time to wait; `server_error` where the broker does not know this pod.
  */
-export async function acquireHeader(tokens: Tokens, user: User | undefined, options: ApiOptions): Promise<string> {
-  const { scopes, requestapptoken, acquiretokenoptions } = options;
-  const { claims, correlationid } = acquiretokenoptions;
-  const traceId = correlationid?.replaceAll('-', '').toLowerCase();
-  const asked = { scopes, claims, traceId };
-  if (requestapptoken) return toHeader(await tokens.appToken(asked));
-  if (!user) throw invalidToken('There is no user: ask for an app token (RequestAppToken), or send a bearer token.');
-  return toHeader(await tokens.onBehalfOf({ ...asked, userToken: user.token.reveal() }));
+export async function acquireHeader(tokens: Tokens, asked: Asked): Promise<string> {
+  const { options, user, agent, username, userId, traceId } = asked;
+  const { scopes = [], acquiretokenoptions: { claims: ownClaims, correlationid } = {} } = options;
+  const claims = asked.claims ?? ownClaims;
+  const wanted = { scopes, claims, traceId, ...(agent && { agent }) };
+  const acquire = () => {
+    if (options.requestapptoken) return tokens.appToken(wanted);
+    if (agent && username) return tokens.agentUser({ ...wanted, agent, username });
+    if (agent && userId) return tokens.agentUser({ ...wanted, agent, userId });
+    if (!user) throw invalidToken('There is no user: ask for an app token (RequestAppToken), or send a bearer token.');
+    return tokens.onBehalfOf({ ...wanted, userToken: user.token.reveal() });
+  };
+  // The caller's own correlation id goes to Entra ID in place of the trace's.
+  const result = await (correlationid ? outsideTrace(acquire) : acquire());
+  if (result.kind !== 'token') throw toFault(result);
+  return `Bearer ${result.accessToken}`;
 }
 
-function toHeader(result: TokenResult): string {
-  switch (result.kind) {
-    case 'token':
-      return `Bearer ${result.accessToken}`;
-    case 'interaction_required':
-      throw result.claims ? insufficientClaims(result.claims) : invalidToken('The user has to sign in again.');
-    case 'consent_required':
-      throw new Fault('invalid_token', 'The user, or an administrator, has not consented to these scopes.', {
-        scope: result.scopes.join(' '),
-      });
-    case 'login_required':
-    case 'ended':
-      throw invalidToken('The user has to sign in again.');
-    case 'refused':
-      if (ofTheRequest.test(result.error))
-        throw new Fault('invalid_token', `The token was refused: ${result.error}. See the log of the token broker.`);
-      throw troubleFault(result);
-    case 'throttled':
-    case 'unavailable':
-      throw troubleFault(result);
+function toFault(result: Exclude<TokenResult, Token>): Fault {
+  if ('retryAfterSeconds' in result) return troubleFault(result);
+  return refusalOf(result).with({ error_codes: result.errorCodes, correlation_id: result.correlationId });
+}
+
+function refusalOf(result: Exclude<TokenResult, Token | { retryAfterSeconds: number }>): Fault {
+  if (result.kind === 'consent_required') {
+    const consent = invalidToken('The user, or an administrator, has not consented to these scopes.');
+    return consent.with({ scope: result.scopes.join(' ') });
   }
+  if (result.kind === 'refused') {
+    if (!ofTheRequest.test(result.error)) return troubleFault(result);
+    return invalidToken(`The token was refused: ${result.error}. See the log of the token broker.`);
+  }
+  const { claims } = result.kind === 'interaction_required' ? result : {};
+  return claims ? insufficientClaims(claims).with({ claims }) : invalidToken('The user has to sign in again.');
 }

@@ -1,95 +1,71 @@
-import { createApp as createChassisApp, type RenderFault } from '@onbehalf/chassis/http/http';
+import { createApp, type RenderFault } from '@onbehalf/chassis/http/http';
 import type { Logger } from '@onbehalf/chassis/telemetry/logger';
-import type { ProtectedApi, User } from '@onbehalf/node/api/protected-api';
-import type { BrokerClient } from '@onbehalf/node/broker/client';
+import type { ProtectedApi } from '@onbehalf/node/api/protected-api';
 import { insufficientScope } from '@onbehalf/node/core/challenge';
 import { Fault } from '@onbehalf/node/core/fault';
 import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
-import express, { type Express, type Request, type RequestHandler, Router } from 'express';
+import express, { type Express, type Request, type RequestHandler, type Response, Router } from 'express';
 import { decodeJwt } from 'jose';
-import { acquireHeader } from './acquire.ts';
-import { type ApiOptions, assertSupported, readOptions } from './api-options.ts';
+import { acquireHeader, type Tokens } from './acquire.ts';
 import type { Config } from './config.ts';
 import { callDownstream } from './downstream.ts';
+import openapi from './openapi.json' with { type: 'json' };
+import { badRequest, readAgent, readOptions } from './request.ts';
 
 type Deps = {
   api: Pick<ProtectedApi, 'readUser'>;
-  tokens: Pick<BrokerClient, 'appToken' | 'onBehalfOf'>;
-  config: Pick<Config, 'entra' | 'apis' | 'allowOverrides' | 'allowRedirects'>;
+  tokens: Tokens;
+  config: Config;
   logger: Logger;
 };
 
-type Route = { authenticated: boolean; overridable: boolean };
-
-const maxBody = '4mb';
-const agent = /^agent(identity|username|userid)$/i;
+const rawBody = express.raw({ type: () => true, limit: '4mb' });
 
 /** The HTTP contract of Microsoft's Entra ID Auth SDK, which any program of the pod may speak. Opens nothing. */
-export class Sidecar {
-  readonly #deps: Deps;
-
-  constructor(deps: Deps) {
-    this.#deps = deps;
-  }
-
-  app(): Express {
-    const { allowOverrides: may } = this.#deps.config;
-    const routes = Router();
-    routes.get('/healthz', (_req, res) => void res.type('text/plain').send('Healthy'));
-    routes.use(onlyThisPod);
-    routes.get('/Validate', this.#validate);
-    const header = (authenticated: boolean, overridable: boolean) => this.#header({ authenticated, overridable });
-    routes.get('/AuthorizationHeader/:api', header(true, may.getauthorizationheader));
-    routes.get('/AuthorizationHeaderUnauthenticated/:api', header(false, may.getauthorizationheaderunauthenticated));
-    const body = express.raw({ type: () => true, limit: maxBody });
-    const call = (authenticated: boolean, overridable: boolean) => this.#call({ authenticated, overridable });
-    routes.post('/DownstreamApi/:api', body, call(true, may.calldownstreamapi));
-    routes.post('/DownstreamApiUnauthenticated/:api', body, call(false, may.calldownstreamapiunauthenticated));
-    return createChassisApp({ logger: this.#deps.logger, routes, renderFault: renderProblem });
-  }
-
-  readonly #validate: RequestHandler = async (req, res) => {
-    const { api, config } = this.#deps;
+export function createSidecar({ api, tokens, config, logger }: Deps): Express {
+  const { entra, apis, allowOverrides: may, allowRedirects: followRedirects } = config;
+  const routes = Router();
+  routes.get('/healthz', (_req, res) => void res.type('text/plain').send('Healthy'));
+  routes.use(onlyThisPod);
+  routes.get('/openapi/v1.json', (_req, res) => void res.json(openapi));
+  routes.get('/Validate', async (req, res) => {
     const user = await api.readUser(req);
-    const accepted = config.entra.scopes;
-    if (accepted.length > 0 && !accepted.some((scope) => user.scopes.includes(scope)))
-      throw insufficientScope('The token has none of the scopes of AzureAd__Scopes.', accepted.join(' '));
+    if (entra.scopes.length > 0 && !entra.scopes.some((scope) => user.scopes.includes(scope)))
+      throw insufficientScope('The token has none of the scopes of AzureAd__Scopes.', entra.scopes.join(' '));
     const token = user.token.reveal();
     res.json({ protocol: 'Bearer', token, claims: decodeJwt(token) });
-  };
+  });
 
-  #header(route: Route): RequestHandler {
-    return async (req, res) => {
-      const { options, user } = await this.#read(req, route);
-      res.json({ authorizationHeader: await acquireHeader(this.#deps.tokens, user, options) });
+  // For callers that have a token, and for any.
+  for (const suffix of ['', 'Unauthenticated'] as const) {
+    const read = async (req: Request, res: Response, operation: 'getauthorizationheader' | 'calldownstreamapi') => {
+      const user = suffix ? undefined : await api.readUser(req);
+      const configured = apis.get(String(req.params.api).toLowerCase());
+      if (!configured) throw badRequest('There is no such API in DownstreamApis.');
+      const query = new URL(req.url, 'http://localhost').searchParams;
+      const overridable = may[`${operation}${suffix ? 'unauthenticated' : ''}`];
+      const options = overridable ? readOptions(configured, query) : configured;
+      const { scopes, acquiretokenoptions: { correlationid, tenant = entra.tenant } = {} } = options;
+      // What the caller can look for is in our log, in the problem and at Entra ID.
+      res.locals.traceId = correlationid ?? res.locals.traceId;
+      if (tenant !== entra.tenant)
+        throw badRequest('AcquireTokenOptions.Tenant is not the tenant of AzureAd__TenantId.');
+      if (!scopes) throw badRequest('No scopes are configured for this API, nor in optionsOverride.Scopes.');
+      return { options, user, ...readAgent(query), traceId: String(res.locals.traceId) };
     };
-  }
-
-  #call(route: Route): RequestHandler {
-    return async (req, res) => {
-      const { options, user } = await this.#read(req, route);
-      const authorization = await acquireHeader(this.#deps.tokens, user, options);
+    routes.get(`/AuthorizationHeader${suffix}/:api`, async (req, res) => {
+      const asked = await read(req, res, 'getauthorizationheader');
+      res.json({ authorizationHeader: await acquireHeader(tokens, asked) });
+    });
+    routes.post(`/DownstreamApi${suffix}/:api`, rawBody, async (req, res) => {
+      const asked = await read(req, res, 'calldownstreamapi');
+      const authorize = (claims?: string) => acquireHeader(tokens, claims ? { ...asked, claims } : asked);
       const body = Buffer.isBuffer(req.body) && req.body.length > 0 ? req.body : undefined;
-      const contentType = req.headers['content-type'];
-      const followRedirects = this.#deps.config.allowRedirects;
-      res.json(await callDownstream(options, { authorization, body, contentType, followRedirects }));
-    };
+      const contentType = asked.options.contenttype ?? req.headers['content-type'];
+      res.json(await callDownstream(asked.options, { authorize, body, contentType, followRedirects }));
+    });
   }
-
-  async #read(req: Request, route: Route): Promise<{ options: ApiOptions; user: User | undefined }> {
-    const { api, config } = this.#deps;
-    const user = route.authenticated ? await api.readUser(req) : undefined;
-    const section = config.apis.get(String(req.params.api).toLowerCase());
-    if (!section) throw new Fault('invalid_request', 'There is no such API in DownstreamApis.');
-    const query = new URL(req.url, 'http://localhost').searchParams;
-    const options = readOptions(section, route.overridable ? query : new URLSearchParams());
-    assertSupported(options, config.entra.tenant);
-    if (options.scopes.length === 0)
-      throw new Fault('invalid_request', 'No scopes are configured for this API, nor in optionsOverride.Scopes.');
-    if (route.overridable && [...query.keys()].some((name) => agent.test(name)))
-      throw new Fault('invalid_request', 'Agent identities are not supported.');
-    return { options, user };
-  }
+  return createApp({ logger, routes, renderFault: renderProblem });
 }
 
 const loopback = /^(::ffff:)?127\.|^::1$/;
@@ -99,16 +75,15 @@ const thisHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 const onlyThisPod: RequestHandler = (req, _res, next) => {
   if (!loopback.test(req.socket.remoteAddress ?? ''))
     throw new Fault('forbidden', 'Only programs of this pod may call the sidecar.');
-  if (!thisHost.test(req.headers.host ?? '')) throw new Fault('invalid_request', 'Call the sidecar as localhost.');
+  if (!thisHost.test(req.headers.host ?? '')) throw badRequest('Call the sidecar as localhost.');
+  // On a developer's machine any page can send here without reading what comes back.
+  if (req.headers.origin !== undefined) throw new Fault('forbidden', 'No page of a browser may call the sidecar.');
   next();
 };
 
 /** RFC 9457, which .NET calls ProblemDetails. */
 const renderProblem: RenderFault = (fault, _req, res, traceId) => {
   const { error, error_description: detail, trace_id: _, ...members } = fault.toBody(traceId);
-  const correlation_id = toGuid(traceId);
-  res.type('application/problem+json');
-  res.send(
-    JSON.stringify({ type: 'about:blank', title: error, status: fault.status, detail, ...members, correlation_id }),
-  );
+  const problem = { type: 'about:blank', title: error, status: fault.status, detail, correlation_id: toGuid(traceId) };
+  res.type('application/problem+json').send(JSON.stringify({ ...problem, ...members }));
 };

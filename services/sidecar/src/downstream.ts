@@ -1,13 +1,14 @@
+import { claimsChallenge } from '@onbehalf/node/core/challenge';
 import { Fault } from '@onbehalf/node/core/fault';
+import { isPlainPath } from '@onbehalf/node/core/wire/plain-path';
+import { readAtMost } from '@onbehalf/node/core/wire/read-at-most';
 import type { ApiOptions } from './api-options.ts';
 import { downstreamDeadlineMs } from './lifetimes.ts';
-import { resolveUrl } from './relative-path.ts';
-
-/** What `/DownstreamApi` responds with. */
-export type DownstreamResult = { statusCode: number; headers: Record<string, string[]>; content: string | null };
+import { badRequest } from './request.ts';
 
 type Call = {
-  authorization: string;
+  /** The `Authorization` header; with the claims that the API asks for, if it does. */
+  authorize: (claims?: string) => Promise<string>;
   body: Buffer | undefined;
   contentType: string | undefined;
   followRedirects: boolean;
@@ -17,47 +18,56 @@ type Call = {
 const contentHeaders =
   /^(allow|content-(disposition|encoding|language|length|location|md5|range|type)|expires|last-modified)$/;
 const maxResponseBytes = 16 << 20;
-const bodyless = new Set(['GET', 'HEAD']);
 
-/** Calls a downstream API with the token. @throws Fault `bad_gateway` if it gives no response, or one too large. */
-export async function callDownstream(options: ApiOptions, call: Call): Promise<DownstreamResult> {
-  if (options.baseurl === undefined)
-    throw new Fault('invalid_request', 'This API has no BaseUrl: it cannot be called.');
-  const { httpmethod: method, relativepath, extraqueryparameters, extraheaderparameters, acceptheader } = options;
-  const url = resolveUrl(options.baseurl, relativepath, extraqueryparameters);
-  const body = bodyless.has(method) ? undefined : call.body;
-  const headers = new Headers({ ...extraheaderparameters, accept: acceptheader, 'accept-encoding': 'identity' });
-  headers.set('authorization', call.authorization);
+/**
+ * Calls a downstream API with the token; once more where it wants one with claims (Learn: "Claims challenges"), as
+ * Microsoft's sidecar does. Gives what `/DownstreamApi` responds with. @throws Fault `bad_gateway` if the API gives no
+ * response, or one too large; those of `authorize`.
+ */
+export async function callDownstream(options: ApiOptions, call: Call) {
+  const url = urlOf(options);
+  const { httpmethod: method = 'GET', extraheaderparameters, acceptheader } = options;
+  const headers = new Headers({ accept: 'application/json', ...extraheaderparameters, 'accept-encoding': 'identity' });
+  if (acceptheader) headers.set('accept', acceptheader);
+  const body = call.body && method !== 'GET' && method !== 'HEAD' ? new Uint8Array(call.body) : null;
   if (body && call.contentType) headers.set('content-type', call.contentType);
   const redirect = call.followRedirects ? 'follow' : 'manual';
-  const signal = AbortSignal.timeout(downstreamDeadlineMs);
-  const sent = body ? new Uint8Array(body) : null;
+  const send = async (authorization: string) => {
+    headers.set('authorization', authorization);
+    return await exchange(url, { method, headers, body, redirect });
+  };
+  const first = await send(await call.authorize());
+  const claims = first.status === 401 ? claimsChallenge(first.headers.get('www-authenticate')) : undefined;
+  const { status, headers: received, content } = claims ? await send(await call.authorize(claims)) : first;
+  const passed = [...received].filter(([name]) => contentHeaders.test(name));
+  // As .NET writes them: `Content-Type`.
+  const capital = (name: string) => name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
+  return {
+    statusCode: status,
+    headers: Object.fromEntries(passed.map(([name, value]) => [capital(name), [value]])),
+    content: content || null,
+  };
+}
+
+/** Below the base URL and nowhere else, however the path is written. @throws Fault `invalid_request`. */
+function urlOf({ baseurl, relativepath = '', extraqueryparameters = {} }: ApiOptions): string {
+  if (baseurl === undefined) throw badRequest('This API has no BaseUrl: it cannot be called.');
+  const [, written = '', query = ''] = /^\/?([^?#]*)(\?[^#]*)?/.exec(relativepath) ?? [];
+  // Graph's paths have names of files, with blanks and all letters.
+  const path = `/${written.replace(/[^\x21-\x7e]/gu, encodeURIComponent)}`;
+  if (!isPlainPath(path)) throw badRequest('optionsOverride.RelativePath leads out of the API.');
+  const url = new URL(baseurl + path + query);
+  for (const [name, value] of Object.entries(extraqueryparameters)) url.searchParams.set(name, value);
+  return url.href;
+}
+
+async function exchange(url: string, init: RequestInit) {
   try {
-    const response = await fetch(url, { method, headers, body: sent, redirect, signal });
-    const content = await readText(response);
-    const passed = [...response.headers].filter(([name]) => contentHeaders.test(name));
-    return {
-      statusCode: response.status,
-      headers: Object.fromEntries(passed.map(([name, value]) => [canonical(name), [value]])),
-      content: content === '' ? null : content,
-    };
+    const { status, headers, body } = await fetch(url, { ...init, signal: AbortSignal.timeout(downstreamDeadlineMs) });
+    const read = await readAtMost(body ?? [], maxResponseBytes);
+    if (!read) throw new Error('the response is too large');
+    return { status, headers, content: read.toString() };
   } catch (cause) {
     throw new Fault('bad_gateway', 'The downstream API gave no response that can be passed on.', { cause });
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxResponseBytes) throw new Error('the response is too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-}
-
-/** `content-type` as .NET writes it. */
-function canonical(name: string): string {
-  return name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }

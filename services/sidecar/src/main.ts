@@ -6,7 +6,7 @@ import { observed } from '@onbehalf/chassis/telemetry/server-span';
 import { startTelemetry } from '@onbehalf/chassis/telemetry/telemetry';
 import { ProtectedApi } from '@onbehalf/node/api/protected-api';
 import { BrokerClient } from '@onbehalf/node/broker/client';
-import { Sidecar } from './app.ts';
+import { createSidecar } from './app.ts';
 import { readConfig } from './config.ts';
 import registry from './signals.json' with { type: 'json' };
 
@@ -18,7 +18,7 @@ await run(async (signal) => {
   const api = new ProtectedApi({ ...config.entra, log: logger });
   const health = createHealth();
   await using _admin = await serve(health.handler, config.admin);
-  await using server = await serve(observed(new Sidecar({ api, tokens, config, logger }).app()), config.http);
+  await using server = await serve(observed(createSidecar({ api, tokens, config, logger })), config.http);
   await using _ready = health.ready(config.shutdownDelayMs);
   const apis = [...config.apis.keys()];
   logger.info({ event: 'started', port: server.port, config: { ...config, apis } }, 'serving this pod');

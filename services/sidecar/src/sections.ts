@@ -1,36 +1,24 @@
-/** The configuration of .NET by environment variables: `Section__Key__0`. Keys are not case-sensitive there. */
+/** The options of .NET: `Section__Key__0` in the environment, `Section.Key` in a query. Keys are not case-sensitive there. */
 export type Section = { [key: string]: Section | string };
 
-/** Dictionaries whose keys go on the wire as they are written. */
-const asWritten = new Set(['extraheaderparameters', 'extraqueryparameters']);
+/** Dictionaries: the rest of a name goes on the wire as it is written. */
+const asWritten = /^extra(header|query)parameters$/i;
 
-/**
- * The variables below one section as nested objects, their keys in lower case. `Scopes__0`, `Scopes__1` become an
- * object with the keys `0` and `1`. Learn: "Configuration in ASP.NET Core", environment variables.
- */
-export function readSection(env: Record<string, string | undefined>, name: string): Section {
+/** What stands in sections, with keys in lower case; blank is absent. Learn: "Configuration in ASP.NET Core". */
+export function toSection(entries: Iterable<[name: string, value: string | undefined]>, separator: string): Section {
   const root: Section = Object.create(null);
-  for (const [key, value] of Object.entries(env)) {
-    const [first = '', ...path] = key.split('__');
-    if (value === undefined || first.toLowerCase() !== name.toLowerCase() || path.length === 0) continue;
-    put(root, path, value);
+  for (const [name, value = ''] of entries) {
+    // Of a list each entry counts, of anything else the last.
+    const parts = name.replace(/(?<=(__|\.)scopes)\1\d+$/i, '').split(separator);
+    if (parts.length === 1 || value.trim() === '') continue;
+    const dictionary = parts.slice(0, -1).findIndex((part) => asWritten.test(part)) + 1;
+    const depth = dictionary || parts.length - 1;
+    let at = root;
+    for (const key of parts.slice(0, depth).map((part) => part.toLowerCase()))
+      at = at[key] = typeof at[key] === 'object' ? at[key] : Object.create(null);
+    const rest = parts.slice(depth).join(separator);
+    const key = dictionary ? rest : rest.toLowerCase();
+    at[key] = key === 'scopes' && typeof at[key] === 'string' ? `${at[key]} ${value}` : value;
   }
   return root;
-}
-
-function put(root: Section, path: string[], value: string): void {
-  let at = root;
-  let verbatim = false;
-  for (const [index, written] of path.entries()) {
-    const key = verbatim ? written : written.toLowerCase();
-    verbatim ||= asWritten.has(key);
-    if (index === path.length - 1) at[key] = value;
-    else at = at[key] = typeof at[key] === 'object' ? at[key] : Object.create(null);
-  }
-}
-
-/** `Scopes__0=a`, `Scopes__1=b`, or `Scopes=a b`, as a list. */
-export function readList(value: Section | string | undefined): string[] {
-  const texts = typeof value === 'string' ? value.split(/[\s,]+/) : Object.values(value ?? {}).map(String);
-  return texts.filter(Boolean);
 }
