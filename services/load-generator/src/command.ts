@@ -14,7 +14,8 @@ import { RunClock } from './run-clock.ts';
 import { scenarios } from './scenarios/scenarios.ts';
 import type { Progress } from './sending/plan.ts';
 import { selfTest, selfTestLeastMs } from './sending/self-test.ts';
-import { openRemote, podOf } from './target/remote.ts';
+import { openEndpoint } from './target/endpoint.ts';
+import { openRemote, podOf, type Remote } from './target/remote.ts';
 import { Unsafe } from './target/safety.ts';
 import type { OpenStage } from './target/stage.ts';
 
@@ -25,12 +26,15 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 async function* runAll(options: Options, { args, env, openStage }: Command): AsyncGenerator<Result> {
   const chosen = choose(scenarios, options);
   if (options.url && options.names.length === 0) throw new Unsafe('--url needs the name of a scenario.');
+  const foreign = chosen.some(({ remote }) => remote?.foreign);
+  if (foreign !== (options.endpoint !== undefined) || (foreign && chosen.length > 1))
+    throw new Unsafe('The scenario endpoint and --endpoint FILE go together, without another scenario.');
   const own = options.url && chosen.find(({ remote }) => !remote);
   if (own) throw new Unsafe(`The scenario ${own.name} has to start what it loads: leave out --url.`);
   const clock = new RunClock(plannedSeconds(chosen, options));
   const output = createConsoleOutput(clock);
-  const target = options.url ? await openRemote(options) : (openStage ?? refuseToStart());
-  const context = readContext({ ...options, target: options.url ? new URL(options.url).origin : 'local', args });
+  const target = await openTarget(options, openStage);
+  const context = readContext({ ...options, target: typeof target === 'function' ? 'local' : target.url, args });
   const selfTestP99Ms = await testItself(options, output);
   const runs: ScenarioRun[] = [];
   for (const scenario of chosen) {
@@ -69,7 +73,10 @@ async function* runAll(options: Options, { args, env, openStage }: Command): Asy
 function plannedSeconds(chosen: readonly Scenario[], options: Options): number[] {
   return chosen.flatMap((scenario) => {
     const { load } = loadOf(scenario, options, cpus().length);
-    const variants = options.url ? [load] : scenario.variants(load).map((variant) => ({ ...load, ...variant.load }));
+    const variants =
+      options.url || options.endpoint
+        ? [load]
+        : scenario.variants(load).map((variant) => ({ ...load, ...variant.load }));
     return Array.from({ length: options.repeat }, () => variants.map(({ durationSeconds }) => durationSeconds)).flat();
   });
 }
@@ -82,6 +89,11 @@ async function testItself({ quick }: Options, output: ReturnType<typeof createCo
   say(`self-test: p99 ${p99Ms.toFixed(0)} ms of a server that stalls for 1 s, at least ${selfTestLeastMs}`);
   if (p99Ms < selfTestLeastMs) throw new Unsafe('The generator does not keep its schedule: nothing was measured.');
   return p99Ms;
+}
+
+async function openTarget(options: Options, openStage: OpenStage | undefined): Promise<Remote | OpenStage> {
+  if (options.endpoint) return await openEndpoint(options.endpoint, options['allow-host']);
+  return options.url ? await openRemote(options) : (openStage ?? refuseToStart());
 }
 
 function refuseToStart(): never {

@@ -21,6 +21,7 @@ const schema = z.object({
   bench: z.string().min(1).optional(),
   merge: z.boolean().default(false),
   url: z.string().optional(),
+  endpoint: z.string().min(1).optional(),
   entra: z.string().optional(),
   'assertion-file': z.string().optional(),
   'client-id': z.guid().default('3eb00000-7e57-4000-8000-000000000011'),
@@ -43,7 +44,7 @@ export function readOptions(args: readonly string[]): Options {
       options: {
         ...{ rate: text, duration: text, users: text, replicas: text, repeat: text, seed: text },
         ...{ json: text, html: text, baseline: text, bench: text, url: text, entra: text, 'assertion-file': text },
-        ...{ 'client-id': text, 'redirect-uri': text, scope: text, 'start-at': text },
+        ...{ 'client-id': text, endpoint: text, 'redirect-uri': text, scope: text, 'start-at': text },
         ...{ 'allow-host': { ...text, multiple: true }, merge: { type: 'boolean' }, quick: { type: 'boolean' } },
         help: { type: 'boolean', short: 'h' },
       },
@@ -135,6 +136,7 @@ in without asking: INTERACTION=auto). The caller's client has the grants authori
   --client-id ID      the client's app registration, default the emulator's web
   --redirect-uri URL  one of that client's redirect URIs, default http://localhost:3000/auth/callback
   --scope SCOPE       what is asked for, default api://onbehalf-api/access_as_user
+  --endpoint FILE     for the scenario endpoint: anybody's token endpoint, how it is asked and by whom (docs/load-testing.md)
   --allow-host NAME   leave to load a host that is neither this machine nor a name in the cluster
   Of several pods each sends its share if JOB_COMPLETION_INDEX and JOB_COMPLETIONS are set, as an Indexed Job does.
   They begin together with the next full half minute, or where that is too short, when it is said:

@@ -106,11 +106,17 @@ export async function performRemote(
   const { load } = performing;
   const own = { ...load, ratePerSecond: load.ratePerSecond / of, users: Math.floor(load.users / of) };
   const kind = await remote.people(own.users, 1 + index * own.users, say);
+  const knowsPeople = !how.foreign || kind.people.some(({ oid }) => oid !== undefined);
   if (how.warm) say('fetching first tokens');
   if (how.warm) await remote.warm(kind, load.brokers * 2);
   const act: Act = {
-    ...{ kinds: [kind], minimumCalls: () => 0, sloMs: how.sloMs, level: how.warm ? 'L1' : 'Entra' },
-    checks: ({ all, totals }) => remoteChecks(all.response, totals, how.sloMs),
+    ...{
+      kinds: [kind],
+      minimumCalls: () => 0,
+      sloMs: how.sloMs,
+      ...(!how.foreign && { level: how.warm ? 'L1' : 'Entra' }),
+    },
+    checks: ({ all, totals }) => remoteChecks(all.response, totals, how.sloMs, knowsPeople),
   };
   const startAtMs = options.startAtMs ?? (of > 1 ? nextStartMs(Date.now()) : undefined);
   if (startAtMs !== undefined) say(`waiting until ${new Date(startAtMs).toISOString()} to start with the others`);

@@ -38,10 +38,12 @@ export function percentileAtMost(name: string, encoded: string, percentile: numb
   };
 }
 
+export const foreignName = 'tokens of another person';
+
 /** Nobody gets another's token: part of every scenario whose people have tokens. */
 export function noForeign({ totals }: Pick<Observed, 'totals'>): Check {
   const measured = `${totals.foreign} of ${totals.opened} opened`;
-  return { name: 'tokens of another person', target: '0', measured, holds: totals.foreign === 0 && totals.opened > 0 };
+  return { name: foreignName, target: '0', measured, holds: totals.foreign === 0 && totals.opened > 0 };
 }
 
 export const noErrors = ({ totals }: Pick<Observed, 'totals'>): Check => exactly('errors', totals.errors, 0);

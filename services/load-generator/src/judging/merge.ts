@@ -1,6 +1,7 @@
 import { decode, encode, percentilesOf, sum } from '../results/histogram.ts';
 import { type Result, type ScenarioRun, type Second, worstOf } from '../results/result.ts';
 import { Unsafe } from '../target/safety.ts';
+import { foreignName } from './checks.ts';
 import { judgeFigures } from './validity.ts';
 import { decide, remoteChecks } from './verdict.ts';
 
@@ -70,7 +71,8 @@ function mergeRuns(runs: ScenarioRun[], quick: boolean): ScenarioRun {
     cpuPressure: most(({ validity }) => validity.cpuPressure ?? null),
   };
   const validity = judgeFigures(figures, first.durationSeconds);
-  const checks = remoteChecks(response, totals, first.sloMs ?? 0);
+  const knowsPeople = runs.some(({ checks }) => checks.some(({ name }) => name === foreignName));
+  const checks = remoteChecks(response, totals, first.sloMs ?? 0, knowsPeople);
   const { pod: _, ...whole } = first;
   return {
     ...whole,

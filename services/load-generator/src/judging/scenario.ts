@@ -50,7 +50,7 @@ export type Act = {
 export type Variant = {
   /** What differs from the scenario's other runs; empty if nothing. */
   name: string;
-  stage?: Pick<StageOptions, 'env' | 'relayed' | 'front'>;
+  stage?: Pick<StageOptions, 'env' | 'relayed' | 'front' | 'mcp'>;
   /** Where its load is not the scenario's. */
   load?: Partial<Load>;
   prepare(stage: Stage, load: Load): Promise<Act>;
@@ -68,8 +68,8 @@ export type Scenario = {
   quick: Partial<Load>;
   /** Its variants share a stage. */
   oneStage?: boolean;
-  /** How it loads a broker that runs already: whether people have tokens before it begins. */
-  remote?: { warm: boolean; sloMs: number };
+  /** How it loads a broker that runs already: whether people have tokens before it begins; or what is no broker of ours. */
+  remote?: { warm: boolean; sloMs: number; foreign?: boolean };
   /** Left out unless it is named. */
   onlyByName?: boolean;
   /** Not part of `--quick` unless it is named. */

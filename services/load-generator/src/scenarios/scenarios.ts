@@ -1,16 +1,18 @@
 import type { Scenario } from '../judging/scenario.ts';
 import { cold } from './cold.ts';
+import { endpoint } from './endpoint.ts';
 import { knee } from './knee.ts';
 import { l1 } from './l1.ts';
 import { l2 } from './l2.ts';
+import { mcp } from './mcp.ts';
 import { obo } from './obo.ts';
-import { redisDown } from './redis-down.ts';
+import { redisDown } from './outages/redis-down.ts';
+import { rolling } from './outages/rolling.ts';
+import { throttle } from './outages/throttle.ts';
 import { resource } from './resource.ts';
-import { rolling } from './rolling.ts';
 import { signIn } from './sign-in.ts';
 import { soak } from './soak.ts';
 import { stampede } from './stampede.ts';
-import { throttle } from './throttle.ts';
 import { wave } from './wave.ts';
 
 /** In the order in which they run. */
@@ -25,7 +27,9 @@ export const scenarios: readonly Scenario[] = [
   throttle,
   rolling,
   obo,
+  mcp,
   signIn,
   soak,
   knee,
+  endpoint,
 ];

@@ -14,10 +14,10 @@ const rereadMs = 30_000;
 const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString();
 
 /** Makes the requests of one kind: what never changes is written once, not for each of thousands a second. */
-export function createAsking({ method, path, fields, headers, assertionFile, people }: Kind) {
+export function createAsking({ method, path, fields, json, headers, assertionFile, people }: Kind) {
   const shared = form(fields);
   const own = people.map(({ fields: of }) => form(of));
-  const type = { 'content-type': 'application/x-www-form-urlencoded' };
+  const type = { 'content-type': json === undefined ? 'application/x-www-form-urlencoded' : 'application/json' };
   const headersOf = people.map(({ headers: of }) => ({ ...(method === 'POST' && type), ...headers, ...of }));
   let caller = '';
   let readAtMs = Number.NEGATIVE_INFINITY;
@@ -37,7 +37,7 @@ export function createAsking({ method, path, fields, headers, assertionFile, peo
   return {
     /** The request of the person with that number. */
     ask(number: number): Ask {
-      const body = method === 'GET' ? null : [proof(), shared, own[number]].filter(Boolean).join('&');
+      const body = method === 'GET' ? null : (json ?? [proof(), shared, own[number]].filter(Boolean).join('&'));
       return { path, method, headers: headersOf[number] ?? {}, body };
     },
     /** The person with that number. */

@@ -25,6 +25,8 @@ const kind = z.strictObject({
   asksAgain: z.boolean().default(false),
   journey: z.enum(['sign-in', 'sign-in-and-out']).optional(),
   fields: fields.default({}),
+  /** The body, in place of a form; the person must be named in the answer. */
+  json: z.string().optional(),
   headers: fields.default({}),
   /** The caller's ServiceAccount token, a file that is renewed; absent: the request needs none. */
   assertionFile: z.string().optional(),

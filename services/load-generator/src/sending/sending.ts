@@ -15,7 +15,7 @@ export type Job = { dueMs: number; kind: number; turn: number };
 /** A timer of Node has whole milliseconds, so a request goes out up to so much late through no fault of the server. */
 const timerMs = 1;
 
-/** One token in so many is opened. */
+/** One token in so many is opened, and every answer to JSON: an error may stand in it. */
 const openEvery = 100;
 const slowestKept = 5;
 /** What is due at the very end goes in the next turn of the event loop. */
@@ -64,7 +64,7 @@ export class Sending {
     const person = job.turn % asking.size;
     const target = targets[placeOf(job.turn, asking.size, targets.length)] ?? '';
     const startedMs = this.#now();
-    const opens = this.#sent % openEvery === 0;
+    const opens = kind.json !== undefined || this.#sent % openEvery === 0;
     const traceId = traceEvery > 0 && this.#sent % traceEvery === 0 ? randomBytes(16).toString('hex') : undefined;
     if (this.#sent === this.#ended) this.#idle = Promise.withResolvers<void>();
     this.#sent += 1;
@@ -80,7 +80,8 @@ export class Sending {
     }
     const answered = (reply: Reply) => {
       const { oid } = asking.person(person);
-      if (opens && reply.status === 200 && oid) tally.open(oidOf(reply.body) === oid);
+      if (opens && reply.status === 200 && oid)
+        tally.open(kind.json === undefined ? oidOf(reply.body) === oid : reply.body.includes(oid));
       end(outcomeOf(reply), reply.sentMs === undefined ? startedMs : reply.sentMs - this.#originMs);
     };
     const ask = withTrace(asking.ask(person), traceId);

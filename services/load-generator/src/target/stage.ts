@@ -11,6 +11,8 @@ export type StageOptions = {
   relayed?: boolean;
   /** Starts web-frontend and downstream-api before the brokers as well. */
   front?: boolean;
+  /** Starts so many replicas of the example's MCP server. */
+  mcp?: number;
   say: (doing: string) => void;
 };
 
@@ -51,6 +53,8 @@ export type Stage = AsyncDisposable & {
   spans(traceId: string): ScenarioRun['slowest'][number]['spans'];
   /** web-frontend's origin, where it was asked for. */
   web: string | undefined;
+  /** The MCP servers' origins. */
+  mcp: string[];
   /** The scope that people's tokens are for. */
   scope: string;
   say(doing: string): void;
