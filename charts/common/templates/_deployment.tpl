@@ -61,6 +61,9 @@ spec:
           ports:
             - {name: http, containerPort: 8080}
             - {name: admin, containerPort: 9090}
+            {{- range .spec.ports }}
+            - {name: {{ .name }}, containerPort: {{ .port }}}
+            {{- end }}
           env: {{- include "common.env" . | trim | nindent 12 }}
           {{- with $values.extraEnvFrom }}
           envFrom: {{- toYaml . | nindent 12 }}

@@ -22,6 +22,16 @@
 http://{{ include "common.sibling" . }}.{{ .root.Release.Namespace }}.svc:8080
 {{- end }}
 
+{{/* Where browsers reach web-frontend, as a JSON list of URLs. */}}
+{{- define "common.publicBaseUrls" -}}
+{{- with .Values.global }}
+{{- if and .publicBaseUrl .publicBaseUrls }}{{ fail "set global.publicBaseUrl or global.publicBaseUrls, not both" }}{{ end }}
+{{- if .publicBaseUrls }}{{ .publicBaseUrls | toJson }}
+{{- else }}{{ list (required "global.publicBaseUrl is required, e.g. https://signin.example.com, or publicBaseUrls" .publicBaseUrl) | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Where the token broker answers, as its callers and it itself must agree. */}}
 {{- define "common.brokerUrl" -}}
 {{- .Values.broker.url | default (include "common.siblingUrl" (dict "root" . "name" "token-broker")) }}

@@ -17,6 +17,10 @@ spec:
         - podSelector:
             matchLabels: {app.kubernetes.io/component: test}
       ports: [{port: 8080, protocol: TCP}]
+    {{- range .spec.ports }}
+    - from: {{- toYaml .from | nindent 8 }}
+      ports: [{port: {{ .port }}, protocol: TCP}]
+    {{- end }}
     {{- if $global.metrics.enabled }}
     - from: {{- toYaml $global.metrics.from | nindent 8 }}
       ports: [{port: 9090, protocol: TCP}]
@@ -30,6 +34,13 @@ spec:
     {{- if $global.otel.endpoint }}
     - to: [{{ toJson $global.otel.peer }}]
       ports: [{port: {{ include "common.port" $global.otel.endpoint }}, protocol: TCP}]
+    {{- end }}
+    {{- if and $global.otel.nodePorts (eq $network.flavor "kubernetes") }}
+    - to: {{- toYaml $global.otel.nodes | nindent 8 }}
+      ports:
+        {{- range $global.otel.nodePorts }}
+        - {port: {{ . }}, protocol: TCP}
+        {{- end }}
     {{- end }}
     {{- range list .spec.egress $network.extraEgress $root.Values.networkPolicy.extraEgress }}
     {{- with . }}
@@ -68,8 +79,8 @@ ports: [{port: 8080, protocol: TCP}]
 {{- end }}
 
 {{/*
-With LocalDNS the resolver lives on the node, which no ipBlock or podSelector matches under Cilium: allowing kube-dns
-alone would cut DNS off.
+What lives on the node no ipBlock or podSelector matches under Cilium: allowing kube-dns alone would cut DNS off where
+LocalDNS answers.
 */}}
 {{- define "common.ciliumNetworkPolicy" -}}
 apiVersion: cilium.io/v2
@@ -81,6 +92,10 @@ spec:
   egress:
     - toEntities: [host]
       toPorts: [{ports: [{port: "53", protocol: ANY}]}]
+    {{- range .root.Values.global.otel.nodePorts }}
+    - toEntities: [host]
+      toPorts: [{ports: [{port: {{ . | quote }}, protocol: TCP}]}]
+    {{- end }}
     - toCIDR: [169.254.10.0/24]
       toPorts: [{ports: [{port: "53", protocol: ANY}]}]
 {{- end }}

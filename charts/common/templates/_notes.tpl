@@ -1,5 +1,5 @@
 {{- define "common.warnings" -}}
-{{- if hasPrefix "http:" .Values.global.publicBaseUrl }}
+{{- if hasPrefix "http:" (concat (list .Values.global.publicBaseUrl) .Values.global.publicBaseUrls | join "") }}
 WARNING: global.publicBaseUrl is plain http. That is for one machine's browser only.
 {{- end }}
 {{- if eq (dig "networkPolicy" "enabled" true .Values.global) false }}

@@ -6,6 +6,9 @@ spec:
   selector: {{- include "common.selectorLabels" .root | nindent 4 }}
   ports:
     - {name: http, port: 8080, targetPort: http, protocol: TCP}
+    {{- range .spec.ports }}
+    - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .name }}, protocol: TCP}
+    {{- end }}
 {{- end }}
 
 {{/* Federation and the broker's clients know a workload by its name. */}}

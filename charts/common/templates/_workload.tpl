@@ -5,6 +5,7 @@ Everything a service is made of: dict root, spec. The spec is what differs betwe
   mounts    list of {name, path, source}: read-only volumes
   readOnce  list of {kind, name}: Secrets and ConfigMaps that the program does not read again while it runs
   podLabels, serviceAccountAnnotations
+  ports     list of {name, port, from}: ports beside 8080, and the NetworkPolicy peers that may reach each
   ingress   list of NetworkPolicy peers that may reach port 8080
   egress    list of NetworkPolicy egress rules
 */}}

@@ -1,10 +1,29 @@
-{{/* The way in, as a dict: host, https (whether), backend (web-frontend's Service). */}}
+{{/*
+The way in, as a dict: hosts (each with its host, its paths and the suffix of what is named for it), https (whether),
+backend (web-frontend's Service).
+*/}}
 {{- define "onbehalf.wayIn" -}}
-{{- $url := urlParse (required "global.publicBaseUrl is required, e.g. https://signin.example.com" .Values.global.publicBaseUrl) }}
+{{- $hosts := list }}
+{{- $schemes := list }}
+{{- range include "common.publicBaseUrls" . | fromJsonArray }}
+{{- $url := urlParse . }}
+{{- $host := regexReplaceAll ":[0-9]+$" $url.host "" }}
+{{- $path := $url.path | default "/" }}
+{{- $schemes = append $schemes $url.scheme | uniq }}
+{{- $known := false }}
+{{- range $hosts }}
+{{- if eq .host $host }}{{ $known = true }}{{ $_ := set . "paths" (append .paths $path) }}{{ end }}
+{{- end }}
+{{- if not $known }}
+{{- $suffix := empty $hosts | ternary "" (printf "-%d" (add1 (len $hosts))) }}
+{{- $hosts = append $hosts (dict "host" $host "paths" (list $path) "suffix" $suffix) }}
+{{- end }}
+{{- end }}
+{{- if gt (len $schemes) 1 }}{{ fail "global.publicBaseUrls must be all https, or all http" }}{{ end }}
 {{- $frontend := index .Values "web-frontend" }}
 {{- dict
-  "host" (regexReplaceAll ":[0-9]+$" $url.host "")
-  "https" (eq $url.scheme "https")
+  "hosts" $hosts
+  "https" (has "https" $schemes)
   "backend" ($frontend.fullnameOverride | default (include "common.sibling" (dict "root" . "name" "web-frontend")))
   | toJson }}
 {{- end }}

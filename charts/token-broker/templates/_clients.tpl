@@ -13,8 +13,10 @@
 {{- end }}
 {{- $redirectUris := $client.redirectUris }}
 {{- if and (empty $redirectUris) (has "authorization_code" $client.grants) }}
-{{- $base := required "global.publicBaseUrl is required, e.g. https://signin.example.com" $.Values.global.publicBaseUrl }}
-{{- $redirectUris = list (printf "%s/auth/callback" $base) }}
+{{- $redirectUris = list }}
+{{- range include "common.publicBaseUrls" $ | fromJsonArray }}
+{{- $redirectUris = append $redirectUris (printf "%s/auth/callback" .) }}
+{{- end }}
 {{- end }}
 {{- $credentials := list }}
 {{- range $index, $credential := $client.credentials }}
@@ -48,6 +50,8 @@
   "redirectUris" ($redirectUris | default list)
   "permissions" ($client.permissions | default list)
 ) }}
+{{- with $client.processes }}{{ $_ := set (get $clients $name) "processes" . }}{{ end }}
+{{- with $client.agents }}{{ $_ := set (get $clients $name) "agents" . }}{{ end }}
 {{- with $authentication }}{{ $_ := set (get $clients $name) "authentication" . }}{{ end }}
 {{- end }}
 {{- $clients | toJson }}
