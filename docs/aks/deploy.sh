@@ -66,10 +66,15 @@ require() {
   # shellcheck disable=SC1090
   . "$env_file"
   set +a
-  for name in RG LOC AKS NS HOST ZONE ZONE_RG ACR REDIS VAULT CERTIFICATE CLUSTER PRIVATE KEYS MONITORING; do
+  for name in RG LOC AKS NS HOST ZONE ZONE_RG ACR REDIS VAULT CLUSTER PRIVATE KEYS MONITORING; do
     [ -n "${!name:-}" ] || die "$name is not set in $env_file"
   done
-  [ -f "$CERTIFICATE" ] || die "CERTIFICATE: there is no file $CERTIFICATE"
+  if [ -z "${CERT_MANAGER_ISSUER:=}" ]; then
+    [ -n "${CERTIFICATE:-}" ] || die "CERTIFICATE is not set in $env_file"
+    [ -f "$CERTIFICATE" ] || die "CERTIFICATE: there is no file $CERTIFICATE"
+  fi
+  MORE_HOSTS=${MORE_HOSTS:-}
+  [ -z "${VALUES:=}" ] || [ -f "$VALUES" ] || die "VALUES: there is no file $VALUES"
   one_of CLUSTER automatic standard
   one_of PRIVATE true false
   one_of KEYS kubernetes keyvault
@@ -122,7 +127,9 @@ make_cluster() {
   run az aks approuting enable --resource-group "$RG" --name "$AKS" --enable-kv --nginx None
   run az aks approuting gateway istio enable --resource-group "$RG" --name "$AKS"
   # Before the charts render PodMonitors: it brings their kind.
-  if $MONITORING; then run az aks update --resource-group "$RG" --name "$AKS" --enable-azure-monitor-metrics; fi
+  if $MONITORING && [ "$(value azureMonitorProfile.metrics.enabled az aks show --resource-group "$RG" --name "$AKS")" != true ]; then
+    run az aks update --resource-group "$RG" --name "$AKS" --enable-azure-monitor-metrics
+  fi
   run az aks get-credentials --resource-group "$RG" --name "$AKS" --overwrite-existing
   run kubelogin convert-kubeconfig -l azurecli
   ISSUER=$(value oidcIssuerProfile.issuerUrl az aks show --resource-group "$RG" --name "$AKS")
@@ -131,7 +138,8 @@ make_cluster() {
 }
 
 make_apps() {
-  local arguments=(--host "$HOST" --issuer "$ISSUER" --subject "system:serviceaccount:$NS:onbehalf-token-broker")
+  local host arguments=(--issuer "$ISSUER" --subject "system:serviceaccount:$NS:onbehalf-token-broker")
+  for host in "$HOST" $MORE_HOSTS; do arguments+=(--host "$host"); done
   if $plan; then arguments=(--plan "${arguments[@]}"); fi
   ask docs/aks/entra-apps.sh "${arguments[@]}" >"$work/apps"
   # shellcheck disable=SC1091
@@ -170,7 +178,7 @@ make_vault() {
   assign "Key Vault Certificates Officer" "$VAULT_ID" "$me" User
   assign "Key Vault Secrets Officer" "$VAULT_ID" "$me" User
   # A new role takes minutes to be known.
-  have az keyvault certificate show --vault-name "$VAULT" --name signin ||
+  [ -n "$CERT_MANAGER_ISSUER" ] || have az keyvault certificate show --vault-name "$VAULT" --name signin ||
     again az keyvault certificate import --vault-name "$VAULT" --name signin --file "$CERTIFICATE"
   make_identity id-gateway gateway-tls
   GID=$(identity id-gateway clientId)
@@ -240,6 +248,16 @@ install() {
     KV=$VAULT KID=$KID envsubst <docs/aks/key-vault-values.yaml >"$work/key-vault-values.yaml"
     values+=(-f "$work/key-vault-values.yaml")
   fi
+  if [ -n "$CERT_MANAGER_ISSUER" ]; then
+    envsubst <docs/aks/cert-manager-values.yaml >"$work/cert-manager-values.yaml"
+    values+=(-f "$work/cert-manager-values.yaml")
+  fi
+  if [ -n "$MORE_HOSTS" ]; then
+    # shellcheck disable=SC2016,SC2086
+    jq -n '{global: {publicBaseUrl: "", publicBaseUrls: ($ARGS.positional | map("https://\(.)"))}}' --args "$HOST" $MORE_HOSTS >"$work/locations-values.yaml"
+    values+=(-f "$work/locations-values.yaml")
+  fi
+  if [ -n "$VALUES" ]; then values+=(-f "$VALUES"); fi
   export HOST TENANT REG TAG WEB_ID API_ID ISSUER RHOST RID KV=$VAULT GID ZID
   envsubst <docs/aks/values.yaml >"$work/values.yaml"
   # Leaves first, or the umbrella's copies lack the library.

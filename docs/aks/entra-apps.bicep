@@ -1,4 +1,5 @@
-// The same two app registrations as entra-apps.sh, for those who deploy by Bicep. Never compiled here.
+// The same two app registrations as entra-apps.sh, for those who deploy by Bicep, for one host and one broker: what it does
+// not name it takes away. Never compiled here.
 //   az deployment group create -g $RG -f docs/aks/entra-apps.bicep -p host=$HOST issuer=$ISSUER subject=$SUBJECT
 // Needs the Microsoft Graph extension (public cloud only) and, to run, Application.ReadWrite.All.
 extension microsoftGraphV1
