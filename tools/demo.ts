@@ -1,12 +1,15 @@
 import { existsSync, globSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import builtInSeed from '../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { freePort, isFree } from '../test/kit/ports.ts';
-import { openSystem } from '../test/kit/system/open.ts';
+import { openSystem, type SystemOptions } from '../test/kit/system/open.ts';
+import { namespace } from '../test/kit/system/registrations.ts';
 import type { System } from '../test/kit/system/system.ts';
 import { checkJourney } from './check-journey.ts';
+import { readOwnApp, withOwnApp } from './demo/own-app.ts';
+import { type OwnClient, readers, readOwnClient, withOwnClient, writeOwnEnvironment } from './demo/own-client.ts';
 import { Panel } from './demo/panel.ts';
 import { choosePorts } from './demo/ports.ts';
 import { Reviver } from './demo/revive.ts';
@@ -20,9 +23,15 @@ npm run demo -- --script outage  breaks one part after another, and checks what 
 npm run demo -- --any-port    on free ports instead of the usual ones; in place of a taken one comes the next
 npm run demo -- --watch       a saved file restarts its service; one of chassis or packages restarts all
 npm run demo -- --inspect=<service>  a debugger can attach to that service; its port is printed
+npm run demo -- --app http://localhost:4000  puts an app of yours behind the frontend, with its sign-in; or a folder of files
+npm run demo -- --client my-web --redirect http://localhost:4000/auth/callback
+                              registers an app of yours at Entra and at the broker, and writes the environment it needs to
+                              .cache/demo/my-web.env, or to --env <file>; docs/your-own-app.md
 
 Ctrl-C ends it and leaves nothing running. Logs: out/demo/.`;
 
+/** A newcomer waits so long at most for the address, once the packages are there. */
+const startsWithinMs = 60_000;
 /** Node's own, to which .vscode/launch.json attaches. */
 const usualDebuggerPort = 9229;
 /** A script that asks the demo's Redis, so that nobody has to copy a password. Gives how to call it. */
@@ -44,9 +53,10 @@ async function introduce(system: System, panel: string): Promise<void> {
   const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
   const people = ours.map(({ name, upn, ...user }) => {
     const hint = 'disabled' in user ? 'disabled: sign-in is refused' : notes[upn];
-    return `    ${name.padEnd(14)}${upn}${hint ? `  (${hint})` : ''}`;
+    return `    ${name.padEnd(24)}${upn}${hint ? `  (${hint})` : ''}`;
   });
   const cli = await writeRedisCli(system);
+  for (const name of readers) await system.cluster.mountToken({ namespace, name, audience: 'token-broker' });
   const lines = [
     `Open ${web}`,
     '',
@@ -63,6 +73,15 @@ async function introduce(system: System, panel: string): Promise<void> {
     'Ctrl-C ends everything.',
   ];
   console.log(`\n${lines.join('\n')}`);
+}
+
+async function introduceOwn(own: OwnClient, system: System): Promise<void> {
+  const lines = await writeOwnEnvironment(own, system);
+  const file = relative('.', own.envFile);
+  const intro = `\n${own.name} is registered. What it needs is in ${file}:\n`;
+  // Node reads NODE_EXTRA_CA_CERTS before --env-file.
+  const start = `\n  Start yours with it: (set -a; . ./${file}; exec node app.js)`;
+  console.log([intro, ...lines.map((line) => `  ${line}`), start].join('\n'));
 }
 
 const notes: Record<string, string> = {
@@ -95,19 +114,33 @@ async function restartOnSave(system: System, signal: AbortSignal): Promise<void>
   }
 }
 
+const options = {
+  check: { type: 'boolean' },
+  script: { type: 'string' },
+  'any-port': { type: 'boolean' },
+  watch: { type: 'boolean' },
+  inspect: { type: 'string' },
+  app: { type: 'string' },
+  client: { type: 'string' },
+  redirect: { type: 'string', multiple: true },
+  env: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** What web-frontend is told of the app behind it. @throws Error in a sentence for a wrong one. */
+async function environmentOf(value: string | undefined, walked: boolean): Promise<SystemOptions['env']> {
+  const app = readOwnApp(value);
+  if (app && walked) throw new Error('--check and --script walk the sample pages, not --app.');
+  return app && (await withOwnApp(app)).env;
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      check: { type: 'boolean' },
-      script: { type: 'string' },
-      'any-port': { type: 'boolean' },
-      watch: { type: 'boolean' },
-      inspect: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
+  const { values } = parseArgs({ options });
   if (values.help) return console.log(help);
   if (values.script !== undefined && values.script !== 'outage') throw new Error('There is one script: outage.');
+  const own = readOwnClient(values);
+  const ownSystem = own && withOwnClient(own);
+  const appEnv = await environmentOf(values.app, Boolean(values.check || values.script));
 
   const ending = new AbortController();
   // The launcher passes on what the terminal already sent, so each signal may come twice.
@@ -126,8 +159,13 @@ async function main(): Promise<void> {
     frontend: true,
     name: 'demo',
     redisPrefix: 'ob:v1:',
+    ...ownSystem,
     // A crowd is one person here, and this process sends it, which also has the relay before Redis.
-    env: { broker: { SESSION_RATE: '1000', REDIS_COMMAND_TIMEOUT_MS: '1000' } },
+    env: {
+      broker: { SESSION_RATE: '1000', REDIS_COMMAND_TIMEOUT_MS: '1000', METRICS_ENABLED: 'true' },
+      ...ownSystem?.env,
+      ...appEnv,
+    },
     ports,
     ...(values.inspect !== undefined && { nodeOptions: await inspectorOf(values.inspect) }),
     progress,
@@ -135,7 +173,10 @@ async function main(): Promise<void> {
     signal: ending.signal,
   });
   reviver = values.check ? undefined : new Reviver(system, console.log);
-  console.log(`started in ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s`);
+  const startedInMs = performance.now() - startedAtMs;
+  console.log(`started in ${(startedInMs / 1_000).toFixed(1)} s`);
+  if (values.check && startedInMs > startsWithinMs)
+    throw new Error(`It must start within ${startsWithinMs / 1_000} s.`);
   const walk = values.check ? checkJourney : values.script ? tour : undefined;
   if (walk) {
     const stopped = aborted(ending.signal).then(() => {
@@ -144,6 +185,7 @@ async function main(): Promise<void> {
     await Promise.race([walk(system, progress), stopped]);
   } else {
     await using panel = new Panel(system);
+    if (own) await introduceOwn(own, system);
     await introduce(system, await panel.listen(ports.panel));
     if (values.watch) await restartOnSave(system, ending.signal);
     await aborted(ending.signal);

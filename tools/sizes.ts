@@ -15,6 +15,8 @@ const development = ['entra-emulator', 'trace-viewer', 'load-generator'];
 
 /** Why a file of more than `longLines` lines is one room. */
 export const reasons: Record<string, string> = {
+  'packages/node/src/broker/client.ts':
+    'One method for each request of the broker: what it is asked, and what that means.',
   'packages/node/src/web/session/logins.ts':
     'All about the cookies of sign-in attempts: what is in one, and which of them have room.',
   'packages/node/src/web/sign-in/callback.ts':

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
+const exclude = (path: string) => basename(path) === 'node_modules';
 const isOfTests = (path: string) => /\.(test|fake|contract|bench)\.ts$/.test(path);
 
 /** Every source file of the services and packages that is no test and no part of one. */
@@ -10,13 +11,15 @@ export function serviceFiles(): string[] {
 
 /** The same with the tools, and with what tests stand on. */
 export function programFiles(): string[] {
-  return [...serviceFiles(), ...globSync('{tools,test}/**/*.ts').filter((path) => !isOfTests(path))];
+  return [
+    ...serviceFiles(),
+    ...globSync('{tools,test,docker}/**/*.ts', { exclude }).filter((path) => !isOfTests(path)),
+  ];
 }
 
 /** Every test, what tests stand on, and the tools. */
 export function testFiles(): string[] {
-  const exclude = (path: string) => basename(path) === 'node_modules';
-  return globSync('{services,packages,test,tools}/**/*.ts', { exclude }).filter(
+  return globSync('{services,packages,test,tools,docker}/**/*.ts', { exclude }).filter(
     (path) => /^(test|tools)\//.test(path) || isOfTests(path),
   );
 }

@@ -1,5 +1,9 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import { type Socket, SocketAddress } from 'node:net';
+import { addAbortSignal, Writable } from 'node:stream';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
+import { createClientAddress } from '@onbehalf/node/web/network/client-network';
+import { cookiesOf, refuseDoubledCookies } from '@onbehalf/node/web/session/cookies';
 import { LRUCache } from 'lru-cache';
 import { median } from '../../services/load-generator/src/results/statistics.ts';
 import type { Client } from '../../services/token-broker/src/clients/clients.ts';
@@ -32,6 +36,9 @@ const cut = (name: string) => {
   return text.slice(from, end < 0 ? undefined : end);
 };
 const redisKeys = createRedisKeys(createSecretKey(randomBytes(32)), 'bench:');
+/** A session's cookie, and two of an app. */
+const cookie = `__Host-Http-session=${'e'.repeat(600)}; theme=dark; _ga=GA1.1.123456789.1700000000`;
+const clientOf = createClientAddress([], { info() {}, warn() {}, error() {} });
 const accessToken = `eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.${'x'.repeat(1_700)}.${'y'.repeat(342)}`;
 
 function tricks(): Trick[] {
@@ -57,6 +64,28 @@ function tricks(): Trick[] {
       name: 'a token without escapes is written as it is',
       withIt: () => Buffer.byteLength(`{"access_token":"${accessToken}"}`),
       without: () => Buffer.byteLength(`{"access_token":${JSON.stringify(accessToken)}}`),
+    },
+    {
+      name: 'cookies are parsed once for three questions',
+      withIt: () => {
+        const req = { headers: { cookie } };
+        refuseDoubledCookies(req);
+        return [cookiesOf(req), cookiesOf(req)];
+      },
+      without: () => {
+        refuseDoubledCookies({ headers: { cookie } });
+        return [cookiesOf({ headers: { cookie } }), cookiesOf({ headers: { cookie } })];
+      },
+    },
+    {
+      name: "a client's address is read once",
+      withIt: () => clientOf({ headers: {}, socket: { remoteAddress: '::ffff:10.1.2.3' } as Socket }),
+      without: () => new SocketAddress({ address: '::ffff:10.1.2.3', family: 'ipv6' }).address,
+    },
+    {
+      name: 'a response ends its request without a signal',
+      withIt: () => new Writable().once('close', () => undefined),
+      without: () => addAbortSignal(new AbortController().signal, new Writable()),
     },
     {
       name: 'trace ids are drawn many at a time',

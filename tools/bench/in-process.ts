@@ -95,13 +95,13 @@ function emptyStore(): Store {
   return { ...Object.fromEntries(methods), releaseLease: async () => {}, channel } as unknown as Store;
 }
 
-let sealingKeys: { index: NonNullable<Awaited<ReturnType<typeof readKeyRing>>['index']> };
+let sealingKeys: { index: NonNullable<ReturnType<typeof readKeyRing>['index']> };
 
 type Setup = { redis: Redis; keysDir: string; rounds: number; progress(what: string): void };
 
 /** What hits cost inside one process: the rows of the report that HTTP would blur. */
 export async function inProcess({ redis, keysDir, rounds, progress }: Setup): Promise<Row[]> {
-  const ring = await readKeyRing(keysDir);
+  const ring = readKeyRing(keysDir);
   if (!ring.index) throw new Error('the key ring has no index');
   sealingKeys = { index: ring.index };
   const sealing = createSealing(() => ring);

@@ -23,7 +23,12 @@ const outages: Outage[] = [
     run: () => Promise.reject(new Error('it <stopped>')),
   },
 ];
-const system = { calls: async () => 1, brokers: [1], web: 'http://localhost:3000', viewerUrl: undefined };
+const system = {
+  calls: async () => 1,
+  brokers: [{ admin: 'http://127.0.0.1:1' }],
+  web: 'http://localhost:3000',
+  viewerUrl: undefined,
+};
 
 describe('the panel "Break it"', () => {
   const panel = new Panel(system as unknown as System, outages);
@@ -58,7 +63,7 @@ describe('the panel "Break it"', () => {
 
   it('runs an outage with its number, and shows what did, and what did not', async () => {
     assert.equal((await press('good', 'number=12')).status, 303);
-    await until(async () => /Did: ran with 12/.test((await send('/')).body));
+    await until(async () => /Did: ran with 12[\s\S]*Tokens: 0 from/.test((await send('/')).body));
     assert.equal((await press('bad')).status, 303);
     await until(async () => /Did not: it &lt;stopped&gt;/.test((await send('/')).body));
     assert.equal((await press('good', 'number=much')).status, 400);

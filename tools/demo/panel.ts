@@ -5,10 +5,11 @@ import { text } from 'node:stream/consumers';
 import { Html, html } from '@onbehalf/chassis/http/html';
 import { style } from '../../services/web-frontend/src/pages/style.ts';
 import type { System } from '../../test/kit/system/system.ts';
+import { tellFigures, Watch } from './figures.ts';
 import { type Outage, outages } from './outages.ts';
 import { Stage } from './stage.ts';
 
-type Result = { state: 'running' | 'held' | 'broken'; did: string };
+type Result = { state: 'running' | 'held' | 'broken'; did: string; figures: string };
 
 const own = `
 form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; }
@@ -29,6 +30,8 @@ export class Panel implements AsyncDisposable {
   readonly #results = new Map<string, Result>();
   readonly #server = createServer((req, res) => void this.#respond(req, res).catch(() => res.destroy()));
   #port = 0;
+  /** Of the outage that runs. */
+  #watch: Watch | undefined;
 
   constructor(system: System, list = outages) {
     this.#system = system;
@@ -68,12 +71,18 @@ export class Panel implements AsyncDisposable {
   /** One at a time: what is watched must be of this one. */
   #start({ id, run }: Outage, number: number): void {
     if (this.#isRunning) return;
-    this.#results.set(id, { state: 'running', did: 'running …' });
-    run(this.#stage, number).then(
-      (did) => this.#results.set(id, { state: 'held', did }),
-      (error: unknown) =>
-        this.#results.set(id, { state: 'broken', did: error instanceof Error ? error.message : String(error) }),
-    );
+    const watch = new Watch(this.#system);
+    this.#watch = watch;
+    this.#results.set(id, { state: 'running', did: 'running …', figures: '' });
+    const end = async (state: Result['state'], did: string) => {
+      this.#results.set(id, { state, did, figures: tellFigures(await watch.read()) });
+    };
+    void watch.read().then(async () => {
+      await run(this.#stage, number).then(
+        (did) => end('held', did),
+        (error: unknown) => end('broken', error instanceof Error ? error.message : String(error)),
+      );
+    });
   }
 
   get #isRunning(): boolean {
@@ -83,6 +92,7 @@ export class Panel implements AsyncDisposable {
   async #page(res: ServerResponse): Promise<void> {
     const nonce = randomBytes(16).toString('base64');
     const calls = await this.#system.calls().catch(() => undefined);
+    const live = this.#isRunning && this.#watch ? tellFigures(await this.#watch.read()) : '';
     const { viewerUrl, brokers, web } = this.#system;
     const page = html`<!doctype html>
 <html lang="en">
@@ -98,7 +108,7 @@ ${this.#isRunning && html`<meta http-equiv="refresh" content="1">`}
 <header><strong>Break it</strong><a href="${web}">The app</a>${viewerUrl && html`<a href="${viewerUrl}">Traces</a>`}</header>
 <main><h1>Break it</h1>
 <p class="lead" role="status">Entra calls: ${calls ?? 'Entra ID does not answer'} · Brokers: ${brokers.length}</p>
-<ul class="cards">${this.#outages.map((outage) => this.#card(outage))}</ul>
+<ul class="cards">${this.#outages.map((outage) => this.#card(outage, live))}</ul>
 </main>
 </body>
 </html>
@@ -115,12 +125,17 @@ ${this.#isRunning && html`<meta http-equiv="refresh" content="1">`}
     res.end(String(page));
   }
 
-  #card({ id, title, watch, must, number }: Outage): Html {
+  /** `live`: the figures of the outage that runs. */
+  #card({ id, title, watch, must, number }: Outage, live: string): Html {
     const result = this.#results.get(id);
     return html`<li class="card"><h2>${title}</h2>
 <p class="soft">Watch ${watch}.</p>
 <p>Must happen: ${must}</p>
-${result && html`<p class="${result.state === 'broken' ? 'bad' : 'good'}">${result.state === 'broken' ? 'Did not: ' : 'Did: '}${result.did}</p>`}
+${
+  result &&
+  html`<p class="${result.state === 'broken' ? 'bad' : 'good'}">${result.state === 'broken' ? 'Did not: ' : 'Did: '}${result.did}</p>
+<p class="soft figures">${result.figures || live}</p>`
+}
 <form class="row" method="post" action="/break/${id}">${number && html`<label>${number.label}<input name="number" type="number" required value="${number.usual}"></label>`}<button class="button quiet">Break it</button></form></li>`;
   }
 }

@@ -1,5 +1,6 @@
 import type { Progress } from '../../test/kit/system/programs.ts';
 import type { System } from '../../test/kit/system/system.ts';
+import { tellFigures, Watch } from './figures.ts';
 import { outages } from './outages.ts';
 import { Stage } from './stage.ts';
 
@@ -15,6 +16,8 @@ export async function tour(system: System, progress: Progress): Promise<void> {
   const startedAtMs = performance.now();
   for (const { title, must, number, run } of outages) {
     const beganAtMs = performance.now();
+    const watch = new Watch(system);
+    await watch.read();
     console.log(`— ${title}. Must happen: ${must}`);
     const late = AbortSignal.timeout(Math.max(1, Math.round(withinMs - (beganAtMs - startedAtMs))));
     const over = new Promise<never>((_, reject) => {
@@ -24,6 +27,7 @@ export async function tour(system: System, progress: Progress): Promise<void> {
       throw new Error(`"${title}" failed: ${error instanceof Error ? error.message : error}`, { cause: error });
     });
     progress(title, performance.now() - beganAtMs, did);
+    console.log(`  ${tellFigures(await watch.read())}`);
   }
   console.log(`broke and mended ${outages.length} parts in ${Math.round((performance.now() - startedAtMs) / 1_000)} s`);
 }

@@ -74,6 +74,21 @@ describe('the sizing table', () => {
     assert.doesNotMatch(row(text, 'L1 in each pod'), /assumed/);
   });
 
+  it('tells how far one, two and four brokers go, grant by grant, of results that were gathered', () => {
+    const knee = (brokers: number, measuredAt: string): Result => {
+      const checks = [{ name: 'the knee: p99 leaves 20 ms', target: 'above 50/s', measured: measuredAt, holds: true }];
+      const load = { ...run.load, brokers };
+      const runs = [{ ...run, name: 'knee', variant: 'jwt-bearer', verdict: 'pass' as const, load, checks }];
+      return { ...sampleResult, runs };
+    };
+    const all = [knee(1, 'at 900/s'), knee(1, 'at 1,000/s'), knee(4, 'not up to 4,000/s'), knee(2, 'at 1,900/s')];
+    const text = tellSizing(gather(all));
+    assert.match(text, /^\| Grant \| 1 broker \| 2 brokers \| 4 brokers \|$/m);
+    assert.equal(row(text, 'jwt-bearer'), '| jwt-bearer | at 1,000/s | at 1,900/s | not up to 4,000/s |');
+    assert.match(text, /callers\.rate/);
+    assert.doesNotMatch(tellSizing(measured('2 KiB')), /How far it goes/);
+  });
+
   it('says of everything that was not measured that it is assumed', () => {
     const text = tellSizing(undefined);
     for (const name of ['Redis', 'L1 in each pod', 'broker CPU per 100 requests/s'])

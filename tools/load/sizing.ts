@@ -59,7 +59,7 @@ ${markdownTable(
 )}
 
 ${tellTested(result)}
-
+${tellKnee(result)}
 ## Replicas
 
 Node runs a pod's work on one core: ask for pods, not for cores. Plan with 40 % of a core at the peak, and with one pod
@@ -74,6 +74,30 @@ function tellTested(result: Result | undefined): string {
     return 'No run behind these figures is published yet: what is not measured is marked as assumed.';
   const rate = Math.max(...runs.map(({ validity }) => validity.achievedPerSecond));
   return `Tested to ${formatCount(rate)} requests/s over ${runs[0]?.load.brokers} brokers with every token in L1 (scenario \`l1\`). More than that is reckoned.`;
+}
+
+/** How far brokers go, grant by grant, of the scenario `knee`; nothing if it was not run. */
+function tellKnee(result: Result | undefined): string {
+  const runs = result?.runs.filter(({ name, verdict }) => name === 'knee' && verdict !== 'invalid') ?? [];
+  if (runs.length === 0) return '';
+  const counts = [...new Set(runs.map(({ load }) => load.brokers))].sort((a, b) => a - b);
+  const grants = [...new Set(runs.map(({ variant }) => variant))];
+  const cell = (grant: string, brokers: number) => {
+    const run = runs.findLast(({ variant, load }) => variant === grant && load.brokers === brokers);
+    return run?.checks.find(({ name }) => name.startsWith('the knee'))?.measured ?? '–';
+  };
+  const heads = counts.map((count) => (count === 1 ? '1 broker' : `${count} brokers`));
+  return `
+## How far it goes
+
+The rate at which the 99th percentile of hits leaves 20 ms for good (scenario \`knee\`), and the brokers' cores then. Long before it
+a caller of a pod is stopped by \`callers.rate\`, 5,000/s unless the chart's value says otherwise.
+
+${markdownTable(
+  ['Grant', ...heads],
+  grants.map((grant) => [grant, ...counts.map((count) => cell(grant, count))]),
+)}
+`;
 }
 
 function tell({ value, measured }: Figure, unit: string): string {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { apiScope } from '../../services/load-generator/src/target/oauth.ts';
 import { type Stage, type StageOptions, spansMs } from '../../services/load-generator/src/target/stage.ts';
 import { createViewer, type Viewer } from '../../services/trace-viewer/src/viewer.ts';
+import { startMcpServers } from '../../test/kit/mcp-servers.ts';
 import { openRelay } from '../../test/kit/relay.ts';
 import { openSystem } from '../../test/kit/system/open.ts';
 
@@ -37,6 +38,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       },
     }),
   );
+  const mcp = options.mcp ? await startMcpServers(system, options.mcp, 'http://localhost/mcp') : [];
   const mounted = new Map<string, string>();
   for (const client of ['web', 'api', 'job'])
     mounted.set(
@@ -47,6 +49,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const owned = opened.move();
   return Object.assign(system, {
     ...{ prefix: system.redisPrefix, relay: relayed ? system.relays.redis : undefined, scope: apiScope, say },
+    mcp: mcp.map((port) => `http://127.0.0.1:${port}`),
     emulatorPid: system.emulator.pid,
     spans: (traceId: string) => viewer.spans(traceId),
     async openService() {

@@ -11,20 +11,41 @@ const leftOut: Record<string, string> = {
   'store.ts': 'types',
 };
 
-const securityRooms = [
+const webRooms = [
   ...['api/api-request', 'api/api-routes', 'api/api-wire', 'broker/challenge', 'broker/flights', 'step-up/step-up'],
-  ...['session/caching', 'session/cookies', 'session/flow-trace', 'session/logins', 'session/same-origin'],
-  ...['session/seal', 'session/session', 'network/client-network', 'network/rate', 'sign-in/return-path'],
-  ...['sign-in/callback', 'sign-in/sign-in', 'sign-in/sign-out'],
+  ...['handlers', 'http/fetch-pair', 'http/request', 'http/response', 'http/routes'],
+  ...['session/caching', 'session/cookies', 'session/flow-trace', 'session/location', 'session/locations'],
+  ...['session/logins', 'session/same-origin', 'session/seal', 'session/session'],
+  'network/client-network',
+  ...['sign-in/callback', 'sign-in/form', 'sign-in/oidc', 'sign-in/oidc-discovery', 'sign-in/return-path'],
+  ...['sign-in/session-revocation', 'sign-in/sign-in', 'sign-in/sign-out'],
+];
+const frontRooms = [
+  ...['people/admission', 'people/identities', 'people/identity-key', 'people/short-memory'],
+  ...[
+    'wire/arrival',
+    'wire/identity-headers',
+    'wire/request-headers',
+    'wire/response-headers',
+    'wire/upstream-cookies',
+  ],
+  ...['file/upstream-table', 'file/upstreams-file', 'forward-auth'],
 ];
 const packageRooms = [
   ...['api/bearer', 'api/bearer-header', 'core/challenge', 'core/keys/authority', 'core/keys/kept-keys'],
-  ...['core/keys/key-ring', 'core/keys/signing-keys', 'core/optional-space', 'core/telemetry/trace-context'],
+  ...[
+    'core/keys/key-ring',
+    'core/keys/signing-keys',
+    'core/optional-space',
+    'core/network/rate-limit',
+    'core/telemetry/trace-context',
+    'core/wire/plain-path',
+  ],
 ];
 
 /**
- * The source files that implement promises of docs/threat-model.md: all of token-broker, the security rooms of
- * web-frontend, and what every service of ours trusts in packages/node.
+ * The source files that implement promises of docs/threat-model.md: all of token-broker, what decides about security in
+ * packages/node's web and in web-frontend's front mode, and what every service of ours trusts in packages/node.
  */
 export function promisedRooms(): string[] {
   const broker = globSync('services/token-broker/src/**/*.{ts,lua}').filter(
@@ -32,7 +53,8 @@ export function promisedRooms(): string[] {
   );
   return [
     ...broker.sort(),
-    ...securityRooms.map((name) => `packages/node/src/web/${name}.ts`),
+    ...webRooms.map((name) => `packages/node/src/web/${name}.ts`),
+    ...frontRooms.map((name) => `services/web-frontend/src/upstreams/${name}.ts`),
     ...packageRooms.map((name) => `packages/node/src/${name}.ts`),
   ];
 }

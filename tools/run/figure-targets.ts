@@ -24,6 +24,10 @@ export const targets = {
   'Entra 3 s: what 99 % of the callers wait beyond it': aimAtMost(60, 'ms'),
   'Entra 7 s: of 900 callers, those with the one token of their grant': exactly(900, 'callers'),
   'Entra 7 s: what 99 % of the callers wait beyond it': aimAtMost(60, 'ms'),
+  'agents, 300 callers: calls for the credential': exactly(1, 'call'),
+  'agents, 300 callers: calls for itself': exactly(2, 'calls'),
+  'agents, 300 callers: calls on behalf': exactly(1, 'call'),
+  'agents, 300 callers: calls as its user': exactly(1, 'call'),
   'silent refresh, Entra 12 s: calls for 300 callers': exactly(1, 'call'),
   'on behalf of, Entra 12 s: calls for 300 callers': exactly(1, 'call'),
   'client credentials, Entra 12 s: calls for 300 callers': exactly(1, 'call'),
@@ -52,6 +56,8 @@ export const targets = {
   'sign-out during a refresh, 200 interleavings: resurrections': none('sessions'),
   'sign-out during a call on behalf of, 200 interleavings: resurrections': none('assertions'),
   'sign-out: until every broker refuses': atMost(1_000, 'ms'),
+  'process: until every broker refuses after a sign-out everywhere': atMost(1_000, 'ms'),
+  'process: until every broker refuses after the operator': atMost(1_000, 'ms'),
 
   'sign-out broken off after each command, Redis lost, on Redis: commands': atLeast(20, 'commands'),
   'sign-out broken off after each command, Redis lost, on Redis: sessions and assertions that outlived it':
@@ -107,6 +113,9 @@ export const targets = {
   'Redis Cluster, a master killed: slowest refusal': atMost(1_000, 'ms'),
   'Redis Cluster, a master killed: until every slot is served': atMost(15, 's'),
 
+  'front mode, pass none: CPU of a request, of one at a bare proxy': aimAtMost(1.6, 'times'),
+  'front mode, pass identity: CPU of a request, of one at a bare proxy': aimAtMost(1.6, 'times'),
+  'front mode, pass token: CPU of a request, of one at a bare proxy': aimAtMost(1.6, 'times'),
   'telemetry of everything: its CPU in a token request from memory': aimAtMost(80, 'us'),
   'telemetry of everything: such a request costs, of one without': atMost(3, 'times'),
 

@@ -1,3 +1,5 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
@@ -16,6 +18,7 @@ npm test -- <words> -t <x>   only the tests whose name holds x, or matches it wh
 npm test -- <words> --watch  runs them again whenever a file of services, test or tools is saved
 npm test -- … --coverage     also the lines of the services that the tests ran in their own processes
 npm test -- --only <suite>   one suite: ${suites.map(({ name }) => name).join(', ')}
+npm test -- … --update       keeps what the pages look like now in test/pictures, in place of comparing them
 npm test -- --times          also how long each file took, the slowest first
 
 npm run figures, test:charts, test:browser, test:modes, test:images, test:outage, test:clients, test:packages are such suites; one fails
@@ -29,6 +32,7 @@ const { values: asked, positionals: words } = parseArgs({
     times: { type: 'boolean' },
     'test-name-pattern': { type: 'string', short: 't', multiple: true, default: [] },
     watch: { type: 'boolean' },
+    update: { type: 'boolean' },
     coverage: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
@@ -140,10 +144,13 @@ async function runSuites(chosen: Suite[]): Promise<boolean> {
 
 async function main(): Promise<void> {
   if (asked.help) return console.log(help);
+  if (asked.update) process.env.UPDATE_PICTURES = '1';
   const chosen = suites.filter(({ name }) => asked.only === undefined || name === asked.only);
   if (chosen.length === 0) {
     throw new Error(`There is no suite ${asked.only}: ${suites.map(({ name }) => name).join(', ')}.`);
   }
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'onbehalf-run-'));
+  process.env.TEST_RUN_DIR = folder.path;
   await using redis = await openRedis({ cacheDir: '.cache', logDir: 'out/test' });
   console.log(`Redis: ${redis.source}`);
   const password = redis.password ? `${redis.username ?? ''}:${encodeURIComponent(redis.password)}@` : '';

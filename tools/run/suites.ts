@@ -1,7 +1,8 @@
-import { globSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { openTable, tableOfClients } from '../../test/clients/told.ts';
 import { forgetTable, readTable } from '../../test/cluster/kit/told.ts';
 import { openEngine } from '../../test/images/engine.ts';
+import { forgetFigures, readFigures } from '../../test/images/told.ts';
 import { findChromium } from '../../test/kit/browser/chromium.ts';
 import { findNginx } from '../../test/kit/nginx.ts';
 
@@ -34,14 +35,20 @@ const lacksChromium = () =>
   findChromium()
     ? undefined
     : "no Chromium was found: install Debian's chromium-headless-shell or chromium, or set CHROMIUM";
+/** What test/kit/browser/fonts.conf has the pages drawn with, for pictures that are alike on every machine. */
+const lacksFont = () =>
+  existsSync('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf')
+    ? undefined
+    : "there is no DejaVu Sans: install Debian's fonts-dejavu-core";
 const lacksNginx = () => (findNginx() ? undefined : "no nginx was found: install Debian's nginx, or set NGINX to one");
 /** One engine for all files: the second finds what the first has built. Where there is none, its tests say so. */
 async function shareEngine(): Promise<AsyncDisposable | undefined> {
+  forgetFigures();
   const engine = await openEngine().catch(() => undefined);
   if (engine) process.env.DOCKER_HOST = engine.host;
   return engine;
 }
-const all = globSync('{services,packages,test,tools}/**/*.test.ts', {
+const all = globSync('{services,packages,test,tools,docker}/**/*.test.ts', {
   exclude: (path) => path.includes('node_modules'),
 }).sort();
 
@@ -67,11 +74,12 @@ const named: Omit<Suite, 'files'>[] = [
   {
     name: 'modes',
     script: 'test:modes',
-    testWithinMs: 2 * minuteMs,
+    testWithinMs: 3 * minuteMs,
     atOnce: 2,
-    lacks: lacksChromium,
+    lacks: () => lacksChromium() ?? lacksFont() ?? lacksNginx(),
     env: patient,
-    apart: 'every page for every reader, and the journeys for each way to set web-frontend up, take minutes',
+    apart:
+      'every page for every reader, an nginx between, and the journeys for each way to set web-frontend up, take minutes',
   },
   {
     name: 'figures',
@@ -87,6 +95,7 @@ const named: Omit<Suite, 'files'>[] = [
     script: 'test:images',
     testWithinMs: 15 * minuteMs,
     open: shareEngine,
+    tells: readFigures,
     lacks: none,
     apart: 'it builds container images, which takes minutes',
   },

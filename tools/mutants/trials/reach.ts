@@ -1,12 +1,18 @@
 import { hash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import node from '../../../packages/node/package.json' with { type: 'json' };
 import { suites } from '../../run/suites.ts';
 
-/** Tests of the suite of journeys that are as quick as a unit's, and the only ones to show what Redis itself does. */
-const besideUnits = ['test/broker/store-redis.test.ts'];
+/** Tests of the suite of journeys that cost no more than a unit's, and the only ones to show what Redis itself does. */
+const besideUnits = ['store-redis', 'redis-rights', 'redis-rotation', 'redis-sentinel', 'redis-cluster-tls'].map(
+  (name) => `test/broker/${name}.test.ts`,
+);
 
 const testFiles = [...(suites.find(({ name }) => name === 'unit')?.files ?? []), ...besideUnits];
+
+/** What packages/node offers under a name of its own. */
+const entries: Record<string, string> = node.exports;
 
 /** What a source loads: a module, a module at need, a script in Lua. */
 const named = /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)';|\bimport\('([^']+)'\)|'(\.[^']+\.lua)'/gm;
@@ -59,6 +65,7 @@ export function createReach(): Reach {
 function resolve(file: string, specifier: string): string[] {
   const [, room = '', name = ''] = /^@onbehalf\/(chassis|node)\/(.+)$/.exec(specifier) ?? [];
   const root = room === 'node' ? 'packages/node' : 'services/chassis';
-  const path = room ? `${root}/src/${name}.ts` : join(dirname(file), specifier);
+  const exported = room === 'node' ? entries[`./${name}`] : undefined;
+  const path = room ? join(root, exported ?? `src/${name}.ts`) : join(dirname(file), specifier);
   return (room || specifier.startsWith('.')) && existsSync(path) ? [path] : [];
 }

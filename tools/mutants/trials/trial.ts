@@ -1,22 +1,34 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { argumentsOf, type Part } from './part.ts';
 
 const here = (file: string) => new URL(file, import.meta.url);
 
-/** `waitedMs`: how much of `ms` the test's process could have run and had no core. */
+/** `waitedMs`: how much of `ms` nothing ran, since the test's process had no core or the whole machine stood still. */
 export type Trial = { passed: boolean; ms: number; waitedMs: number; failure: string };
 
+const tickMs = 200;
+
+/** An endless one would stay behind when this process is killed; no test file takes so many seconds of a core. */
+const limited = ['-c', 'ulimit -t 120 && exec "$@"', 'sh'];
+
 /**
- * Runs one test file as Node runs it, to its first failure. One that does not end in time has failed; time without a
- * core does not count.
+ * Runs tests as Node runs them, to their first failure. What does not end in time has failed; time without a core does
+ * not count.
  * @param env what its processes are told besides; `MUTANT_ROOM` and `MUTANT_SOURCE` are read by `substitute.ts`.
+ * @param durationsTo a file for what `durations.ts` lists.
  */
-export async function tryTest(test: string, timeoutMs: number, env: Record<string, string>): Promise<Trial> {
+export async function tryTests(
+  part: Part,
+  timeoutMs: number,
+  env: Record<string, string>,
+  durationsTo?: string,
+): Promise<Trial> {
   const startedAtMs = performance.now();
   // A test that tries a test: it is to run as a program of its own.
   const { NODE_TEST_CONTEXT: _, ...own } = process.env;
-  const child = spawn(process.execPath, ['--test-reporter', here('first-failure.ts').href, test], {
+  const child = spawn('sh', [...limited, process.execPath, ...reportersTo(durationsTo), ...argumentsOf(part)], {
     // Its own group, so that what it has started ends with it.
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -26,20 +38,32 @@ export async function tryTest(test: string, timeoutMs: number, env: Record<strin
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output = (output + text).slice(-500);
   });
-  let [late, waitedMs] = [false, 0];
+  let [late, coreMs, stillMs, tickedAtMs] = [false, 0, 0, startedAtMs];
   const timer = setInterval(() => {
-    waitedMs = waitedMsOf(child.pid) ?? waitedMs;
-    if (performance.now() - startedAtMs - waitedMs < timeoutMs) return;
+    const nowMs = performance.now();
+    coreMs = waitedMsOf(child.pid) ?? coreMs;
+    // A tick that comes late: this process did not run either, be it stopped or frozen.
+    if (nowMs - tickedAtMs > 5 * tickMs) stillMs += nowMs - tickedAtMs;
+    tickedAtMs = nowMs;
+    if (nowMs - startedAtMs - coreMs - stillMs < timeoutMs) return;
     late = true;
     endGroup(child.pid);
-  }, 200);
+  }, tickMs);
   const { promise, resolve: ended, reject } = Promise.withResolvers<number | null>();
   child.on('error', reject).on('exit', (code) => ended(code));
   const code = await promise;
   clearInterval(timer);
   endGroup(child.pid);
   const failure = late ? 'does not end' : output.trim() || `exit code ${code}`;
-  return { passed: code === 0 && !late, ms: performance.now() - startedAtMs, waitedMs, failure };
+  return { passed: code === 0 && !late, ms: performance.now() - startedAtMs, waitedMs: coreMs + stillMs, failure };
+}
+
+function reportersTo(durations: string | undefined): string[] {
+  const reporter = (file: string, destination: string) => [
+    ...['--test-reporter', here(file).href],
+    ...['--test-reporter-destination', destination],
+  ];
+  return [...reporter('first-failure.ts', 'stdout'), ...(durations ? reporter('durations.ts', durations) : [])];
 }
 
 /** How long a process waited for a core, as Linux counts it. */

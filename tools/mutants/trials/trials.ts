@@ -1,57 +1,49 @@
 import { hash } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createGate } from '../gate.ts';
 import { isLua } from '../mutations/lua.ts';
 import type { Mutant } from '../mutations/mutants.ts';
 import type { Program } from '../mutations/program.ts';
-import { type Base, baseOf, runs } from './base.ts';
+import { type Candidate, Candidates } from './candidates.ts';
 import type { Outcome, Outcomes } from './outcomes.ts';
 import type { Reach } from './reach.ts';
-import { environmentOf, tryTest } from './trial.ts';
+import { environmentOf, tryTests } from './trial.ts';
 
 const out = 'out/mutants';
 /** A mutant may double a wait, so its test gets more time; an endless one must cost little. */
-const patienceFor = ({ ms }: Base) => ms + 20_000;
+const patienceFor = (ms: number) => 2 * ms + 10_000;
 
-/** A test that waited longer for a core may have failed for lack of it, and runs once more. */
-const mostWaitedMs = 10_000;
+/** What stood still for longer may have failed for that, and runs once more. */
+const mostWaitedMs = 3_000;
 
 type Parts = { program: Program; reach: Reach; outcomes: Outcomes };
 
 /** `tests`: how many files may try a mutant at most; `beside`: only the one beside its room. */
 type Asked = { tests: number; beside: boolean; atOnce: number };
 
-type RunningTest = { test: string; base: Base };
-
 /** Finds out what becomes of a mutant. Every outcome is kept, so that a stopped run continues where it was. */
 export class Trials {
   readonly #program: Program;
   readonly #reach: Reach;
   readonly #outcomes: Outcomes;
-  readonly #rooms: string[];
-  readonly #asked: Asked;
-  readonly #atMost: ReturnType<typeof createGate>;
-  readonly #bases = new Map<string, Promise<Base>>();
-  readonly #testsByRoom = new Map<string, Promise<RunningTest[]>>();
-  /** How many mutants of a room a test has killed, by `room test`. */
-  readonly #kills = new Map<string, number>();
+  readonly #tests: number;
+  readonly #candidates: Candidates;
 
   constructor({ program, reach, outcomes }: Parts, rooms: string[], asked: Asked) {
     this.#program = program;
     this.#reach = reach;
     this.#outcomes = outcomes;
-    this.#rooms = rooms;
-    this.#asked = asked;
-    this.#atMost = createGate(asked.atOnce);
+    this.#tests = asked.tests;
+    this.#candidates = new Candidates(reach, rooms, asked);
   }
 
   /** What became of it earlier, if that still holds. A survivor may not have met every test. */
   known(mutant: Mutant): Outcome['outcome'] | undefined {
-    const found = this.#outcomes.find(mutant.id)?.outcome;
+    const found = this.#outcomes.find(mutant.id);
     const files = this.#filesThatHold(mutant);
-    if (found === 'killed') for (const test of files) this.#noteKill(mutant.room, test);
-    return found !== 'survived' && files.length > 0 ? found : undefined;
+    if (found?.outcome === 'killed')
+      for (const test of files) this.#candidates.noteKill(mutant, test, found.failure ?? '');
+    return found?.outcome !== 'survived' && files.length > 0 ? found?.outcome : undefined;
   }
 
   /** Runs the tests that reach a mutant until one fails, and keeps the outcome. */
@@ -63,19 +55,33 @@ export class Trials {
     const file = join(directory, 'source');
     writeFileSync(file, mutant.text);
     try {
-      const reaching = await this.#testsThatReach(mutant);
-      const tests = reaching.filter((one) => !passed.includes(one)).slice(0, this.#asked.tests);
-      for (const test of tests) {
-        const patienceMs = patienceFor(await this.#baseFor(test));
-        const failure = await findFailure(test, patienceMs, environmentOf(mutant.room, file));
-        if (!failure) continue;
-        this.#noteKill(mutant.room, test);
-        return this.#keep(mutant, 'killed', [test], failure);
+      const candidates = await this.#candidates.for(mutant);
+      const tests = [...new Set(candidates.map(({ part }) => part.test))]
+        .filter((test) => !passed.includes(test))
+        .slice(0, this.#tests);
+      for (const candidate of candidates.filter(({ part }) => tests.includes(part.test))) {
+        const failure = await this.#findFailure(mutant, candidate, environmentOf(mutant.room, file));
+        if (failure) return this.#keep(mutant, 'killed', [candidate.part.test], failure);
       }
       return this.#keep(mutant, 'survived', [...passed, ...tests]);
     } finally {
       rmSync(directory, { recursive: true });
     }
+  }
+
+  /** Why a test fails, if it does. On busy cores a test has failed only when it fails twice. */
+  async #findFailure(
+    mutant: Mutant,
+    { part, base }: Candidate,
+    env: Record<string, string>,
+  ): Promise<string | undefined> {
+    this.#candidates.noteTry(mutant, part);
+    const attempt = () => tryTests(part, patienceFor(base.ms), env);
+    const first = await attempt();
+    const { passed, failure } = first.passed || first.waitedMs < mostWaitedMs ? first : await attempt();
+    if (passed) return undefined;
+    this.#candidates.noteKill(mutant, part.test, failure);
+    return failure;
   }
 
   #keep(mutant: Mutant, outcome: Outcome['outcome'], files: string[], failure?: string): Outcome['outcome'] {
@@ -98,42 +104,4 @@ export class Trials {
       .filter(holds)
       .map(([file]) => file);
   }
-
-  #killsBy(room: string, test: string): number {
-    return this.#kills.get(`${room} ${test}`) ?? 0;
-  }
-
-  #noteKill(room: string, test: string): void {
-    this.#kills.set(`${room} ${test}`, this.#killsBy(room, test) + 1);
-  }
-
-  #baseFor(test: string): Promise<Base> {
-    const measure = () => baseOf(test, this.#rooms, this.#reach.stampOf(test), join(out, 'base'));
-    const base = this.#bases.get(test) ?? this.#atMost(measure);
-    this.#bases.set(test, base);
-    return base;
-  }
-
-  /** The test files that a mutant has to pass to survive: first those with the most kills in its room for their time. */
-  async #testsThatReach({ room, start }: Mutant): Promise<string[]> {
-    const ofRoom = this.#testsByRoom.get(room) ?? this.#testsOfRoom(room);
-    this.#testsByRoom.set(room, ofRoom);
-    const running = (await ofRoom).filter(({ base }) => runs(base, room, start));
-    const worth = ({ test, base }: RunningTest) => (this.#killsBy(room, test) + 1) / base.ms;
-    return running.sort((a, b) => worth(b) - worth(a)).map(({ test }) => test);
-  }
-
-  async #testsOfRoom(room: string): Promise<RunningTest[]> {
-    const beside = room.replace(/ts$/, 'test.ts');
-    const tests = this.#reach.testsOf(room).filter((test) => !this.#asked.beside || test === beside);
-    return await Promise.all(tests.map(async (test) => ({ test, base: await this.#baseFor(test) })));
-  }
-}
-
-/** Why a test fails, if it does. On busy cores a test has failed only when it fails twice. */
-async function findFailure(test: string, patienceMs: number, env: Record<string, string>): Promise<string | undefined> {
-  const first = await tryTest(test, patienceMs, env);
-  const { passed, failure } =
-    first.passed || first.waitedMs < mostWaitedMs ? first : await tryTest(test, patienceMs, env);
-  return passed ? undefined : failure;
 }
