@@ -31,7 +31,7 @@ describe('a Redis dump', () => {
   it('opens with the ring, and with nothing less: not by the key id, nor by the key of the names', async () => {
     const stolen = await dump();
     assert.ok(stolen.length >= 6, `${stolen.length} values`);
-    const ring = await readKeyRing(inspector.ringDirectory);
+    const ring = readKeyRing(inspector.ringDirectory);
     assert.ok(ring.index);
     const opened = (key: KeyObject) => {
       const sealing = createSealing(() => ({ current: ring.current, keys: new Map([[ring.current, key]]) }));

@@ -91,7 +91,7 @@ describe('the session cookie', () => {
     const [alice] = visitors;
     const cookies = await alice?.jar.getCookies(system.web);
     const sealed = cookies?.find(({ key }) => key === '__Host-Http-session')?.value ?? '';
-    const ring = await readKeyRing(join(system.stateDir, 'session-keys'));
+    const ring = readKeyRing(join(system.stateDir, 'session-keys'));
     const opened = await createSeal(() => ring).open('session', sealed, z.record(z.string(), z.unknown()));
     assert.ok(opened, 'the cookie does not open');
     const known = ['flow', 'loginHint', 'name', 'oid', 'resumed', 'tid', 'token', 'username'];

@@ -101,7 +101,7 @@ for (const [where, nodesOf] of houses) {
       house = opened.use(
         await openHouse(`broker-interrupted-${where.toLowerCase().replace(' ', '-')}`, await nodesOf(opened)),
       );
-      const ring = await readKeyRing(join(house.system.stateDir, 'sealing'));
+      const ring = readKeyRing(join(house.system.stateDir, 'sealing'));
       redisKeys = createRedisKeys(readIndexKey(ring), house.system.redisPrefix);
     });
     after(() => opened.disposeAsync());

@@ -187,12 +187,14 @@ describe('the OpenAPI description', () => {
           if (good) assert.notEqual(answer.body.error, 'invalid_request', answer.text);
           else assert.ok(answer.status >= 400, `taken against the description: ${JSON.stringify(form)}`);
         });
-        await fc.assert(property, {
-          numRuns: 1_000_000,
-          interruptAfterTimeLimit: (seconds * 1_000) / paths.length,
-          endOnFailure: false,
-        });
-        assert.ok(seen.good > 20 && seen.bad > 20, JSON.stringify(seen));
+        // A machine that is busy needs longer for as many.
+        while (seen.good <= 20 || seen.bad <= 20) {
+          await fc.assert(property, {
+            numRuns: 1_000_000,
+            interruptAfterTimeLimit: (seconds * 1_000) / paths.length,
+            endOnFailure: false,
+          });
+        }
       });
     }
   });

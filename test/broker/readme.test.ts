@@ -6,9 +6,11 @@ import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { decodeJwt } from 'jose';
+import { readers } from '../../tools/demo/own-client.ts';
 import type { Program } from '../kit/debian/packages.ts';
 import { findDebianTool } from '../kit/debian/tool.ts';
 import { openSystem } from '../kit/system/open.ts';
+import { agentScope, serviceClients } from '../kit/system/registrations.ts';
 import type { System } from '../kit/system/system.ts';
 
 const text = readFileSync('services/token-broker/README.md', 'utf8');
@@ -28,10 +30,18 @@ const answers: Record<string, (answer: Record<string, unknown>) => boolean> = {
   '/oauth2/revoke': (answer) => Object.keys(answer).length === 0,
   '/accounts/lookup': ({ account }) => typeof account === 'string',
   '/sessions/end': ({ ended }) => ended === 1,
+  // An agent has no session.
+  '/sessions/end -d tid=$TENANT -d agent=$AGENT': ({ ended }) => ended === 0,
 };
 
 /** The callers of the README, by the names their ServiceAccounts have in a system. */
-const callers = { 'web-frontend': 'web', 'downstream-api': 'api', job: 'job', operator: 'operator' };
+const callers = {
+  'web-frontend': 'web',
+  'downstream-api': 'api',
+  job: 'job',
+  operator: 'operator',
+  assistant: 'assistant',
+};
 let system: System;
 let tools: Program[];
 
@@ -41,6 +51,7 @@ before(async () => {
   system = await openSystem({
     name: 'broker-readme',
     brokers: 1,
+    scopes: [agentScope],
     seed: (usual) => ({
       ...usual,
       apps: usual.apps.map((app) =>
@@ -63,7 +74,9 @@ async function variables() {
   const { sid } = (await system.post(0, '/oauth2/introspect', { token: SESSION })).body;
   const { fields } = await system.startSignIn('bob');
   const { code: CODE = '', nonce: NONCE = '', code_verifier: VERIFIER = '', redirect_uri: REDIRECT_URI = '' } = fields;
-  const person = { SESSION, TOKEN, SID: String(sid), OID: oid, TENANT: tid };
+  const AGENT_TOKEN = String((await system.exchange(0, SESSION, agentScope)).body.access_token);
+  const AGENT = system.emulator.ids.apps.scout ?? '';
+  const person = { SESSION, TOKEN, AGENT_TOKEN, AGENT, SID: String(sid), OID: oid, TENANT: tid };
   return { ...person, CODE, NONCE, VERIFIER, REDIRECT_URI, BROKER: system.brokers[0]?.url ?? '' };
 }
 
@@ -76,6 +89,12 @@ async function shell(program: string, variables: Record<string, string>): Promis
 }
 
 describe("the broker's README", () => {
+  it('has the token of every caller of its requests from the demo', () => {
+    const [, names = ''] = /^for name in (.*); do ln/m.exec(text) ?? [];
+    assert.deepEqual(names.split(' ').sort(), Object.keys(callers).sort());
+    assert.deepEqual([...Object.keys(serviceClients([])), ...readers].sort(), Object.keys(callers).sort());
+  });
+
   it('has a command for every endpoint', () => {
     for (const path of Object.keys(answers))
       assert.ok(
@@ -87,7 +106,7 @@ describe("the broker's README", () => {
   it('says how to have a code of the demo', async () => {
     const { browserOrigin, admin = '' } = system.emulator;
     const block = blocks.find((one) => one.startsWith('VERIFIER=')) ?? '';
-    const here = block.replace('http://127.0.0.1:9444', admin).replace('http://127.0.0.1:9440', browserOrigin);
+    const here = block.replaceAll('http://127.0.0.1:9444', admin).replaceAll('http://127.0.0.1:9440', browserOrigin);
     assert.match(await shell(`${here}\necho "$VERIFIER $NONCE $REDIRECT_URI"`, {}), /\?code=\S+\n\w{64} \w{32} http/);
   });
 
@@ -96,7 +115,9 @@ describe("the broker's README", () => {
       const reader = await variables();
       const stdout = await shell(`${ask}\n${command}`, reader);
       const path = /(?:^ask \S+ |BROKER)(\S+)/.exec(command)?.[1] ?? '';
-      assert.ok(answers[path]?.(JSON.parse(stdout)), `${path} answered ${Object.keys(JSON.parse(stdout))}`);
+      const whole = /^ask \S+ (.*)/.exec(command)?.[1] ?? '';
+      const isDone = answers[whole] ?? answers[path];
+      assert.ok(isDone?.(JSON.parse(stdout)), `${path} answered ${Object.keys(JSON.parse(stdout))}`);
       // Nothing of one command is left for the next.
       await system.post(0, '/sessions/end', { tid: reader.TENANT, oid: reader.OID }, 'operator');
     });

@@ -46,24 +46,57 @@ function connect({ username, mode = 'standalone', ...more }: More = {}, channel?
   }, channel);
 }
 
-/** A Redis that is nobody else's, for the tests around it. */
-function useOwnRedis(): void {
-  before(async () => {
-    redis = await openRedis({
-      cacheDir: '.cache',
-      logDir: 'out/redis-rights',
-      env: { ...process.env, REDIS_URL: undefined },
-    });
+// Nobody else's: its users are of this file.
+before(async () => {
+  redis = await openRedis({
+    cacheDir: '.cache',
+    logDir: 'out/redis-rights',
+    env: { ...process.env, REDIS_URL: undefined },
   });
-  after(() => redis[Symbol.asyncDispose]());
-}
+  // It knows our scripts from now on: which right is refused depends on that.
+  await using at = connect({ username: await user(...documented) });
+  await at.heard();
+  await at.connection.permitted();
+});
+after(() => redis[Symbol.asyncDispose]());
+
+// Most of the time each test waits for Redis or for its own timer; each has a user of its own.
+const concurrency = 4;
 
 const isAway = { code: 'unavailable', status: 503 };
 const script = '+evalsha, or what its script calls';
 
-describe('a Redis that refuses something', () => {
-  useOwnRedis();
+// One after another: a process that opens many connections at once may be late to see one stand, and call that an outage.
+describe('a Redis that refuses', () => {
+  it('nothing is not a word in the log, and leaves no key behind', async () => {
+    const rights = documented.map((right) => right.replace('p:', 'own:'));
+    await using at = connect({ username: await user(...rights) }, 'own:events');
+    await at.heard();
+    await at.connection.permitted();
+    assert.deepEqual(at.said(), []);
+    assert.deepEqual(await withRedis(redis, (client) => client.sendCommand(['KEYS', 'own:*'])), []);
+  });
 
+  it('is 503 and no outage to who asks for it', async () => {
+    await using at = connect({ username: await user(...documented, '-eval') });
+    await at.until('redis.refused');
+    await assert.rejects(at.connection.command('p:k', ['EVAL', 'return 1', '1', 'p:k']), isAway);
+    assert.equal(await at.connection.command('p:k', ['GET', 'p:k']), null);
+    assert.ok(!at.said().some(({ event }) => event === 'redis.down'));
+  });
+
+  it('is not away, though it refuses everything', async () => {
+    await using at = connect({ username: await user('~q:*', '&q:*', '+@all'), commandTimeoutMs: 250 });
+    await at.until('redis.refused');
+    // Longer than a Redis that says nothing is taken for one that hesitates.
+    for (const endMs = performance.now() + 1_500; performance.now() < endMs; await delay(50)) {
+      await assert.rejects(at.connection.command('p:k', ['GET', 'p:k']), isAway);
+    }
+    assert.equal(at.said().filter(({ event }) => event === 'redis.down').length, 0);
+  });
+});
+
+describe('a Redis that refuses something', { concurrency }, () => {
   const rows: [what: string, rights: string[], refused: string[]][] = [
     ['channels, as Redis 7 does unless told otherwise', ['~p:*', 'resetchannels', '+@all'], ['&p:*']],
     ['its channel, but not another', ['~p:*', '&q:*', '+@all'], ['&p:*']],
@@ -90,15 +123,6 @@ describe('a Redis that refuses something', () => {
     });
   }
 
-  it('nothing is not a word in the log, and leaves no key behind', async () => {
-    const rights = documented.map((right) => right.replace('p:', 'own:'));
-    await using at = connect({ username: await user(...rights) }, 'own:events');
-    await at.heard();
-    await at.connection.permitted();
-    assert.deepEqual(at.said(), []);
-    assert.deepEqual(await withRedis(redis, (client) => client.sendCommand(['KEYS', 'own:*'])), []);
-  });
-
   it('lets no session begin before it has said so', async () => {
     await using at = connect({ username: await user('~p:*', 'resetchannels', '+@all') });
     for (;;) {
@@ -121,24 +145,6 @@ describe('a Redis that refuses something', () => {
     await at.connection.permitted();
   });
 
-  it('is 503 and no outage to who asks for it', async () => {
-    await using at = connect({ username: await user(...documented, '-eval') });
-    await at.until('redis.refused');
-    await assert.rejects(at.connection.command('p:k', ['EVAL', 'return 1', '1', 'p:k']), isAway);
-    assert.equal(await at.connection.command('p:k', ['GET', 'p:k']), null);
-    assert.ok(!at.said().some(({ event }) => event === 'redis.down'));
-  });
-
-  it('is not away, though it refuses everything', async () => {
-    await using at = connect({ username: await user('~q:*', '&q:*', '+@all'), commandTimeoutMs: 250 });
-    await at.until('redis.refused');
-    // Longer than a Redis that says nothing is taken for one that hesitates.
-    for (const endMs = performance.now() + 1_500; performance.now() < endMs; await delay(50)) {
-      await assert.rejects(at.connection.command('p:k', ['GET', 'p:k']), isAway);
-    }
-    assert.equal(at.said().filter(({ event }) => event === 'redis.down').length, 0);
-  });
-
   it('is there again as soon as it refuses something after it was away', async () => {
     await using relay = await openRelay(redis);
     const username = await user('~q:*', '&q:*', '+@all');
@@ -159,9 +165,7 @@ describe('a Redis that refuses something', () => {
   });
 });
 
-describe('a Redis that is away', () => {
-  useOwnRedis();
-
+describe('a Redis that is away', { concurrency }, () => {
   it('is so for a reason that the log names', async () => {
     const fails = async (more: More, reason: RegExp) => {
       await using at = connect(more);

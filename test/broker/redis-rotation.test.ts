@@ -154,12 +154,12 @@ describe('certificates for Redis in files', () => {
       ...{ mode: 'standalone', url: `rediss://localhost:${tlsPort}`, commandTimeoutMs: 1_000, tls: context },
       credentials: passwordCredentials({ password: async () => `${redis.password}`, logger: withLogger }),
     }));
-  const bundle = async (name: string, type: 'rsa' | 'ec' = 'rsa') => {
+  const bundle = async (name: string, type: 'rsa' | 'ec' | 'ed25519' = 'rsa') => {
     const { key, certificate, privateKey } = issueCertificate(name, tls.clients, { type });
     return { key, certificate, privateKey };
   };
 
-  for (const type of ['rsa', 'ec'] as const) {
+  for (const type of ['rsa', 'ec', 'ed25519'] as const) {
     it(`prove us to a Redis that demands one: ${type}, key and password in files of their own`, async () => {
       const { certificate, privateKey } = await bundle(`broker-${type}`, type);
       const encrypted = String(

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import axe from 'axe-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator } from 'playwright-core';
 import builtInSeed from '../../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { launchChromium } from '../kit/browser/chromium.ts';
-import { type BrowserProfile, openBrowserProfile, shoot } from '../kit/browser/profile.ts';
+import { inspect as inspectPage } from '../kit/browser/inspect.ts';
+import { Gallery } from '../kit/browser/pictures.ts';
+import { type BrowserProfile, openBrowserProfile } from '../kit/browser/profile.ts';
 import { freePort } from '../kit/ports.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { System } from '../kit/system/system.ts';
 
-/** The narrowest telephone, and a page at 400 % on a usual screen: WCAG 2.2, 1.4.10 Reflow. */
-const narrow = { width: 320, height: 640 };
-const wide = { width: 900, height: 700 };
+const gallery = new Gallery('pages');
 
 let system: System;
 let browser: Browser & AsyncDisposable;
@@ -28,33 +27,11 @@ after(async () => {
   await system?.close();
 });
 
-/** What axe, which is in the page already, objects to on the page as it is now, in a line each. */
-async function objections(page: Page, options: object): Promise<string[]> {
-  const { violations } = await page.evaluate<{
-    violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
-  }>(`axe.run(document, ${JSON.stringify(options)})`);
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
-  );
-}
-
-/** The page is good in both schemes and on a narrow screen, keeps its pictures, and holds no token. */
+/** The page with this heading is good, and holds no token. */
 async function inspect({ page, look }: BrowserProfile, name: string, heading: string): Promise<void> {
   await page.getByRole('heading', { level: 1, name: heading }).waitFor();
   await look();
-  await page.evaluate(`${axe.source}; undefined`);
-  // In the dark nothing but the colours is different.
-  const rules = { light: {}, dark: { runOnly: ['color-contrast', 'link-in-text-block'] } };
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    assert.deepEqual(await objections(page, rules[colorScheme]), [], `${name} in ${colorScheme}`);
-    await shoot(page, `${name}-${colorScheme}`);
-  }
-  await page.emulateMedia({ colorScheme: 'light' });
-  await page.setViewportSize(narrow);
-  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), narrow.width, `${name} does not fit`);
-  await shoot(page, `${name}-narrow`);
-  await page.setViewportSize(wide);
+  await inspectPage(page, gallery, name);
 }
 
 const button = ({ page }: BrowserProfile, name: string | RegExp) => page.getByRole('button', { name, exact: true });
@@ -90,6 +67,25 @@ async function signedIn(person: string): Promise<BrowserProfile> {
 }
 
 describe('every page is readable, in light and dark, wide and narrow, by eye and by screen reader', () => {
+  it('and four clicks of a newcomer end at the drawing of their own sign-in, by the first card of the start page', async () => {
+    await using gina = await open();
+    const { page } = gina;
+    let clicks = 0;
+    const click = async (target: Locator) => {
+      await target.click();
+      clicks += 1;
+    };
+    await page.goto(system.web);
+    await click(link(gina, 'Sign in'));
+    await click(button(gina, /gina_fabrikam/));
+    await click(button(gina, 'Accept'));
+    await page.getByRole('heading', { name: 'Hello, Gina Gallo' }).waitFor();
+    await click(page.locator('.card a').first());
+    await page.waitForURL(`${system.viewerUrl}/traces/*`);
+    await page.locator('.sequence .label', { hasText: 'redeem code' }).first().waitFor();
+    assert.ok(clicks <= 4, `${clicks} clicks`);
+  });
+
   it('on the way in: welcome, account, consent, home, profile', async () => {
     await using carol = await open();
     const { page } = carol;
@@ -245,4 +241,6 @@ describe('every page is readable, in light and dark, wide and narrow, by eye and
     await inspect(hasty, 'too-many-requests', 'Too many requests');
     await hasty.assertClean();
   });
+
+  it('and no picture is kept of a page that is not shown', () => gallery.assertAllSeen());
 });

@@ -1,57 +1,39 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
-import { findDebianTool } from '../kit/debian/tool.ts';
+import { StandIns } from './aks/stand-ins.ts';
 
-const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
 const script = join(root, 'docs/aks/deploy.sh');
-const tools = ['az', 'kubectl', 'kubelogin', 'helm', 'docker'];
 
 type Ended = { calls: string[]; writes: string[]; stderr: string; failed: boolean };
 
 describe('docs/aks/deploy.sh', () => {
-  let directory: string;
-  let path: string;
+  let tools: StandIns;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'deploy-'));
-    for (const tool of tools) await symlink(join(import.meta.dirname, 'aks/tools-stand-in.mjs'), join(directory, tool));
+    tools = await StandIns.open(['az', 'kubectl', 'kubelogin', 'helm', 'docker']);
     // What makes the app registrations has a test of its own.
-    await writeFile(join(directory, 'signin.pfx'), 'x');
-    const jq = await findDebianTool({ name: 'jq', packages: ['jq', 'libjq1', 'libonig5'] }, '.cache');
-    path = [directory, dirname(jq.command), process.env.PATH].join(delimiter);
+    await writeFile(join(tools.directory, 'signin.pfx'), 'x');
   });
-  after(() => rm(directory, { recursive: true, force: true }));
+  after(() => tools[Symbol.asyncDispose]());
 
   async function deploy(
-    state: string,
+    name: string,
     facts: Record<string, string> = {},
-    { args = [] as string[], fail = '' } = {},
+    { args = [] as string[], fail = undefined as RegExp | undefined } = {},
   ): Promise<Ended> {
     const example = await readFile(join(root, 'docs/aks/env.example'), 'utf8');
-    const env = { CERTIFICATE: join(directory, 'signin.pfx'), ...facts };
+    const env = { CERTIFICATE: join(tools.directory, 'signin.pfx'), ...facts };
     const lines = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const file = join(directory, `${state}.env`);
+    const file = join(tools.directory, `${name}.env`);
     await writeFile(file, [example, ...lines].join('\n'));
-    const TOOLS_STATE = join(directory, state);
-    await writeFile(`${TOOLS_STATE}.calls`, '');
-    const environment = {
-      ...process.env,
-      PATH: path,
-      TOOLS_STATE,
-      TOOLS_FAIL: fail,
-      RETRY_SECONDS: '0',
-      AZ_STATE: `${TOOLS_STATE}.graph`,
-    };
-    const ended = await run(script, ['--env', file, ...args], { env: environment, timeout: 60_000 }).then(
+    const tenant = Object.assign(tools.tenant(name), { fail, calls: [] });
+    const ended = await tools.run(script, ['--env', file, ...args], name).then(
       ({ stderr }) => ({ stderr, failed: false }),
       ({ stderr }: { stderr: string }) => ({ stderr, failed: true }),
     );
-    const calls = (await readFile(`${TOOLS_STATE}.calls`, 'utf8')).split('\n').filter(Boolean);
+    const { calls } = tenant;
     return { ...ended, calls, writes: calls.filter((call) => makes.test(call)) };
   }
 
@@ -59,7 +41,8 @@ describe('docs/aks/deploy.sh', () => {
   const makes = /^az (?!group|role)\S.* (create|import|set) |^kubectl .*create /;
 
   const automatic = 'automatic';
-  const vault = { CLUSTER: 'standard', PRIVATE: 'true', KEYS: 'keyvault', MONITORING: 'false' };
+  const MORE_HOSTS = "'b.example.com c.example.com/shop'";
+  const vault = { CLUSTER: 'standard', PRIVATE: 'true', KEYS: 'keyvault', MONITORING: 'false', MORE_HOSTS };
   const first = new Map<string, Ended>();
   before(async () => {
     first.set(automatic, await deploy(automatic));
@@ -79,6 +62,8 @@ describe('docs/aks/deploy.sh', () => {
       const second = await deploy(state, facts);
       assert.equal(second.failed, false, second.stderr);
       assert.deepEqual(second.writes, []);
+      // It would make a second workspace where another one is in use.
+      assert.doesNotMatch(second.calls.join('\n'), /--enable-azure-monitor-metrics/);
     });
   }
 
@@ -108,7 +93,7 @@ describe('docs/aks/deploy.sh', () => {
 
   it('stops at the first call that fails, wherever that is, and goes on there when run again', async () => {
     for (const step of ['az aks create', 'az redisenterprise database create', 'helm upgrade']) {
-      const broken = await deploy('broken', {}, { fail: `^${step}` });
+      const broken = await deploy('broken', {}, { fail: new RegExp(`^${step}`) });
       assert.ok(broken.failed, step);
       assert.ok(broken.calls.at(-1)?.startsWith(step), `${step}: ${broken.calls.at(-1)}`);
     }
@@ -117,7 +102,7 @@ describe('docs/aks/deploy.sh', () => {
   });
 
   it('stops where it cannot read what there is, rather than take it for absent', async () => {
-    const broken = await deploy('unread', {}, { fail: '^az aks show' });
+    const broken = await deploy('unread', {}, { fail: /^az aks show/ });
     assert.ok(broken.failed);
     assert.ok(!broken.calls.some((call) => call.startsWith('az aks create')));
   });
@@ -131,6 +116,25 @@ describe('docs/aks/deploy.sh', () => {
     for (const call of calls.filter((one) => one.startsWith('az provider register'))) assert.match(call, / --wait$/);
   });
 
+  it('leaves the certificate to cert-manager, and gives the charts a values file of the deployer last', async () => {
+    const values = join(root, 'docs/aks/private-values.yaml');
+    const facts = { CERT_MANAGER_ISSUER: 'letsencrypt', CERTIFICATE: '', VALUES: values };
+    const { failed, stderr, calls } = await deploy('cert-manager', facts);
+    assert.equal(failed, false, stderr);
+    assert.ok(!calls.some((call) => call.startsWith('az keyvault certificate')));
+    assert.match(calls.at(-1) ?? '', /cert-manager-values\.yaml -f \S+\/private-values\.yaml --wait/);
+  });
+
+  it('registers and routes every host', () => {
+    const patch = callsOf('vault').find(
+      (call) => call.startsWith('az rest --method PATCH') && call.includes('logoutUrl'),
+    );
+    for (const base of ['signin.example.com', 'b.example.com', 'c.example.com/shop'])
+      assert.ok(patch?.includes(`"https://${base}/auth/callback"`), base);
+    assert.match(callsOf('vault').at(-1) ?? '', / -f \S+\/locations-values\.yaml/);
+    assert.doesNotMatch(callsOf(automatic).at(-1) ?? '', /locations-values/);
+  });
+
   it('puts no key into an argument', () => {
     assert.doesNotMatch([...callsOf(automatic), ...callsOf('vault')].join('\n'), /[A-Za-z0-9+/]{43}=/);
   });
@@ -142,6 +146,8 @@ describe('docs/aks/deploy.sh', () => {
       [{ CLUSTER: 'kind' }, 'CLUSTER must be one of: automatic standard'],
       [{ PRIVATE: 'yes' }, 'PRIVATE must be one of'],
       [{ KEYS: 'files' }, 'KEYS must be one of'],
+      [{ CERTIFICATE: '' }, 'CERTIFICATE is not set'],
+      [{ VALUES: '/none.yaml' }, 'VALUES: there is no file /none.yaml'],
       [{ REDIS: 'on-behalf' }, 'REDIS may have letters and digits only'],
     ] as const) {
       const { failed, stderr, calls } = await deploy('wrong', facts);

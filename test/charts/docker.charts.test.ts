@@ -19,9 +19,10 @@ describe('docker/', () => {
     });
   }
 
-  it('sends manifests and services to the builder, and nothing else', async () => {
+  it('sends manifests, services and what bundles them to the builder, and nothing else', async () => {
     const lines = (await read('.dockerignore')).trim().split('\n');
-    assert.deepEqual(lines.slice(0, 4), ['*', '!package*.json', '!packages', '!services']);
+    const sent = ['*', '!package*.json', '!packages', '!services', '!docker', 'docker/*', '!docker/bundle'];
+    assert.deepEqual(lines.slice(0, 7), sent);
     for (const line of ['**/node_modules', '**/*.test.ts']) assert.ok(lines.includes(line), line);
   });
 

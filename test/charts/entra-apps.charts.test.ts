@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { findDebianTool } from '../kit/debian/tool.ts';
-import { copyCharts, objectsOf, render } from './render.ts';
-import { faultsOf } from './validators.ts';
+import type { Stored } from './aks/graph.ts';
+import { StandIns } from './aks/stand-ins.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
@@ -22,31 +21,28 @@ const facts = [
 ];
 
 describe('docs/aks/entra-apps.sh', () => {
-  let directory: string;
-  let tools: Record<string, string>;
+  let tools: StandIns;
+  let first: Awaited<ReturnType<typeof apply>>;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'az-'));
-    await symlink(join(import.meta.dirname, 'az-stand-in.mjs'), join(directory, 'az'));
-    const jq = await findDebianTool({ name: 'jq', packages: ['jq', 'libjq1', 'libonig5'] }, '.cache');
-    const path = [directory, dirname(jq.command), process.env.PATH].join(delimiter);
-    tools = { ...jq.env, PATH: path };
+    tools = await StandIns.open(['az']);
+    first = await apply('first', ...facts);
   });
-  after(() => rm(directory, { recursive: true, force: true }));
+  after(() => tools[Symbol.asyncDispose]());
 
-  const state = (name: string) => join(directory, name);
+  const graphOf = (name: string) => tools.tenant(name).graph;
+  const stored = (name: string) => structuredClone(graphOf(name).objects);
   async function apply(name: string, ...args: string[]) {
-    await writeFile(`${state(name)}.writes`, '');
-    const env = { ...tools, AZ_STATE: state(name), RETRY_SECONDS: '0' };
-    const { stdout, stderr } = await run(script, args, { env, timeout: 60_000 });
-    const writes = (await readFile(`${state(name)}.writes`, 'utf8')).split('\n').filter(Boolean);
-    return { stdout, stderr, writes };
+    graphOf(name).writes = [];
+    return { ...(await tools.run(script, args, name)), writes: graphOf(name).writes };
   }
-  type Stored = { kind: string; displayName?: string; appId: string; [key: string]: unknown };
-  const stored = async (name: string): Promise<Stored[]> => JSON.parse(await readFile(state(name), 'utf8'));
+  /** A tenant where the first deployment has been. */
+  const afterFirst = (name: string) => {
+    graphOf(name).objects = stored('first');
+  };
 
   it('makes both app registrations and prints their ids', async () => {
-    const { stdout, writes } = await apply('fresh', ...facts);
-    const objects = await stored('fresh');
+    const { stdout, writes } = first;
+    const objects = stored('first');
     const app = (name: string) => objects.find(({ displayName }) => displayName === name) as Stored;
     assert.equal(stdout, `export WEB_ID=${app('onbehalf-web').appId}\nexport API_ID=${app('onbehalf-api').appId}\n`);
     assert.ok(writes.length >= 9);
@@ -70,76 +66,115 @@ describe('docs/aks/entra-apps.sh', () => {
   });
 
   it('writes nothing when run again', async () => {
-    await apply('again', ...facts);
-    const before = await stored('again');
+    afterFirst('again');
+    const before = stored('again');
     const { writes } = await apply('again', ...facts);
     assert.deepEqual(writes, []);
-    assert.deepEqual(await stored('again'), before);
+    assert.deepEqual(stored('again'), before);
   });
 
-  it('mends what differs, and nothing else', async () => {
-    await apply('moved', ...facts);
-    const { writes } = await apply('moved', ...facts.with(1, 'other.example.com'));
-    assert.equal(writes.length, 1);
-    const issuer = await apply('moved', ...facts.with(1, 'other.example.com').with(3, 'https://oidc.example.com/y/'));
-    assert.equal(issuer.writes.length, 2);
-    assert.ok(issuer.writes.every((write) => /^PATCH .*federatedIdentityCredentials/.test(write)));
+  type App = Stored & {
+    web: { redirectUris: string[]; logoutUrl: string };
+    api: { oauth2PermissionScopes: { id: string; value: string }[]; preAuthorizedApplications: object[] };
+    requiredResourceAccess: { resourceAppId: string; resourceAccess: { id: string }[] }[];
+    optionalClaims: { idToken: { name: string }[] };
+  };
+  function appOf(name: string, displayName: string): App {
+    return stored(name).find((object) => object.displayName === displayName) as App;
+  }
+  const trustOf = (name: string) =>
+    stored(name)
+      .filter(({ kind }) => kind === 'federatedIdentityCredentials')
+      .map(({ issuer, subject }) => `${issuer} ${subject}`);
+  const urisOf = (...bases: string[]) => bases.flatMap((base) => [`https://${base}/auth/callback`, `https://${base}/`]);
+  /** A second deployment: another host and path, another cluster. */
+  const second = facts.with(1, 'intranet.example.com/shop').with(3, 'https://oidc.example.com/y/');
+
+  it('adds what a second deployment needs; only --prune takes away what the first one has, and a plan says both', async () => {
+    afterFirst('second');
+    const added = await apply('second', ...second);
+    assert.equal(added.writes.length, 3, added.writes.join());
+    const web = appOf('second', 'onbehalf-web');
+    assert.deepEqual(web.web.redirectUris, urisOf('signin.example.com', 'intranet.example.com/shop'));
+    assert.equal(web.web.logoutUrl, 'https://signin.example.com/auth/front-channel-logout');
+    const trusted = ['x', 'y'].map((path) => `https://oidc.example.com/${path}/ ${facts[5]}`);
+    assert.deepEqual(trustOf('second').sort(), [...trusted, ...trusted].sort());
+    assert.deepEqual((await apply('second', ...facts)).writes, [], 'the first one again');
+
+    const before = stored('second');
+    const plan = await apply('second', '--plan', ...second);
+    assert.match(plan.stderr, /stays without --prune: https:\/\/signin\.example\.com\//);
+    assert.match(plan.stderr, /stays without --prune: trust in https:\/\/oidc\.example\.com\/x\//);
+    const pruning = await apply('second', '--plan', '--prune', ...second);
+    assert.match(pruning.stderr, /goes: https:\/\/signin\.example\.com\//);
+    assert.equal(pruning.stderr.match(/would DELETE .*federatedIdentityCredentials/g)?.length, 2);
+    assert.match(pruning.stderr, /would PATCH .*intranet\.example\.com/);
+    assert.deepEqual([plan.writes, pruning.writes, stored('second')], [[], [], before]);
+
+    await apply('second', '--prune', ...second);
+    const left = appOf('second', 'onbehalf-web');
+    assert.deepEqual(left.web.redirectUris, urisOf('intranet.example.com/shop'));
+    assert.equal(left.web.logoutUrl, 'https://intranet.example.com/shop/auth/front-channel-logout');
+    assert.deepEqual(trustOf('second'), [trusted[1], trusted[1]]);
+  });
+
+  it('takes several hosts, issuers and subjects at once, and trust that was named by hand', async () => {
+    const more = ['--host', 'b.example.com', '--issuer', 'https://oidc.example.com/z/', '--subject', 'other'];
+    afterFirst('several');
+    await apply('several', ...facts, ...more);
+    const web = appOf('several', 'onbehalf-web');
+    assert.deepEqual(web.web.redirectUris, urisOf('signin.example.com', 'b.example.com'));
+    assert.equal(trustOf('several').length, 4);
+    const objects = stored('several');
+    for (const one of objects) if (one.kind === 'federatedIdentityCredentials') one.name = 'by hand';
+    graphOf('several').objects = objects;
+    assert.deepEqual((await apply('several', '--prune', ...facts, ...more)).writes, []);
+  });
+
+  it('keeps permissions, scopes, claims and pre-authorized apps that were added by hand', async () => {
+    afterFirst('by-hand');
+    const objects = stored('by-hand') as App[];
+    const [web, api] = ['onbehalf-web', 'onbehalf-api'].map(
+      (name) => objects.find(({ displayName }) => displayName === name) as App,
+    ) as [App, App];
+    web.requiredResourceAccess.push({ resourceAppId: 'graph', resourceAccess: [{ id: 'mail' }] });
+    web.requiredResourceAccess[0]?.resourceAccess.push({ id: 'another scope' });
+    web.optionalClaims.idToken.push({ name: 'email' });
+    api.api.oauth2PermissionScopes.push({ id: 'own', value: 'Orders.Read' });
+    api.api.preAuthorizedApplications.push({ appId: 'spa', delegatedPermissionIds: ['own'] });
+    graphOf('by-hand').objects = objects;
+    await apply('by-hand', '--prune', ...second);
+    const kept = appOf('by-hand', 'onbehalf-web');
+    assert.deepEqual(kept.requiredResourceAccess, web.requiredResourceAccess);
+    assert.deepEqual(kept.optionalClaims, web.optionalClaims);
+    assert.deepEqual(appOf('by-hand', 'onbehalf-api').api, api.api);
   });
 
   it('plans without writing, and removes both', async () => {
     assert.deepEqual((await apply('plan', '--plan', ...facts)).writes, []);
-    await apply('gone', ...facts);
+    afterFirst('gone');
     assert.equal((await apply('gone', '--delete')).writes.length, 2);
     assert.deepEqual(
-      (await stored('gone')).filter(({ kind }) => kind === 'applications'),
+      stored('gone').filter(({ kind }) => kind === 'applications'),
       [],
     );
   });
 
-  it('says which fact is missing', async () => {
-    await assert.rejects(apply('missing', '--host', 'a'), ({ stderr }: { stderr: string }) =>
-      stderr.includes('--issuer is required'),
-    );
+  it('says which fact is missing or no host', async () => {
+    const bad: [string[], RegExp][] = [
+      [['--host', 'a'], /--issuer is required/],
+      [['--issuer', 'a', '--subject', 'b'], /--host is required/],
+      [[...facts, '--issuer', 'https://a/'], /--subject is required, one for each/],
+      ...['https://a.example.com', 'A.example.com', 'a.example.com/', 'a.example.com/x?y', 'me@a'].map(
+        (host): [string[], RegExp] => [facts.with(1, host), /--host takes a host/],
+      ),
+    ];
+    for (const [args, says] of bad)
+      await assert.rejects(apply('missing', ...args), ({ stderr }: { stderr: string }) => says.test(stderr));
   });
 });
 
 describe('docs/aks', () => {
-  it('has values that render when the variables of deploy.sh stand in them', async () => {
-    const sources = ['docs/aks/env.example', 'docs/aks/deploy.sh'].map((path) => readFile(join(root, path), 'utf8'));
-    const script = (await Promise.all(sources)).join('\n');
-    const guid = '11111111-1111-4111-8111-111111111111';
-    const known: Record<string, string> = {
-      HOST: 'signin.example.com',
-      TENANT: guid,
-      WEB_ID: guid,
-      API_ID: guid,
-      RID: guid,
-      GID: guid,
-      REG: 'onbehalf.azurecr.io',
-      TAG: '0000000',
-      KV: 'onbehalf',
-      ISSUER: 'https://oidc.example.com/x/',
-      RHOST: 'onbehalf.swedencentral.redis.azure.net',
-      ZID: '/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-dns/providers/Microsoft.Network/dnsZones/example.com',
-    };
-    const text = (await readFile(join(root, 'docs/aks/values.yaml'), 'utf8')).replaceAll(
-      /\$(\w+)/g,
-      (_, name: string) => {
-        assert.ok(known[name], name);
-        if (!/^(WEB|API)_ID$/.test(name)) assert.match(script, new RegExp(`\\b${name}=`), `${name} is set nowhere`);
-        return known[name] as string;
-      },
-    );
-    const charts = await copyCharts();
-    await writeFile(join(charts, 'onbehalf/my-values.yaml'), text);
-    const files = ['ci/aks-automatic-values.yaml', 'my-values.yaml'];
-    const rendered = await render(charts, { chart: 'onbehalf', name: 'guide', release: 'onbehalf', files });
-    assert.deepEqual(objectsOf(rendered).flatMap(faultsOf), []);
-    assert.match(rendered, /kind: ExternalDNS/);
-    assert.match(rendered, /image: "onbehalf\.azurecr\.io\/token-broker:0000000"/);
-    assert.doesNotMatch(rendered, /\$[A-Z]/);
-  });
-
   it('names only files and values that exist', async () => {
     const readme = await readFile(join(root, 'docs/aks/README.md'), 'utf8');
     for (const [, path = ''] of readme.matchAll(/(?<![\w/])((?:charts|docs|docker)\/[\w./-]+\.\w+)/g)) {

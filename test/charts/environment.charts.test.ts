@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { KubernetesObject, V1ConfigMap, V1Deployment } from '@kubernetes/client-node';
+import type {
+  KubernetesObject,
+  V1ConfigMap,
+  V1Deployment,
+  V1NetworkPolicy,
+  V1NetworkPolicyPeer,
+  V1Service,
+} from '@kubernetes/client-node';
 import { apisSchema } from '@onbehalf/node/web/apis/apis';
 import * as downstreamApi from '../../services/downstream-api/src/config.ts';
 import { clientsSchema } from '../../services/token-broker/src/clients/clients.ts';
 import * as tokenBroker from '../../services/token-broker/src/config.ts';
 import * as webFrontend from '../../services/web-frontend/src/config.ts';
+import { upstreamsSchema } from '../../services/web-frontend/src/upstreams/file/upstreams-file.ts';
 import { copyCharts, objectsOf, ofKind, render, scenarios } from './render.ts';
 
 const services = { 'web-frontend': webFrontend, 'token-broker': tokenBroker, 'downstream-api': downstreamApi };
@@ -86,6 +94,39 @@ describe('the environment of a pod', () => {
       assert.ok(contents.length > 10, file);
       for (const content of contents) assert.doesNotThrow(() => schema.parse(JSON.parse(content)), content);
     }
+  });
+
+  it('puts an app behind the frontend, and lets its pods reach that app and no other', () => {
+    const objects = rendered.get('web-frontend/alone') ?? [];
+    const files = ofKind<V1ConfigMap>(objects, 'ConfigMap').map(({ data }) => data?.['upstreams.json']);
+    const file = JSON.parse(files.find(Boolean) ?? '');
+    const around = { publicHosts: ['signin.example.com'], own: { hosts: [], ports: [] }, apis: ['orders'] };
+    const schema = upstreamsSchema({ ...around, brokerUrl: 'http://token-broker.identity.svc:8080' });
+    assert.deepEqual(
+      schema.parse(file).map(({ name }) => name),
+      ['assets', 'shop'],
+    );
+    const rules = ofKind<V1NetworkPolicy>(objects, 'NetworkPolicy').flatMap(({ spec }) => spec?.egress ?? []);
+    const opened = rules.filter(({ ports }) => ports?.some(({ port }) => String(port) === '3000'));
+    assert.equal(opened.length, 1);
+    assert.deepEqual(opened[0]?.to?.[0]?.podSelector?.matchLabels, { app: 'shop' });
+  });
+
+  it('opens the port at which gateways ask for tokens to them alone, and only where it is asked for', () => {
+    const portsOf = (scenario: string) =>
+      ofKind<V1Service>(rendered.get(scenario) ?? [], 'Service')
+        .filter(({ metadata }) => metadata?.name?.endsWith('web-frontend'))
+        .flatMap(({ spec }) => spec?.ports?.map(({ port }) => port));
+    assert.deepEqual(portsOf('web-frontend/alone'), [8080, 8081]);
+    assert.deepEqual(portsOf('web-frontend/kind'), [8080]);
+    const policies = ofKind<V1NetworkPolicy>(rendered.get('web-frontend/alone') ?? [], 'NetworkPolicy');
+    const rules = policies.flatMap(({ spec }) => spec?.ingress ?? []);
+    const [rule] = rules.filter(({ ports }) => ports?.some(({ port }) => String(port) === '8081'));
+    const { from = rule?._from } = (rule ?? {}) as { from?: V1NetworkPolicyPeer[] };
+    assert.deepEqual(
+      from?.map(({ namespaceSelector }) => namespaceSelector?.matchLabels),
+      [{ 'kubernetes.io/metadata.name': 'traefik' }],
+    );
   });
 
   it('fills in what the release knows: subjects and redirect URIs', () => {

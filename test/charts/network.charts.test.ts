@@ -82,14 +82,14 @@ describe('the network', () => {
     assert.deepEqual(set(edges), ['token-broker -> valkey : 6379']);
   });
 
-  it('exposes port 8080 alone, by a ClusterIP Service that says no type', () => {
+  it('exposes port 8080 alone, or 8081 for gateways too where that is asked for, by a ClusterIP Service that says no type', () => {
     for (const { name, chart } of all) {
       if (chart === 'dev') continue;
       for (const { spec } of ofKind<V1Service>(objects(name), 'Service')) {
         assert.equal(spec?.type, undefined);
         assert.deepEqual(
           spec?.ports?.map(({ port, targetPort }) => [port, targetPort]),
-          [[8080, 'http']],
+          [[8080, 'http'], ...(name === 'web-frontend/alone' ? [[8081, 'verify']] : [])],
           name,
         );
       }
@@ -116,8 +116,9 @@ describe('the network', () => {
           .map(({ backend }) => ({ name: backend.service?.name ?? '' })),
       ];
       if (chart === 'onbehalf')
+        // One for each public URL.
         assert.deepEqual(
-          backends.map(({ name: to }) => to.includes('web-frontend') || to === 'auth'),
+          [...new Set(backends.map(({ name: to }) => to.includes('web-frontend') || to === 'auth'))],
           [true],
           name,
         );

@@ -67,6 +67,18 @@ describe('every pod', () => {
   const everyContainer = () =>
     everyPod().flatMap(({ spec, owner }) => containersOf(spec).map((c) => ({ ...c, owner })));
 
+  it('claims no volume, so that a cluster without a StorageClass will do', () => {
+    for (const { name } of all) {
+      const claims = objects(name).filter(({ kind }) => /^(PersistentVolume|StatefulSet)/.test(kind ?? ''));
+      assert.deepEqual(claims, [], name);
+      for (const { spec, owner } of podsOf(objects(name)))
+        assert.ok(
+          !spec.volumes?.some(({ persistentVolumeClaim, ephemeral }) => persistentVolumeClaim ?? ephemeral),
+          owner,
+        );
+    }
+  });
+
   it('meets Pod Security "restricted" with a read-only root, test pods too', () => {
     assert.ok(everyPod().some(({ owner }) => owner.startsWith('Pod ')));
     for (const { name, owner, spec } of everyPod()) assert.deepEqual(breaches(spec), [], `${name} ${owner}`);

@@ -47,11 +47,11 @@ const isDependency = (path: string) => /\/charts\/[^/]+\/(charts|Chart\.lock)($|
 
 export type Scenario = { chart: string; name: string; release: string; files: string[] };
 
-/** Every ci/*-values.yaml of every chart; the umbrella's stand on its made-up facts. */
-export async function scenarios(): Promise<Scenario[]> {
+/** Every ci/*-values.yaml of every chart of a folder; the umbrella's stand on its made-up facts. */
+export async function scenarios(charts = source): Promise<Scenario[]> {
   const all: Scenario[] = [];
   for (const chart of ['onbehalf', 'web-frontend', 'token-broker', 'downstream-api', 'dev']) {
-    const names = (await readdir(join(source, chart, 'ci'))).filter((name) => name.endsWith('-values.yaml')).sort();
+    const names = (await readdir(join(charts, chart, 'ci'))).filter((name) => name.endsWith('-values.yaml')).sort();
     for (const file of names) {
       const files = chart === 'onbehalf' ? ['ci/facts-values.yaml', `ci/${file}`] : [`ci/${file}`];
       all.push({ chart, name: `${chart}/${file.replace('-values.yaml', '')}`, release: chart, files });

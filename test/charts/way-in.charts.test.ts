@@ -6,8 +6,17 @@ import { copyCharts, objectsOf, ofKind, render, type Scenario, scenarios } from 
 type Gateway = KubernetesObject & {
   spec: {
     gatewayClassName: string;
+    listeners?: { name: string; hostname: string }[];
     addresses?: { type: string; value: string }[];
     infrastructure?: { annotations?: Record<string, string>; labels?: Record<string, string> };
+  };
+};
+
+type Route = KubernetesObject & {
+  spec: {
+    hostnames: string[];
+    parentRefs: { sectionName: string }[];
+    rules: { matches?: { path: { value: string } }[] }[];
   };
 };
 
@@ -46,6 +55,47 @@ describe('the way in', () => {
       assert.match(JSON.stringify(peersOf(rendered)), new RegExp(`"kubernetes.io/metadata.name":"${name}"`));
     });
   }
+
+  it('is a listener and a route for each host, by the paths of its public URLs, and the redirect URIs of all', async () => {
+    const rendered = await objects('locations');
+    const [gateway] = ofKind<Gateway>(rendered, 'Gateway');
+    assert.deepEqual(
+      gateway?.spec.listeners?.map(({ name, hostname }) => [name, hostname]),
+      [
+        ['http', 'signin.example.com'],
+        ['https', 'signin.example.com'],
+        ['http-2', 'intranet.example.com'],
+        ['https-2', 'intranet.example.com'],
+      ],
+    );
+    const routes = ofKind<Route>(rendered, 'HTTPRoute').map(({ metadata, spec }) => ({
+      name: metadata?.name,
+      hosts: spec.hostnames,
+      sections: spec.parentRefs.map(({ sectionName }) => sectionName),
+      paths: spec.rules[0]?.matches?.map(({ path }) => path.value),
+    }));
+    assert.deepEqual(routes, [
+      {
+        ...{ name: 'onbehalf-redirect', hosts: ['signin.example.com', 'intranet.example.com'] },
+        ...{ sections: ['http', 'http-2'], paths: undefined },
+      },
+      { name: 'onbehalf', hosts: ['signin.example.com'], sections: ['https'], paths: undefined },
+      { name: 'onbehalf-2', hosts: ['intranet.example.com'], sections: ['https-2'], paths: ['/shop', '/hr'] },
+    ]);
+    const urls = ['https://signin.example.com', 'https://intranet.example.com/shop', 'https://intranet.example.com/hr'];
+    const text = JSON.stringify(rendered);
+    assert.ok(text.includes(`{"name":"PUBLIC_BASE_URLS","value":"${urls.join(',')}"}`));
+    for (const url of urls) assert.ok(text.includes(`${url}/auth/callback`), url);
+    const nginx = await objects('ingress-nginx', { global: { publicBaseUrl: '', publicBaseUrls: urls } });
+    const [ingress] = ofKind<V1Ingress>(nginx, 'Ingress');
+    assert.deepEqual(
+      ingress?.spec?.rules?.map(({ host, http }) => [host, http?.paths.map(({ path }) => path)]),
+      [
+        ['signin.example.com', ['/']],
+        ['intranet.example.com', ['/shop', '/hr']],
+      ],
+    );
+  });
 
   it('tells ingress-nginx to hold heads of 16 KB, to stream, and to leave a pod that does not answer', async () => {
     const [ingress] = ofKind<V1Ingress>(await objects('ingress-nginx'), 'Ingress');

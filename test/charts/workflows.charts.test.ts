@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { suites } from '../../tools/run/suites.ts';
 import { development, exists, production, read, root } from './repository.ts';
@@ -10,7 +13,7 @@ type Job = {
   permissions?: object;
   'timeout-minutes'?: number;
   steps: { uses?: string; run?: string }[];
-  needs?: string[];
+  needs?: string | string[];
   strategy?: { matrix: { part?: string[]; include?: { image: string; service: string }[] } };
 };
 type Workflow = { on: object; permissions: object; jobs: Record<string, Job> };
@@ -76,12 +79,36 @@ describe('.github/workflows', async () => {
     );
   });
 
+  it('publish every npm package with provenance, and only where a token or a trusted publisher is set', async () => {
+    const release = workflows.find(({ name }) => name === 'release.yml')?.workflow;
+    const { packages, images } = release?.jobs ?? {};
+    assert.deepEqual([packages?.needs, packages?.permissions], ['check', images?.permissions]);
+    const step = packages?.steps.find(({ run = '' }) => run.includes('npm publish'));
+    const folder = await mkdtemp(join(tmpdir(), 'release-'));
+    await writeFile(join(folder, 'npm'), '#!/bin/sh\necho "token=$NODE_AUTH_TOKEN $*"\n', { mode: 0o700 });
+    await mkdir(join(folder, 'out/packages'), { recursive: true });
+    for (const name of ['node', 'emulator']) await writeFile(join(folder, 'out/packages', `${name}.tgz`), '');
+    const publish = async (env: Record<string, string>) => {
+      const given = { NPM_TRUSTED: '', NODE_AUTH_TOKEN: '', ...env, PATH: `${folder}:${process.env.PATH}` };
+      const { stdout } = await promisify(execFile)('bash', ['-ec', step?.run ?? 'false'], { cwd: folder, env: given });
+      return stdout.trim().split('\n');
+    };
+    const published = (token: string) =>
+      ['emulator', 'node'].map(
+        (name) => `token=${token} publish out/packages/${name}.tgz --access public --provenance`,
+      );
+    assert.deepEqual(await publish({ NODE_AUTH_TOKEN: 'secret' }), published('secret'));
+    assert.deepEqual(await publish({ NPM_TRUSTED: 'true', NODE_AUTH_TOKEN: 'old' }), published(''));
+    assert.match((await publish({})).join(), /nothing is published/);
+    await rm(folder, { recursive: true });
+  });
+
   it('release development parts apart from the production services', () => {
     const release = workflows.find(({ name }) => name === 'release.yml')?.workflow;
     const images = release?.jobs.images?.strategy?.matrix.include ?? [];
     assert.deepEqual(
       images.map(({ image }) => image),
-      [...production, ...[...development, 'load'].map((service) => `dev/${service}`)],
+      [...production, 'sidecar', ...[...development, 'load'].map((service) => `dev/${service}`)],
     );
     for (const { image, service } of images) assert.equal(image.replace('dev/', ''), service);
   });

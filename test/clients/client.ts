@@ -21,6 +21,8 @@ type Client = {
   /** Whom it asks. */
   at: string;
   run(): Promise<Told>;
+  /** What all of it may take, where that is more than a test of the suite may. */
+  withinMs?: number;
 };
 
 /** Runs a program of another language in this environment. @throws Error if it does not end as it should. */
@@ -38,15 +40,17 @@ export async function runProgram(language: LanguageName, program: string, env: R
   return toldSchema.parse(JSON.parse(stdout));
 }
 
-/** A test for each flow of an unmodified client, which runs once; each is a row of the suite's table. */
-export function clientTests({ client, at, run }: Client, flows: Record<string, (seen: Seen) => void>): void {
-  describe(`${client} at ${at}`, () => {
+export type Checks = Record<string, (seen: Seen) => void>;
+
+/** A test for each flow of an unmodified client, which runs once; each is a row of the suite's table. `refusals` must fail. */
+export function clientTests({ client, at, run, withinMs }: Client, flows: Checks, refusals: Checks = {}): void {
+  describe(`${client} at ${at}`, withinMs === undefined ? {} : { timeout: withinMs }, () => {
     let told: Promise<Told>;
     before(async () => {
       told = run();
       await told.catch(() => {});
     });
-    for (const [flow, check] of Object.entries(flows)) {
+    for (const [flow, check] of Object.entries({ ...flows, ...refusals })) {
       it(flow, async () => {
         const tell = (version: string, result: string) => record({ client, version, at, flow, result });
         const { version, flows: seen } = await told.catch((error: Error) => {
@@ -54,7 +58,7 @@ export function clientTests({ client, at, run }: Client, flows: Record<string, (
           throw error;
         });
         try {
-          check(requireSeen(seen[flow]));
+          check(flow in refusals ? (seen[flow] ?? {}) : requireSeen(seen[flow]));
         } catch (error) {
           tell(version, 'failed');
           throw error;

@@ -33,6 +33,10 @@ export async function openEmulator(
   const { token } = (await change(emulator, '/mint', { claims }, 'POST')) as { token: string };
   const userTokenFile = join(directory, 'user.jwt');
   await writeFile(userTokenFile, token);
+  const forAgents = { aud: apps.agents, azp: apps.web, oid: users.alice, scp: 'access_agent', sid: randomUUID() };
+  const agentToken = (await change(emulator, '/mint', { claims: forAgents }, 'POST')) as { token: string };
+  const agentTokenFile = join(directory, 'agents.jwt');
+  await writeFile(agentTokenFile, agentToken.token);
   const ca = join(directory, 'ca.pem');
   const proxy = named && opened.use(await openForwardProxy({ [`${name}:443`]: `127.0.0.1:${httpsPort}` }));
   const proxied = proxy && new URL(proxy.url);
@@ -48,8 +52,10 @@ export async function openEmulator(
       ...{ WEB: apps.web, API: apps.api, JOB: apps.job, CLI: apps.cli ?? '' },
       ...{ WEB_KEY_FILE: join(directory, 'web.key'), WEB_CERT_FILE: join(directory, 'web.pem') },
       ...{ FEDERATED_FILE: federatedFile, USER_TOKEN_FILE: userTokenFile },
-      // The CA's file, as Python's requests and Go look for it.
-      ...{ REQUESTS_CA_BUNDLE: ca, SSL_CERT_FILE: ca, CA_FILE: ca },
+      ...{ BLUEPRINT: apps.agents ?? '', AGENT: apps.scout ?? '', SECOND_AGENT: apps.clerk ?? '' },
+      ...{ OTHER_AGENT: apps.stranger ?? '', AGENT_USER: users.scout ?? '', AGENT_TOKEN_FILE: agentTokenFile },
+      // The CA's file, as Python's requests, Go and Node look for it.
+      ...{ REQUESTS_CA_BUNDLE: ca, SSL_CERT_FILE: ca, CA_FILE: ca, NODE_EXTRA_CA_CERTS: ca },
       ...(proxied && {
         JAVA_TOOL_OPTIONS: `-Dhttps.proxyHost=${proxied.hostname} -Dhttps.proxyPort=${proxied.port}`,
       }),

@@ -1,66 +1,98 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** How a program of a language is started, once what it needs is there. */
 export type Runner = (program: string) => { command: string; args: string[]; env: Record<string, string> };
 
 type Language = {
+  /** Where its programs are, and the files that say what is fetched: another content is another folder. */
+  folder: string;
+  manifests: string;
   /** Its name on PATH, and how to ask whether it works. */
   command: [name: string, ...args: string[]];
   /** What a machine without it lacks, in the words of Debian. */
   lacking: string;
-  /** The files that say what is fetched: another content is another folder. */
-  manifests: string;
   /** Brings the packages into `home`. */
   fetch(home: string): void;
   runner(home: string): Runner;
 };
 
-const here = 'test/clients';
 const setUpWithinMs = 10 * 60_000;
 
+const python = (folder: string): Language => ({
+  folder,
+  manifests: 'requirements.txt',
+  command: ['python3', '-c', 'import venv, ensurepip'],
+  lacking: 'python3-venv',
+  fetch(home) {
+    run('python3', ['-m', 'venv', home]);
+    const quiet = ['--quiet', '--disable-pip-version-check', '--no-input'];
+    run(join(home, 'bin/pip'), ['install', ...quiet, '--requirement', `${folder}/requirements.txt`]);
+  },
+  runner: (home) => (program) => ({
+    command: join(home, 'bin/python'),
+    args: [`${folder}/${program}.py`],
+    env: { PYTHONDONTWRITEBYTECODE: '1' },
+  }),
+});
+
+const go = (folder: string): Language => ({
+  folder,
+  // One folder a program; they are built at once.
+  manifests: '**/*.{go,mod,sum}',
+  command: ['go', 'version'],
+  lacking: 'golang-go',
+  fetch: (home) => run('go', ['build', '-o', `${home}/`, './...'], { cwd: folder }),
+  runner: (home) => (program) => ({ command: join(home, program), args: [], env: {} }),
+});
+
+const java = (folder: string): Language => ({
+  folder,
+  manifests: '*.{xml,java}',
+  command: ['mvn', '--version'],
+  lacking: 'maven and default-jdk-headless',
+  fetch(home) {
+    const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
+    run('mvn', ['--batch-mode', '--quiet', '--file', `${folder}/pom.xml`, copy, `-DoutputDirectory=${home}`]);
+    run('javac', ['-d', join(home, 'classes'), '--class-path', `${home}/*`, ...globSync(`${folder}/*.java`)]);
+  },
+  runner: (home) => (program) => ({
+    command: 'java',
+    args: ['-XX:TieredStopAtLevel=1', '--class-path', `${home}/classes:${home}/*`, program],
+    env: {},
+  }),
+});
+
+const node = (folder: string): Language => ({
+  folder,
+  manifests: '*',
+  command: [process.execPath, '--version'],
+  lacking: 'nodejs',
+  // The programs stand beside what they import.
+  fetch(home) {
+    cpSync(folder, home, { recursive: true });
+    run('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts'], { cwd: home });
+  },
+  runner: (home) => (program) => ({ command: process.execPath, args: [join(home, `${program}.mjs`)], env: {} }),
+});
+
+/** The clients of this suite, and the examples. */
 const languages = {
-  python: {
-    command: ['python3', '-c', 'import venv, ensurepip'],
-    lacking: 'python3-venv',
-    manifests: 'python/requirements.txt',
-    fetch(home) {
-      run('python3', ['-m', 'venv', home]);
-      const quiet = ['--quiet', '--disable-pip-version-check', '--no-input'];
-      run(join(home, 'bin/pip'), ['install', ...quiet, '--requirement', `${here}/python/requirements.txt`]);
-    },
-    runner: (home) => (program) => ({
-      command: join(home, 'bin/python'),
-      args: [`${here}/python/${program}.py`],
-      env: { PYTHONDONTWRITEBYTECODE: '1' },
-    }),
+  python: python('test/clients/python'),
+  go: go('test/clients/go'),
+  // Go too, and by itself: a Collector of the parts that docs/telemetry.md shows, since none is released with so few.
+  collector: {
+    ...go('test/clients/collector'),
+    runner: (home: string) => () => ({ command: join(home, 'collector'), args: [], env: {} }),
   },
-  go: {
-    command: ['go', 'version'],
-    lacking: 'golang-go',
-    // One folder a program; they are built at once.
-    manifests: 'go/**/*.{go,mod,sum}',
-    fetch: (home) => run('go', ['build', '-o', `${home}/`, './...'], { cwd: `${here}/go` }),
-    runner: (home) => (program) => ({ command: join(home, program), args: [], env: {} }),
-  },
-  java: {
-    command: ['mvn', '--version'],
-    lacking: 'maven and default-jdk-headless',
-    manifests: 'java/*.{xml,java}',
-    fetch(home) {
-      const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
-      run('mvn', ['--batch-mode', '--quiet', '--file', `${here}/java/pom.xml`, copy, `-DoutputDirectory=${home}`]);
-      run('javac', ['-d', join(home, 'classes'), '--class-path', `${home}/*`, ...globSync(`${here}/java/*.java`)]);
-    },
-    runner: (home) => (program) => ({
-      command: 'java',
-      args: ['-XX:TieredStopAtLevel=1', '--class-path', `${home}/classes:${home}/*`, program],
-      env: {},
-    }),
-  },
-} satisfies Record<string, Language>;
+  java: java('test/clients/java'),
+  node: node('test/clients/node'),
+  fastapi: python('examples/fastapi'),
+  'go-api': go('examples/go'),
+  'java-api': java('examples/java'),
+};
 
 export type LanguageName = keyof typeof languages;
 export const languageNames = Object.keys(languages) as LanguageName[];
@@ -71,16 +103,16 @@ export const languageNames = Object.keys(languages) as LanguageName[];
  * @throws Error with what is missing on this machine.
  */
 export function openLanguage(name: LanguageName, progress: (line: string) => void = () => {}): Runner {
-  const { command, lacking, manifests, fetch, runner }: Language = languages[name];
+  const { folder, command, lacking, manifests, fetch, runner }: Language = languages[name];
   const [program, ...args] = command;
   const asked = spawnSync(program, args, { encoding: 'utf8' });
   if (asked.status !== 0) throw new Error(`there is no ${program}: install Debian's ${lacking}`);
   const content = createHash('sha256').update(`${asked.stdout}`);
-  for (const file of globSync(`${here}/${manifests}`).sort()) content.update(readFileSync(file));
+  for (const file of globSync(`${folder}/${manifests}`).sort()) content.update(readFileSync(file));
   const home = resolve('.cache/clients', `${name}-${content.digest('hex').slice(0, 16)}`);
   if (existsSync(home)) return runner(home);
   const startedAtMs = performance.now();
-  progress(`${name}: fetching what ${here}/${name} names …`);
+  progress(`${name}: fetching what ${folder} names …`);
   const work = `${home}.${process.pid}`;
   mkdirSync(work, { recursive: true });
   try {

@@ -23,7 +23,8 @@ export function validation(system: () => ClusterSystem): void {
     it('takes every scenario of every chart, strictly, with the CRDs they use', async () => {
       await system().installCrds();
       const { charts, cluster, namespace } = system();
-      const all = await scenarios();
+      // Of the copy that is installed, whatever is written beside it meanwhile.
+      const all = await scenarios(charts);
       assert.ok(all.length >= 26, String(all.length));
       const refused: string[] = [];
       for (const { name, chart, release, files } of all) {

@@ -4,14 +4,12 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import manifest from '../../package.json' with { type: 'json' };
 
-const pages = globSync([
-  '*.md',
-  'docs/**/*.md',
-  'services/*/*.md',
-  'packages/*/*.md',
-  'charts/*.md',
-  'charts/*/*.md',
-]).sort();
+const pages = globSync(
+  ['*.md', 'docs/**/*.md', '{services,packages,examples}/*/*.md', 'examples/*.md', 'charts/*.md', 'charts/*/*.md'],
+  {
+    exclude: (path) => path.includes('node_modules'),
+  },
+).sort();
 const textOf = (page: string) => readFileSync(page, 'utf8');
 const withoutBlocks = (text: string) => text.replaceAll(/^```[\s\S]*?^```/gm, '');
 
@@ -28,10 +26,25 @@ function anchorsOf(page: string): Set<string> {
   );
 }
 
+const linksOf = (page: string) =>
+  [...withoutBlocks(textOf(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+
+/** The pages to which links lead from this one, over others too. */
+function reachedFrom(start: string): Set<string> {
+  const reached = new Set([start]);
+  for (const page of reached) {
+    for (const link of linksOf(page)) {
+      const target = join(dirname(page), link.split('#')[0] ?? '');
+      const found = [target, join(target, 'README.md')].find((path) => pages.includes(path));
+      if (found) reached.add(found);
+    }
+  }
+  return reached;
+}
+
 /** What a page's links lead to that is not there. */
 function brokenLinks(page: string): string[] {
-  const links = [...withoutBlocks(textOf(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
-  return links.filter((link) => {
+  return linksOf(page).filter((link) => {
     if (/^https?:/.test(link)) return false;
     const [path = '', anchor] = link.split('#');
     const target = path === '' ? page : join(dirname(page), path);
@@ -54,6 +67,14 @@ describe('the pages of this repository', () => {
       assert.deepEqual(missingPaths(page), []);
     });
   }
+
+  it('are all reached from the index, docs/README.md', () => {
+    const reached = reachedFrom('docs/README.md');
+    assert.deepEqual(
+      pages.filter((page) => !reached.has(page)),
+      [],
+    );
+  });
 
   it('name scripts that package.json has', () => {
     const named = pages.flatMap((page) =>

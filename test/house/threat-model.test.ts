@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { namedTests, threatModel } from '../../tools/promises.ts';
 import { suites } from '../../tools/run/suites.ts';
 
-const promiseCount = 28;
+const promiseCount = 29;
 
 /** A file with what it imports: journeys that several files run stand there. */
 function sourceOf(file: string, seen = new Set<string>()): string {
@@ -18,7 +18,7 @@ function sourceOf(file: string, seen = new Set<string>()): string {
 
 /** Whether a test of this title is declared; what a template fills in is a number or stands in the source too. */
 function declares(source: string, title: string): boolean {
-  const declared = source.matchAll(/\b(?:it|journey)\(\s*(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|`([^`]*)`)/g);
+  const declared = source.matchAll(/\b(?:it|journey|race)\(\s*(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|`([^`]*)`)/g);
   for (const [, single, double, template] of declared) {
     const literal = single ?? double;
     if (literal !== undefined && literal.replaceAll(/\\(.)/g, '$1') === title) return true;

@@ -34,7 +34,7 @@ describe('walls between the services', { concurrency: true }, () => {
 
   it('only token-broker is installed with both', async () => {
     const packages = await productionPackages('token-broker');
-    assert.ok(packages.includes('@azure/msal-node') && packages.includes('redis'));
+    assert.ok(packages.includes('@azure/msal-node') && packages.includes('@redis/client'));
     assert.ok(!packages.includes('openid-client'));
   });
 });

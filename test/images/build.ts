@@ -5,9 +5,11 @@ import { buildNetwork, type Engine } from './engine.ts';
 const root = join(import.meta.dirname, '../..');
 
 export const production = ['web-frontend', 'token-broker', 'downstream-api'] as const;
+/** Production's, and what people put beside their own containers. */
+export const shipped = [...production, 'sidecar'] as const;
 export const development = ['entra-emulator', 'trace-viewer'] as const;
 export type { Bases };
-export type Service = (typeof production)[number] | (typeof development)[number];
+export type Service = (typeof shipped)[number] | (typeof development)[number];
 
 /** The image of a service as the compose file names it. */
 export const imageOf = (service: Service): string => `onbehalf/${service}:dev`;

@@ -48,7 +48,7 @@ describe('the demo in containers', () => {
       await writeFile(join(directory, 'assertion'), foreign);
       await chmod(directory, 0o755);
       const environments: Record<string, string[]> = {
-        'web-frontend': [`PUBLIC_BASE_URL=${demo.system.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
+        'web-frontend': [`PUBLIC_BASE_URLS=${demo.system.web}`, 'ENTRA_CLIENT_ID=3eb00000-7e57-4000-8000-000000000011'],
         'token-broker': [],
         'downstream-api': [],
       };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { accept, answerOn, callApi, pick, session, signIn, signOut, tokenCalls } from '../kit/steps.ts';
 import { openSystem } from '../kit/system/open.ts';
@@ -17,6 +18,17 @@ async function signedIn(person: string): Promise<Visitor> {
   await signIn(visitor, system, person);
   return visitor;
 }
+
+describe('the log of a service', () => {
+  it('says at the start how it was configured, in a form that programs read', () => {
+    for (const { name, logFile } of system.programs) {
+      const lines = readFileSync(logFile, 'utf8').split('\n').filter(Boolean);
+      const started = lines.map((line) => JSON.parse(line)).find(({ event }) => event === 'started');
+      if (name === 'entra-emulator') continue;
+      assert.equal(typeof started?.config, 'object', `${name}: ${started?.config}`);
+    }
+  });
+});
 
 describe('signing in', () => {
   it('asks for consent bit by bit, then calls the API on behalf of the person and shows its answer', async () => {

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { calculateJwkThumbprint, exportJWK, type JWK, SignJWT } from 'jose';
 
 /** What the kubelet asks for our workloads; it renews at 80 % of the life, as this does. */
 const lifetimeSeconds = 600;
@@ -17,7 +17,7 @@ export function subjectOf({ namespace, name }: Pick<ServiceAccount, 'namespace' 
   return `system:serviceaccount:${namespace}:${name}`;
 }
 
-type Key = { privateKey: CryptoKey; jwk: JWK; kid: string };
+type Key = { privateKey: KeyObject; jwk: JWK; kid: string };
 
 /**
  * The API server of a cluster as far as its OIDC issuer goes: discovery, JWKS and ServiceAccount tokens. Kubernetes
@@ -103,12 +103,15 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** Opens a cluster with tokens under `directory`, on a free loopback port unless others reach it by another name. */
+/**
+ * Opens a cluster with tokens under `directory`, on a free loopback port unless others reach it by another name. It signs
+ * by a key of its own, or by the one given.
+ */
 export async function openCluster(
   directory: string,
   at: { name: string; host: string; port: number } = { name: '127.0.0.1', host: '127.0.0.1', port: 0 },
+  { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 }),
 ): Promise<Cluster> {
-  const { privateKey, publicKey } = await generateKeyPair('RS256');
   const jwk = await exportJWK(publicKey);
   const server = createServer().listen(at.port, at.host);
   await once(server, 'listening');

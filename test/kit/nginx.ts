@@ -57,6 +57,49 @@ export function openIngressNginx(logDir: string, url: string, more = '') {
   }));
 }
 
+/**
+ * An nginx before this app that lets nobody pass whom `verify`, an address of web-frontend's `/auth/verify/…`, does not let
+ * pass, as docs/front.md has it; what is web-frontend's own goes to `frontend`.
+ * @throws Error if this machine has none.
+ */
+export function openVerifyingNginx(
+  logDir: string,
+  { app, frontend, verify }: Record<'app' | 'frontend' | 'verify', string>,
+) {
+  return openNginx(logDir, () => ({
+    http: 'absolute_redirect off;',
+    server: `
+      location / {
+        auth_request /_verify;
+        auth_request_set $authorization $upstream_http_authorization;
+        auth_request_set $auth_name $upstream_http_x_auth_name;
+        auth_request_set $cookies $upstream_http_cookie;
+        auth_request_set $sign_in $upstream_http_x_sign_in;
+        error_page 401 = @sign_in;
+        proxy_set_header Authorization $authorization;
+        proxy_set_header X-Auth-Name $auth_name;
+        proxy_set_header Cookie $cookies;
+        proxy_pass ${app};
+      }
+      location = /_verify {
+        internal;
+        proxy_pass ${verify};
+        proxy_pass_request_body off;
+        proxy_set_header Content-Length "";
+        proxy_set_header X-Original-URI $request_uri;
+        proxy_set_header X-Forwarded-Host $http_host;
+      }
+      location @sign_in {
+        if ($sign_in = "") { return 401; }
+        return 303 $sign_in;
+      }
+      location ~ ^/(sign-in|sign-out|session|auth|api)(/|$) {
+        proxy_pass ${frontend};
+        proxy_set_header Host $http_host;
+      }`,
+  }));
+}
+
 /** An nginx of its own, in a folder of its own; its server answers `/ready` besides. */
 async function openNginx(logDir: string, configure: (dir: string) => { http: string; server: string }) {
   const command = findNginx();

@@ -48,6 +48,14 @@ export async function callApi(visitor: Visitor, system: System, card = 'Who am I
   return answerOn(visitor.page);
 }
 
+/** Signs in on the way to a page that calls the API. */
+export async function signInForApi(visitor: Visitor, system: System, person: Person): Promise<void> {
+  await visitor.open(`${system.web}/sign-in?return_to=/whoami`);
+  await pick(visitor, system, person);
+  await accept(visitor, system);
+  assert.match(visitor.words, /The API responded with status 200/);
+}
+
 /** The API's answer that a page shows. */
 export function answerOn({ body, url }: Answer): Record<string, unknown> {
   const shown = /<pre[^>]*>([\s\S]*?)<\/pre>/.exec(body)?.[1];

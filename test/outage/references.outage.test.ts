@@ -21,13 +21,18 @@ before(async () => {
   redis = opened.use(await openOwnRedis('outage-references'));
   const env = { web: { PUBLIC_RATE_BURST: '10000' } };
   system = opened.use(await openSystem({ frontend: true, name: 'outage-references', redis: redis.redis, env }));
-  await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
-  // A token with less than 300 s left is acquired anew with each call.
-  await system.admin('PUT', '/lifetimes', { access: 310 });
+  await instruct();
   alice = system.visitor();
   await whole();
 });
 after(() => opened.disposeAsync());
+
+/** The emulator forgets it when it is killed. */
+async function instruct(): Promise<void> {
+  await system.admin('PUT', '/interaction', { mode: 'auto', user: 'alice@contoso.test' });
+  // A token with less than 300 s left is acquired anew with each call.
+  await system.admin('PUT', '/lifetimes', { access: 310 });
+}
 
 const signal = (name: string, to: NodeJS.Signals) => async () => void system.program(name).process.kill(to);
 const frozen = (name: string) => ({ strike: signal(name, 'SIGSTOP'), mend: signal(name, 'SIGCONT') });
@@ -69,12 +74,32 @@ const troubles: Record<string, () => Trouble> = {
     mend: () => system.admin('DELETE', '/faults'),
     told: ['token-broker', 'entra'],
   }),
+  'Entra ID is killed': () => {
+    const { strike, mend } = killed('entra-emulator');
+    return { strike, mend: () => mend().then(instruct), told: ['token-broker', 'entra'] };
+  },
+  // A broker that runs keeps them for a day.
+  "the cluster's keys are gone when the broker starts": () => {
+    const { strike, mend } = killed('token-broker');
+    return {
+      strike: async () => {
+        system.cluster.reachable = false;
+        await strike();
+        await mend();
+      },
+      mend: () => {
+        system.cluster.reachable = true;
+      },
+      told: ['token-broker', 'cluster-keys'],
+    };
+  },
   'the broker refuses connections': () => ({
     ...{ strike: () => system.relays.broker.cut(), mend: () => system.relays.broker.restore() },
     told: ['web-frontend', 'token-broker'],
   }),
   'the broker is frozen': () => ({ ...frozen('token-broker'), told: ['web-frontend', 'token-broker'] }),
   'the broker is killed': () => ({ ...killed('token-broker'), told: ['web-frontend', 'token-broker'] }),
+  'the API is frozen': () => ({ ...frozen('downstream-api'), told: ['web-frontend', 'downstream-api'] }),
   'the API is killed': () => ({ ...killed('downstream-api'), told: ['web-frontend', 'downstream-api'] }),
 };
 
@@ -102,17 +127,26 @@ async function lostOf(shown: string[]): Promise<string[]> {
 
 function toldOf(service: string, dependency: string, from: number): Line[] {
   const text = readFileSync(join(system.logDir, `${service}.log`), 'utf8').slice(from);
-  const lines = text.split('\n').filter((line) => line.includes('.down"'));
+  const lines = text.split('\n').filter((line) => line.includes('down"'));
   return lines.map((line) => JSON.parse(line) as Line).filter((line) => line.dependency === dependency);
 }
 
-/** The pages of some seconds: signing in, what is shown of oneself, both calls; each with its reference. */
-async function references(): Promise<string[]> {
+/** Somebody whom Entra ID sends back just now, and where to. */
+async function returning(): Promise<[Visitor, string]> {
+  const visitor = system.visitor();
+  const departure = await visitor.send(signInUrl(system, 'alice@contoso.test', '/profile'));
+  const { headers } = await visitor.send(String(departure.headers.location));
+  return [visitor, String(headers.location)];
+}
+
+/** The pages of some seconds: coming back, signing in, what is shown of oneself, both calls; each with its reference. */
+async function references(...first: [Visitor, string][]): Promise<string[]> {
   const seen: string[] = [];
   const endMs = performance.now() + 4_000;
   do {
     const guest = system.visitor();
     const pages: [Visitor, string][] = [
+      ...first.splice(0),
       [guest, signInUrl(system, 'alice@contoso.test', '/profile')],
       ...['/', '/profile', '/whoami', '/graph/me'].map((path): [Visitor, string] => [alice, system.web + path]),
     ];
@@ -133,8 +167,9 @@ describe('every reference that a person is shown finds a line, and the log says 
       const { strike, mend, told } = trouble();
       const [service, dependency] = told;
       const from = readFileSync(join(system.logDir, `${service}.log`), 'utf8').length;
+      const back = await returning();
       await strike();
-      const shown = await references().finally(() => mend());
+      const shown = await references(back).finally(() => mend());
       const without = await lostOf(shown);
       const down = toldOf(service, dependency, from);
       const reason = down.map((line) => line.reason).join(' ');
@@ -143,6 +178,8 @@ describe('every reference that a person is shown finds a line, and the log says 
       assert.deepEqual(without, []);
       assert.ok(down.length > 0, `${service} does not say that ${dependency} is away`);
       assert.match(reason, /^\w+/);
+      // None of them is a reason.
+      assert.doesNotMatch(reason, /unknown|\b(?:Error|AbortError|ABORT_ERR|Fault)\b/);
       await whole();
     });
   }

@@ -8,14 +8,8 @@ import { type Child, startChild } from '../kit/child.ts';
 import { freePort } from '../kit/ports.ts';
 import { openSystem } from '../kit/system/open.ts';
 import type { System } from '../kit/system/system.ts';
+import { blockOf } from './blocks.ts';
 import { type App, installApp, installNode, oldestNode } from './install.ts';
-
-/** Of the page's blocks of JavaScript the one that imports this. */
-async function blockOf(words: RegExp): Promise<string> {
-  const page = await readFile('packages/node/README.md', 'utf8');
-  const blocks = [...page.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
-  return blocks.find((text) => words.test(text)) ?? assert.fail(`no block with ${words}`);
-}
 
 describe('@onbehalf/node/api, installed', () => {
   const opened = new AsyncDisposableStack();
@@ -64,7 +58,7 @@ describe('@onbehalf/node/api, installed', () => {
   for (const age of ['the oldest', 'the newest']) {
     for (const major of [4, 5]) {
       it(`protects the page's six lines of Express ${major} on ${age} Node`, async () => {
-        const program = await blockOf(/import express/);
+        const program = await blockOf(/import \{ bearer/);
         await using child = await start(
           `express ${major} ${age}`,
           nodes.get(age) ?? '',

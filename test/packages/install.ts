@@ -10,16 +10,20 @@ const run = promisify(execFile);
 /** The oldest Node that the package promises to run on, and the repository's own. */
 export const oldestNode = '20.11.1';
 
-let packed: string | undefined;
+export const nodePackage = 'packages/node';
+export const emulatorPackage = 'services/entra-emulator';
 
-/** A folder that holds nothing but what an app of somebody's installs, from the registry and from the tarball. */
-export async function installApp(packages: string[]) {
-  packed ??= resolve(packPackage('packages/node', 'out/packages'));
+const packed = new Map<string, string>();
+
+/** A folder that holds nothing but what an app of somebody's installs, from the registry and from a package's tarball. */
+export async function installApp(packages: string[], ours = nodePackage) {
+  const tarball = packed.get(ours) ?? resolve(packPackage(ours, 'out/packages'));
+  packed.set(ours, tarball);
   const folder = await mkdtemp(join(tmpdir(), 'onbehalf-app-'));
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
   const npm = (...args: string[]) =>
     run('npm', [...args, '--no-audit', '--no-fund'], { cwd: folder, timeout: 100_000 });
-  await npm('install', packed, ...packages);
+  await npm('install', tarball, ...packages);
   return {
     folder,
     /** Writes a file of the app. Gives its path. */

@@ -1,13 +1,28 @@
 import { z } from 'zod';
-import { anything, dnsName, guid, list, optional, origin, secretKey, section, tag, text, url, words } from './words.ts';
+import {
+  anything,
+  dnsName,
+  guid,
+  list,
+  optional,
+  origin,
+  secretKey,
+  section,
+  tag,
+  text,
+  url,
+  whole,
+  words,
+} from './words.ts';
 
 /** A cloud of Microsoft, an external tenant or a custom domain of one; not Azure AD B2C. */
 const authorityHost = origin.regex(/^https:\/\//).meta({ not: { pattern: '\\.b2clogin\\.com' } });
 
 /** https, but for one machine's own browser: other browsers refuse the cookies. */
-const publicBaseUrl = z
-  .string()
-  .regex(/^(https:\/\/[^/\s?#@]+|http:\/\/(localhost|[a-z0-9-]+\.localhost|127\.0\.0\.1)(:[0-9]+)?)$/);
+const publicOrigin = String.raw`(https:\/\/[^/\s?#@,]+|http:\/\/(localhost|[a-z0-9-]+\.localhost|127\.0\.0\.1)(:[0-9]+)?)`;
+const publicBaseUrl = z.string().regex(new RegExp(`^${publicOrigin}$`));
+/** web-frontend's own rules, as far as a pattern says them. */
+const publicBaseUrls = z.array(z.string().regex(new RegExp(`^${publicOrigin}(\\/[A-Za-z0-9_.-]+)*$`)));
 
 const pullPolicy = z.enum(['Always', 'IfNotPresent', 'Never']);
 const imageShape = {
@@ -23,6 +38,7 @@ const networkShape = { enabled: z.boolean(), dns: list(anything).min(1) };
 export const globalValues = z
   .looseObject({
     publicBaseUrl: optional(publicBaseUrl),
+    publicBaseUrls,
     entra: section({ authorityHost, tenantId: optional(z.union([guid, z.enum(['organizations', 'common'])])) }),
     image: section(imageShape),
     otel: section({
@@ -41,6 +57,8 @@ export const globalValues = z
       tracesSamplerArg: optional(z.string().regex(/^(0(\.[0-9]+)?|1(\.0+)?)$/)),
       resourceAttributes: list(z.string().regex(/^[a-z][a-z0-9._]*=[^,=\s]+$/)),
       peer: anything,
+      nodePorts: list(whole(1, 65_535)),
+      nodes: list(anything).min(1),
     }),
     metrics: section({
       enabled: z.boolean(),

@@ -190,7 +190,8 @@ export class ClusterSystem implements AsyncDisposable {
     return {
       global: { publicBaseUrl: web },
       'web-frontend': { ...image('web-frontend'), traceViewerUrl: viewerUrl },
-      'token-broker': { ...image('token-broker'), clients: { probe } },
+      // Pods that share two cores are late through no fault of Redis.
+      'token-broker': { ...image('token-broker'), clients: { probe }, redis: { commandTimeoutMs: 1_000 } },
       'downstream-api': image('downstream-api'),
     };
   }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 
 /** The shell first: the same engine without windows, for less than half of the CPU. */
@@ -24,6 +25,7 @@ export async function launchChromium(): Promise<Browser & AsyncDisposable> {
     );
   return chromium.launch({
     executablePath,
+    env: { ...process.env, FONTCONFIG_FILE: join(import.meta.dirname, 'fonts.conf') },
     args: [
       '--headless',
       // Containers, and CI as root, have no user namespaces for it.

@@ -10,13 +10,17 @@ export type Entry = {
   values: string[];
 };
 
-/** All that a system's broker keeps in Redis. */
+/** What PTTL says of a key that is no more. */
+const gone = -2;
+
+/** All that a system's broker keeps in Redis; a key that expires meanwhile is not in it. */
 export function dumpRedis({ redis, redisPrefix }: System): Promise<Entry[]> {
   return withRedis(redis, async (client) => {
     const entries: Entry[] = [];
     for await (const keys of client.scanIterator({ MATCH: `${redisPrefix}*` })) {
       for (const key of keys) {
         const kind = await client.type(key);
+        if (kind === 'none') continue;
         const read: Record<string, () => Promise<string[]>> = {
           string: async () => [(await client.get(key)) ?? ''],
           hash: async () => Object.entries(await client.hGetAll(key)).flat(),
@@ -24,7 +28,8 @@ export function dumpRedis({ redis, redisPrefix }: System): Promise<Entry[]> {
           zset: () => client.zRange(key, 0, -1),
         };
         const values = await (read[kind] ?? (() => assert.fail(`${key} is a ${kind}`)))();
-        entries.push({ key, ttlMs: await client.pTTL(key), values });
+        const ttlMs = await client.pTTL(key);
+        if (ttlMs !== gone) entries.push({ key, ttlMs, values });
       }
     }
     return entries.sort((a, b) => a.key.localeCompare(b.key));

@@ -34,7 +34,7 @@ export async function openRedisInspector({ redis, redisPrefix: prefix, stateDir 
     commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
   });
   const ringDirectory = join(stateDir, 'sealing');
-  let ring: KeyRing = await readKeyRing(ringDirectory);
+  let ring: KeyRing = readKeyRing(ringDirectory);
   const sealing = createSealing(() => ring);
   const command = (...args: (string | Buffer)[]) => client.sendCommand(args) as Promise<unknown>;
   const texts = (reply: unknown) => Array.from(reply as Iterable<unknown>, String).sort();
@@ -42,7 +42,7 @@ export async function openRedisInspector({ redis, redisPrefix: prefix, stateDir 
   const inspector: Omit<RedisInspector, typeof Symbol.asyncDispose> = {
     ...{ redisKeys: createRedisKeys(readIndexKey(ring), prefix), sealing, ringDirectory, command },
     async reload() {
-      ring = await readKeyRing(ringDirectory);
+      ring = readKeyRing(ringDirectory);
     },
     keys: async () => texts(await command('KEYS', `${prefix}*`)),
     type: async (key) => String(await command('TYPE', key)),

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeRsaKey } from '@onbehalf/node/core/keys/rsa.fake';
 import { openCluster } from '../cluster.ts';
 import { mountFiles } from '../mounts.ts';
 import { freePort } from '../ports.ts';
@@ -59,6 +60,8 @@ export type SystemOptions = Omit<ProgramOptions, 'logDir'> & {
   seed?: (usual: Seed) => object;
   /** Scopes beyond the usual that the client `web` may ask for. */
   scopes?: string[];
+  /** Where Entra ID sends people back to, in place of the frontend's one; the emulator has to know them too. */
+  redirectUris?: string[];
   /** Changes the brokers' clients; `directory` is there for files of theirs. */
   clients?: (usual: TestClients, emulator: Entra, directory: string) => object | Promise<object>;
 };
@@ -104,7 +107,7 @@ async function openParts(
   const redis = options.redisEnv ? undefined : (options.redis ?? (await startRedis(options, programs, logDir, opened)));
   const redisRelay = redis && relayed ? opened.use(await openRelay(redis)) : undefined;
   const brokerRelay = opened.use(await openRelay(...brokerPorts.map((port) => ({ host, port }))));
-  const cluster = opened.use(await openCluster(join(stateDir, 'service-accounts')));
+  const cluster = opened.use(await openCluster(join(stateDir, 'service-accounts'), undefined, makeRsaKey()));
   const web = frontend ? `http://localhost:${ports.web}` : seedFrontend;
   const plan = { stateDir: emulatorDir(stateDir), issuer: cluster.issuer, frontendOrigin: web };
   const [emulator, viewerUrl] = await openEntra(options, plan, ports, programs, opened);
@@ -180,7 +183,7 @@ async function clientsOf(options: SystemOptions, { stateDir, emulator, web }: Gr
   const jobSecret = join(await mountFiles(join(stateDir, 'job'), { secret: 'job-secret' }), 'secret');
   const usual = testClients(redirectUri, jobSecret, options.scopes ?? []);
   const clients = (await options.clients?.(usual, emulator, stateDir)) ?? usual;
-  return options.frontend ? { ...clients, ...serviceClients(redirectUri) } : clients;
+  return options.frontend ? { ...clients, ...serviceClients(options.redirectUris ?? [redirectUri]) } : clients;
 }
 
 async function startServices(

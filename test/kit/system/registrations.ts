@@ -4,6 +4,8 @@ import { subjectOf } from '../cluster.ts';
 
 export const apiScope = 'api://onbehalf-api/access_as_user';
 export const graphScope = 'https://graph.microsoft.com/User.Read';
+/** A person's token with it lets an agent act on their behalf. */
+export const agentScope = 'api://onbehalf-agents/access_agent';
 export const appScope = 'api://onbehalf-api/.default';
 const grant = (name: string) => `urn:ietf:params:oauth:grant-type:${name}`;
 export const grants = { exchange: grant('token-exchange'), jwtBearer: grant('jwt-bearer') };
@@ -39,13 +41,13 @@ const client = (app: string, account: string) => ({
 });
 
 /** What the broker knows of the services: web-frontend signs people in and exchanges, downstream-api acts for them. */
-export function serviceClients(redirectUri: string) {
+export function serviceClients(redirectUris: string[]) {
   return {
     'web-frontend': {
       ...client('web', 'web-frontend'),
       grants: ['authorization_code', grants.exchange],
       scopes: [apiScope],
-      redirectUris: [redirectUri],
+      redirectUris,
     },
     'downstream-api': { ...client('api', 'downstream-api'), grants: [grants.jwtBearer], scopes: [graphScope] },
   };
@@ -66,6 +68,12 @@ export function testClients(redirectUri: string, jobSecret: string, scopes: stri
       credentials: [{ type: 'secret', file: jobSecret }],
       grants: ['client_credentials'],
       scopes: [appScope],
+    },
+    assistant: {
+      ...client('agents', 'assistant'),
+      agents: [appId('scout'), appId('clerk')],
+      grants: ['client_credentials', grants.jwtBearer, 'user_fic'],
+      scopes: [appScope, apiScope, graphScope],
     },
     operator: { ...client('job', 'operator'), grants: ['client_credentials'], permissions: ['operator'] },
   };

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Child } from '../child.ts';
 import type { Cluster } from '../cluster.ts';
 import { freePort } from '../ports.ts';
@@ -86,6 +87,13 @@ export class System implements AsyncDisposable {
   /** The service of this name. @throws Error if there is none. */
   program(name: string): Child {
     return this.#parts.programs.find(name);
+  }
+
+  /** Where a service's admin listener is, as it says in its log. */
+  adminOf(name: string): string {
+    const lines = readFileSync(this.program(name).logFile, 'utf8').split('\n').filter(Boolean);
+    const started = lines.map((line) => JSON.parse(line)).findLast(({ event }) => event === 'started');
+    return `http://127.0.0.1:${started.config.admin.port}`;
   }
 
   /** Starts a program of this name that has ended once more, as it was. */
