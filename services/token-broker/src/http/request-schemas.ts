@@ -1,13 +1,7 @@
-import { grantTypes } from '@onbehalf/node/core/oauth';
+import { accessTokenType, grantTypes, refreshTokenType } from '@onbehalf/node/core/oauth';
 import { z } from 'zod';
 import type { GrantType } from '../clients/clients.ts';
 import { absent, claims, optionalText, text } from '../input/parameters.ts';
-
-/** RFC 8693 section 3. */
-export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
-
-/** A process token, to begin one. */
-export const refreshTokenType = 'urn:ietf:params:oauth:token-type:refresh_token';
 
 const token = text(16_384);
 const scope = optionalText(4_096);

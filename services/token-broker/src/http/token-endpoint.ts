@@ -1,5 +1,5 @@
 import { Fault } from '@onbehalf/node/core/fault';
-import { grantTypes } from '@onbehalf/node/core/oauth';
+import { accessTokenType, grantTypes, refreshTokenType } from '@onbehalf/node/core/oauth';
 import { secondsSince } from '@onbehalf/node/core/telemetry/measures';
 import { describeRequest } from '@onbehalf/node/core/telemetry/request-facts';
 import { errorType } from '@onbehalf/node/core/telemetry/tracing';
@@ -12,7 +12,7 @@ import { isJwt } from '../input/token-shape.ts';
 import { measure } from '../signals.ts';
 import type { Token, TokenRecord } from '../tokens/token.ts';
 import type { JsonText, ResponseBody } from './endpoint.ts';
-import { accessTokenType, grantSchemas, processSchema, refreshTokenType } from './request-schemas.ts';
+import { grantSchemas, processSchema } from './request-schemas.ts';
 import { targetScope } from './target-scope.ts';
 
 /** The parameters of all grants that acquire an access token. */
