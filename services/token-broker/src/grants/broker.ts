@@ -12,7 +12,7 @@ import type { Tokens } from '../tokens/tokens.ts';
 import { agentUserRequest } from './agent.ts';
 import { appTokenRequest } from './app-token.ts';
 import { Assertions } from './assertions.ts';
-import { type AskedToken, type ExchangeDeps, ExchangeRequest } from './exchange.ts';
+import { type AskedToken, type ExchangeDeps, ExchangeRequest, requireSession } from './exchange.ts';
 import { type OnBehalfOfDeps, onBehalfOfRequest } from './on-behalf-of.ts';
 import { type AskedProcess, type ListedProcess, type ProcessDeps, ProcessGrants } from './processes.ts';
 import { type AskedSignIn, CodeRedemption, type RedeemDeps } from './redeem-code.ts';
@@ -47,8 +47,7 @@ export class Broker {
 
   /** An access token for a session's user. @throws Fault `invalid_grant`, `invalid_scope` or Entra's class. */
   async exchange(client: Client, sessionToken: string, asked: AskedToken): Promise<Token> {
-    const session = await this.#sessions.find(sessionToken, client.name);
-    if (!session || session.process) throw new Fault('invalid_grant', 'The session has ended.');
+    const session = await requireSession(this.#sessions, client, sessionToken);
     return await this.#tokens.get(new ExchangeRequest(this.#deps, client, session, asked));
   }
 
@@ -64,8 +63,7 @@ export class Broker {
 
   /** The processes of a session's account at this client. @throws Fault `invalid_grant`, `unavailable`. */
   async listProcesses(client: Client, sessionToken: string): Promise<ListedProcess[]> {
-    const session = await this.#sessions.find(sessionToken, client.name);
-    if (!session || session.process) throw new Fault('invalid_grant', 'The session has ended.');
+    const session = await requireSession(this.#sessions, client, sessionToken);
     return await this.#processes.list([session.accountKey]);
   }
 

@@ -1,9 +1,11 @@
+import { Fault } from '@onbehalf/node/core/fault';
 import type { Limit } from '@onbehalf/node/core/network/rate-limit';
 import type { Client } from '../clients/clients.ts';
 import type { Acquired, Entra } from '../entra/entra.ts';
 import type { Refusal } from '../entra/entra-errors.ts';
 import type { Session } from '../sessions/record.ts';
 import type { Revocation } from '../sessions/revocation.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import type { Tombstone, Tombstones } from '../sessions/tombstone.ts';
 import { accountName, type RedisKeys } from '../store/redis-keys.ts';
 import type { Partition, TokenRequest } from '../tokens/token.ts';
@@ -20,6 +22,13 @@ export type ExchangeDeps = {
 
 /** The token that a caller asks for. */
 export type AskedToken = { scope: string; claims?: string | undefined; agent?: string | undefined; traceId: string };
+
+/** The live session of a token at its client; a process is none. @throws Fault `invalid_grant`, `unavailable`. */
+export async function requireSession(sessions: Sessions, client: Client, token: string): Promise<Session> {
+  const session = await sessions.find(token, client.name);
+  if (!session || session.process) throw new Fault('invalid_grant', 'The session has ended.');
+  return session;
+}
 
 /** A request for an access token of a session's user: RFC 8693 with the session token as `subject_token`. */
 export class ExchangeRequest implements TokenRequest {

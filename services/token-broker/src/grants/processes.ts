@@ -8,7 +8,7 @@ import { accountName } from '../store/redis-keys.ts';
 import type { Token } from '../tokens/token.ts';
 import type { Tokens } from '../tokens/tokens.ts';
 import { allowedScopes } from './allowed-scopes.ts';
-import { type AskedToken, type ExchangeDeps, ExchangeRequest } from './exchange.ts';
+import { type AskedToken, type ExchangeDeps, ExchangeRequest, requireSession } from './exchange.ts';
 
 export type ProcessDeps = ExchangeDeps & {
   sessions: Sessions;
@@ -41,8 +41,7 @@ export class ProcessGrants {
     if (!client.processes?.clients.includes(holder)) {
       throw new Fault('unauthorized_client', 'The client is not configured to begin processes for this client.');
     }
-    const session = await sessions.find(sessionToken, client.name);
-    if (!session || session.process) throw new Fault('invalid_grant', 'The session has ended.');
+    const session = await requireSession(sessions, client, sessionToken);
     perSession.take(session.hash);
     const { scope } = allowedScopes(client, asked.scope);
     const { lifeSeconds } = client.processes;
