@@ -67,8 +67,11 @@ describe('the channel', () => {
   it('wakes all who wait for a lease, and nobody else', async () => {
     const { channel } = open();
     const woken: string[] = [];
-    const wait = (key: string, name: string, ms = 60_000) =>
-      channel.waitForRelease(key, ms).then(() => woken.push(name));
+    const wait = async (key: string, name: string) => {
+      using release = channel.listenForRelease(key);
+      await release.heard(60_000);
+      woken.push(name);
+    };
     const [one, two, other] = [wait('k', 'one'), wait('k', 'two'), wait('x', 'other')];
     channel.release('nobody waits');
     channel.release('k');
@@ -84,9 +87,18 @@ describe('the channel', () => {
 
   it('wakes who waited for as long as they wanted, and the others still', async () => {
     const { channel } = open();
-    const long = channel.waitForRelease('k', 60_000);
-    await channel.waitForRelease('k', 1);
+    using long = channel.listenForRelease('k');
+    using short = channel.listenForRelease('k');
+    await short.heard(1);
+    const heard = long.heard(60_000);
     channel.release('k');
-    await long;
+    await heard;
+  });
+
+  it('wakes at once who waits after the release, if they listened before it', async () => {
+    const { channel } = open();
+    using release = channel.listenForRelease('k');
+    channel.release('k');
+    await release.heard(60_000);
   });
 });

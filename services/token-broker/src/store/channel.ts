@@ -1,4 +1,4 @@
-import type { Channel } from './store.ts';
+import type { Channel, ReleaseListener } from './store.ts';
 
 /** The number of epochs whose end is remembered. L1 entries of older epochs have expired. */
 const epochsRemembered = 1_000;
@@ -33,18 +33,21 @@ export class LocalChannel implements Channel {
     this.#listeners.push(listener);
   }
 
-  waitForRelease(leaseKey: string, timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
+  listenForRelease(leaseKey: string): ReleaseListener {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.set(leaseKey, (this.#waiting.get(leaseKey) ?? new Set()).add(resolve));
+    return {
+      async heard(timeoutMs: number): Promise<void> {
+        const timer = setTimeout(resolve, timeoutMs);
+        await promise;
         clearTimeout(timer);
+      },
+      [Symbol.dispose]: () => {
         const others = this.#waiting.get(leaseKey);
-        others?.delete(wake);
+        others?.delete(resolve);
         if (others?.size === 0) this.#waiting.delete(leaseKey);
-        resolve();
-      };
-      const timer = setTimeout(wake, timeoutMs);
-      this.#waiting.set(leaseKey, (this.#waiting.get(leaseKey) ?? new Set()).add(wake));
-    });
+      },
+    };
   }
 
   up(): void {
@@ -62,7 +65,7 @@ export class LocalChannel implements Channel {
 
   /** A lease was released: wakes all that wait for it. */
   release(leaseKey: string): void {
-    for (const wake of [...(this.#waiting.get(leaseKey) ?? [])]) wake();
+    for (const wake of this.#waiting.get(leaseKey) ?? []) wake();
   }
 
   invalidate(key: string): void {

@@ -99,9 +99,9 @@ export function storeContract(
       const { store } = await open();
       const k = key('lease');
       await store.takeLease(k, 'a', 30_000);
-      const woken = store.channel.waitForRelease(k, 30_000);
+      using release = store.channel.listenForRelease(k);
       await store.releaseLease(k, 'a');
-      await woken;
+      await release.heard(30_000);
     });
 
     it('tells everyone what to forget', async () => {

@@ -115,6 +115,11 @@ export interface Channel {
   /** The time until which every message of an epoch was received; now, if the channel is still up in that epoch. */
   heardUntilMs(epoch: number): number;
   onInvalidate(listener: (key: string) => void): void;
-  /** Resolves when the lease is released, or after `timeoutMs`. */
-  waitForRelease(leaseKey: string, timeoutMs: number): Promise<void>;
+  listenForRelease(leaseKey: string): ReleaseListener;
+}
+
+/** Hears of a lease's releases from when it is made until it is disposed of. */
+export interface ReleaseListener extends Disposable {
+  /** Resolves once a release was heard, or after `timeoutMs`. */
+  heard(timeoutMs: number): Promise<void>;
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { faultOf } from '@onbehalf/node/core/fault.fake';
 import { refusal } from '../entra/entra.fake.ts';
 import type { Acquired, Refused } from '../entra/entra.ts';
+import { leaseMs } from '../lifetimes.ts';
 import { openPods, openSignedIn, tenantId } from './pods.fake.ts';
 
 const claims = '{"access_token":{}}';
@@ -19,10 +20,13 @@ describe('a token that another pod acquires', () => {
       pods.clock.ms += laterMs.shift() ?? 0;
       return { heldForMs: 50 };
     };
-    pods.store.channel.waitForRelease = async (_lease, timeoutMs) => {
-      await turn();
-      log.push(timeoutMs);
-    };
+    pods.store.channel.listenForRelease = () => ({
+      async heard(timeoutMs) {
+        await turn();
+        log.push(timeoutMs);
+      },
+      [Symbol.dispose]() {},
+    });
     await assert.rejects(
       pods.first.appToken(),
       faultOf('unavailable', (fault) => {
@@ -31,6 +35,25 @@ describe('a token that another pod acquires', () => {
     );
     assert.deepEqual(log, ['held', 55, 'held', 55, 'held', 1, 'held']);
     assert.deepEqual(pods.entra.calls, []);
+  });
+
+  it('is acquired at once where that pod gave up between the question for the lease and the wait for it', async () => {
+    const pods = openPods({ pods: 2 });
+    const broken = Promise.withResolvers<void>();
+    pods.entra.gate = () => broken.promise;
+    const first = pods.first.appToken().catch(() => {});
+    while (pods.entra.calls.length < 1) await turn();
+    const takeLease = pods.store.takeLease.bind(pods.store);
+    pods.store.takeLease = async (...lease) => {
+      const taken = await takeLease(...lease);
+      if ('heldForMs' in taken) {
+        pods.entra.gate = async () => {};
+        broken.reject(new Error('Entra is away.'));
+        await first;
+      }
+      return taken;
+    };
+    assert.ok(await Promise.race([pods.second.appToken(), delay(leaseMs / 2)]));
   });
 
   it('later and is no hit by then is not taken for the own one', async () => {

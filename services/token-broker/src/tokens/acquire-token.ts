@@ -56,6 +56,8 @@ export class TokenAcquirer {
     const { key } = wanted.request.partition;
     const waitUntilMs = this.#nowMs() + waitMs;
     for (;;) {
+      // Listening begins before the lease is asked for, so that no release in between is lost.
+      using release = this.#leases.listen(key, wanted.field);
       const lease = await this.#leases.take(key, wanted.field).catch(undefinedIfFull);
       // A full store gives no lease: each pod acquires the token once, and serves it without storing it.
       if (!lease) return await this.#acquireFromEntra(wanted, 0);
@@ -64,13 +66,9 @@ export class TokenAcquirer {
       }
       const leftMs = waitUntilMs - this.#nowMs();
       if (leftMs <= 0) throw new Fault('unavailable', 'The token did not come in time.', { retryAfterSeconds: 5 });
-      // Listening begins before the partition is read, so that a release in between is not lost.
-      const released = this.#store.channel.waitForRelease(lease.name, Math.min(lease.heldForMs + 5, leftMs));
+      await waiting('cluster', () => release.heard(Math.min(lease.heldForMs + 5, leftMs)));
       const seen = await this.#inspect(wanted);
       if (seen.token) return seen.token;
-      await waiting('cluster', () => released);
-      const after = await this.#inspect(wanted);
-      if (after.token) return after.token;
     }
   }
 
