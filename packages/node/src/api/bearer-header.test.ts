@@ -10,7 +10,8 @@ describe('a token in the Authorization header', () => {
   let server: Awaited<ReturnType<typeof openServer>>;
 
   before(async () => {
-    const app = express();
+    // Express 4's parser: it reads more names than `URLSearchParams`.
+    const app = express().set('query parser', 'extended');
     app.use(express.urlencoded({ extended: false }), onlyBearerHeader, (_req, res) => void res.end('passed'));
     const onFault: ErrorRequestHandler = (fault: Fault, _req, res, _next) => {
       res.status(fault.status).set(fault.toHeaders()).end(fault.message);
@@ -50,6 +51,8 @@ describe('a token in the Authorization header', () => {
   const misplaced: [where: string, path: string, headers: string[], body: string][] = [
     ['in the query', '/?access_token=x', [], ''],
     ['in the query beside the header', '/?a=1&access_token=', header, ''],
+    ['in the query as a list', '/?access_token[]=x', [], ''],
+    ['in the query, its name in brackets', '/?[access_token]=x', header, ''],
     ['in a form', '/', [], 'access_token=x'],
     ['in a form beside the header', '/', header, 'a=1&access_token=x'],
   ];

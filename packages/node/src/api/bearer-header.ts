@@ -2,14 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bearerChallenge } from '../core/challenge.ts';
 import { Fault } from '../core/fault.ts';
 
-type ParsedRequest = IncomingMessage & { body?: unknown };
+type ParsedRequest = IncomingMessage & { query?: unknown; body?: unknown };
 
 /** `onlyBearerHeader` checks this of a request. @throws Fault `invalid_request`. */
 export function assertOneHeader(request: Request | ParsedRequest): void {
   const isOfNode = !(request.headers instanceof Headers);
   if (isOfNode && ((request as ParsedRequest).headersDistinct.authorization?.length ?? 0) > 1)
     throw refuse('There is more than one Authorization header.');
-  if (hasToken(request.body) || isInUrl(request.url)) throw refuse('The token belongs in the Authorization header.');
+  const { query, body } = isOfNode ? (request as ParsedRequest) : {};
+  if (hasToken(query) || hasToken(body) || isInUrl(request.url))
+    throw refuse('The token belongs in the Authorization header.');
 }
 
 /**
