@@ -7,10 +7,11 @@ import { toGuid } from '@onbehalf/node/core/telemetry/trace-context';
 import express, { type Express, type Request, type RequestHandler, type Response, Router } from 'express';
 import { decodeJwt } from 'jose';
 import { acquireHeader, type Tokens } from './acquire.ts';
+import { readAgent } from './agent.ts';
+import { badRequest, readOptions } from './api-options.ts';
 import type { Config } from './config.ts';
 import { callDownstream } from './downstream.ts';
 import openapi from './openapi.json' with { type: 'json' };
-import { badRequest, readAgent, readOptions } from './request.ts';
 
 type Deps = {
   api: Pick<ProtectedApi, 'readUser'>;
@@ -51,18 +52,16 @@ export function createSidecar({ api, tokens, config, logger }: Deps): Express {
       if (tenant !== entra.tenant)
         throw badRequest('AcquireTokenOptions.Tenant is not the tenant of AzureAd__TenantId.');
       if (!scopes) throw badRequest('No scopes are configured for this API, nor in optionsOverride.Scopes.');
-      return { options, user, ...readAgent(query), traceId: String(res.locals.traceId) };
+      const asked = { options, user, ...readAgent(query), traceId: String(res.locals.traceId) };
+      return { options, authorize: (claims?: string) => acquireHeader(tokens, asked, claims) };
     };
     routes.get(`/AuthorizationHeader${suffix}/:api`, async (req, res) => {
-      const asked = await read(req, res, 'getauthorizationheader');
-      res.json({ authorizationHeader: await acquireHeader(tokens, asked) });
+      const { authorize } = await read(req, res, 'getauthorizationheader');
+      res.json({ authorizationHeader: await authorize() });
     });
     routes.post(`/DownstreamApi${suffix}/:api`, rawBody, async (req, res) => {
-      const asked = await read(req, res, 'calldownstreamapi');
-      const authorize = (claims?: string) => acquireHeader(tokens, claims ? { ...asked, claims } : asked);
-      const body = Buffer.isBuffer(req.body) && req.body.length > 0 ? req.body : undefined;
-      const contentType = asked.options.contenttype ?? req.headers['content-type'];
-      res.json(await callDownstream(asked.options, { authorize, body, contentType, followRedirects }));
+      const { options, authorize } = await read(req, res, 'calldownstreamapi');
+      res.json(await callDownstream(options, { authorize, req, followRedirects }));
     });
   }
   return createApp({ logger, routes, renderFault: renderProblem });

@@ -2,15 +2,15 @@ import { claimsChallenge } from '@onbehalf/node/core/challenge';
 import { Fault } from '@onbehalf/node/core/fault';
 import { isPlainPath } from '@onbehalf/node/core/wire/plain-path';
 import { readAtMost } from '@onbehalf/node/core/wire/read-at-most';
-import type { ApiOptions } from './api-options.ts';
+import type { Request } from 'express';
+import { type ApiOptions, badRequest } from './api-options.ts';
 import { downstreamDeadlineMs } from './lifetimes.ts';
-import { badRequest } from './request.ts';
 
 type Call = {
   /** The `Authorization` header; with the claims that the API asks for, if it does. */
   authorize: (claims?: string) => Promise<string>;
-  body: Buffer | undefined;
-  contentType: string | undefined;
+  /** Its body is passed on, but for GET and HEAD. */
+  req: Request;
   followRedirects: boolean;
 };
 
@@ -24,21 +24,24 @@ const maxResponseBytes = 16 << 20;
  * Microsoft's sidecar does. Gives what `/DownstreamApi` responds with. @throws Fault `bad_gateway` if the API gives no
  * response, or one too large; those of `authorize`.
  */
-export async function callDownstream(options: ApiOptions, call: Call) {
+export async function callDownstream(options: ApiOptions, { authorize, req, followRedirects }: Call) {
   const url = urlOf(options);
-  const { httpmethod: method = 'GET', extraheaderparameters, acceptheader } = options;
-  const headers = new Headers({ accept: 'application/json', ...extraheaderparameters, 'accept-encoding': 'identity' });
-  if (acceptheader) headers.set('accept', acceptheader);
-  const body = call.body && method !== 'GET' && method !== 'HEAD' ? new Uint8Array(call.body) : null;
-  if (body && call.contentType) headers.set('content-type', call.contentType);
-  const redirect = call.followRedirects ? 'follow' : 'manual';
-  const send = async (authorization: string) => {
-    headers.set('authorization', authorization);
-    return await exchange(url, { method, headers, body, redirect });
+  const { httpmethod: method = 'GET', extraheaderparameters, acceptheader: accept } = options;
+  const carries = Buffer.isBuffer(req.body) && req.body.length > 0 && method !== 'GET' && method !== 'HEAD';
+  const type = options.contenttype ?? req.headers['content-type'];
+  const headers = new Headers({
+    ...{ accept: 'application/json', ...extraheaderparameters, 'accept-encoding': 'identity' },
+    ...(accept && { accept }),
+    ...(carries && type && { 'content-type': type }),
+  });
+  const send = async (claims?: string) => {
+    headers.set('authorization', await authorize(claims));
+    const redirect = followRedirects ? 'follow' : 'manual';
+    return await exchange(url, { method, headers, body: carries ? req.body : null, redirect });
   };
-  const first = await send(await call.authorize());
+  const first = await send();
   const claims = first.status === 401 ? claimsChallenge(first.headers.get('www-authenticate')) : undefined;
-  const { status, headers: received, content } = claims ? await send(await call.authorize(claims)) : first;
+  const { status, headers: received, content } = claims ? await send(claims) : first;
   const passed = [...received].filter(([name]) => contentHeaders.test(name));
   // As .NET writes them: `Content-Type`.
   const capital = (name: string) => name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
