@@ -74,7 +74,9 @@ const thisHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 const onlyThisPod: RequestHandler = (req, _res, next) => {
   if (!loopback.test(req.socket.remoteAddress ?? ''))
     throw new Fault('forbidden', 'Only programs of this pod may call the sidecar.');
-  if (!thisHost.test(req.headers.host ?? '')) throw badRequest('Call the sidecar as localhost.');
+  // Of two hosts none is the one, and a target in absolute form has its own.
+  if (!thisHost.test(String(req.headersDistinct.host)) || !req.url.startsWith('/'))
+    throw badRequest('Call the sidecar as localhost.');
   // On a developer's machine any page can send here without reading what comes back.
   if (req.headers.origin !== undefined) throw new Fault('forbidden', 'No page of a browser may call the sidecar.');
   next();

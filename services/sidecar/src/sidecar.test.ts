@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type Serving, serve } from '@onbehalf/chassis/http/serve';
@@ -482,16 +483,19 @@ describe('the sidecar', () => {
   });
 
   it('serves only its own pod, by the name of localhost', async () => {
-    for (const host of ['attacker.test', 'localhost.attacker.test', '127.0.0.1.nip.test']) {
-      const status = await new Promise((resolve, reject) => {
-        const req = request({ port: server.port, host: '127.0.0.1', path: '/Validate', headers: { host } }, (res) => {
-          res.resume();
-          resolve(res.statusCode);
-        });
-        req.on('error', reject).end();
-      });
-      assert.equal(status, 400, host);
-    }
+    const ask = async (hosts: string[], path = '/Validate') => {
+      const headers = hosts.flatMap((host) => ['Host', host]);
+      const sent = request({ port: server.port, host: '127.0.0.1', path, headers }).end();
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    for (const host of ['localhost', 'LocalHost:5178', '127.0.0.1', '[::1]:5178']) assert.equal(await ask([host]), 401);
+    for (const host of ['attacker.test', 'localhost.attacker.test', '127.0.0.1.nip.test', 'localhost:80@attacker.test'])
+      assert.equal(await ask([host]), 400, host);
+    assert.equal(await ask(['localhost', 'attacker.test']), 400, 'Node takes the first');
+    // Of an absolute form the host is in the target. RFC 9112 section 3.2.2.
+    assert.equal(await ask(['localhost'], 'http://attacker.test/Validate'), 400);
     assert.equal(readConfig(minimal()).http.host, '127.0.0.1');
   });
 
