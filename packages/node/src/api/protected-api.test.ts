@@ -111,6 +111,18 @@ describe('a protected API', () => {
     }
   });
 
+  it('has its metadata read by pages of any origin, whatever headers their clients send', async () => {
+    const api = new ProtectedApi({ ...options, resource: 'https://api.test/mcp' });
+    const at = 'https://api.test/.well-known/oauth-protected-resource/mcp';
+    for (const method of ['OPTIONS', 'GET', 'HEAD', 'POST']) {
+      const { response } = await api.verify(new Request(at, { method }));
+      const cors = ['origin', 'headers'].map((name) => response?.headers.get(`access-control-allow-${name}`));
+      assert.deepEqual([response?.status, ...cors], method === 'POST' ? [401, null, null] : [200, '*', '*'], method);
+    }
+    const elsewhere = await api.verify(new Request('https://api.test/mcp', { method: 'OPTIONS' }));
+    assert.equal(elsewhere.response?.status, 401);
+  });
+
   it('publishes nothing unless it has a resource', async () => {
     const api = new ProtectedApi(options);
     assert.equal((await refusal(api, ask(undefined, '/.well-known/oauth-protected-resource'))).status, 401);

@@ -121,7 +121,8 @@ export class ProtectedApi {
   /** The metadata, where the request asks for them. */
   metadataFor({ method, url = '' }: AnyRequest): ResourceMetadata | undefined {
     const { resource } = this;
-    if (!resource || (method !== 'GET' && method !== 'HEAD')) return undefined;
+    // A browser asks by OPTIONS first where a client sends headers, as MCP's do.
+    if (!resource || !/^(GET|HEAD|OPTIONS)$/.test(method ?? '')) return undefined;
     // A target of node:http may be no address at all.
     const target = URL.canParse(url, 'http://any') ? new URL(url, 'http://any') : undefined;
     if (target?.pathname !== resource.path) return undefined;
@@ -140,7 +141,11 @@ export class ProtectedApi {
 }
 
 /** Public data, for browsers too. */
-export const openToAll = { 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'max-age=3600' };
+export const openToAll = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Headers': '*',
+  'Cache-Control': 'max-age=3600',
+};
 
 function headerOf({ headers }: AnyRequest, name: 'authorization'): string | undefined {
   return headers instanceof Headers ? (headers.get(name) ?? undefined) : headers[name];
