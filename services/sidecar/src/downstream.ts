@@ -27,17 +27,15 @@ const maxResponseBytes = 16 << 20;
 export async function callDownstream(options: ApiOptions, { authorize, req, followRedirects }: Call) {
   const url = urlOf(options);
   const { httpmethod: method = 'GET', extraheaderparameters, acceptheader: accept } = options;
-  const carries = Buffer.isBuffer(req.body) && req.body.length > 0 && method !== 'GET' && method !== 'HEAD';
-  const type = options.contenttype ?? req.headers['content-type'];
-  const headers = new Headers({
-    ...{ accept: 'application/json', ...extraheaderparameters, 'accept-encoding': 'identity' },
-    ...(accept && { accept }),
-    ...(carries && type && { 'content-type': type }),
-  });
+  const headers = new Headers({ accept: 'application/json', ...extraheaderparameters, 'accept-encoding': 'identity' });
+  if (accept) headers.set('accept', accept);
+  const body: Buffer<ArrayBuffer> | null = /^(GET|HEAD)$/.test(method) || !req.body?.length ? null : req.body;
+  const type = body && (options.contenttype ?? req.headers['content-type']);
+  if (type) headers.set('content-type', type);
   const send = async (claims?: string) => {
     headers.set('authorization', await authorize(claims));
     const redirect = followRedirects ? 'follow' : 'manual';
-    return await exchange(url, { method, headers, body: carries ? req.body : null, redirect });
+    return await exchange(url, { method, headers, body, redirect });
   };
   const first = await send();
   const claims = first.status === 401 ? claimsChallenge(first.headers.get('www-authenticate')) : undefined;
