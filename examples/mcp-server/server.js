@@ -10,7 +10,7 @@ const {
   PORT = '4000',
   // The URL of this server is its Application ID URI, to the letter: Entra ID compares them.
   MCP_RESOURCE = `http://localhost:${PORT}/mcp`,
-  ENTRA_TENANT,
+  ENTRA_TENANT_ID,
   ENTRA_AUDIENCE,
   ENTRA_AUTHORITY_HOST = 'https://login.microsoftonline.com',
   BROKER_URL,
@@ -48,7 +48,7 @@ async function acquireGraphToken(req, _res, next) {
 const app = express();
 app.use(
   bearer({
-    tenant: ENTRA_TENANT,
+    tenant: ENTRA_TENANT_ID,
     audience: ENTRA_AUDIENCE,
     authorityHost: ENTRA_AUTHORITY_HOST,
     resource: MCP_RESOURCE,

@@ -58,7 +58,7 @@ describe('the page "Your own app"', () => {
       const path = join(directory, `${name}.ts`);
       await writeFile(path, files.get(`${name}.ts`) ?? assert.fail(`the page has no ${name}.ts`));
       const common = { PATH: process.env.PATH ?? '', NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem') };
-      const entra = { AUTHORITY_HOST: emulator.origin, TENANT_ID: emulator.ids.tenants.contoso };
+      const entra = { ENTRA_AUTHORITY_HOST: emulator.origin, ENTRA_TENANT_ID: emulator.ids.tenants.contoso };
       opened.use(
         await startChild({
           ...{ name, command: process.execPath, args: [path], logFile: join(directory, `${name}.log`) },
@@ -69,14 +69,14 @@ describe('the page "Your own app"', () => {
       );
     };
     const account = { namespace: 'shop', name: 'your-frontend', audience: 'token-broker' };
-    await start('your-api', apiPort, { API_CLIENT_ID: emulator.ids.apps.api }, `${api}/hello`);
+    await start('your-api', apiPort, { ENTRA_AUDIENCE: emulator.ids.apps.api }, `${api}/whoami`);
     await start(
       'your-frontend',
       frontendPort,
       {
-        CLIENT_ID: emulator.ids.apps.web,
+        ENTRA_CLIENT_ID: emulator.ids.apps.web,
         BROKER_URL: brokers[0]?.url ?? '',
-        ASSERTION_FILE: await cluster.mountToken(account),
+        BROKER_ASSERTION_FILE: await cluster.mountToken(account),
         API_URL: api,
         API_SCOPE: apiScope,
       },
@@ -132,7 +132,7 @@ describe('the page "Your own app"', () => {
 
   it('has the API refuse what is not a token for it', async () => {
     const challengeOf = async (headers: Record<string, string>) => {
-      const res = await fetch(`${api}/hello`, { headers });
+      const res = await fetch(`${api}/whoami`, { headers });
       assert.deepEqual([res.status, res.headers.get('cache-control')], [401, 'no-store']);
       return res.headers.get('www-authenticate');
     };

@@ -30,7 +30,7 @@ export async function startMcpServers(
       env: {
         ...{ PATH: process.env.PATH ?? '', NODE_EXTRA_CA_CERTS: join(system.stateDir, 'emulator', 'ca.pem') },
         ...{ PORT: `${own}`, MCP_RESOURCE: resource, ENTRA_AUTHORITY_HOST: system.emulator.origin },
-        ...{ ENTRA_TENANT: system.emulator.ids.tenants.contoso, ENTRA_AUDIENCE: system.emulator.ids.apps.api },
+        ...{ ENTRA_TENANT_ID: system.emulator.ids.tenants.contoso, ENTRA_AUDIENCE: system.emulator.ids.apps.api },
         ...{ BROKER_URL: system.broker, BROKER_ASSERTION_FILE: assertionFile, GRAPH_BASE_URL: system.emulator.origin },
         ...traced,
       },

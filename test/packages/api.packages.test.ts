@@ -37,8 +37,8 @@ describe('@onbehalf/node/api, installed', () => {
       ...{ name, command: node, args: [await app.write('api.js', program)] },
       logFile: join(system.logDir, `${name.replaceAll(/\W+/g, '-')}.log`),
       env: {
-        ...{ PORT: `${port}`, TENANT_ID: emulator.ids.tenants.contoso, API_CLIENT_ID: emulator.ids.apps.api },
-        ...{ AUTHORITY_HOST: emulator.origin, NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem') },
+        ...{ PORT: `${port}`, ENTRA_TENANT_ID: emulator.ids.tenants.contoso, ENTRA_AUDIENCE: emulator.ids.apps.api },
+        ...{ ENTRA_AUTHORITY_HOST: emulator.origin, NODE_EXTRA_CA_CERTS: join(stateDir, 'emulator', 'ca.pem') },
       },
       ready: async () => (await fetch(`${url}/hello`)).status > 0,
     });
@@ -71,7 +71,7 @@ describe('@onbehalf/node/api, installed', () => {
     it(`protects a plain server on ${age} Node`, async () => {
       const program = `import { createServer } from 'node:http';
         import { ProtectedApi } from '@onbehalf/node/api';
-        const { TENANT_ID: tenant, API_CLIENT_ID: audience, AUTHORITY_HOST: authorityHost, PORT } = process.env;
+        const { ENTRA_TENANT_ID: tenant, ENTRA_AUDIENCE: audience, ENTRA_AUTHORITY_HOST: authorityHost, PORT } = process.env;
         const api = new ProtectedApi({ tenant, audience, authorityHost });
         createServer(async (req, res) => {
           const { user, response = Response.json({ hello: user?.name }) } = await api.verify(req, { scope: 'access_as_user' });

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseClients } from '../../services/token-broker/src/clients/clients.ts';
-import { seedWithPeople, testClients } from '../../test/kit/system/registrations.ts';
+import {
+  apiScope,
+  grants,
+  graphScope,
+  seedWithPeople,
+  serviceClients,
+  testClients,
+} from '../../test/kit/system/registrations.ts';
 import { readOwnClient, withOwnClient } from './own-client.ts';
 
 const callback = 'http://localhost:4000/auth/callback';
@@ -43,5 +50,18 @@ describe('a client of your own in the demo', () => {
     const { byName } = parseClients(JSON.stringify({ 'my-web': known }));
     assert.equal(byName.get('my-web')?.clientId, registered.appId);
     assert.match(env.api.ENTRA_ALLOWED_CLIENTS, new RegExp(registered.appId));
+  });
+
+  it('is an API too: web-frontend may ask for its token, and it may call Graph on behalf of people', () => {
+    const own = readOwnClient({ client: 'my-api', redirect: [callback] }) ?? assert.fail();
+    const { seed, clients, scopes } = withOwnClient(own);
+    const registered = seed(seedWithPeople(0)).apps.find(({ name }) => name === 'my-api') ?? assert.fail();
+    assert.deepEqual(scopes, [`${registered.identifierUri}/${registered.scopes[0]?.value}`]);
+    assert.deepEqual(registered.preAuthorized, [{ client: 'web', scopes: ['access_as_user'] }]);
+    assert.ok(registered.adminConsent.includes(graphScope));
+    const { 'my-api': known } = clients(testClients(callback, 'secret', [])) as Record<string, { grants: string[] }>;
+    assert.ok(known?.grants.includes(grants.jwtBearer));
+    const { 'web-frontend': web } = serviceClients([callback], scopes);
+    assert.deepEqual(web.scopes, [apiScope, 'api://my-api/access_as_user']);
   });
 });

@@ -62,21 +62,31 @@ function clientIdOf({ name }: OwnClient): string {
   return ownSeed({ clients: [{ name }] }).apps.find((app) => app.name === name)?.appId ?? '';
 }
 
-/** How a system is opened that knows it: registered at Entra and at the broker, and welcome at the API. */
+/**
+ * How a system is opened that knows it: registered at Entra and at the broker, and welcome at the API. It may be an API too:
+ * web-frontend may ask for a token for it, and it may call Graph on behalf of people.
+ */
 export function withOwnClient(own: OwnClient) {
   const { name, redirectUris } = own;
   const federated = [
     { subject: subjectOf({ namespace, name: 'token-broker' }), audience: 'api://AzureADTokenExchange' },
   ];
-  const registration = { name, redirectUris, federated, requiredScopes: [apiScope, graphScope], requirePkce: true };
+  const asWeb = { redirectUris, requiredScopes: [apiScope, graphScope], requirePkce: true };
+  const asApi = {
+    identifierUri: `api://${name}`,
+    scopes: [{ value: 'access_as_user', description: `Use ${name} as you` }],
+    preAuthorized: [{ client: 'web', scopes: ['access_as_user'] }],
+    adminConsent: [graphScope],
+  };
   const atBroker = {
     ...{ tenantId, clientId: clientIdOf(own), redirectUris },
     ...{ subjects: [subjectOf({ namespace, name })], credentials: [{ type: 'federated' }] },
-    ...{ grants: ['authorization_code', grants.exchange], scopes: [apiScope, graphScope] },
+    ...{ grants: ['authorization_code', grants.exchange, grants.jwtBearer], scopes: [apiScope, graphScope] },
   };
   return {
-    seed: (usual: Seed) => ownSeed({ seed: usual, clients: [registration] }),
+    seed: (usual: Seed) => ownSeed({ seed: usual, clients: [{ name, federated, ...asWeb, ...asApi }] }),
     clients: (usual: TestClients) => ({ ...usual, [name]: atBroker }),
+    scopes: [`api://${name}/access_as_user`],
     env: { api: { ENTRA_ALLOWED_CLIENTS: `${appId('web')},${clientIdOf(own)}` } },
   } satisfies Partial<SystemOptions>;
 }
@@ -90,6 +100,7 @@ export async function writeOwnEnvironment(own: OwnClient, system: System): Promi
   const env = {
     ENTRA_TENANT_ID: tenantId,
     ENTRA_CLIENT_ID: clientIdOf(own),
+    ENTRA_AUDIENCE: clientIdOf(own),
     ENTRA_AUTHORITY_HOST: emulator.origin,
     PUBLIC_BASE_URL: new URL(redirectUri).origin,
     REDIRECT_URI: redirectUri,
@@ -100,6 +111,7 @@ export async function writeOwnEnvironment(own: OwnClient, system: System): Promi
     APIS_FILE: await mountJson(directory, 'apis.json', { 'downstream-api': { url: api, scopes: [apiScope] } }),
     API_URL: api,
     API_SCOPE: apiScope,
+    GRAPH_BASE_URL: emulator.origin,
     NODE_EXTRA_CA_CERTS: join(emulatorDir(stateDir), 'ca.pem'),
     SSL_CERT_FILE: join(emulatorDir(stateDir), 'ca.pem'),
     ...(viewerUrl && { OTEL_EXPORTER_OTLP_ENDPOINT: viewerUrl, OTEL_SERVICE_NAME: name }),

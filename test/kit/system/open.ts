@@ -58,7 +58,7 @@ export type SystemOptions = Omit<ProgramOptions, 'logDir'> & {
   people?: number;
   /** Changes the emulator's seed, e.g. by further scopes of an API. */
   seed?: (usual: Seed) => object;
-  /** Scopes beyond the usual that the client `web` may ask for. */
+  /** Scopes beyond the usual that the client `web` may ask for, and web-frontend. */
   scopes?: string[];
   /** Where Entra ID sends people back to, in place of the frontend's one; the emulator has to know them too. */
   redirectUris?: string[];
@@ -181,9 +181,10 @@ const tracedTo = (viewerUrl: string | undefined): Environment =>
 async function clientsOf(options: SystemOptions, { stateDir, emulator, web }: Ground): Promise<object> {
   const redirectUri = `${web}/auth/callback`;
   const jobSecret = join(await mountFiles(join(stateDir, 'job'), { secret: 'job-secret' }), 'secret');
-  const usual = testClients(redirectUri, jobSecret, options.scopes ?? []);
+  const { scopes = [] } = options;
+  const usual = testClients(redirectUri, jobSecret, scopes);
   const clients = (await options.clients?.(usual, emulator, stateDir)) ?? usual;
-  return options.frontend ? { ...clients, ...serviceClients(options.redirectUris ?? [redirectUri]) } : clients;
+  return options.frontend ? { ...clients, ...serviceClients(options.redirectUris ?? [redirectUri], scopes) } : clients;
 }
 
 async function startServices(

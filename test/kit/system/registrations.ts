@@ -40,13 +40,16 @@ const client = (app: string, account: string) => ({
   credentials: [{ type: 'federated' }],
 });
 
-/** What the broker knows of the services: web-frontend signs people in and exchanges, downstream-api acts for them. */
-export function serviceClients(redirectUris: string[]) {
+/**
+ * What the broker knows of the services: web-frontend signs people in and exchanges, downstream-api acts for them.
+ * @param scopes beyond the usual that web-frontend may ask for.
+ */
+export function serviceClients(redirectUris: string[], scopes: string[] = []) {
   return {
     'web-frontend': {
       ...client('web', 'web-frontend'),
       grants: ['authorization_code', grants.exchange],
-      scopes: [apiScope],
+      scopes: [apiScope, ...scopes],
       redirectUris,
     },
     'downstream-api': { ...client('api', 'downstream-api'), grants: [grants.jwtBearer], scopes: [graphScope] },
