@@ -7,7 +7,7 @@ import { toMermaid } from './mermaid.js';
 import { drawSequence } from './sequence.js';
 import { inTreeOrder } from './spans.js';
 import { toSequence } from './steps.js';
-import { formatMs } from './svg.js';
+import { formatMs, toCount } from './svg.js';
 import { drawWaterfall, findGaps, toScale } from './waterfall.js';
 
 const signIn = readSpans(sampleFlow('signIn', 'drawn', 0).body);
@@ -129,6 +129,10 @@ describe('Mermaid', () => {
     const text = toMermaid([{ ...span, name: 'x;\nparticipant <b> #quot; y' }]);
     assert.match(text, /p0->>p1: x#59; participant #60;b#62; #35;quot#59; y/);
   });
+});
+
+it('says one span, and two spans', () => {
+  assert.deepEqual([toCount(1, 'span'), toCount(2, 'span')], ['1 span', '2 spans']);
 });
 
 describe('formatMs', () => {

@@ -16,6 +16,13 @@ export function escapeText(value) {
 }
 
 /**
+ * So many of something, in words: `1 span`, `21 spans`.
+ * @param {number} count
+ * @param {string} what
+ */
+export const toCount = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+/**
  * A duration for people: `0.42 ms`, `38 ms`, `1.24 s`, `2 min 5 s`.
  * @param {number} ms
  */

@@ -1,4 +1,4 @@
-import { escapeText, formatMs } from '../draw/svg.js';
+import { escapeText, formatMs, toCount } from '../draw/svg.js';
 import { boxes, controls, flows, page, trace } from './state.js';
 
 const shownAtMost = 300;
@@ -52,7 +52,7 @@ export function drawList() {
 function toItem(flow) {
   const { traceId, action, outcome, error, startMs, durationMs, ownMs, spans } = flow;
   const waited = durationMs - ownMs;
-  return `<li><a id="f-${traceId}" href="/traces/${traceId}"${traceId === trace.id ? ' aria-current="true"' : ''}><b>${escapeText(action)}</b><span class="end">${formatMs(ownMs)}</span><small>${new Date(startMs).toLocaleTimeString()} · ${waited > 1 ? `${formatMs(waited)} away` : `${spans} spans`}</small><span class="end">${toBadge(error, outcome)}</span></a></li>`;
+  return `<li><a id="f-${traceId}" href="/traces/${traceId}"${traceId === trace.id ? ' aria-current="true"' : ''}><b>${escapeText(action)}</b><span class="end">${formatMs(ownMs)}</span><small>${new Date(startMs).toLocaleTimeString()} · ${waited > 1 ? `${formatMs(waited)} away` : toCount(spans, 'span')}</small><span class="end">${toBadge(error, outcome)}</span></a></li>`;
 }
 
 export function toBadge(error, outcome) {

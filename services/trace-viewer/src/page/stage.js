@@ -1,5 +1,5 @@
 import { drawSequence } from '../draw/sequence.js';
-import { escapeText, formatMs } from '../draw/svg.js';
+import { escapeText, formatMs, toCount } from '../draw/svg.js';
 import { drawWaterfall } from '../draw/waterfall.js';
 import { drawDetails } from './details.js';
 import { toBadge } from './list.js';
@@ -18,7 +18,7 @@ export function drawTrace() {
   const facts = [
     new Date(flow.startMs).toLocaleString(),
     waited > 1 ? `${formatMs(flow.ownMs)} ours + ${formatMs(waited)} at Entra ID` : formatMs(flow.durationMs),
-    `${flow.spans} spans in ${flow.services.length} services`,
+    `${toCount(flow.spans, 'span')} in ${toCount(flow.services.length, 'service')}`,
   ];
   page.facts.innerHTML = `${escapeText(facts.join(' · '))} · <code>${trace.id}</code>`;
   page.mermaid.href = `/api/traces/${trace.id}.mmd`;
