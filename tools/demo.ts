@@ -2,7 +2,6 @@ import { existsSync, globSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import builtInSeed from '../services/entra-emulator/src/directory/seed.json' with { type: 'json' };
 import { freePort, isFree } from '../test/kit/ports.ts';
 import { openSystem, type SystemOptions } from '../test/kit/system/open.ts';
 import { namespace } from '../test/kit/system/registrations.ts';
@@ -11,6 +10,7 @@ import { checkJourney } from './check-journey.ts';
 import { readOwnApp, withOwnApp } from './demo/own-app.ts';
 import { type OwnClient, readers, readOwnClient, withOwnClient, writeOwnEnvironment } from './demo/own-client.ts';
 import { Panel } from './demo/panel.ts';
+import { listPeople } from './demo/people.ts';
 import { choosePorts } from './demo/ports.ts';
 import { Reviver } from './demo/revive.ts';
 import { tour } from './demo/tour.ts';
@@ -49,19 +49,13 @@ async function writeRedisCli({ redis, stateDir }: System): Promise<string> {
 
 async function introduce(system: System, panel: string): Promise<void> {
   const { web, viewerUrl: viewer, redis, logDir, broker, stateDir, emulator } = system;
-  // The web app takes the people of the seed's first tenant.
-  const ours = builtInSeed.users.filter(({ tid }) => tid === builtInSeed.tenants[0]?.domain);
-  const people = ours.map(({ name, upn, ...user }) => {
-    const hint = 'disabled' in user ? 'disabled: sign-in is refused' : notes[upn];
-    return `    ${name.padEnd(24)}${upn}${hint ? `  (${hint})` : ''}`;
-  });
   const cli = await writeRedisCli(system);
   for (const name of readers) await system.cluster.mountToken({ namespace, name, audience: 'token-broker' });
   const lines = [
     `Open ${web}`,
     '',
     '  Sign in as one of these; nobody has a password:',
-    ...people,
+    ...listPeople().map((person) => `    ${person}`),
     '',
     ...(viewer ? [`  Traces:  ${viewer}`] : []),
     `  Break:   ${panel}`,
@@ -83,11 +77,6 @@ async function introduceOwn(own: OwnClient, system: System): Promise<void> {
   const start = `\n  Start yours with it: (set -a; . ./${file}; exec node app.js)`;
   console.log([intro, ...lines.map((line) => `  ${line}`), start].join('\n'));
 }
-
-const notes: Record<string, string> = {
-  'alice@contoso.test': 'an administrator',
-  'carol@contoso.test': 'is asked once more before the API may read her Graph profile',
-};
 
 function progress(program: string, ms: number, detail: string): void {
   console.log(`✔ ${program.padEnd(16)}${(ms / 1_000).toFixed(1).padStart(5)} s  ${detail}`);

@@ -103,7 +103,19 @@ function lastWords(logFile: string): string {
   const words = lines
     .map((line) => line.trim())
     .filter((line) => line && !/^(at |\{"level":"info"|Node\.js v|\^)/.test(line));
-  return words.length > 0 ? `, saying: ${words.slice(-4).join(' ').slice(-400)}` : '';
+  return words.length > 0 ? `, saying: ${lastLines(words).join(' ')}` : '';
+}
+
+/** The last four lines at most that are not too long together; of one that is too long by itself, its beginning. */
+function lastLines(lines: string[], most = 400): string[] {
+  let room = most;
+  const fit = lines.slice(-4).reverse();
+  const tooLong = fit.findIndex((line) => {
+    room -= line.length;
+    return room < 0;
+  });
+  const kept = tooLong < 0 ? fit : fit.slice(0, Math.max(tooLong, 1));
+  return kept.reverse().map((line) => line.slice(0, most));
 }
 
 /** Whether an address answers 200. */

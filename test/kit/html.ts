@@ -9,7 +9,7 @@ export type Form = {
   buttons: { text: string; name: string; value: string }[];
 };
 
-const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
+const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ', middot: '·' };
 
 /** Text with its character references resolved. */
 export function decode(text: string): string {

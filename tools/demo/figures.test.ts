@@ -31,6 +31,7 @@ describe('the figures beside an outage', () => {
       pages.set('/a/metrics', page(11, 130, 3));
       brokers.push({ admin: `${url}/b` });
       assert.deepEqual(await watch.read(), { entra: 6, tokens: { memory: 80, redis: 0, entra: 6 }, ended: 0 });
+      assert.match(tellFigures({ ...(await watch.read()), entra: 1 }), /by 1 call ·/);
       // Killed: it counts from 0 again.
       pages.set('/a/metrics', page(0, 2, 1));
       brokers.push({ admin: 'http://127.0.0.1:1' });

@@ -83,6 +83,6 @@ function add(sum: Figures, now: Figures, before = none): Figures {
 
 /** The figures in a line. */
 export function tellFigures({ entra, tokens, ended }: Figures): string {
-  const from = `${tokens.memory} from memory, ${tokens.redis} from Redis, ${tokens.entra} from Entra ID by ${entra} calls`;
+  const from = `${tokens.memory} from memory, ${tokens.redis} from Redis, ${tokens.entra} from Entra ID by ${entra} ${entra === 1 ? 'call' : 'calls'}`;
   return `Tokens: ${from} · sessions ended: ${ended}`;
 }

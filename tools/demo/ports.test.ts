@@ -18,14 +18,20 @@ describe('the ports of the demo', () => {
     };
     const other = createServer().listen(first, '127.0.0.1');
     await once(other, 'listening');
+    const pages = createServer().listen(usual.entraBrowser, '127.0.0.1');
+    await once(pages, 'listening');
     const lines: string[] = [];
     try {
       const chosen = await choosePorts({ anyPort: false, print: (line) => lines.push(line), usual });
       assert.ok(chosen.web > first + 1, 'neither the taken one, nor the emulator’s');
-      assert.deepEqual(lines, [`port ${first} is taken: web-frontend is at ${chosen.web}`]);
+      assert.deepEqual(lines, [
+        `port ${first} is taken: web-frontend is at ${chosen.web}`,
+        `port ${usual.entraBrowser} is taken: the emulator's pages are at ${chosen.entraBrowser}`,
+      ]);
       assert.equal(chosen.entra, usual.entra);
     } finally {
       other.close();
+      pages.close();
     }
   });
 

@@ -12,12 +12,12 @@ const usualPorts: DemoPorts = {
   panel: 3100,
 };
 const portOwners: Record<keyof DemoPorts, string> = {
-  web: 'web-frontend',
-  entra: 'the emulator',
-  entraBrowser: "the emulator's pages",
-  entraAdmin: "the emulator's admin API",
-  viewer: 'the trace viewer',
-  panel: 'the panel "Break it"',
+  web: 'web-frontend is',
+  entra: 'the emulator is',
+  entraBrowser: "the emulator's pages are",
+  entraAdmin: "the emulator's admin API is",
+  viewer: 'the trace viewer is',
+  panel: 'the page "Break it" is',
 };
 
 type Choice = { anyPort: boolean; print: (line: string) => void; usual?: DemoPorts };
@@ -30,7 +30,7 @@ export async function choosePorts({ anyPort, print, usual = usualPorts }: Choice
       ? await freePort()
       : await nextFree(usual[name], [...Object.values(usual), ...Object.values(chosen)]);
     chosen[name] = port;
-    if (!anyPort && port !== usual[name]) print(`port ${usual[name]} is taken: ${portOwners[name]} is at ${port}`);
+    if (!anyPort && port !== usual[name]) print(`port ${usual[name]} is taken: ${portOwners[name]} at ${port}`);
   }
   return chosen as DemoPorts;
 }
