@@ -7,7 +7,7 @@ import { openSystem, type SystemOptions } from '../test/kit/system/open.ts';
 import { namespace } from '../test/kit/system/registrations.ts';
 import type { System } from '../test/kit/system/system.ts';
 import { checkJourney } from './check-journey.ts';
-import { readOwnApp, withOwnApp } from './demo/own-app.ts';
+import { readOwnApp, tellOwnApp, withOwnApp } from './demo/own-app.ts';
 import { type OwnClient, readers, readOwnClient, withOwnClient, writeOwnEnvironment } from './demo/own-client.ts';
 import { Panel } from './demo/panel.ts';
 import { listPeople } from './demo/people.ts';
@@ -175,6 +175,8 @@ async function main(): Promise<void> {
   } else {
     await using panel = new Panel(system);
     if (own) await introduceOwn(own, system);
+    const app = readOwnApp(values.app);
+    if (app) console.log(`\n${tellOwnApp(app)}`);
     await introduce(system, await panel.listen(ports.panel));
     if (values.watch) await restartOnSave(system, ending.signal);
     await aborted(ending.signal);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
-import { readOwnApp } from './own-app.ts';
+import { readOwnApp, tellOwnApp } from './own-app.ts';
 
 describe('an app of your own behind the demo', () => {
   it('is an address or a folder', () => {
@@ -9,6 +9,13 @@ describe('an app of your own behind the demo', () => {
     assert.deepEqual(readOwnApp('http://localhost:4000/'), { url: 'http://localhost:4000' });
     assert.deepEqual(readOwnApp('examples'), { folder: resolve('examples') });
     assert.equal(readOwnApp(undefined), undefined);
+  });
+
+  it('is told its name, which the JWT that it gets is for', () => {
+    assert.match(
+      tellOwnApp({ url: 'http://localhost:4000' }),
+      /to http:\/\/localhost:4000\. Its name there is own-app/,
+    );
   });
 
   const wrong: [app: string, sentence: RegExp][] = [

@@ -20,6 +20,16 @@ export function readOwnApp(app: string | undefined): OwnApp | undefined {
   return { url: url.origin };
 }
 
+/** Its name in `UPSTREAMS_FILE`: the audience of the JWTs that it gets. */
+const name = 'own-app';
+
+/** What the demo says of it once it runs. */
+export function tellOwnApp(app: OwnApp): string {
+  return 'url' in app
+    ? `The frontend passes requests on to ${app.url}. Its name there is ${name}: the "aud" of the JWT that says who asks.`
+    : `The frontend serves the files of ${app.folder}.`;
+}
+
 /**
  * How a system is opened that has it at `/`: people sign in before they reach an address, which then gets who they are as
  * `X-Auth-*` and as a JWT. Files are everybody's.
@@ -28,6 +38,6 @@ export async function withOwnApp(app: OwnApp): Promise<Pick<SystemOptions, 'env'
   const personal = { require: 'session', pass: 'identity', identityHeaders: true };
   const upstream = 'url' in app ? { ...app, ...personal } : { ...app, require: 'none' };
   return {
-    env: { web: { UPSTREAMS_FILE: await mountJson('.cache/demo', 'upstreams.json', { 'own-app': upstream }) } },
+    env: { web: { UPSTREAMS_FILE: await mountJson('.cache/demo', 'upstreams.json', { [name]: upstream }) } },
   };
 }

@@ -179,6 +179,7 @@ describe('openEmulator', () => {
     const text = introduce(opened, 'out/introduced');
     assert.match(text, new RegExp(`Authority +${opened.origin}/${opened.ids.tenants.contoso}`));
     assert.match(text, /NODE_EXTRA_CA_CERTS=out\/introduced\/ca\.pem/);
+    assert.match(text, /People {5}alice@contoso\.test, .*dan@contoso\.test, without a password/);
     assert.match(text, /alice@contoso\.test, bob@contoso\.test/);
     assert.match(text, new RegExp(`web +${opened.ids.apps.web} {2}web-secret`));
     assert.match(text, /Admin +off/);

@@ -5,7 +5,9 @@ import type { Emulator } from '../emulator.ts';
 export function introduce({ origin, browserOrigin, admin, engine }: Emulator, stateDir: string): string {
   const { tenants, users, apps } = engine.current.world.directory;
   const [tenant] = tenants;
-  const people = users.filter(({ tid, home }) => tid === tenant?.tid && !home).slice(0, 10);
+  // The user of an agent signs in nowhere.
+  const atHome = users.filter(({ tid, home, identityParentId }) => tid === tenant?.tid && !home && !identityParentId);
+  const people = atHome.slice(0, 10);
   const clients = apps.filter(({ secrets, spaRedirectUris, publicRedirectUris }) =>
     [secrets, spaRedirectUris, publicRedirectUris].some((list) => list.length > 0),
   );
