@@ -74,9 +74,7 @@ export class ProtectedApi {
     const api = this.#nameInScopes ?? audience;
     this.#onBehalfOf =
       broker && createOnBehalfOf({ broker: new BrokerClient({ ...(log && { log }), ...broker }), api });
-    this.resource = resource
-      ? describeResource({ resource, authorityHost: host, tenants, ...(scopes && { scopes }) })
-      : undefined;
+    this.resource = resource ? describeResource({ resource, authorityHost: host, tenants, scopes }) : undefined;
   }
 
   /** Checks a request's token. What is asked for the metadata gets them. */

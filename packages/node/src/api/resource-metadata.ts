@@ -15,7 +15,7 @@ export type Resource = {
   metadata: ResourceMetadata;
 };
 
-type Options = { resource: string; authorityHost: string; tenants: readonly string[]; scopes?: readonly string[] };
+type Options = { resource: string; authorityHost: string; tenants: string[]; scopes: readonly string[] | undefined };
 
 /** The document of a resource and its place. RFC 9728 section 3.1. */
 export function describeResource({ resource, authorityHost, tenants, scopes }: Options): Resource {
