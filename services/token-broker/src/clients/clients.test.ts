@@ -135,6 +135,11 @@ describe('clients.json', () => {
       { agents: [randomUUID()], scopes: ['API://azureadtokenexchange/.default'] },
       'web.scopes',
     ],
+    [
+      'agents with that scope by the id of its app',
+      { agents: [randomUUID()], scopes: ['FB60F99C-7A34-4190-8149-302F77469936/.default'] },
+      'web.scopes',
+    ],
     ['processes of no client', { processes: { clients: [], lifeSeconds: 600 } }, 'web.processes.clients'],
     ['processes without an end', { processes: { clients: ['web'] } }, 'web.processes.lifeSeconds'],
     ['processes of a year', { processes: { clients: ['web'], lifeSeconds: 31_536_000 } }, 'web.processes.lifeSeconds'],

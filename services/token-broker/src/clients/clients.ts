@@ -32,6 +32,9 @@ const authentication = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('private_key_jwt'), file: path }),
 ]);
 
+/** In any cloud, and by the id of its app: Entra ID takes either. */
+const ofTokenExchange = /AzureADTokenExchange|fb60f99c-7a34-4190-8149-302f77469936/i;
+
 /** What sessions may hand to jobs that go on without them. */
 const processes = z.strictObject({
   /** The clients that may be given one, by name; each has the grant refresh_token. */
@@ -81,7 +84,7 @@ const client = z
       message: 'must be one tenant for client_credentials and for agents',
     },
   )
-  .refine((c) => !c.agents?.length || !c.scopes.some((scope) => /^api:\/\/AzureADTokenExchange/i.test(scope)), {
+  .refine((c) => !c.agents?.length || !c.scopes.some((scope) => ofTokenExchange.test(scope)), {
     path: ['scopes'],
     message: 'must not be of the token exchange: by such a token anybody is the agent',
   })
