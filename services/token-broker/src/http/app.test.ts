@@ -87,12 +87,22 @@ describe('the broker over HTTP', () => {
     });
 
     it('a token of any characters as it is, from memory too, in the type that is asked for', async () => {
-      for (const written of [`a"b${'x'.repeat(100)}`, `é${'x'.repeat(100)}`, '€🔑']) {
+      for (const written of [
+        `a"b${'x'.repeat(100)}`,
+        'a\\b',
+        'a\nb',
+        `é${'x'.repeat(100)}`,
+        '€🔑',
+        '\x7f',
+        'plain ~!',
+      ]) {
         const session = await broker.signIn();
         broker.entra.write = () => written;
         for (const requested_token_type of [accessTokenType, '', undefined]) {
-          const { body } = await broker.post(token, 'web', { ...broker.exchangeGrant(session), requested_token_type });
+          const fields = { ...broker.exchangeGrant(session), requested_token_type };
+          const { body, text, headers } = await broker.post(token, 'web', fields);
           assert.equal(body.access_token, written);
+          assert.equal(headers['content-length'], String(Buffer.byteLength(text)));
         }
       }
       broker.entra.write = undefined;

@@ -8,7 +8,7 @@ import { traceIdOf } from '@onbehalf/node/core/telemetry/trace-context';
 import { Router } from 'express';
 import type { Callers } from '../clients/callers.ts';
 import { readForm } from '../input/form.ts';
-import type { Endpoint, ResponseBody } from './endpoint.ts';
+import { type Endpoint, JsonText, type ResponseBody } from './endpoint.ts';
 import { openapi } from './metadata.ts';
 
 type Deps = {
@@ -96,7 +96,7 @@ const responseHeaders = {
 };
 
 function send(res: ServerResponse, status: number, body: ResponseBody): void {
-  const json = typeof body === 'string' ? body : JSON.stringify(body);
-  res.writeHead(status, { ...responseHeaders, 'Content-Length': Buffer.byteLength(json) });
-  res.end(json);
+  const json = body instanceof JsonText ? body : new JsonText(JSON.stringify(body), false);
+  res.writeHead(status, { ...responseHeaders, 'Content-Length': json.bytes });
+  res.end(json.text, json.isAscii ? 'latin1' : 'utf8');
 }

@@ -11,7 +11,7 @@ import { type Form, parameters } from '../input/form.ts';
 import { isJwt } from '../input/token-shape.ts';
 import { measure } from '../signals.ts';
 import type { Token, TokenRecord } from '../tokens/token.ts';
-import type { JsonText, ResponseBody } from './endpoint.ts';
+import { JsonText, type ResponseBody } from './endpoint.ts';
 import { grantSchemas, processSchema } from './request-schemas.ts';
 import { targetScope } from './target-scope.ts';
 
@@ -41,7 +41,15 @@ export class TokenEndpoint {
     if (!permits(client, grant, form)) {
       throw new Fault('unauthorized_client', 'The client is not configured for this grant.');
     }
-    return await observeGrant(grant, () => this.#grant(grant, client, form, traceId));
+    const startedAtMs = performance.now();
+    try {
+      const { body, source } = await this.#grant(grant, client, form, traceId);
+      noteGrant(grant, startedAtMs, { 'onbehalf.token.source': source });
+      return body;
+    } catch (error) {
+      noteGrant(grant, startedAtMs, { 'error.type': errorType(error) });
+      throw error;
+    }
   }
 
   #grant(grant: GrantType, client: Client, form: Form, traceId: string): Promise<Granted> {
@@ -146,39 +154,30 @@ function permits({ grants }: Client, grant: GrantType, { subject_token }: Form):
 const grantNames = new Map<string, string>(Object.entries(grantTypes).map(([name, type]) => [type, name]));
 
 /** Records a grant in the request's span and in the metrics: the source of its token, or its Fault. */
-async function observeGrant(grant: GrantType, work: () => Promise<Granted>): Promise<ResponseBody> {
-  const startedAtMs = performance.now();
-  const attributes = { 'onbehalf.grant': grantNames.get(grant) ?? 'unknown' };
-  const done = (more: Attributes) => {
-    describeRequest({ ...attributes, ...more });
-    measure('onbehalf.token.acquire.duration', secondsSince(startedAtMs), { ...attributes, ...more });
-  };
-  try {
-    const { body, source } = await work();
-    done({ 'onbehalf.token.source': source });
-    return body;
-  } catch (error) {
-    done({ 'error.type': errorType(error) });
-    throw error;
-  }
+function noteGrant(grant: GrantType, startedAtMs: number, outcome: Attributes): void {
+  const attributes = { 'onbehalf.grant': grantNames.get(grant) ?? 'unknown', ...outcome };
+  describeRequest(attributes);
+  measure('onbehalf.token.acquire.duration', secondsSince(startedAtMs), attributes);
 }
 
 /** RFC 6749 section 5.1. `expires_in` is the time that is left now. */
-function tokenResponse({ record, source }: Token, more: JsonText = ''): Granted {
+function tokenResponse({ record, source }: Token, more = ''): Granted {
   const expiresIn = Math.max(0, Math.floor(record.expiresAtSeconds - Date.now() / 1_000));
   describeRequest({ 'onbehalf.token.expires_in': expiresIn });
   measure('onbehalf.token.remaining', expiresIn, { 'onbehalf.token.source': source });
-  const rest = `"token_type":"Bearer","expires_in":${expiresIn},"scope":${JSON.stringify(record.scope)}${more}`;
-  return { source, body: `{"access_token":${quoted(record)},${rest}}` };
+  const isPlain = plain.has(record) || notePlain(record);
+  const quote = isPlain ? quotePlain : JSON.stringify;
+  const rest = `"token_type":"Bearer","expires_in":${expiresIn},"scope":${quote(record.scope)}${more}`;
+  return { source, body: new JsonText(`{"access_token":${quote(record.accessToken)},${rest}}`, isPlain) };
 }
 
-/** Tokens without characters to escape: looking for them in 2 KB would cost a tenth of a hit. */
+const quotePlain = (text: string) => `"${text}"`;
+
+/** Records of ASCII without characters to escape: looking for others in 2 KB would cost a tenth of a hit. */
 const plain = new WeakSet<TokenRecord>();
 
-function quoted(record: TokenRecord): JsonText {
-  if (plain.has(record)) return `"${record.accessToken}"`;
-  const json = JSON.stringify(record.accessToken);
-  // Each escape makes the text longer.
-  if (json.length === record.accessToken.length + 2) plain.add(record);
-  return json;
+function notePlain(record: TokenRecord): boolean {
+  const isPlain = /^[ !#-[\]-~]*$/.test(record.accessToken + record.scope);
+  if (isPlain) plain.add(record);
+  return isPlain;
 }
