@@ -61,7 +61,7 @@ function traceRoutes(traces: Traces): Route[] {
 }
 
 function readAddress(req: IncomingMessage): URL {
-  const url = `http://${req.headers.host}${req.url}`;
+  const url = `http://${req.headersDistinct.host}${req.url}`;
   if (!req.url?.startsWith('/') || !URL.canParse(url)) throw new Fault('invalid_request', 'The address is not usable.');
   return new URL(url);
 }

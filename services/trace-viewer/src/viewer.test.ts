@@ -30,12 +30,15 @@ async function sendSample(...sample: Parameters<typeof sampleFlow>): Promise<str
   return traceId;
 }
 
-function withHost(host: string, path = '/api/flows'): Promise<number | undefined> {
+function withHost(host: string | string[], path = '/api/flows'): Promise<number | undefined> {
   const { port } = new URL(viewer.url);
   return new Promise((resolve, reject) => {
-    const req = request({ port, host: '127.0.0.1', path, headers: { Host: host }, agent: false }, (res) => {
-      res.resume().on('end', () => resolve(res.statusCode));
-    });
+    const req = request(
+      { port, host: '127.0.0.1', path, headers: [host].flat().flatMap((one) => ['Host', one]), agent: false },
+      (res) => {
+        res.resume().on('end', () => resolve(res.statusCode));
+      },
+    );
     req.on('error', reject).end();
   });
 }
@@ -213,6 +216,7 @@ describe('the address', () => {
     assert.equal(await withHost('[::1]:4318'), 200);
     assert.equal(await withHost('evil.test'), 403);
     assert.equal(await withHost('localhost.evil.test'), 403);
+    assert.equal(await withHost(['localhost:4318', 'evil.test']), 403, 'Node takes the first');
     assert.equal(await withHost('a b'), 400);
     assert.equal(await withHost('10.0.0.7:4318', '/livez'), 200);
   });
