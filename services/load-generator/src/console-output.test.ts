@@ -38,4 +38,11 @@ describe('what a person who waits for a load test sees', () => {
     assert.doesNotMatch(text, /null|for 0 s/);
     assert.match(text, /for 0\.3 s/);
   });
+
+  it('is that a crowded machine takes the times of a quick run, and makes any other invalid', () => {
+    const [run] = sampleResult.runs as [ScenarioRun];
+    const crowded = { ...run, validity: { ...run.validity, valid: false, reasons: ['the machine was crowded'] } };
+    assert.match(describeRun(crowded, true), /^ {2}no times: the machine was crowded$/m);
+    assert.match(describeRun({ ...crowded, verdict: 'invalid' }, false), /^ {2}invalid: the machine was crowded$/m);
+  });
 });

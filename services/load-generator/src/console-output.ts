@@ -26,14 +26,15 @@ export function createConsoleOutput(clock: RunClock, stream: NodeJS.WriteStream 
   };
 }
 
-/** A run in a few lines: its verdict, each pass line, what makes it invalid. */
+/** A run in a few lines: its verdict, each pass line, what makes it invalid, or only its times where it is quick. */
 export function describeRun(run: ScenarioRun, quick: boolean): string {
   const { name, variant, verdict, load, checks, validity, levels, errors } = run;
   const title = `${verdict.toUpperCase().padEnd(8)}${[name, variant].filter(Boolean).join(' ')}`;
   const offered = `${load.ratePerSecond}/s for ${formatSeconds(run.durationSeconds)} s, ${load.users} users, ${load.brokers || 'unknown'} brokers`;
   const lines = [`${title.padEnd(44)} ${offered}${load.scaled ? ` (scaled: ${load.scaled})` : ''}`];
   // Invalid figures are none.
-  lines.push(...validity.reasons.map((reason) => `  invalid: ${reason}`));
+  const lost = quick ? 'no times' : 'invalid';
+  lines.push(...validity.reasons.map((reason) => `  ${lost}: ${reason}`));
   if (verdict === 'invalid') return lines.join('\n');
   for (const check of checks)
     lines.push(
