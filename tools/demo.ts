@@ -117,8 +117,7 @@ const options = {
 } as const;
 
 /** What web-frontend is told of the app behind it. @throws Error in a sentence for a wrong one. */
-async function environmentOf(value: string | undefined, walked: boolean): Promise<SystemOptions['env']> {
-  const app = readOwnApp(value);
+async function environmentOf(app: ReturnType<typeof readOwnApp>, walked: boolean): Promise<SystemOptions['env']> {
   if (app && walked) throw new Error('--check and --script walk the sample pages, not --app.');
   return app && (await withOwnApp(app)).env;
 }
@@ -129,7 +128,8 @@ async function main(): Promise<void> {
   if (values.script !== undefined && values.script !== 'outage') throw new Error('There is one script: outage.');
   const own = readOwnClient(values);
   const ownSystem = own && withOwnClient(own);
-  const appEnv = await environmentOf(values.app, Boolean(values.check || values.script));
+  const app = readOwnApp(values.app);
+  const appEnv = await environmentOf(app, Boolean(values.check || values.script));
 
   const ending = new AbortController();
   // The launcher passes on what the terminal already sent, so each signal may come twice.
@@ -162,10 +162,7 @@ async function main(): Promise<void> {
     signal: ending.signal,
   });
   reviver = values.check ? undefined : new Reviver(system, console.log);
-  const startedInMs = performance.now() - startedAtMs;
-  console.log(`started in ${(startedInMs / 1_000).toFixed(1)} s`);
-  if (values.check && startedInMs > startsWithinMs)
-    throw new Error(`It must start within ${startsWithinMs / 1_000} s.`);
+  tellStart(performance.now() - startedAtMs, values.check);
   const walk = values.check ? checkJourney : values.script ? tour : undefined;
   if (walk) {
     const stopped = aborted(ending.signal).then(() => {
@@ -175,7 +172,6 @@ async function main(): Promise<void> {
   } else {
     await using panel = new Panel(system);
     if (own) await introduceOwn(own, system);
-    const app = readOwnApp(values.app);
     if (app) console.log(`\n${tellOwnApp(app)}`);
     await introduce(system, await panel.listen(ports.panel));
     if (values.watch) await restartOnSave(system, ending.signal);
@@ -183,6 +179,12 @@ async function main(): Promise<void> {
     console.log('\nending …');
   }
   if (death) throw new Error(death);
+}
+
+/** @throws Error if the demo is checked and took too long. */
+function tellStart(startedInMs: number, check = false): void {
+  console.log(`started in ${(startedInMs / 1_000).toFixed(1)} s`);
+  if (check && startedInMs > startsWithinMs) throw new Error(`It must start within ${startsWithinMs / 1_000} s.`);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
