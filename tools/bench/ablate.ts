@@ -1,6 +1,7 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { type Socket, SocketAddress } from 'node:net';
 import { addAbortSignal, Writable } from 'node:stream';
+import { RateLimit } from '@onbehalf/node/core/network/rate-limit';
 import { newTraceId } from '@onbehalf/node/core/telemetry/trace-context';
 import { createClientAddress } from '@onbehalf/node/web/network/client-network';
 import { cookiesOf, refuseDoubledCookies } from '@onbehalf/node/web/session/cookies';
@@ -49,6 +50,24 @@ function write(json: JsonText): number {
   return socketBuffer.write(text, json.isAscii ? 'latin1' : 'utf8');
 }
 
+function busyName(): Trick {
+  const limit = new RateLimit({ perSecond: 1_000_000, burst: 1_000_000 });
+  const dues = new Map<string, number>();
+  for (let n = 0; n < 5_000; n += 1) {
+    limit.take(`session ${n}`);
+    dues.set(`session ${n}`, 0);
+  }
+  return {
+    name: 'a busy name among 5,000 stays where it is',
+    withIt: () => limit.take('session 0'),
+    without: () => {
+      const due = dues.get('session 0') ?? 0;
+      dues.delete('session 0');
+      dues.set('session 0', due);
+    },
+  };
+}
+
 function tricks(): Trick[] {
   const assertions = new Assertions({ redisKeys, nowMs: Date.now });
   const [byDigest, byText] = [
@@ -95,6 +114,7 @@ function tricks(): Trick[] {
       withIt: () => new Writable().once('close', () => undefined),
       without: () => addAbortSignal(new AbortController().signal, new Writable()),
     },
+    busyName(),
     {
       name: 'trace ids are drawn many at a time',
       withIt: () => newTraceId(),

@@ -93,6 +93,15 @@ describe('a limit', () => {
     assert.equal(limit.waitSeconds('old'), 0);
   });
 
+  it('forgets one of them where all are busy, and counts the new one', () => {
+    const limit = new RateLimit({ perSecond: 2, burst: 1 }, () => 1_000_000);
+    const names = Array.from({ length: 20_000 }, (_, i) => `${i}`);
+    for (const one of [...names, ...names]) limit.waitSeconds(one);
+    assert.deepEqual([limit.waitSeconds('new'), limit.waitSeconds('new')], [0, 0.5]);
+    assert.equal(limit.waitSeconds('1'), 0.5);
+    assert.equal(limit.waitSeconds('0'), 0);
+  });
+
   it('refuses in the words that it is given', () => {
     const limit = new RateLimit({ perSecond: 1, burst: 1 }, () => 0);
     limit.take('a');

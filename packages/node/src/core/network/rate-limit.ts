@@ -1,7 +1,10 @@
 import { Fault } from '../fault.ts';
 
-/** How many names are kept; the one that was silent longest goes first. About 100 bytes each. */
+/** How many names are kept; one that was silent long goes first. About 150 bytes each. */
 const maxNames = 20_000;
+
+/** Until when a name has used its rate, and whether it was counted again since its turn to be forgotten was set. */
+type Use = { dueMs: number; isBusy: boolean };
 
 /**
  * Limits the request rate of each name (a caller, a session, a network) in this process: `perSecond` on average, `burst`
@@ -12,8 +15,8 @@ export class RateLimit {
   readonly #intervalMs: number;
   readonly #toleranceMs: number;
   readonly #nowMs: () => number;
-  /** Until when each name has used its rate, the one that was silent longest first. */
-  readonly #dues = new Map<string, number>();
+  /** In the order in which they may be forgotten. */
+  readonly #uses = new Map<string, Use>();
 
   constructor({ perSecond, burst }: { perSecond: number; burst: number }, nowMs = () => performance.now()) {
     this.#intervalMs = 1_000 / perSecond;
@@ -24,12 +27,36 @@ export class RateLimit {
   /** Counts a request of this name and gives 0; or counts nothing and gives the seconds until one passes. */
   waitSeconds(name: string): number {
     const now = this.#nowMs();
-    const due = Math.max(this.#dues.get(name) ?? 0, now);
+    const use = this.#find(name);
+    const due = Math.max(use.dueMs, now);
     const waitMs = Math.max(0, due - now - this.#toleranceMs);
-    this.#dues.delete(name);
-    this.#dues.set(name, waitMs === 0 ? due + this.#intervalMs : due);
-    if (this.#dues.size > maxNames) this.#dues.delete(this.#dues.keys().next().value as string);
+    use.dueMs = waitMs === 0 ? due + this.#intervalMs : due;
     return waitMs / 1_000;
+  }
+
+  /**
+   * A busy name stays where it is until its turn comes. To move it to the end each time, a Map would search all the places
+   * it had before: 7 us a request among 5,000 names.
+   */
+  #find(name: string): Use {
+    const known = this.#uses.get(name);
+    if (known) {
+      known.isBusy = true;
+      return known;
+    }
+    if (this.#uses.size === maxNames) this.#forgetOne();
+    const use = { dueMs: 0, isBusy: false };
+    this.#uses.set(name, use);
+    return use;
+  }
+
+  #forgetOne(): void {
+    for (const [name, use] of this.#uses) {
+      this.#uses.delete(name);
+      if (!use.isBusy) return;
+      use.isBusy = false;
+      this.#uses.set(name, use);
+    }
   }
 
   /** Counts a request of this name. @throws Fault `too_many_requests` with `Retry-After` and this sentence. */
