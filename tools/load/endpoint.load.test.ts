@@ -44,7 +44,8 @@ describe('npm run load -- endpoint', () => {
     assert.doesNotMatch(stdout + stderr, /eyJ|web-secret|subject_token=/);
     const { runs, context } = resultSchema.parse((await import(json, { with: { type: 'json' } })).default);
     const { requests, errors, foreign } = runs[0]?.totals ?? assert.fail();
-    return { requests, errors, foreign, opened: runs[0]?.totals.opened ?? 0, target: context.target };
+    const { users } = runs[0]?.load ?? assert.fail();
+    return { requests, errors, foreign, users, opened: runs[0]?.totals.opened ?? 0, target: context.target };
   }
 
   it('asks Entra-compatible endpoints, such as the emulator’s own', async () => {
@@ -73,6 +74,7 @@ describe('npm run load -- endpoint', () => {
       },
     });
     assert.deepEqual([counts.requests, counts.errors, counts.foreign], [120, 0, 0]);
+    assert.equal(counts.users, people.length, 'as many as its file has, not as were asked for');
     assert.ok(counts.opened > 0);
   });
 

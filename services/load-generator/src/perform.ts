@@ -122,7 +122,8 @@ export async function performRemote(
   if (startAtMs !== undefined) say(`waiting until ${new Date(startAtMs).toISOString()} to start with the others`);
   const startedAt = new Date().toISOString();
   say('running');
-  const its = { ...performing, load: own };
+  // The file of an endpoint may have fewer people than were asked for.
+  const its = { ...performing, load: { ...own, users: kind.people.length } };
   const results = await runPlan(planOf(act, its, [remote.url]), { tell, startAtMs });
   const run = await judge({ name, variant: '', startedAt, performing: its, act }, results, nothingWatched);
   // Behind a Service nobody can count them.
