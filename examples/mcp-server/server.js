@@ -40,7 +40,9 @@ function createServer(req) {
 
 /** A tool that needs Graph gets its token here: what the person must do first is a challenge of HTTP, which clients act on. */
 async function acquireGraphToken(req, _res, next) {
-  if (req.body?.method === 'tools/call' && req.body.params?.name === 'my_profile')
+  // The SDK takes several messages in one request, too.
+  const calls = [req.body].flat().filter((message) => message?.method === 'tools/call');
+  if (calls.some(({ params }) => params?.name === 'my_profile'))
     req.graphToken = await onBehalfOf(req, 'https://graph.microsoft.com/User.Read');
   next();
 }

@@ -193,6 +193,24 @@ describe('the official MCP client', () => {
     await client.close();
   });
 
+  it('has the tool that calls Graph called in a batch, which the SDK still takes', async () => {
+    const { client, app } = await connect();
+    const call = (id: number, name: string) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name } });
+    const response = await fetch(resource, {
+      method: 'POST',
+      headers: {
+        ...{ accept: 'application/json, text/event-stream', 'content-type': 'application/json' },
+        authorization: `Bearer ${app.tokens()?.access_token}`,
+      },
+      body: JSON.stringify([call(1, 'whoami'), call(2, 'my_profile')]),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const results = (await response.json()) as { id: number; result: unknown }[];
+    const profile = textOf(results.find(({ id }) => id === 2)?.result);
+    assert.equal(profile.userPrincipalName, 'alice@contoso.test');
+    await client.close();
+  });
+
   it('gets nothing by an ID token, by a token for another API, or by none, and is told where the metadata are', async () => {
     const { app } = await connect();
     const person = readClaims(app.tokens()?.access_token ?? '');
