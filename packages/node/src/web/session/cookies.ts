@@ -25,9 +25,7 @@ type Carrier = Pick<IncomingMessage, 'headers'>;
  * what the browser stored, to the letter: what only looks like one of ours can be set by a sibling domain.
  */
 export function cookiesOf(req: Carrier): ReadonlyMap<string, string> {
-  const cookies = new Map<string, string>();
-  for (const [name, value] of pairsOf(req)) if (!cookies.has(name)) cookies.set(name, value);
-  return cookies;
+  return parse(req).cookies;
 }
 
 /**
@@ -35,28 +33,29 @@ export function cookiesOf(req: Carrier): ReadonlyMap<string, string> {
  * @throws Fault `invalid_request`.
  */
 export function refuseDoubledCookies(req: Carrier): void {
-  const ours = pairsOf(req).flatMap(([name]) => (name.startsWith(cookiePrefix) ? [name] : []));
-  if (new Set(ours).size < ours.length) {
-    throw new Fault(
-      'invalid_request',
-      'A cookie of this site came twice. Clear the cookies of this site and try again.',
-    );
-  }
+  if (!parse(req).doubled) return;
+  throw new Fault('invalid_request', 'A cookie of this site came twice. Clear the cookies of this site and try again.');
 }
 
-type Pair = [name: string, value: string];
+/** `doubled`: whether one of ours came twice. */
+type Parsed = { cookies: ReadonlyMap<string, string>; doubled: boolean };
 
 /** Each request is asked several times for the same cookies. */
-const parsed = new WeakMap<Carrier['headers'], readonly Pair[]>();
+const parsed = new WeakMap<Carrier['headers'], Parsed>();
 
-function pairsOf({ headers }: Carrier): readonly Pair[] {
+function parse({ headers }: Carrier): Parsed {
   const known = parsed.get(headers);
   if (known) return known;
-  const pairs = (headers.cookie ?? '').split(';').flatMap((pair): Pair[] => {
+  const cookies = new Map<string, string>();
+  let doubled = false;
+  for (const pair of (headers.cookie ?? '').split(';')) {
     const at = pair.indexOf('=');
     const name = withoutSpace(pair.slice(0, Math.max(0, at)));
-    return name === '' ? [] : [[name, withoutSpace(pair.slice(at + 1))]];
-  });
-  parsed.set(headers, pairs);
-  return pairs;
+    if (name === '') continue;
+    if (cookies.has(name)) doubled ||= name.startsWith(cookiePrefix);
+    else cookies.set(name, withoutSpace(pair.slice(at + 1)));
+  }
+  const found = { cookies, doubled };
+  parsed.set(headers, found);
+  return found;
 }
