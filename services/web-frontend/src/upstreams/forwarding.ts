@@ -83,9 +83,10 @@ export class Forwarding {
       ...{ body: hasBody ? req : undefined, silenceMs: upstream.silenceSeconds * 1_000 },
     };
     try {
-      const response = await toOurs(traceId, (traced) =>
-        requestApi({ ...request, headers: [...headers, ...Object.entries(traced).flat()] }),
-      );
+      const response = await toOurs(traceId, (traced) => {
+        for (const [name, value] of Object.entries(traced)) headers.push(name, value);
+        return requestApi({ ...request, headers });
+      });
       outage.up();
       return response;
     } catch (error) {

@@ -45,8 +45,8 @@ function begin(request: ApiRequest, resolve: Resolve, reject: (fault: Fault) => 
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const call = startCall(method, url);
   const headers = withTrace(request.headers, call.headers);
-  const asked = { method, headers, timeout: silenceMs, ...(path !== undefined && { path }), ...(signal && { signal }) };
-  const outgoing = send(url, asked);
+  const asked = { method, headers, timeout: silenceMs, path: path ?? url.pathname + url.search };
+  const outgoing = send({ ...addressOf(url), ...asked, ...(signal && { signal }) });
   if (forResponse) endWith(forResponse, outgoing);
   call.watchSocket(outgoing);
   const fail = (cause: NodeJS.ErrnoException | Fault) => {
@@ -83,6 +83,11 @@ function begin(request: ApiRequest, resolve: Resolve, reject: (fault: Fault) => 
   else outgoing.end();
 }
 
+/** Of a URL what a request needs: Node copies all that it is given several times. */
+function addressOf({ protocol, hostname, port }: URL) {
+  return { protocol, hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname, port };
+}
+
 function endWith(response: Writable, outgoing: ClientRequest): void {
   const end = () => response.writableFinished || outgoing.destroy(new Error('the caller left'));
   if (response.closed) end();
@@ -90,7 +95,9 @@ function endWith(response: Writable, outgoing: ClientRequest): void {
 }
 
 function withTrace(headers: ApiRequest['headers'], trace: Record<string, string>): OutgoingHttpHeaders | string[] {
-  return Array.isArray(headers) ? [...headers, ...Object.entries(trace).flat()] : { ...headers, ...trace };
+  if (!Array.isArray(headers)) return { ...headers, ...trace };
+  const added = Object.entries(trace);
+  return added.length === 0 ? headers : [...headers, ...added.flat()];
 }
 
 /**
