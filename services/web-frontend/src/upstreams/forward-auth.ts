@@ -67,7 +67,7 @@ export class ForwardAuth {
   #locate(req: IncomingMessage, { target }: Original, trusted: boolean): void {
     const { locations } = this.#deps;
     const told = trusted ? req.headers['x-forwarded-host']?.toString() : undefined;
-    const { location } = locations.find({ headersDistinct: { host: [told ?? req.headers.host ?? ''] }, url: target });
+    const { location } = locations.find({ rawHeaders: ['Host', told ?? req.headers.host ?? ''], url: target });
     const only = locations.hosts.length === 1 ? locations.first : undefined;
     if (!location && !only) throw new Fault('misdirected_request', 'This site does not have this host name.');
     setLocation(req, location ?? (only as Location));

@@ -102,8 +102,8 @@ export function toPair(request: Request, address?: string) {
   const headers: Record<string, string> = { host, ...Object.fromEntries(request.headers) };
   if (request.body && !headers['content-length']) headers['transfer-encoding'] = 'chunked';
   const socket = { remoteAddress: address, destroy: () => body.destroy() };
-  const headersDistinct = { host: [headers.host] };
-  const head = { method: request.method, url: `${pathname}${search}`, headers, headersDistinct };
+  const rawHeaders = ['Host', headers.host];
+  const head = { method: request.method, url: `${pathname}${search}`, headers, rawHeaders };
   const req = Object.assign(body, { ...head, socket });
   Object.defineProperty(req, 'complete', { get: () => !request.body || body.readableEnded });
   const res = new FetchResponse(req as unknown as WebRequest);

@@ -46,7 +46,7 @@ function overlaps(one: URL, other: URL): boolean {
   return a.startsWith(b) || b.startsWith(a);
 }
 
-type Carrier = Pick<WebRequest, 'headersDistinct' | 'originalUrl' | 'url'>;
+type Carrier = Pick<WebRequest, 'rawHeaders' | 'originalUrl' | 'url'>;
 
 /** `target`: the request's, below the location; `knownHost`: whether some location has the request's host. */
 type Found = { location: Location; target: string } | { location?: never; knownHost: boolean };
@@ -98,17 +98,12 @@ export class Locations {
   /** Where a request came to. */
   find(req: Carrier): Found {
     const sent = sentTargetOf(req as WebRequest);
-    const host = this.#only ? [] : (req.headersDistinct.host ?? []);
-    const candidates = this.#only
-      ? [this.#only]
-      : host.length === 1
-        ? this.#byHost.get(String(host[0]).toLowerCase())
-        : [];
-    for (const location of candidates ?? []) {
+    const candidates = this.#only ? [this.#only] : (this.#byHost.get(hostOf(req)) ?? []);
+    for (const location of candidates) {
       const target = toBelow(sent, location);
       if (target !== undefined) return { location, target };
     }
-    return { knownHost: (candidates ?? []).length > 0 };
+    return { knownHost: candidates.length > 0 };
   }
 
   /** Chooses the request's location once, if it came to one: what handlers read of its target lies below that. */
@@ -137,6 +132,18 @@ export class Locations {
   toJSON(): string[] {
     return this.#all.map(({ url }) => url);
   }
+}
+
+/** The host that a request names, in lower case: none if it names two. Node's `headersDistinct` reads every header for it. */
+function hostOf({ rawHeaders }: Carrier): string {
+  let host: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length !== 4 || name.toLowerCase() !== 'host') continue;
+    if (host !== undefined) return '';
+    host = rawHeaders[at + 1];
+  }
+  return host?.toLowerCase() ?? '';
 }
 
 /** How `Host` may name it: without the port of its scheme, or with it. */
