@@ -62,10 +62,17 @@ export class Identities {
   }
 }
 
+/** Requests at about the same time share a session. */
+const written = new WeakMap<Session, readonly string[]>();
+
 /** The plain headers of a person, or of nobody; what is not ASCII is percent-encoded UTF-8. */
-export function plainHeaders(session: Session | undefined): string[] {
+export function plainHeaders(session: Session | undefined): readonly string[] {
+  const known = session && written.get(session);
+  if (known) return known;
   const values = [session?.oid, session?.tid, session?.name, session?.username];
-  return identityHeaderNames.flatMap((name, at) => [name, encoded(values[at] ?? '')]);
+  const headers = identityHeaderNames.flatMap((name, at) => [name, encoded(values[at] ?? '')]);
+  if (session) written.set(session, headers);
+  return headers;
 }
 
 const encoded = (text: string) =>
