@@ -5,8 +5,11 @@ import { argumentsOf, type Part } from './part.ts';
 
 const here = (file: string) => new URL(file, import.meta.url);
 
-/** `waitedMs`: how much of `ms` nothing ran, since the test's process had no core or the whole machine stood still. */
-export type Trial = { passed: boolean; ms: number; waitedMs: number; failure: string };
+/**
+ * `waitedMs`: how much of `ms` nothing ran, since the test's process had no core or everything stood still; `stillMs`:
+ * the latter alone.
+ */
+export type Trial = { passed: boolean; ms: number; waitedMs: number; stillMs: number; failure: string };
 
 const tickMs = 200;
 
@@ -55,7 +58,8 @@ export async function tryTests(
   clearInterval(timer);
   endGroup(child.pid);
   const failure = late ? 'does not end' : output.trim() || `exit code ${code}`;
-  return { passed: code === 0 && !late, ms: performance.now() - startedAtMs, waitedMs: coreMs + stillMs, failure };
+  const ms = performance.now() - startedAtMs;
+  return { passed: code === 0 && !late, ms, waitedMs: coreMs + stillMs, stillMs, failure };
 }
 
 function reportersTo(durations: string | undefined): string[] {
