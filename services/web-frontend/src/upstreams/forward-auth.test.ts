@@ -6,6 +6,9 @@ import { Browser, leadsTo, openTestbed, signIn } from '../testbed.fake.ts';
 import { upstreamsSchema } from './file/upstreams-file.ts';
 import { cookieOf, surroundings } from './upstream.fake.ts';
 
+/** Of the testbed: a path alone Traefik takes for one of the service that it asks. */
+const publicUrl = 'http://localhost:3000';
+
 const entries = {
   shop: { pass: 'token', api: 'orders', identityHeaders: true },
   wiki: { pass: 'identity' },
@@ -81,8 +84,8 @@ describe('/auth/verify', () => {
       'x-forwarded-host': 'evil.example',
     };
     const { status, location } = await gate.ask('/auth/verify/shop', told, false);
-    assert.deepEqual([status, location], [302, '/sign-in?return_to=%2Forders%3Fa%3D1%26b%3D2']);
-    const back = await signIn(gate.testbed, gate.testbed.browser(), location);
+    assert.deepEqual([status, location], [302, `${publicUrl}/sign-in?return_to=%2Forders%3Fa%3D1%26b%3D2`]);
+    const back = await signIn(gate.testbed, gate.testbed.browser(), location.slice(publicUrl.length));
     assert.equal(leadsTo(back), '/orders?a=1&b=2');
     const form = await gate.ask('/auth/verify/shop', { ...told, 'x-forwarded-method': 'POST' }, false);
     assert.equal(form.status, 401);
@@ -106,7 +109,7 @@ describe('/auth/verify', () => {
     await using gate = await openGate();
     assert.equal((await gate.ask('/auth/verify/shop/orders/7?a=b')).status, 200);
     const { status, location } = await gate.ask('/auth/verify/shop/orders/7?a=b', {}, false);
-    assert.deepEqual([status, location], [302, '/sign-in?return_to=%2Forders%2F7%3Fa%3Db']);
+    assert.deepEqual([status, location], [302, `${publicUrl}/sign-in?return_to=%2Forders%2F7%3Fa%3Db`]);
   });
 
   it('gives no token where browsers reach it, nor to who is no proxy of ours', async () => {
@@ -119,7 +122,7 @@ describe('/auth/verify', () => {
     await using stranger = await openGate(['10.0.0.0/8']);
     for (const path of ['/auth/verify/shop', '/auth/verify/wiki']) assert.equal((await stranger.ask(path)).status, 403);
     const { location } = await stranger.ask('/auth/verify/plain', { 'x-forwarded-uri': '/orders' }, false);
-    assert.equal(location, '/sign-in?return_to=%2F');
+    assert.equal(location, `${publicUrl}/sign-in?return_to=%2F`);
   });
 
   it('lets nobody pass for an entry that is not there, an ended session, an outage', async () => {

@@ -98,7 +98,8 @@ export class ForwardAuth {
     );
     if (page && !original.nginx) {
       res.statusCode = 302;
-      setHeaders(res, { Location: signIn });
+      // Traefik reads a path as one of this service, whose address no browser knows.
+      setHeaders(res, { Location: locationOf(req).origin + signIn });
       return void res.end();
     }
     res.statusCode = 401;
