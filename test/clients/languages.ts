@@ -89,6 +89,14 @@ const languages = {
   },
   java: java('test/clients/java'),
   node: node('test/clients/node'),
+  // Programs by themselves, which Python's registry has in wheels.
+  gateways: {
+    ...python('test/clients/gateways'),
+    runner: (home: string) => (program: string) =>
+      program === 'envoy'
+        ? { command: join(home, 'bin/python'), args: ['-m', 'envoy._main'], env: {} }
+        : { command: join(home, 'bin', program), args: [], env: {} },
+  },
   fastapi: python('examples/fastapi'),
   'go-api': go('examples/go'),
   'java-api': java('examples/java'),
