@@ -42,6 +42,7 @@ describe('the index key', () => {
     const told: string[] = [];
     await late.check();
     late.onReplaced(() => told.push('late'));
+    assert.equal(told.length, 0);
     const first = openPod(anew);
     await first.check();
     assert.equal(await isReady(late), false);

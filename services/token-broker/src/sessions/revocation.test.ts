@@ -309,6 +309,31 @@ describe('an end', () => {
     assert.equal(await pods.store.get(pods.redisKeys.endings), undefined);
   });
 
+  it('that cannot be resumed keeps no other waiting, and the sweep fails', async () => {
+    const pods = openPods();
+    for (let i = 0; i < 2; i += 1) {
+      const token = await pods.first.signIn(randomUUID());
+      await breakOffAfter(pods, 'replace', () => pods.first.broker.revoke(web, token));
+    }
+    pods.advance(endingDueSeconds);
+    let failed = false;
+    pods.watch.step = async (when, operation) => {
+      if (failed || when !== 'before' || operation !== 'get') return;
+      failed = true;
+      throw new Fault('unavailable', 'The store is away.');
+    };
+    await assert.rejects(pods.first.sweep(), unavailable);
+    assert.equal(pods.ended().length, 1);
+    await pods.first.sweep();
+    assert.equal(pods.ended().length, 2);
+  });
+
+  it('of what has ended ends nothing, and says so', async () => {
+    const { pods, token } = await openSignedIn();
+    assert.equal(await pods.first.broker.endAccount(web, token), 1);
+    assert.equal(await pods.first.broker.endAccount(web, token), 0);
+  });
+
   it('that is announced and has no mark yet is waited for', async () => {
     const { pods, token } = await openSignedIn({ pods: 2 });
     let go = () => {};
