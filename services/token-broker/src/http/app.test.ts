@@ -233,8 +233,9 @@ describe('the broker over HTTP', () => {
     ];
     for (const [response, status, error, retryAfter] of rows) {
       it(`${response[0]} is ${status} ${error}, Retry-After ${retryAfter}`, async () => {
-        // A pause is the whole client's: each row has a broker of its own.
+        // A pause is the whole client's, and what is left of it falls: each request has a broker of its own.
         await using broker = await openBroker();
+        await using another = await openBroker();
         const session = await broker.signIn();
         const refuse = () => refusal(...response);
         broker.entra.responses.refresh = refuse;
@@ -246,9 +247,8 @@ describe('the broker over HTTP', () => {
         if (response[0] === 'consent') assert.equal(sent.body.scope, readScope);
         const { body } = await broker.post('/oauth2/introspect', 'web', { token: session });
         assert.equal(body.active, true, 'the session is kept');
-        broker.entra.responses.redeemCode = refuse;
-        const signIn = await broker.post(token, 'web', broker.codeGrant(randomUUID()));
-        broker.entra.responses.redeemCode = undefined;
+        another.entra.responses.redeemCode = refuse;
+        const signIn = await another.post(token, 'web', another.codeGrant(randomUUID()));
         assert.deepEqual([signIn.status, signIn.headers['retry-after']], [status, retryAfter]);
       });
     }
