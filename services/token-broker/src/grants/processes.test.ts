@@ -98,6 +98,25 @@ describe('a process', () => {
     });
   }
 
+  it('is refused to a session that ends while it begins', async () => {
+    const { pods, token } = await openSignedIn({ pods: 2 });
+    pods.watch.step = async (when, operation) => {
+      if (when !== 'before' || operation !== 'touchSession') return;
+      pods.watch.step = undefined;
+      await pods.second.broker.endAccount(web, token);
+    };
+    await assert.rejects(pods.first.startProcess(token), faultOf('invalid_grant'));
+    assertNothingLeft(pods);
+  });
+
+  it('is found by an operator until its own end, long after its session', async () => {
+    const { pods, person, process } = await openProcess();
+    pods.advance(6 * 86_400);
+    assert.equal(await pods.first.broker.endPerson(web, tenantId, person), 1);
+    await assert.rejects(pods.first.processToken(process), faultOf('invalid_grant'));
+    assertNothingLeft(pods);
+  });
+
   it('ends with a sign-out everywhere of another browser, long after its own session', async () => {
     const { pods, token, person, process } = await openProcess();
     await pods.first.broker.revoke(web, token);
@@ -211,6 +230,12 @@ describe('a process', () => {
       pods.first.broker.listPersonsProcesses(nobody, tenantId, person),
       faultOf('unauthorized_client'),
     );
+    pods.watch.step = async (when, operation) => {
+      if (when === 'before' && operation === 'closeSessions') throw new Fault('unavailable', 'The store is away.');
+    };
+    await assert.rejects(pods.first.broker.revoke(nightly, process), faultOf('unavailable'));
+    pods.watch.step = undefined;
+    assert.deepEqual(await pods.first.broker.listProcesses(web, token), [], 'its end has begun');
     await pods.first.broker.revoke(nightly, process);
     assert.deepEqual(await pods.first.broker.listProcesses(web, token), []);
   });
@@ -221,7 +246,9 @@ describe('a process', () => {
     assert.deepEqual([line?.client, line?.for, line?.scope], ['web', 'nightly', readScope]);
     assert.match(String(line?.account), /^[0-9a-f]{12}$/);
     assert.ok(!JSON.stringify([line, ...pods.keys('session')]).includes(process.slice('process.'.length)));
-    assert.ok([...pods.watch.ttls().values()].every((ttl) => ttl > 0));
+    const ttls = [...pods.watch.ttls().values()];
+    assert.ok(ttls.every((ttl) => ttl > 0));
+    assert.equal(Math.max(...ttls), processLifeSeconds * 1_000);
     await pods.first.broker.endAccount(web, token);
     const [end] = pods.ended();
     assert.deepEqual([end?.event, end?.ended, end?.processes], ['audit.sessions_ended', 2, 1]);
@@ -236,12 +263,14 @@ describe('a process', () => {
   });
 
   it('that the store did not take to the end keeps nobody signed in', async () => {
-    for (const operation of ['set', 'touchSession', 'get']) {
+    for (const operation of ['addMember', 'set', 'touchSession', 'get']) {
       const { pods, token } = await openSignedIn();
       let met = false;
       pods.watch.step = async (when, name) => {
         const isHere =
-          name === operation && when === 'before' && pods.keys('session').length + Number(name === 'set') > 1;
+          name === operation &&
+          when === 'before' &&
+          pods.keys('session').length + Number(['addMember', 'set'].includes(name)) > 1;
         if (!isHere || met) return;
         met = true;
         throw new Fault('unavailable', 'The store is away.');

@@ -30,7 +30,8 @@ export class MemoryStore implements Store {
 
   /** What is left of each key, in ms. */
   ttls(): Map<string, number> {
-    return new Map([...this.#entries].map(([key, { endsMs }]) => [key, endsMs - this.#nowMs()]));
+    const entries = [...this.#entries].map(([key, { endsMs }]) => [key, endsMs - this.#nowMs()] as const);
+    return new Map(entries.filter(([, leftMs]) => leftMs > 0));
   }
 
   async permitted(): Promise<void> {}
@@ -125,7 +126,9 @@ export class MemoryStore implements Store {
   }
 
   async openSessions(key: string): Promise<OpenSession[]> {
-    return [...(this.#live<Hash>(key)?.sessions.values() ?? [])];
+    const now = this.#nowMs() / 1_000;
+    const named = [...(this.#live<Hash>(key)?.sessions.values() ?? [])];
+    return named.filter(({ expiresAtSeconds }) => expiresAtSeconds > now);
   }
 
   async writeToken(key: string, write: TokenWrite): Promise<'written' | 'fenced' | 'gone'> {

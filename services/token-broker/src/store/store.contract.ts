@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { claimsField, type OpenSession, readSignIn, type Store, tokenField, tokensPerPartition } from './store.ts';
 
 const bytes = (text: string) => Buffer.from(text);
@@ -310,6 +311,23 @@ export function storeContract(
       assert.deepEqual(left, [session('job', 600)]);
       assert.equal((await store.readPartition(k, [])).msal?.toString(), 'rt');
       assert.equal(await store.closeSessions(k, ['job']), true);
+    });
+
+    it('tells no session that has expired, whoever wrote last', async () => {
+      const { store } = await open();
+      const k = key('account');
+      await store.openSession(k, { session: session('long'), msal: bytes('rt') });
+      const both = await store.openSession(k, { session: session('short', 2), msal: bytes('rt') });
+      assert.equal(both.length, 2);
+      let left = both;
+      for (let tries = 0; left.length === 2 && tries < 100; tries += 1) {
+        await delay(50);
+        left = await store.openSessions(k);
+      }
+      assert.deepEqual(
+        left.map((one) => one.sessionHash),
+        ['long'],
+      );
     });
 
     it('prunes expired tokens and sessions when it writes', async () => {

@@ -41,7 +41,8 @@ end
 local function sessions(key)
   local all, open = redis.call('HGETALL', key), {}
   for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 's:' then
+    local ends = string.sub(all[i], 1, 2) == 's:' and tonumber(string.match(all[i + 1], '^(%d+)|'))
+    if ends and ends > now then
       open[#open + 1] = string.sub(all[i], 3)
       open[#open + 1] = all[i + 1]
     end
