@@ -74,8 +74,8 @@ export function licencePage(licences: Licence[]): string {
   return `# Licences
 
 Every package that the images of ${services.join(', ')} hold, written by
-\`npm run licences\` from what is installed. \`test/house/licences.test.ts\` fails when this page is stale or a licence is not
-one of ${allowed.join(', ')}.
+\`npm run licences\` from what is installed. \`test/house/licences.test.ts\` fails when this page is stale or a package offers
+none of these licences: ${allowed.join(', ')}.
 
 ${licences.length} packages: ${counts.map(([licence, of]) => `${of?.length} ${licence}`).join(', ')}.
 
