@@ -100,13 +100,13 @@ export const environment = z
     SESSION_IDLE_SECONDS: seconds(60, 604_800).default(3_600),
     /** A session ends so long after its sign-in, however much it is used. */
     SESSION_ABSOLUTE_SECONDS: seconds(60, 2_592_000).default(43_200),
-    /** So many sessions one person may have at one client; a further sign-in ends the oldest. */
+    /** How many sessions one person may have at one client; a further sign-in ends the oldest. */
     SESSIONS_PER_ACCOUNT: z.coerce.number().int().min(1).max(1_000).default(20),
     /** Token requests per second that one session may make at one pod. */
     SESSION_RATE: z.coerce.number().min(1).max(1_000_000).default(50),
-    /** So much memory the tokens and sessions of L1 take at most. */
+    /** How many bytes the tokens and sessions in memory (L1) may take. */
     L1_MAX_BYTES: z.coerce.number().int().min(1_048_576).default(67_108_864),
-    /** So long L1 serves without Redis: while it is away nobody hears of a sign-out. */
+    /** How long L1 serves while Redis is away: in that time a pod does not hear of a sign-out. */
     L1_MAX_UNVERIFIED_SECONDS: seconds(0, 600).default(60),
     /** The certificate of the broker, for https from its callers. */
     TLS_CERT_FILE: path.optional(),
