@@ -203,7 +203,10 @@ describe('a client span', () => {
       const all = `${dns} + ${tcp} + ${handshake} of ${wait} ms`;
       assert.ok(Number(dns) >= 29 && Number(handshake) >= 59, all);
       assert.ok(Number(tcp) < 30 && Number(dns) + Number(tcp) + Number(handshake) <= Number(wait) + 3, all);
-      assert.deepEqual(connectionOf(second), {});
+      // A busy machine takes a moment to hand the kept one over, never as long as a name takes here.
+      const { wait: waited = 0, ...made } = connectionOf(second);
+      assert.deepEqual(made, {});
+      assert.ok(Number(waited) < 29, `${waited} ms`);
     }
   });
 
